@@ -1,0 +1,198 @@
+"""The program `superpose`: finds the command that was asked for, and ends it in one place.
+
+A command is a plain function in a file of its own, named in `COMMANDS` and imported only when it
+runs, so that `superpose check` never pays for what `superpose train` needs. `main` alone turns
+what goes wrong into a message on standard error and an exit code:
+
+    0    done
+    1    a condition asked for with --fail-on or --verify did not hold
+    2    bad input, or a wrong command line
+    3    could not check: a base model or an extra is missing
+    130  interrupted (Ctrl-C), as shells count it
+    141  the reader of our output went away (`| head`), as shells count it
+
+A traceback means a bug.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+from superpose._version import __version__
+from superpose.cli.console import note
+from superpose.errors import MissingExtra, SuperposeError, SuperposeWarning
+
+__all__ = ["COMMANDS", "EXTRA_OF", "app", "main"]
+
+# Name of each command -> module:function, in the order in which `superpose --help` lists them.
+COMMANDS = {
+    "demo": "superpose.cli.demo:demo",
+    "check": "superpose.cli.check:check",
+    "add": "superpose.cli.add:add",
+    "info": "superpose.cli.info:info",
+    "train": "superpose.cli.train:train",
+    "eval": "superpose.cli.eval_:evaluate",
+    "ask": "superpose.cli.ask:ask",
+    "study": "superpose.cli.study:study",
+}
+
+# Importable name of each optional dependency -> the extra that brings it.
+EXTRA_OF = {
+    "accelerate": "study",
+    "datasets": "study",
+    "gguf": "study",
+    "huggingface_hub": "hub",
+    "peft": "study",
+    "pydantic": "study",
+    "scipy": "study",
+    "torch": "study",
+    "transformers": "study",
+    "yaml": "study",
+}
+
+_SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+}
+# Plain help: rich would read `superpose[study]` as markup, and costs 0.1 s more.
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+
+class CommandTable(TyperGroup):
+    """A group of commands that imports each command's module only when it is asked for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """The names of all commands, in the table's order."""
+        return [name for name in COMMANDS if _exists(COMMANDS[name])]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """The command of that name, or None."""
+        target = COMMANDS.get(cmd_name)
+        if target is None or not _exists(target):
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name, target)
+        return self.commands[cmd_name]
+
+
+app = typer.Typer(
+    cls=CommandTable,
+    name="superpose",
+    no_args_is_help=True,
+    context_settings=_SETTINGS,
+    **_PLAIN,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"superpose {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def superpose(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """An adapter is a vector. Add them.
+
+    Adds LoRA adapters exactly, says beforehand whether they will add up, and proves it on a real
+    language model. `superpose COMMAND --help` tells more, with an example.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code.
+
+    args: the arguments after the program's name; those of the process when None.
+    """
+    try:
+        with _warnings_as_notes():
+            code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more on its way out: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """The exit code of one run; messages go to standard error."""
+    try:
+        typer.main.get_command(app).main(args=args, prog_name="superpose")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except ModuleNotFoundError as error:
+        missing = _missing_extra(error)
+        if missing is None:
+            raise
+        return _fail(missing)
+    except SuperposeError as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(error: SuperposeError) -> int:
+    note("error", error)
+    return error.exit_code
+
+
+def _missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
+    """What to tell the user when an optional dependency is not installed; None for a bug."""
+    name = (error.name or "").partition(".")[0]
+    extra = EXTRA_OF.get(name)
+    if extra is None:
+        return None
+    return MissingExtra(
+        f"this needs {name}, which is not installed",
+        hint=f'Install it with: pip install "superpose[{extra}]"',
+    )
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Show superpose's own warnings as one line each, without file and line number."""
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, SuperposeWarning):
+            note("warning", message)
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _exists(target: str) -> bool:
+    return importlib.util.find_spec(target.partition(":")[0]) is not None
+
+
+def _load(name: str, target: str) -> Any:
+    """The typer command `name`, made from the function that `target` names."""
+    module, _, function = target.partition(":")
+    single = typer.Typer(add_completion=False, context_settings=_SETTINGS, **_PLAIN)
+    single.command(name)(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(single)

@@ -1,0 +1,100 @@
+"""What every command prints with: two lazy consoles, JSON, notes and a progress bar.
+
+Standard output carries the answer alone; notes, warnings, errors and progress go to standard error.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+__all__ = ["err", "note", "out", "print_json", "progress"]
+
+# What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
+UNKNOWN_WIDTH = 120
+
+
+@functools.cache
+def out() -> Console:
+    """The console on standard output, made when first asked for (rich costs 0.05 s)."""
+    return _console(to_stderr=False)
+
+
+@functools.cache
+def err() -> Console:
+    """The console on standard error, made when first asked for."""
+    return _console(to_stderr=True)
+
+
+def note(kind: str, message: object) -> None:
+    """One line on standard error, `kind: message`, kept free of markup and of line wrapping.
+
+    kind: "error", "warning" or "note". message: may hold any character a file name may.
+    """
+    print(f"{kind}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_json(value: object) -> None:
+    """`value` as JSON on standard output, alone there; a figure that does not exist is null.
+
+    value: of dicts, lists, tuples, strings, numbers, booleans and None. NaN becomes null because
+    JSON has no word for it, and infinity as well.
+    """
+    text = json.dumps(_without_nan(value), indent=2, ensure_ascii=False, allow_nan=False)
+    print(text, flush=True)  # noqa: T201
+
+
+def progress(*, quiet: bool = False) -> Progress:
+    """A progress display on standard error: task, bar, count, time elapsed and time left.
+
+    quiet: show nothing. Nothing is shown either where standard error is not a terminal. Use it
+    as a context manager and add tasks with `add_task(description, total=...)`.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = err()
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+def _console(*, to_stderr: bool) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=to_stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNKNOWN_WIDTH
+    return console
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
