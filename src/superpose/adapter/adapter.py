@@ -1,0 +1,202 @@
+"""The adapter: a mapping target module -> delta, and an element of a vector space.
+
+`both = math + medicine`, `math - toxic`, `0.5 * law`, `sum(adapters)`, `adapter.compress(rank=8)`.
+Nothing is computed until a number is asked for or a file is written: a sum joins terms, and a
+target module that only one side has joins the union.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Real
+from typing import Any
+
+from superpose.adapter.delta import Delta
+from superpose.adapter.parents import Parent, joined, sum_name
+from superpose.adapter.same_base import check_same_base
+from superpose.errors import BadInput
+from superpose.lowrank.gram import inner as inner_product
+from superpose.lowrank.truncate import truncate
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Adapter(Mapping[str, Delta]):
+    """Target module -> Delta, with what it was read from.
+
+    deltas: at least one. name: what people call it. base_model: the base model's name as written
+    in the adapter, or None. path: where it was read from; None for one made in memory. parents: of
+    a superposition. settings: configuration that does not touch the weights and that a file should
+    carry on (task_type, revision, ...); a sum keeps those on which both sides agree.
+
+    Raises BadInput when there is no delta or a value is not a Delta.
+    """
+
+    deltas: Mapping[str, Delta]
+    name: str = "adapter"
+    base_model: str | None = None
+    path: str | None = None
+    parents: tuple[Parent, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
+    __array_ufunc__ = None
+    # Mapping brings an equality over values; over arrays it would be neither cheap nor meant.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deltas", dict(self.deltas))
+        object.__setattr__(self, "settings", dict(self.settings))
+        object.__setattr__(self, "parents", tuple(Parent(*parent) for parent in self.parents))
+        if not self.deltas:
+            raise BadInput("an adapter needs at least one target module", where=self.name)
+        for module, delta in self.deltas.items():
+            if not isinstance(delta, Delta):
+                raise BadInput(f"`{module}` is {type(delta).__name__}, not Delta", where=self.name)
+
+    # A mapping.
+
+    def __getitem__(self, module: str) -> Delta:
+        return self.deltas[module]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.deltas)
+
+    def __len__(self) -> int:
+        return len(self.deltas)
+
+    def __repr__(self) -> str:
+        base = "base model unknown" if self.base_model is None else f"base {self.base_model}"
+        return f"Adapter({self.name}: {len(self)} modules, rank {self.rank}, {base})"
+
+    @property
+    def label(self) -> str:
+        """The name for messages: with the path, where there is one."""
+        return f"`{self.name}`" if self.path is None else f"`{self.path}`"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the target modules, in the adapter's order."""
+        return tuple(self.deltas)
+
+    @property
+    def rank(self) -> int:
+        """Largest rank of a delta as held."""
+        return max(delta.rank for delta in self.deltas.values())
+
+    @property
+    def parameters(self) -> int:
+        """Number of entries of all factors as held."""
+        return sum(delta.parameters for delta in self.deltas.values())
+
+    # A vector.
+
+    def __add__(self, other: Adapter) -> Adapter:
+        """Add: raises DifferentBase when the two were trained on different base models."""
+        if not isinstance(other, Adapter):
+            return NotImplemented
+        check_same_base((self, other))
+        deltas = dict(self.deltas)
+        for module, delta in other.items():
+            deltas[module] = deltas[module] + delta if module in deltas else delta
+        agreed = {k: v for k, v in self.settings.items() if other.settings.get(k, _ABSENT) == v}
+        base_model = self.base_model if self.base_model is not None else other.base_model
+        parents = joined((*self._as_parents(), *other._as_parents()))
+        return Adapter(deltas, sum_name(parents), base_model, None, parents, agreed)
+
+    def __radd__(self, other: object) -> Adapter:
+        """Let Python's `sum` start from its 0; every other left operand is refused."""
+        return self if type(other) is int and other == 0 else NotImplemented
+
+    def __sub__(self, other: Adapter) -> Adapter:
+        return self + (-other) if isinstance(other, Adapter) else NotImplemented
+
+    def __neg__(self) -> Adapter:
+        return self * -1.0
+
+    def __pos__(self) -> Adapter:
+        return self
+
+    def __mul__(self, weight: float) -> Adapter:
+        """Scale by a finite number: raises BadInput for NaN, infinity and overflow."""
+        if not _is_scalar(weight):
+            return NotImplemented
+        factor = _finite(float(weight))
+        return self._scaled(lambda coefficient: coefficient * factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Adapter:
+        """Divide by a finite number: raises ZeroDivisionError for 0."""
+        if not _is_scalar(divisor):
+            return NotImplemented
+        by = _finite(float(divisor))
+        return self._scaled(lambda coefficient: coefficient / by)
+
+    def inner(self, other: Adapter) -> float:
+        """Give <self, other>: the sum over shared target modules of <dW_i, dW_j> (Frobenius).
+
+        Invariant under A -> RA, B -> B R^-1. Raises DifferentBase.
+        """
+        check_same_base((self, other))
+        shared = [module for module in self if module in other]
+        return math.fsum(inner_product(self[m].terms, other[m].terms) for m in shared)
+
+    def norm(self) -> float:
+        """Give the Frobenius norm of all deltas together."""
+        return math.sqrt(max(0.0, self.inner(self)))
+
+    def cosine(self, other: Adapter) -> float:
+        """Give the whole-adapter cosine: sums of inner products and of squared norms over modules.
+
+        A module that only one side has counts in that side's norm. Between -1 and 1; its floor for
+        two unrelated adapters is about 1/sqrt(d_in * d_out * modules). NaN when one of them is
+        zero. Raises DifferentBase.
+        """
+        both, lengths = self.inner(other), self.norm() * other.norm()
+        return both / lengths if lengths > 0.0 else math.nan
+
+    # The same, otherwise.
+
+    def compress(self, rank: int) -> Adapter:
+        """Give the best approximation with at most `rank` in each module (Eckart-Young 1936).
+
+        A delta whose rank is not above `rank` stays as it is, exactly. Raises BadInput when rank is
+        not a whole number of at least 1.
+        """
+        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+            raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+        deltas = {
+            m: d if d.rank <= rank else Delta((truncate(d.terms, rank),)) for m, d in self.items()
+        }
+        return replace(self, deltas=deltas, path=None, parents=self._as_parents())
+
+    def on_base(self, base_model: str | None) -> Adapter:
+        """Give the same adapter under another name of its base model."""
+        return replace(self, base_model=base_model)
+
+    def _as_parents(self) -> tuple[Parent, ...]:
+        """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
+        if self.path is None and self.parents:
+            return self.parents
+        return (Parent(self.name, self.path, 1.0),)
+
+    def _scaled(self, change: Callable[[float], float]) -> Adapter:
+        parents = tuple(p._replace(weight=change(p.weight)) for p in self._as_parents())
+        deltas = {m: delta.with_coefficients(change) for m, delta in self.items()}
+        return replace(self, deltas=deltas, name=sum_name(parents), path=None, parents=parents)
+
+
+_ABSENT: Any = object()
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _finite(weight: float) -> float:
+    if not math.isfinite(weight):
+        raise BadInput(f"a task weight is {weight}; it must be a finite number")
+    return weight

@@ -1,0 +1,85 @@
+"""The update of one target module: dW, held as terms and never formed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from superpose.errors import BadInput
+from superpose.lowrank.terms import Array, Term, Terms, rank, shape
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """dW = sum of coefficient * B @ A over `terms`; one target module's part of an adapter.
+
+    terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all.
+    A fresh LoRA delta is one term whose coefficient is its scaling s.
+
+    Raises BadInput when there is no term, a factor is not a matrix, ranks or shapes disagree, or
+    a coefficient is NaN or infinite. The factors' own values are not looked at: whoever reads them
+    from a file does that once.
+    """
+
+    terms: Terms
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise BadInput("a delta needs at least one term")
+        object.__setattr__(self, "terms", tuple(Term(*term) for term in self.terms))
+        for term in self.terms:
+            _check_term(term)
+        shapes = {shape((term,)) for term in self.terms}
+        if len(shapes) > 1:
+            raise BadInput(f"the terms of a delta differ in shape: {sorted(shapes)}")
+
+    @classmethod
+    def of(cls, B: Array, A: Array, scaling: float = 1.0) -> Delta:
+        """Make `scaling * B @ A`: B (out_features, rank), A (rank, in_features)."""
+        return cls((Term(float(scaling), B, A),))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out_features, in_features)."""
+        return shape(self.terms)
+
+    @property
+    def rank(self) -> int:
+        """Sum of the terms' ranks: the rank an exact copy on disk has."""
+        return rank(self.terms)
+
+    @property
+    def parameters(self) -> int:
+        """Number of entries of the factors as held."""
+        return self.rank * sum(self.shape)
+
+    def __add__(self, other: Delta) -> Delta:
+        """Join the terms; terms with the very same factors become one, which is exact."""
+        if not isinstance(other, Delta):
+            return NotImplemented
+        joined: dict[tuple[int, int], Term] = {}
+        for term in (*self.terms, *other.terms):
+            key = id(term.B), id(term.A)
+            before = joined[key].coefficient if key in joined else 0.0
+            joined[key] = term._replace(coefficient=before + term.coefficient)
+        return Delta(tuple(joined.values()))
+
+    def with_coefficients(self, change: Callable[[float], float]) -> Delta:
+        """Give the delta whose coefficients went through `change`; the factors are shared."""
+        return Delta(tuple(t._replace(coefficient=change(t.coefficient)) for t in self.terms))
+
+    def __repr__(self) -> str:
+        out_features, in_features = self.shape
+        return f"Delta({out_features} x {in_features}, rank {self.rank}, {len(self.terms)} term(s))"
+
+
+def _check_term(term: Term) -> None:
+    b, a = tuple(term.B.shape), tuple(term.A.shape)
+    if len(b) != 2 or len(a) != 2 or b[1] != a[0] or 0 in (*b, *a):
+        raise BadInput(
+            f"B {b} and A {a} are not the factors of a delta",
+            hint="B is (out_features, rank) and A is (rank, in_features), as PEFT stores them.",
+        )
+    if not math.isfinite(term.coefficient):
+        raise BadInput(f"a term's coefficient is {term.coefficient}; it must be a finite number")

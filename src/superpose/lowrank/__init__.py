@@ -1,0 +1,1 @@
+"""Pure algebra on deltas in factored form, on any array-API namespace."""
