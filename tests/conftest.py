@@ -1,0 +1,115 @@
+"""What all tests share: an offline, quiet process, and adapters written by hand.
+
+Nothing here imports superpose, torch or peft: tests/core runs in an environment without them, and
+an adapter that is to try the reader must not come from the writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Set before a test module imports a library that reads them once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The embedded base model is converted once for all runs, and not into the user's own cache.
+os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
+
+
+class WriteAdapter(Protocol):
+    """Writes a PEFT folder by hand and gives its path."""
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        rank: int = 2,
+        alpha: float = 4.0,
+        modules: tuple[str, ...] = ...,
+        width: int = 8,
+        base_model: str = "org/tiny-llama",
+        **settings: Any,
+    ) -> Path: ...
+
+
+class Superpose(Protocol):
+    """Runs the command line in a process of its own."""
+
+    def __call__(
+        self, *args: object, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def write_adapter(tmp_path: Path) -> WriteAdapter:
+    """Write a plain LoRA folder with random factors into the test's folder."""
+
+    def write(
+        name: str,
+        *,
+        seed: int = 0,
+        rank: int = 2,
+        alpha: float = 4.0,
+        modules: tuple[str, ...] = (
+            "model.layers.0.self_attn.q_proj",
+            "model.layers.0.self_attn.v_proj",
+        ),
+        width: int = 8,
+        base_model: str = "org/tiny-llama",
+        **settings: Any,
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        tensors = {}
+        for module in modules:
+            key = f"base_model.model.{module}"
+            shapes = {"lora_A": (rank, width), "lora_B": (width, rank)}
+            for factor, shape in shapes.items():
+                tensors[f"{key}.{factor}.weight"] = rng.normal(size=shape).astype(np.float32)
+        save_file(tensors, folder / "adapter_model.safetensors")
+        config = {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": base_model,
+            "r": rank,
+            "lora_alpha": alpha,
+            "target_modules": sorted({module.rpartition(".")[2] for module in modules}),
+            **settings,
+        }
+        (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def superpose() -> Superpose:
+    """Run `superpose ARGS` as a user does, in a process of its own, and give what came out."""
+
+    def run(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "superpose", *map(str, args)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run

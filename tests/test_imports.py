@@ -1,0 +1,71 @@
+"""What a process loads is paid for at every start: nothing heavy comes in unasked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import WriteAdapter
+
+HEAVY = (
+    "accelerate",
+    "datasets",
+    "gguf",
+    "huggingface_hub",
+    "pandas",
+    "peft",
+    "pydantic",
+    "scipy",
+    "torch",
+    "transformers",
+    "yaml",
+)
+
+
+def heavy_modules_after(code: str) -> set[str]:
+    """The heavy libraries that a fresh process has loaded after running `code`."""
+    program = f"""
+import sys
+try:
+{"".join(f"    {line}{chr(10)}" for line in code.splitlines())}
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", *sorted(set(sys.modules) & set({HEAVY!r})))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = run.stdout.splitlines()[-1].split()
+    assert loaded[0] == "LOADED"
+    return set(loaded[1:])
+
+
+def command(*args: object) -> str:
+    return f"from superpose.cli.app import main\nmain({[str(arg) for arg in args]!r})"
+
+
+def test_the_probe_sees_a_heavy_import() -> None:
+    assert heavy_modules_after("import yaml") == {"yaml"}
+
+
+def test_importing_superpose_loads_nothing_heavy() -> None:
+    assert heavy_modules_after("import superpose") == set()
+
+
+@pytest.mark.parametrize("name", ["demo", "check", "add", "info", "train", "eval", "ask", "study"])
+def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
+    assert heavy_modules_after(command(name, "--help")) == set()
+
+
+def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> None:
+    first, second = write_adapter("first", seed=1), write_adapter("second", seed=2)
+    assert heavy_modules_after(command("check", first, second)) == set()
+    assert heavy_modules_after(command("check", first, second, "--json")) == set()
+    assert heavy_modules_after(command("info", first)) == set()
+    out = first.parent / "sum"
+    assert heavy_modules_after(command("add", first, second, "-o", out)) == set()
+    assert heavy_modules_after(command("add", first, second, "--rank", 1, "-o", f"{out}1")) == set()
