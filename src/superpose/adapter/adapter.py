@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Real
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
@@ -93,7 +93,7 @@ class Adapter(Mapping[str, Delta]):
 
     # A vector.
 
-    def __add__(self, other: Adapter) -> Adapter:
+    def __add__(self, other: object) -> Adapter:
         """Add: raises DifferentBase when the two were trained on different base models."""
         if not isinstance(other, Adapter):
             return NotImplemented
@@ -110,7 +110,7 @@ class Adapter(Mapping[str, Delta]):
         """Let Python's `sum` start from its 0; every other left operand is refused."""
         return self if type(other) is int and other == 0 else NotImplemented
 
-    def __sub__(self, other: Adapter) -> Adapter:
+    def __sub__(self, other: object) -> Adapter:
         return self + (-other) if isinstance(other, Adapter) else NotImplemented
 
     def __neg__(self) -> Adapter:
@@ -119,7 +119,7 @@ class Adapter(Mapping[str, Delta]):
     def __pos__(self) -> Adapter:
         return self
 
-    def __mul__(self, weight: float) -> Adapter:
+    def __mul__(self, weight: object) -> Adapter:
         """Scale by a finite number: raises BadInput for NaN, infinity and overflow."""
         if not _is_scalar(weight):
             return NotImplemented
@@ -128,7 +128,7 @@ class Adapter(Mapping[str, Delta]):
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float) -> Adapter:
+    def __truediv__(self, divisor: object) -> Adapter:
         """Divide by a finite number: raises ZeroDivisionError for 0."""
         if not _is_scalar(divisor):
             return NotImplemented
@@ -166,10 +166,9 @@ class Adapter(Mapping[str, Delta]):
         A delta whose rank is not above `rank` stays as it is, exactly. Raises BadInput when rank is
         not a whole number of at least 1.
         """
-        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-            raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+        most = _whole(rank)
         deltas = {
-            m: d if d.rank <= rank else Delta((truncate(d.terms, rank),)) for m, d in self.items()
+            m: d if d.rank <= most else Delta((truncate(d.terms, most),)) for m, d in self.items()
         }
         return replace(self, deltas=deltas, path=None, parents=self._as_parents())
 
@@ -192,8 +191,14 @@ class Adapter(Mapping[str, Delta]):
 _ABSENT: Any = object()
 
 
-def _is_scalar(value: object) -> bool:
+def _is_scalar(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _whole(rank: object) -> int:
+    if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
+        raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+    return int(rank)
 
 
 def _finite(weight: float) -> float:

@@ -54,7 +54,7 @@ class Delta:
         """Number of entries of the factors as held."""
         return self.rank * sum(self.shape)
 
-    def __add__(self, other: Delta) -> Delta:
+    def __add__(self, other: object) -> Delta:
         """Join the terms; terms with the very same factors become one, which is exact."""
         if not isinstance(other, Delta):
             return NotImplemented

@@ -36,7 +36,7 @@ def shape(terms: Terms) -> tuple[int, int]:
 
 
 def rank(terms: Terms) -> int:
-    """Give the sum of the terms' ranks: what an exact sum takes, an upper bound of the true rank."""
+    """Give the sum of the terms' ranks: what an exact copy takes, and a bound of the true rank."""
     return sum(int(term.A.shape[0]) for term in terms)
 
 
