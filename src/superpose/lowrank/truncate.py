@@ -39,8 +39,9 @@ def truncate(terms: Terms, rank: int) -> Term:
         raise ValueError(f"rank is {rank}, must be at least 1")
     xp = namespace(terms)
     U, s, Vt = _triples(terms)
-    root = xp.sqrt(s[:rank])
-    return Term(1.0, U[:, :rank] * root[None, :], root[:, None] * Vt[:rank, :])
+    kept = min(rank, int(s.shape[0]))
+    root = xp.sqrt(s[:kept])
+    return Term(1.0, U[:, :kept] * root[None, :], root[:, None] * Vt[:kept, :])
 
 
 def singular_values(terms: Terms) -> np.ndarray:
