@@ -35,6 +35,7 @@ test-slow: $(VENV)/.dev  ## the tests on the real model
 
 # The core without torch, installed as a user gets it, so that a stray import or a file left out shows.
 test-core: $(CORE)/.core  ## the core in an environment of its own
+	! $(CORE)/bin/python -c "import torch" 2>/dev/null  # or the environment proves nothing
 	$(CORE)/bin/python -m pytest -q tests/core
 
 lint: $(VENV)/.dev  ## style, types and layers

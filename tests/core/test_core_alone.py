@@ -1,0 +1,109 @@
+"""The core does its whole work without torch, and says what to install where it cannot.
+
+These tests run twice: in the full environment, and in one that has the core's dependencies alone
+(`make test-core`). Either way the processes they start find none of the heavy libraries.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAVY = (
+    "accelerate",
+    "datasets",
+    "gguf",
+    "huggingface_hub",
+    "pandas",
+    "peft",
+    "pydantic",
+    "scipy",
+    "torch",
+    "transformers",
+    "yaml",
+)
+WITHOUT_THEM = f"""
+import sys
+
+class NotInstalled:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, NotInstalled)
+"""
+
+
+@pytest.fixture
+def without_them() -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run Python code in a process that finds none of the heavy libraries."""
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", WITHOUT_THEM + code],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run
+
+
+def test_every_layer_below_landscape_imports(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    ended = without_them(
+        """
+import importlib, pkgutil, superpose
+above = ("superpose.landscape", "superpose.study", "superpose.__main__")
+for module in pkgutil.walk_packages(superpose.__path__, "superpose.", onerror=lambda name: None):
+    if not module.name.startswith(above):
+        importlib.import_module(module.name)
+"""
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_probe_hides_a_library_that_is_installed(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    ended = without_them("import torch")
+    assert ended.returncode == 1
+    assert "No module named 'torch'" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["eval", "smollm2", "--data", "questions.jsonl"],
+        ["train", "smollm2", "questions.jsonl", "-o", "adapter"],
+        ["ask", "smollm2", "--prompt", "What is 2 + 2?"],
+        ["study", "study.yaml"],
+        ["demo"],
+    ],
+    ids=lambda args: args[0],
+)
+def test_a_command_that_needs_the_study_extra_says_how_to_get_it(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+    args: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "questions.jsonl").write_text('{"question": "2 + 2?", "answer": "4"}\n' * 4)
+    (folder / "study.yaml").write_text("base: smollm2\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(folder / "cache"))
+    ended = without_them(f"from superpose.cli.app import main\nmain({args!r})")
+    assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
+    assert 'pip install "superpose[study]"' in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (folder / "adapter").exists()
