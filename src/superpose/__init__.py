@@ -1,0 +1,61 @@
+"""An adapter is a vector. Add them.
+
+    import superpose
+    math, medicine = superpose.load("math"), superpose.load("medicine")
+    both = math + 0.5 * medicine
+    superpose.save(both.compress(rank=8), "both")
+
+What is listed below is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from superpose import errors
+from superpose._version import __version__
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter, Delta
+    from superpose.compose import exact_sum
+    from superpose.formats import load, save
+    from superpose.interference import check
+
+__all__ = [
+    "Adapter",
+    "Delta",
+    "__version__",
+    "check",
+    "cosine",
+    "errors",
+    "exact_sum",
+    "load",
+    "save",
+]
+
+_HOMES = {
+    "Adapter": "superpose.adapter",
+    "Delta": "superpose.adapter",
+    "check": "superpose.interference",
+    "exact_sum": "superpose.compose",
+    "load": "superpose.formats",
+    "save": "superpose.formats",
+}
+
+
+def cosine(a: Adapter, b: Adapter) -> float:
+    """Give the whole-adapter cosine of two adapters: `a.cosine(b)`; NaN when one is zero."""
+    return a.cosine(b)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

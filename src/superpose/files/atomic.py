@@ -1,0 +1,157 @@
+"""Writing a folder or a file so that it is there whole, or not at all.
+
+Everything is written beside its place under a hidden name, brought to the disk with fsync, and
+renamed. A kill at any line leaves either nothing or the old state under the final name; Ctrl-C, a
+full disk or any other error removes what was begun as well.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from superpose.errors import BadInput, OutputExists
+
+
+@contextmanager
+def new_folder(
+    target: str | Path, *, force: bool = False, replaceable: Collection[str] = ()
+) -> Iterator[Path]:
+    """Give an empty folder to write into that becomes `target` when the block ends without error.
+
+    force: replace a folder that stands there already, but only if it holds nothing but files named
+    in `replaceable`: `--force` aimed at a home directory by mistake must not empty it.
+
+    Raises OutputExists before anything is written, and BadInput when the system refuses to write
+    (no space, no permission).
+    """
+    final = Path(os.path.realpath(target))
+    check_free(final, force=force, replaceable=replaceable)
+    with _errors_of(target), _parents_of(final):
+        part = _beside(final, "part")
+        try:
+            part.mkdir()
+            yield part
+            for written in part.iterdir():
+                _sync(written)
+            _sync(part)
+            _put(part, final, force)
+            _sync(final.parent)
+        finally:
+            # After the rename nothing stands here any more; before it, this is what was begun.
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def new_file(target: str | Path) -> Iterator[Path]:
+    """Give a path to write to that becomes `target`, replacing it, when the block ends well.
+
+    Raises BadInput when the system refuses to write.
+    """
+    final = Path(os.path.realpath(target))
+    with _errors_of(target), _parents_of(final):
+        part = _beside(final, "part")
+        try:
+            yield part
+            _sync(part)
+            part.replace(final)
+            _sync(final.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def check_free(
+    target: str | Path, *, force: bool = False, replaceable: Collection[str] = ()
+) -> None:
+    """Raise OutputExists when something stands at `target` that may not be replaced.
+
+    For callers that compute for a while before they write: ask first, not after the work.
+    """
+    path = Path(target)
+    if not os.path.lexists(path):
+        return
+    if not force:
+        raise OutputExists(
+            "already exists; nothing was written",
+            where=target,
+            hint="Give another output folder, or --force (in Python: force=True) to replace it.",
+        )
+    if not path.is_dir():
+        raise OutputExists("is not a folder; nothing was written", where=target)
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in replaceable)
+    if others:
+        raise OutputExists(
+            f"holds other things than an adapter ({', '.join(others[:5])}); nothing was written",
+            where=target,
+            hint="Replacing it would delete them: give another output folder.",
+        )
+
+
+@contextmanager
+def _errors_of(target: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror or error}", where=target) from error
+
+
+@contextmanager
+def _parents_of(final: Path) -> Iterator[None]:
+    """Make the missing parent folders, and take them away again when the block fails."""
+    missing = []
+    for parent in final.parents:
+        if parent.exists():
+            break
+        missing.append(parent)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for parent in missing:  # innermost first; one that others use by now is not empty
+            try:
+                parent.rmdir()
+            except OSError:
+                break
+        raise
+
+
+def _beside(final: Path, kind: str) -> Path:
+    return final.parent / f".{final.name[:100]}.{secrets.token_hex(4)}.{kind}"
+
+
+def _put(part: Path, final: Path, force: bool) -> None:
+    """Rename `part` to `final`; a folder there is set aside first and comes back on an error."""
+    if not force or not final.exists():
+        _rename_new(part, final)
+        return
+    aside = _beside(final, "old")
+    final.rename(aside)
+    try:
+        part.rename(final)
+    except BaseException:
+        aside.rename(final)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename_new(part: Path, final: Path) -> None:
+    try:
+        part.rename(final)
+    except OSError as error:
+        if not os.path.lexists(final):
+            raise
+        raise OutputExists("came into being meanwhile; nothing was written", where=final) from error
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

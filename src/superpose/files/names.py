@@ -1,0 +1,41 @@
+"""What the name of an adapter means: a folder here, or an adapter on the hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from superpose.errors import BadInput
+from superpose.files.hub import fetch, is_hub_name
+
+
+def locate(given: str | os.PathLike[str]) -> Path:
+    """Give the local folder that `given` means; whatever exists here wins over the hub.
+
+    given: a path (`~` is the home folder), or a hub name: `org/name`, `org/name@revision`.
+
+    Raises BadInput when there is no such folder, MissingExtra when it can only be a hub name and
+    huggingface_hub is not installed.
+    """
+    text = os.fspath(given)
+    if not text:
+        raise BadInput("the name of an adapter is empty")
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise BadInput(
+            "is a file; an adapter is a folder", where=given, hint=f"Give the folder: {path.parent}"
+        )
+    # `runs/math` with a folder `runs` here is a mistyped path, not somebody's repository.
+    if isinstance(given, str) and is_hub_name(text) and not Path(path.parts[0]).exists():
+        return fetch(text)
+    raise BadInput("no such folder", where=given)
+
+
+def short_name(given: str | os.PathLike[str]) -> str:
+    """Give what people call an adapter that was given as `given`: the last part of it."""
+    text = os.fspath(given).replace("\\", "/").rstrip("/")
+    last = text.rpartition("/")[2]
+    # `.` and `..` name nothing; the folder they stand for does.
+    return last if last.strip(".") else Path(os.path.realpath(given)).name or "adapter"
