@@ -1,0 +1,48 @@
+"""The two doors of the package: `load` a name, `save` an adapter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+
+from superpose.adapter import Adapter
+from superpose.files import locate
+from superpose.formats.peft import Written, read_peft, write_peft
+
+
+def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
+    """Read an adapter from a PEFT folder or, by its name, from the Hugging Face hub.
+
+    name: a path, `org/name` or `org/name@revision`; what exists here wins. ignore_keys: keys of
+    the configuration that superpose does not know and that you know not to touch the weights.
+
+    Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
+    layers; BadInput when it is not there, damaged, or another tool's.
+
+    >>> math = superpose.load("runs/math")  # doctest: +SKIP
+    """
+    return read_peft(locate(name), given=os.fspath(name), ignore_keys=ignore_keys)
+
+
+def save(
+    adapter: Adapter,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    compact: bool = False,
+    force: bool = False,
+    figures: Mapping[str, float] | None = None,
+) -> Written:
+    """Write an adapter as a PEFT folder that PEFT, vLLM and llama.cpp read alike.
+
+    dtype: "float32", "float16", "bfloat16" or "float64"; None is the narrowest that holds every
+    parent's factors. compact: each module keeps its own rank, which PEFT alone reads; otherwise
+    smaller modules are padded with zeros. force: replace an adapter at `path`. figures: more
+    numbers for the model card.
+
+    Raises OutputExists before any work is done; BadInput when a value is too large for the dtype or
+    the disk does not take the file. Nothing is left behind then.
+
+    >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
+    """
+    return write_peft(adapter, path, dtype=dtype, compact=compact, force=force, figures=figures)

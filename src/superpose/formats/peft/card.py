@@ -1,0 +1,82 @@
+"""The model card of a written adapter: YAML for the hub's index, then what it is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from superpose._version import __version__
+from superpose.adapter import Adapter
+
+_PORTABLE = (
+    "The scaling is folded into B and is 1 in every module, so PEFT, vLLM and llama.cpp compute "
+    "the same model from it."
+)
+_COMPACT = (
+    "The scaling is folded into B and is 1 in every module. The modules differ in rank, which PEFT "
+    "reads from `rank_pattern`; vLLM and llama.cpp do not."
+)
+
+
+def model_card(
+    adapter: Adapter, ranks: Mapping[str, int], dtype: str, figures: Mapping[str, float]
+) -> str:
+    """Give README.md: front matter, parents with their task weights, figures, how to load it."""
+    title = " ".join(adapter.name.split())
+    largest = max(ranks.values())
+    lines = [
+        *_front_matter(adapter),
+        f"# {title}",
+        "",
+        "A superposition of LoRA adapters: a weighted sum of their deltas, written by "
+        f"superpose {__version__}.",
+        "",
+        *_parents(adapter),
+        "| figure | value |",
+        "| --- | --- |",
+        f"| base model | {_cell(adapter.base_model or 'unknown')} |",
+        f"| target modules | {len(ranks)} |",
+        f"| rank | {largest} |",
+        f"| dtype | {dtype} |",
+        *(f"| {name.replace('_', ' ')} | {value:.6g} |" for name, value in figures.items()),
+        "",
+        _PORTABLE if len(set(ranks.values())) == 1 else _COMPACT,
+        "",
+        "```python",
+        "from peft import PeftModel",
+        "",
+        'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _front_matter(adapter: Adapter) -> list[str]:
+    # A JSON string is a YAML string: whatever a name holds, the front matter stays valid.
+    base = adapter.base_model
+    known = [f"base_model: {json.dumps(base, ensure_ascii=True)}"] if base else []
+    return [
+        "---",
+        *known,
+        "library_name: peft",
+        "tags:",
+        "- lora",
+        "- superpose",
+        "- merge",
+        "---",
+        "",
+    ]
+
+
+def _parents(adapter: Adapter) -> list[str]:
+    if not adapter.parents:
+        return []
+    rows = [
+        f"| {_cell(p.name)} | {p.weight:g} | {_cell(p.path or 'made in memory')} |"
+        for p in adapter.parents
+    ]
+    return ["| parent | task weight | read from |", "| --- | --- | --- |", *rows, ""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

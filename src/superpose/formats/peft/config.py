@@ -1,0 +1,181 @@
+"""What an adapter_config.json says about the weights: ranks, alphas, and everything refused.
+
+Scaling of a module: alpha_m / r_m, with rsLoRA alpha_m / sqrt(r_m); r_m and alpha_m come from the
+first key of rank_pattern / alpha_pattern, in the order of the file, that matches the module, else
+from r / lora_alpha. Source: peft 0.21.2, `get_pattern_key` and `LoraLayer.update_layer`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from superpose.errors import BadInput, SuperposeWarning
+from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
+
+CARRIED = ("task_type", "fan_in_fan_out", "revision")
+"""Fields that do not touch the weights and that a file written from this adapter keeps."""
+
+
+class Pattern:
+    """Values for some modules: regular expressions in the order of the file, first match wins."""
+
+    def __init__(self, name: str, values: Mapping[str, float]) -> None:
+        self.name = name
+        self.values = dict(values)
+        self._compiled = [(_compiled(name, key), key) for key in self.values]
+
+    def keys_for(self, module: str) -> list[str]:
+        """Give every key that matches a module; the first one is the one that counts."""
+        return [key for expression, key in self._compiled if expression.match(module)]
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """The part of an adapter_config.json that decides what the factors mean."""
+
+    r: int
+    lora_alpha: float
+    use_rslora: bool
+    rank_pattern: Pattern
+    alpha_pattern: Pattern
+    target_modules: str | tuple[str, ...] | None
+    bias: object
+    base_model: str | None
+    carried: Mapping[str, object]
+
+    def rank_of(self, module: str) -> int:
+        """Give the rank that the configuration announces for a module."""
+        keys = self.rank_pattern.keys_for(module)
+        return int(self.rank_pattern.values[keys[0]]) if keys else self.r
+
+    def scaling_of(self, module: str) -> float:
+        """Give s of a module: its delta is s * B @ A."""
+        keys = self.alpha_pattern.keys_for(module)
+        alpha = self.alpha_pattern.values[keys[0]] if keys else self.lora_alpha
+        rank = self.rank_of(module)
+        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+
+def parse_config(
+    config: Mapping[str, Any], where: object, ignore_keys: Collection[str] = ()
+) -> tuple[LoraConfig, list[str]]:
+    """Give what a configuration means, and every reason why it cannot be part of a sum.
+
+    where: the file, for messages. ignore_keys: unknown keys that the user knows to be harmless.
+
+    An absent key means PEFT's default, as in configurations of 2023. An unknown key with an empty
+    value is a SuperposeWarning, with any other value a reason to refuse. Raises BadInput when a
+    value has a type or size that PEFT could not use either.
+    """
+    reasons = refusals(config) + _unknown(config, where, ignore_keys)
+    try:
+        parsed = LoraConfig(
+            r=_rank(config.get("r", 8), "r"),
+            lora_alpha=_number(config.get("lora_alpha", 8), "lora_alpha"),
+            use_rslora=bool(_optional(config, "use_rslora", bool)),
+            rank_pattern=Pattern("rank_pattern", _pattern(config, "rank_pattern", _rank)),
+            alpha_pattern=Pattern("alpha_pattern", _pattern(config, "alpha_pattern", _number)),
+            target_modules=_target_modules(config.get("target_modules")),
+            bias=config.get("bias", "none"),
+            base_model=_optional(config, "base_model_name_or_path", str) or None,
+            carried={
+                "task_type": _optional(config, "task_type", str),
+                "fan_in_fan_out": bool(_optional(config, "fan_in_fan_out", bool)),
+                "revision": _optional(config, "revision", str),
+            },
+        )
+    except BadInput as error:
+        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
+    return parsed, reasons
+
+
+def warn_if_ambiguous(config: LoraConfig, modules: Collection[str], where: object) -> None:
+    """Say when a module's alpha depends on the order of alpha_pattern's keys.
+
+    PEFT sorts the keys on saving and takes the first match on loading: the adapter may have been
+    trained with another alpha than the one every loader, and superpose, uses.
+    """
+    pattern = config.alpha_pattern
+    for module in modules:
+        keys = pattern.keys_for(module)
+        if len({pattern.values[key] for key in keys}) > 1:
+            warnings.warn(
+                f"{where}: several keys of {pattern.name} match `{module}` ({', '.join(keys)}); "
+                f"the first one counts, as when PEFT loads it, but PEFT sorts keys when it saves: "
+                f"it may have been trained with another",
+                SuperposeWarning,
+                stacklevel=2,
+            )
+            return
+
+
+def _unknown(config: Mapping[str, Any], where: object, ignore_keys: Collection[str]) -> list[str]:
+    unknown = [k for k in config if k not in USED and k not in HARMLESS and k not in REFUSED]
+    empty = [key for key in unknown if is_empty(config[key])]
+    if empty:
+        warnings.warn(
+            f"{where}: unknown keys without a value are passed over: {', '.join(empty)}",
+            SuperposeWarning,
+            stacklevel=3,
+        )
+    return [
+        f"the key `{key}` is unknown; if it does not touch the weights: --ignore-key {key} "
+        f"(in Python: ignore_keys=[{key!r}])"
+        for key in unknown
+        if key not in empty and key not in ignore_keys
+    ]
+
+
+def _compiled(name: str, key: str) -> re.Pattern[str]:
+    try:
+        return re.compile(rf"(.*\.)?({key})$")
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadInput(f"the key {key!r} of {name} is no regular expression ({error})") from error
+
+
+def _pattern(config: Mapping[str, Any], name: str, check: Any) -> dict[str, Any]:
+    values = config.get(name) or {}
+    if not isinstance(values, dict):
+        raise BadInput(f"{name} is {_kind(values)}, not an object")
+    return {key: check(value, f"{name}[{key!r}]") for key, value in values.items()}
+
+
+def _rank(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadInput(f"{name} is {value!r}; a rank is a whole number of at least 1")
+    return value
+
+
+def _number(value: object, name: str) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not good or not math.isfinite(number):
+        raise BadInput(f"{name} is {str(value)[:40]}; it must be a finite number")
+    return number
+
+
+def _target_modules(value: object) -> str | tuple[str, ...] | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return tuple(value)
+    raise BadInput("target_modules is neither a list of names nor a regular expression")
+
+
+def _optional(config: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = config.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise BadInput(f"{name} is {_kind(value)}, not {kind.__name__}")
+    return value
+
+
+def _kind(value: object) -> str:
+    return f"{str(value)[:40]} ({type(value).__name__})"

@@ -1,0 +1,152 @@
+"""An adapter's deltas as the two factors each that go into a PEFT file, and what rounding cost.
+
+Everything is folded into B, so that the scaling is 1 whoever computes it: vLLM takes alpha / r from
+the configuration and reads no patterns, llama.cpp's converter stores one alpha.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.adapter import Adapter, Delta
+from superpose.errors import BadInput
+from superpose.files.finite import all_finite
+from superpose.formats.peft.keys import factor_name
+from superpose.lowrank import Term, Terms, norm, stack
+
+Array = NDArray[Any]
+
+DTYPES = ("bfloat16", "float16", "float32", "float64")
+"""Dtypes that a file may be written in."""
+
+
+class Factors(NamedTuple):
+    """What goes into the file. tensors: by name. ranks: by module, as written.
+
+    rounding_error: |written - exact| / |exact|, Frobenius norms over all modules.
+    """
+
+    tensors: dict[str, Array]
+    ranks: dict[str, int]
+    rounding_error: float
+
+
+def widest_dtype(adapter: Adapter) -> str:
+    """Give the narrowest dtype that holds every factor exactly.
+
+    float16 and bfloat16 together take float32: neither holds the other.
+    """
+    used = {_dtype_name(x) for delta in adapter.values() for t in delta.terms for x in (t.B, t.A)}
+    for dtype in ("float64", "float32"):
+        if dtype in used:
+            return dtype
+    return used.pop() if len(used) == 1 else "float32"
+
+
+def checked_dtype(dtype: str) -> str:
+    """Let a dtype that can be written pass; raises BadInput for any other."""
+    if dtype not in DTYPES:
+        raise BadInput(f"dtype is {dtype!r}; it can be {', '.join(DTYPES)}")
+    return dtype
+
+
+def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
+    """Give the factors to write: scaling 1 everywhere.
+
+    dtype: one of DTYPES. compact: False pads every module with zero rows of A and zero columns of B
+    to the largest rank, which changes no delta; True leaves each module its own rank.
+
+    Raises BadInput, naming the tensor, when a value is too large for the dtype.
+    """
+    shortened = {module: _without_zeros(delta) for module, delta in adapter.items()}
+    largest = max(delta.rank for delta in shortened.values())
+    tensors: dict[str, Array] = {}
+    ranks: dict[str, int] = {}
+    lost, whole = [0.0], [0.0]
+    for module, delta in shortened.items():
+        ranks[module] = delta.rank if compact else largest
+        exact = _numpy_term(delta, "float64" if dtype in ("float32", "float64") else "float32")
+        B, A = _cast(exact.B, dtype), _cast(exact.A, dtype)
+        for side, factor in (("B", B), ("A", A)):
+            _check_range(factor, factor_name(module, side), dtype)
+        error = _error_terms(exact, Term(1.0, B, A))
+        lost.append(norm(error) if error else 0.0)
+        whole.append(norm(delta.terms))
+        missing = ranks[module] - delta.rank
+        tensors[factor_name(module, "A")] = np.pad(A, ((0, missing), (0, 0))) if missing else A
+        tensors[factor_name(module, "B")] = np.pad(B, ((0, 0), (0, missing))) if missing else B
+    size = math.hypot(*whole)
+    return Factors(tensors, ranks, math.hypot(*lost) / size if size > 0.0 else 0.0)
+
+
+def written_bytes(tensors: Mapping[str, Array]) -> int:
+    """Give how many bytes the tensors take."""
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+def _without_zeros(delta: Delta) -> Delta:
+    """Leave out terms that a task weight of 0 has emptied; one stays where all are."""
+    kept = tuple(term for term in delta.terms if term.coefficient != 0.0)
+    return Delta(kept or delta.terms[:1])
+
+
+def _numpy_term(delta: Delta, precision: str) -> Term:
+    with np.errstate(over="ignore"):  # an overflow is found, and named, after the cast
+        coefficient, B, A = stack(delta.terms, precision)
+    return Term(coefficient, _to_numpy(B), _to_numpy(A))
+
+
+def _error_terms(exact: Term, written: Term) -> Terms:
+    """Give written - exact as terms, formed factor by factor so that nothing cancels.
+
+    E_B A' + B E_A with E = written - exact in the exact factors' precision; none where rounding
+    lost nothing.
+    """
+    E_B = written.B.astype(exact.B.dtype) - exact.B
+    E_A = written.A.astype(exact.A.dtype) - exact.A
+    terms = []
+    if E_B.any():
+        terms.append(Term(1.0, E_B, written.A))
+    if E_A.any():
+        terms.append(Term(1.0, exact.B, E_A))
+    return tuple(terms)
+
+
+def _cast(factor: Array, dtype: str) -> Array:
+    if factor.dtype.name == dtype:
+        return factor
+    with np.errstate(over="ignore"):
+        return factor.astype(_numpy_dtype(dtype))
+
+
+def _check_range(factor: Array, name: str, dtype: str) -> None:
+    if not all_finite(np.ascontiguousarray(factor)):
+        raise BadInput(
+            f"tensor `{name}` holds values too large for {dtype}; nothing was written",
+            hint="Choose a wider dtype, for example --dtype float32.",
+        )
+
+
+def _numpy_dtype(name: str) -> np.dtype[Any]:
+    if name != "bfloat16":
+        return np.dtype(name)
+    import ml_dtypes
+
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
+
+
+def _dtype_name(x: Any) -> str:
+    return str(x.dtype).rpartition(".")[2]  # NumPy says float32, torch torch.float32
+
+
+def _to_numpy(x: Any) -> Array:
+    if isinstance(x, np.ndarray):
+        return x
+    on_cpu = x.detach().cpu() if hasattr(x, "detach") else x
+    return np.asarray(np.from_dlpack(on_cpu))

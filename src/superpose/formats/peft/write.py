@@ -1,0 +1,131 @@
+"""An adapter to a PEFT folder that every engine reads alike."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from superpose._version import __version__
+from superpose.adapter import Adapter
+from superpose.files import check_free, new_folder, write_tensors
+from superpose.formats.peft.card import model_card
+from superpose.formats.peft.portable import (
+    Factors,
+    checked_dtype,
+    fold,
+    widest_dtype,
+    written_bytes,
+)
+from superpose.formats.peft.read import HEADER_KEY
+from superpose.formats.recognise import CONFIG, WEIGHTS
+
+CARD = "README.md"
+REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD})
+"""What a folder may hold for `force` to replace it."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written. rank: the largest. bytes: of the weights file's tensors.
+
+    rounding_error: |written - exact| / |exact|, Frobenius norms over all modules.
+    """
+
+    path: Path
+    rank: int
+    dtype: str
+    rounding_error: float
+    bytes: int
+    modules: int
+
+
+def write_peft(
+    adapter: Adapter,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    compact: bool = False,
+    force: bool = False,
+    figures: Mapping[str, float] | None = None,
+) -> Written:
+    """Write an adapter: portable unless `compact`, whole or not at all.
+
+    dtype: of the file; None is the narrowest that holds every parent's factors. compact: keep each
+    module's rank (rank_pattern and alpha_pattern, which PEFT alone reads). force: replace an
+    adapter that stands at `path`. figures: more numbers for the model card, by their name.
+
+    Raises OutputExists before any work is done, BadInput when a value does not fit the dtype or the
+    disk does not take the file.
+    """
+    target = Path(path)
+    check_free(target, force=force, replaceable=REPLACEABLE)
+    chosen = checked_dtype(dtype or widest_dtype(adapter))
+    factors = fold(adapter, chosen, compact)
+    written = Written(
+        path=target,
+        rank=max(factors.ranks.values()),
+        dtype=chosen,
+        rounding_error=factors.rounding_error,
+        bytes=written_bytes(factors.tensors),
+        modules=len(factors.ranks),
+    )
+    numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
+    config = json.dumps(peft_config(adapter, factors.ranks), indent=2, ensure_ascii=False)
+    card = model_card(adapter, factors.ranks, chosen, numbers)
+    with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
+        write_tensors(folder / WEIGHTS, factors.tensors, _metadata(adapter, numbers))
+        (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
+    return written
+
+
+def peft_config(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, Any]:
+    """Give the adapter_config.json for factors of these ranks whose scaling is 1 everywhere.
+
+    alpha equals rank, module by module too: a loader that ignores patterns still scales by 1.
+    """
+    rank = max(ranks.values())
+    # Escaped and bound to the start: a pattern is a regular expression that may match the end of a
+    # longer name.
+    pattern = {f"^{_escaped(module)}": r for module, r in ranks.items() if r != rank}
+    settings = adapter.settings
+    return {
+        "alpha_pattern": pattern,
+        "base_model_name_or_path": adapter.base_model,
+        "bias": "none",
+        "fan_in_fan_out": bool(settings.get("fan_in_fan_out")),
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": rank,
+        "lora_dropout": 0.0,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": rank,
+        "rank_pattern": pattern,
+        "revision": settings.get("revision"),
+        "target_modules": list(ranks),
+        "task_type": settings.get("task_type"),
+        "use_dora": False,
+        "use_rslora": False,
+    }
+
+
+def _escaped(module: str) -> str:
+    # Names of modules are identifiers and dots; re.escape would also quote what needs none.
+    return module.replace(".", r"\.")
+
+
+def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:
+    note = {
+        "version": __version__,
+        "parents": [parent._asdict() for parent in adapter.parents],
+        **figures,
+    }
+    return {"format": "pt", HEADER_KEY: json.dumps(note, ensure_ascii=False)}
+
+
+__all__ = ["Factors", "Written", "peft_config", "write_peft"]

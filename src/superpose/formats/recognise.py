@@ -1,0 +1,158 @@
+"""What kind of adapter a folder holds; whatever is not PEFT's is named as what it is.
+
+The file name `adapter_config.json` proves nothing: MLX, AdapterHub and others write one too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from superpose.errors import BadInput, Refused
+from superpose.files.header import Header
+from superpose.files.tensors import LFS_START, read_header
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+PICKLE = "adapter_model.bin"
+
+MAX_CONFIG = 10_000_000
+"""Bytes; a real adapter_config.json has a few thousand."""
+
+_CONVERT = """superpose opens no pickle: loading one can run code. If you trust it, convert it once:
+  python -c "import sys, torch, safetensors.torch as s; \
+s.save_file(torch.load(sys.argv[1] + '/adapter_model.bin', map_location='cpu', \
+weights_only=True), \
+sys.argv[1] + '/adapter_model.safetensors', metadata={'format': 'pt'})" FOLDER"""
+
+# Files by which a folder without (or with somebody else's) adapter_config.json gives itself away.
+_OTHER_FILES = {
+    "adapters.safetensors": "an MLX adapter",
+    "adapters.npz": "an MLX adapter",
+    "pytorch_lora_weights.safetensors": "a diffusers LoRA",
+    "pytorch_lora_weights.bin": "a diffusers LoRA",
+    "pytorch_adapter.bin": "an AdapterHub adapter",
+    "head_config.json": "an AdapterHub adapter",
+}
+_FULL_MODEL = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the adapter_config.json of a PEFT folder, in the order in which it stands there.
+
+    Raises BadInput when the folder, the file or its JSON is not there or not usable, Refused when
+    it is another tool's or another of PEFT's methods.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise _not_an_adapter(folder)
+    config = _parsed(path)
+    if "peft_type" not in config:
+        raise _foreign(folder, config)
+    if config["peft_type"] != "LORA":
+        raise Refused(
+            f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA only",
+            where=folder,
+        )
+    return config
+
+
+def weights_file(folder: Path) -> Path:
+    """Give the weights of a PEFT folder; raises BadInput when there are none that may be read."""
+    path = folder / WEIGHTS
+    if path.exists():
+        return path
+    if (folder / PICKLE).exists():
+        raise BadInput(f"holds its weights as a pickle ({PICKLE})", where=folder, hint=_CONVERT)
+    raise BadInput(
+        f"{WEIGHTS} is missing",
+        where=folder,
+        hint="Was the download or the training cut off? The configuration alone is no adapter.",
+    )
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG:
+            raise BadInput("is far too large for a configuration", where=path)
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
+    if raw.startswith(LFS_START):
+        raise BadInput(
+            "is a Git LFS pointer in place of the configuration",
+            where=path,
+            hint="Fetch it: git lfs install && git lfs pull",
+        )
+    try:
+        config = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"is not JSON ({error})", where=path) from error
+    if not isinstance(config, dict):
+        raise BadInput("holds no JSON object", where=path)
+    return config
+
+
+def _foreign(folder: Path, config: Mapping[str, Any]) -> BadInput:
+    """Name an adapter_config.json that is not PEFT's."""
+    if config.keys() & {"fine_tune_type", "lora_parameters", "lora_layers"}:
+        what = "an MLX adapter"
+    elif config.keys() & {"model_class", "model_type"} and "config" in config:
+        what = "an AdapterHub adapter"
+    elif config.keys() & {"n_obs_steps", "input_features", "output_features", "robot_type"}:
+        what = "a lerobot policy's configuration"
+    elif {"r", "lora_alpha"} <= config.keys():
+        return BadInput(
+            "has no `peft_type`, so PEFT itself does not load it",
+            where=folder / CONFIG,
+            hint='If it is plain LoRA written by hand, add "peft_type": "LORA" and target_modules.',
+        )
+    else:
+        keys = ", ".join(sorted(config)[:6]) or "none"
+        return BadInput(f"is not a PEFT configuration (keys: {keys})", where=folder / CONFIG)
+    return Refused(f"is {what}, not PEFT's", where=folder, hint="superpose reads PEFT folders.")
+
+
+def _not_an_adapter(folder: Path) -> BadInput:
+    """Say what a folder without adapter_config.json is instead."""
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    for name in names:
+        what = _OTHER_FILES.get(name) or (
+            _image_lora(folder / name) if name.endswith(".safetensors") else None
+        )
+        if what is not None:
+            return Refused(f"is {what} (it holds {name}), not PEFT's", where=folder)
+    if WEIGHTS in names or PICKLE in names:
+        return BadInput(
+            f"{CONFIG} is missing; without it nobody knows the scaling of these weights",
+            where=folder,
+        )
+    if "config.json" in names and any(name in names for name in _FULL_MODEL):
+        return BadInput("is a full model, not an adapter", where=folder)
+    inside = [name for name in names if (folder / name / CONFIG).is_file()]
+    if inside:
+        given = ", ".join(str(folder / name) for name in inside[:4])
+        return BadInput("is no adapter but holds some", where=folder, hint=f"Give one: {given}")
+    held = ", ".join(names[:6]) or "nothing"
+    return BadInput(f"is not an adapter folder: no {CONFIG} (it holds {held})", where=folder)
+
+
+def _image_lora(path: Path) -> str | None:
+    """Name a kohya or diffusers LoRA by the spelling of its tensors; None for all else."""
+    try:
+        header: Header = read_header(path)
+    except BadInput:
+        return None  # not even safetensors: then it does not tell what the folder is
+    for name in header.entries:
+        if name.startswith(("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")):
+            return "a kohya LoRA"
+        if name.startswith(("unet.", "text_encoder.", "transformer.")) and ".lora" in name:
+            return "a diffusers LoRA"
+    return None
