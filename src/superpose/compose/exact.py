@@ -1,0 +1,52 @@
+"""The exact weighted sum: W(lambda) = W0 + sum_k lambda_k dW_k, nothing rounded until written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from superpose.adapter import Adapter, check_same_base
+from superpose.errors import BadInput
+
+
+def exact_sum(
+    adapters: Sequence[Adapter],
+    weights: Sequence[float] | None = None,
+    *,
+    same_base: bool = False,
+) -> Adapter:
+    """Give sum_k weights_k * adapters_k; target modules are united.
+
+    adapters: at least one. weights: one task weight each, None means 1 each. same_base: differing
+    names of base models are known to mean one model.
+
+    Raises BadInput for no adapter, another number of weights than adapters, a NaN or infinite
+    weight; DifferentBase when the adapters were trained on different base models.
+    """
+    checked = _checked_weights(adapters, weights)
+    check_same_base(adapters, same_base=same_base)
+    # Compared once, all together: from here on they go by one name, or each + would compare again.
+    base = next((a.base_model for a in adapters if a.base_model is not None), None)
+    parts = [w * a.on_base(base) for a, w in zip(adapters, checked, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _checked_weights(
+    adapters: Sequence[Adapter], weights: Sequence[float] | None
+) -> Sequence[float]:
+    if not adapters:
+        raise BadInput("a sum needs at least one adapter")
+    if weights is None:
+        return [1.0] * len(adapters)
+    if len(weights) != len(adapters):
+        raise BadInput(
+            f"{len(adapters)} adapters and {len(weights)} task weights",
+            hint="Give one task weight for each adapter.",
+        )
+    for adapter, weight in zip(adapters, weights, strict=True):
+        if not math.isfinite(weight):
+            raise BadInput(f"the task weight of `{adapter.name}` is {weight}; it must be finite")
+    return weights
