@@ -76,6 +76,5 @@ $(VENV)/.dev: $(NEEDS) | $(VENV)/bin/python
 	@touch $(VENV)/.study $@
 
 $(CORE)/.core: $(NEEDS) $(SOURCE) | $(CORE)/bin/python
-	$(CORE)/bin/python $(PIP) --force-reinstall --no-deps .
 	$(CORE)/bin/python $(PIP) . pytest
 	@touch $@
