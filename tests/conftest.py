@@ -25,8 +25,9 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# The embedded base model is converted once for all runs, and not into the user's own cache.
+# The embedded base model is converted once for all runs, and the user's own caches stay unseen.
 os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
+os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
 
 
 class WriteAdapter(Protocol):

@@ -184,11 +184,12 @@ def test_the_version_is_the_package_version(superpose: Superpose) -> None:
     assert (ended.returncode, ended.stdout) == (0, f"superpose {__version__}\n")
 
 
-def test_help_lists_every_command_with_a_line_about_it(superpose: Superpose) -> None:
+def test_help_lists_every_command_with_a_line_that_is_not_cut(superpose: Superpose) -> None:
     ended = superpose("--help")
     assert ended.returncode == 0
-    for name in program.COMMANDS:
-        assert re.search(rf"^  {name}  +\S", ended.stdout, re.MULTILINE), name
+    listed = ended.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(program.COMMANDS)
+    assert [line for line in listed if line.endswith("...") or len(line.split()) < 3] == []
 
 
 def test_a_reader_that_went_away_ends_the_program_without_a_traceback() -> None:
