@@ -53,16 +53,17 @@ def print_json(value: object) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def progress(*, quiet: bool = False) -> Progress:
+def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
     """A progress display on standard error: task, bar, count, time elapsed and time left.
 
-    quiet: show nothing. Nothing is shown either where standard error is not a terminal. Use it
+    quiet: show nothing. percent: per cent in place of the count, for work without a unit. Nothing is shown either where standard error is not a terminal. Use it
     as a context manager and add tasks with `add_task(description, total=...)`.
     """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -72,7 +73,7 @@ def progress(*, quiet: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if percent else MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

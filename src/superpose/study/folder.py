@@ -1,0 +1,129 @@
+"""The folder of a study is its state: which study it is, and a file for each finished cell.
+
+Every file is written beside its place and renamed, so a kill leaves a cell either finished or
+not begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from superpose.errors import BadInput
+from superpose.files import new_file
+from superpose.study.cells import Cell
+from superpose.study.evaluate import Score
+
+__all__ = ["StudyFolder"]
+
+_IDENTITY = "study.json"
+
+
+class StudyFolder:
+    """Reads and writes what a study leaves on disk under `path`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def claim(self, identity: Mapping[str, Any]) -> None:
+        """Begin a study here, or go on with it.
+
+        identity: JSON that defines the study. Raises BadInput where another study, or something
+        else, is in the folder.
+        """
+        known = self.path / _IDENTITY
+        if known.exists():
+            found = self._read(known)
+            if different := _differences(found, json.loads(json.dumps(identity))):
+                raise BadInput(
+                    f"this folder holds another study; it differs in {', '.join(different)}",
+                    where=self.path,
+                    hint="Give another folder with --out, or go back to that study's settings.",
+                )
+            return
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise BadInput(
+                "this is not empty and holds no study",
+                where=self.path,
+                hint="Give another folder with --out.",
+            )
+        self._write(known, identity)
+
+    def is_trained(self, cell: Cell) -> bool:
+        """Whether the cell's adapter lies here. Its folder is renamed into place when whole."""
+        return (self.path / cell.adapter).is_dir()
+
+    def is_evaluated(self, cell: Cell) -> bool:
+        """Whether the cell's evaluation lies here."""
+        return (self.path / cell.file).exists()
+
+    def write_scores(self, cell: Cell, scores: Mapping[str, Score], seconds: float) -> None:
+        """Write a cell's evaluation: each row's nats and tokens, by domain."""
+        content = {
+            "method": cell.method,
+            "domains": cell.domains,
+            "seed": cell.seed,
+            "weights": cell.weights,
+            "seconds": round(seconds, 2),
+            "scores": {
+                domain: {
+                    "row_nll": [round(nll, 6) for nll in score.row_nll],
+                    "row_tokens": score.row_tokens,
+                }
+                for domain, score in scores.items()
+            },
+        }
+        self._write(self.path / cell.file, content)
+
+    def read_scores(self, cell: Cell) -> dict[str, Score]:
+        """Read a cell's evaluation. Raises BadInput where the file is damaged."""
+        content = self._read(self.path / cell.file)
+        try:
+            return {
+                domain: Score(tuple(rows["row_nll"]), tuple(rows["row_tokens"]))
+                for domain, rows in content["scores"].items()
+            }
+        except (KeyError, TypeError, AttributeError):
+            raise _damaged(self.path / cell.file) from None
+
+    def write(self, name: str, content: object) -> Path:
+        """Write JSON under a name within the folder, and give its path."""
+        self._write(self.path / name, content)
+        return self.path / name
+
+    def read(self, name: str) -> Any:
+        """Read JSON under a name within the folder. Raises BadInput where it is damaged."""
+        return self._read(self.path / name)
+
+    def _write(self, path: Path, content: object) -> None:
+        with new_file(path) as beside:
+            beside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(
+        "this file of the study cannot be read",
+        where=path,
+        hint="Delete it: the study makes it anew.",
+    )
+
+
+def _differences(found: Any, wanted: Any, place: str = "") -> list[str]:
+    """The dotted names of what two JSON objects do not have in common."""
+    if not isinstance(found, dict) or not isinstance(wanted, dict):
+        return [] if found == wanted else [place]
+    return [
+        difference
+        for key in sorted(found.keys() | wanted.keys())
+        for difference in _differences(
+            found.get(key), wanted.get(key), f"{place}.{key}" if place else key
+        )
+    ]

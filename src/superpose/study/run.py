@@ -1,0 +1,195 @@
+"""Run a study: train, check, add, evaluate, cell by cell, going on where it was stopped.
+
+For every seed: one adapter a domain, the sum of every subset, and the merged-data baseline of
+every subset; each of these models is scored on every domain. The base is loaded once; adapters
+are put in and taken out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from superpose.formats import load
+from superpose.interference import check
+from superpose.landscape import SuperposedModel, load_base
+from superpose.study.cells import Cell, cell_seed, cells_of_seed
+from superpose.study.domain import Domain, fingerprint
+from superpose.study.evaluate import Score, score
+from superpose.study.folder import StudyFolder
+from superpose.study.prompt import Example, Prompt
+from superpose.study.reporter import Reporter
+from superpose.study.spec import StudySpec, load_domain
+from superpose.study.train import train
+
+__all__ = ["Study"]
+
+BASE_CELL = Cell("base", (), None)
+TRAINING_WORK = 3.0
+"""A training token costs about three forward tokens: forward, and back through activations."""
+
+
+class Study:
+    """A study and its folder.
+
+    spec: what to do. out: the folder; one that holds this study's cells is gone on with.
+    relative_to: the folder that the spec's paths are relative to. reporter: told of progress.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        out: str | Path,
+        *,
+        relative_to: str | Path = ".",
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.spec = spec
+        self.folder = StudyFolder(out)
+        self.relative_to = Path(relative_to)
+        self.reporter = reporter or Reporter()
+
+    @cached_property
+    def base(self) -> Any:
+        """The loaded base model."""
+        return load_base(self.spec.base)
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """How this study turns rows into tokens."""
+        settings = self.spec.prompt
+        return Prompt(
+            self.base.tokenizer, max_tokens=settings.max_tokens, template=settings.template
+        )
+
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The domains, read and split."""
+        return {
+            name: load_domain(name, settings, self.spec, self.relative_to, self.prompt)
+            for name, settings in self.spec.domains.items()
+        }
+
+    @cached_property
+    def train_examples(self) -> dict[str, list[Example]]:
+        """Training rows as tokens, by domain."""
+        return {n: self.prompt.encode_all(d.train, n) for n, d in self.domains.items()}
+
+    @cached_property
+    def test_examples(self) -> dict[str, list[Example]]:
+        """Test rows as tokens, by domain."""
+        return {n: self.prompt.encode_all(d.test, n) for n, d in self.domains.items()}
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every cell of the study, in the order in which they are worked off."""
+        names = list(self.spec.domains)
+        return [BASE_CELL, *(c for seed in self.spec.seeds for c in cells_of_seed(names, seed))]
+
+    def run(self) -> None:
+        """Do what is not done yet. Raises BadInput where the folder holds another study."""
+        self.folder.claim(self.identity())
+        todo = [cell for cell in self.cells if not self.is_done(cell)]
+        self.reporter.plan(
+            sum(map(self._work, self.cells)), sum(map(self._work, todo)), len(self.cells)
+        )
+        self._evaluate_group([cell for cell in todo if cell.method == "base"])
+        for seed in self.spec.seeds:
+            of_seed = [cell for cell in todo if cell.seed == seed]
+            self._train_missing([cell for cell in of_seed if cell.method == "single"])
+            self._check(seed)
+            # Singles and sums are one superposed model at different task weights.
+            self._evaluate_group([cell for cell in of_seed if cell.method in {"single", "sum"}])
+            for cell in of_seed:
+                if cell.method == "merged":
+                    self._train_missing([cell])
+                    self._evaluate_group([cell])
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether a cell's adapter and evaluation lie in the folder."""
+        trained = not cell.trained or self.folder.is_trained(cell)
+        return trained and self.folder.is_evaluated(cell)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two folders hold the same study; more seeds only extend it."""
+        spec = self.spec.model_dump(mode="json", exclude={"name", "seeds", "domains"})
+        data = {
+            name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}
+            for name, domain in self.domains.items()
+        }
+        return spec | {"data": data, "order": list(data)}
+
+    def adapter_path(self, domain: str, seed: int) -> Path:
+        """Where a domain's own adapter of a seed lies."""
+        return self.folder.path / Cell("single", (domain,), seed).adapter
+
+    def _work(self, cell: Cell) -> float:
+        """What is still to be done for a cell, or all of it, in forward tokens."""
+        tokens = sum(example.length for rows in self.test_examples.values() for example in rows)
+        if cell.trained and not self.folder.is_trained(cell):
+            tokens += int(TRAINING_WORK * self._training_tokens(cell))
+        return float(tokens)
+
+    def _training_tokens(self, cell: Cell) -> float:
+        rows = [example.length for name in cell.domains for example in self.train_examples[name]]
+        return sum(rows) * self.spec.training.epochs
+
+    def _train_missing(self, cells: Sequence[Cell]) -> None:
+        for cell in cells:
+            if self.folder.is_trained(cell):
+                continue
+            assert cell.seed is not None  # noqa: S101 (only the base has none)
+            work = TRAINING_WORK * self._training_tokens(cell)
+            step = self.reporter.steps(f"train {cell.label}", work)
+            trained = train(
+                self.base,
+                [example for name in cell.domains for example in self.train_examples[name]],
+                self.folder.path / cell.adapter,
+                lora=self.spec.lora,
+                training=self.spec.training,
+                seed=cell_seed(cell.seed, cell.name),
+                progress=step,
+            )
+            self.reporter.finish(f"trained {cell.label}", trained.seconds)
+
+    def _check(self, seed: int) -> None:
+        """Write what the weights of a seed's adapters tell, for every pair and all together."""
+        name = f"cells/seed-{seed}/check.json"
+        if not (self.folder.path / name).exists():
+            adapters = [load(self.adapter_path(domain, seed)) for domain in self.spec.domains]
+            self.folder.write(name, check(adapters).to_json())
+
+    def _evaluate_group(self, cells: Sequence[Cell]) -> None:
+        """Score cells that are one superposed model at different task weights."""
+        todo = [cell for cell in cells if not self.folder.is_evaluated(cell)]
+        if not todo:
+            return
+        paths = list(dict.fromkeys(path for cell in todo for path in self._parts(cell)))
+        with SuperposedModel(self.base.model, [load(path) for path in paths]) as model:
+            for cell in todo:
+                weights = [float(path in self._parts(cell)) for path in paths]
+                started = time.perf_counter()
+                with model.at(weights) as weighted:
+                    scores = self._scores(cell, weighted)
+                seconds = time.perf_counter() - started
+                self.folder.write_scores(cell, scores, seconds)
+                self.reporter.finish(f"evaluated {cell.label}", seconds)
+
+    def _parts(self, cell: Cell) -> list[Path]:
+        """The adapters whose sum a cell's model is."""
+        if cell.method == "merged":
+            return [self.folder.path / cell.adapter]
+        return [self.adapter_path(name, cell.seed) for name in cell.domains if cell.seed is not None]
+
+    def _scores(self, cell: Cell, model: Any) -> dict[str, Score]:
+        self.reporter.start(f"evaluate {cell.label}")
+        scores = {}
+        for name, examples in self.test_examples.items():
+            tokens = sum(example.length for example in examples) / len(examples)
+            scores[name] = score(
+                model, examples, progress=lambda rows, t=tokens: self.reporter.advance(rows * t)
+            )
+        return scores

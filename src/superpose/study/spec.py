@@ -1,0 +1,164 @@
+"""The study file: one YAML file says everything that a study is.
+
+Paths in it are relative to the file's own folder. An unknown key is refused, and the error
+names the key that was probably meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from superpose.errors import BadInput
+from superpose.study.domain import Domain, read_rows, split_rows
+from superpose.study.prompt import Prompt
+from superpose.study.questions import generate
+from superpose.study.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
+
+__all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
+
+GENERATED = "demo:"
+"""Prefix of a source that means the demo's own question generator."""
+
+
+class DomainSettings(Settings):
+    """Where a domain's rows come from: one source that is split, or two that are split already.
+
+    A source is a .jsonl file, a hub data set, or `demo:NAME` for the demo's generator.
+    """
+
+    data: str | None = None
+    train: str | None = None
+    test: str | None = None
+    question: str = "question"
+    answer: str = "answer"
+    train_split: str = "train"
+    test_split: str = "test"
+
+    @pydantic.model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.data is None) == (self.train is None and self.test is None):
+            raise ValueError("give either `data`, or `train` and `test`")
+        if self.data is None and (self.train is None or self.test is None):
+            raise ValueError("`train` and `test` go together")
+        return self
+
+
+class StudySpec(Settings):
+    """A study: domains x subsets x methods x seeds on one base model."""
+
+    name: str = Field(min_length=1)
+    base: str = "smollm2"
+    domains: dict[str, DomainSettings] = Field(min_length=2)
+    train_rows: int = Field(256, ge=1)
+    test_rows: int = Field(100, ge=1)
+    split_seed: int = 0
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    prompt: PromptSettings = PromptSettings()
+    lora: LoraSettings = LoraSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @pydantic.field_validator("domains")
+    @classmethod
+    def _plain_names(cls, domains: dict[str, DomainSettings]) -> dict[str, DomainSettings]:
+        for name in domains:
+            if not name or any(c in name for c in "+/\\:,") or name.startswith("."):
+                raise ValueError(f"a domain cannot be named {name!r}: no + / \\ : , in it")
+            if name == "union":
+                raise ValueError("`union` names the union of a subset's domains")
+        return domains
+
+    @pydantic.field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice")
+        return seeds
+
+
+def load_spec(path: str | Path) -> StudySpec:
+    """Read a study file. Raises BadInput naming the line (YAML) or the key that is wrong."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput("there is no such study file", where=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"it cannot be read: {error}", where=path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = path if mark is None else f"{path}, line {mark.line + 1}"
+        raise BadInput(f"not YAML: {getattr(error, 'problem', error)}", where=where) from None
+    if not isinstance(content, Mapping):
+        raise BadInput("a study file holds keys and values", where=path)
+    try:
+        return StudySpec.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise _explained(error, path) from None
+
+
+def load_domain(
+    name: str, settings: DomainSettings, spec: StudySpec, folder: Path, prompt: Prompt
+) -> Domain:
+    """Read a domain's rows and make the study's one seeded split of them.
+
+    Rows whose question leaves the answer no room are left out before the split, and so are
+    training rows whose question is a test row's.
+    """
+    counts = {"seed": spec.split_seed, "where": name}
+    if settings.data is not None and settings.data.startswith(GENERATED):
+        kind = settings.data.removeprefix(GENERATED)
+        train, test = generate(kind, train=spec.train_rows, test=spec.test_rows, seed=counts["seed"])
+        return Domain(name, tuple(train), tuple(test))
+    columns = {"question": settings.question, "answer": settings.answer}
+
+    def read(source: str, split: str) -> list[Any]:
+        path = folder / source
+        rows = read_rows(path if path.exists() else source, split=split, **columns)
+        return prompt.fitting(rows)
+
+    if settings.data is not None:
+        rows = read(settings.data, settings.train_split)
+        return Domain(name, *split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts))
+    assert settings.train is not None and settings.test is not None  # noqa: S101 (validated)
+    tests = read(settings.test, settings.test_split)
+    _, test_rows = split_rows(tests, train=0, test=spec.test_rows, **counts)
+    seen = {row.question.strip().casefold() for row in test_rows}
+    trains = [
+        row
+        for row in read(settings.train, settings.train_split)
+        if row.question.strip().casefold() not in seen
+    ]
+    train_rows, _ = split_rows(trains, train=spec.train_rows, test=0, **counts)
+    return Domain(name, train_rows, test_rows)
+
+
+def _explained(error: pydantic.ValidationError, path: Path) -> BadInput:
+    """The first thing pydantic found, in the words of the file."""
+    found = error.errors()[0]
+    place = ".".join(str(part) for part in found["loc"])
+    if found["type"] != "extra_forbidden":
+        message = found["msg"].removeprefix("Value error, ")
+        return BadInput(message, where=f"{path}, {place}" if place else path)
+    known = _keys_at(found["loc"][:-1])
+    close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
+    meant = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
+    return BadInput(f"unknown key `{place}`", where=path, hint=meant)
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = StudySpec
+    for part in location:
+        if model is StudySpec and part == "domains":
+            model = dict[str, DomainSettings]
+        elif model == dict[str, DomainSettings]:
+            model = DomainSettings
+        else:
+            model = model.model_fields[str(part)].annotation
+    return sorted(model.model_fields)
