@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from array_api_compat import device as array_device
 
-from superpose.lowrank.stack import stacked_inputs, stacked_outputs
 from superpose.lowrank.terms import Array, Terms, namespace, rank, shape
 from superpose.lowrank.to_numpy import to_numpy
 
@@ -94,14 +94,14 @@ def side_grams(modules: Sequence[Module], precision: str = "float64") -> Iterato
     left out.
     """
     for positions in _same_layout(modules).values():
-        group = [[t for t in modules[m] if t is not None] for m in positions]
-        sides = [_sides(chunk, precision) for chunk in _chunks(group)]
+        group = [_joined(modules[m]) for m in positions]
+        outputs, inputs = _both_sides(group, precision)
         yield SideGrams(
             modules=np.asarray(positions),
             ranks=tuple(0 if t is None else rank(t) for t in modules[positions[0]]),
-            coefficients=np.asarray([_coefficients(deltas) for deltas in group]),
-            output=np.concatenate([output for output, _ in sides]),
-            input=np.concatenate([input_ for _, input_ in sides]),
+            coefficients=np.asarray([_coefficients(terms) for terms in group]),
+            output=outputs,
+            input=inputs,
         )
 
 
@@ -117,24 +117,48 @@ def _same_layout(modules: Sequence[Module]) -> dict[tuple[object, ...], list[int
     return groups
 
 
-def _chunks(group: list[list[Terms]]) -> Iterator[list[Terms]]:
-    """Join each module's terms, and cut the group where a stack would leave the cache."""
-    joined = [tuple(term for terms in deltas for term in terms) for deltas in group]
-    size = max(1, _CHUNK // (rank(joined[0]) * max(shape(joined[0]))))
-    for start in range(0, len(joined), size):
-        yield joined[start : start + size]
+def _joined(deltas: Module) -> Terms:
+    return tuple(term for terms in deltas if terms is not None for term in terms)
 
 
-def _sides(chunk: list[Terms], precision: str) -> tuple[np.ndarray, np.ndarray]:
-    xp = namespace([term for terms in chunk for term in terms])
-    B = _batched(xp, [stacked_outputs(terms, precision) for terms in chunk])
-    A = _batched(xp, [stacked_inputs(terms, precision) for terms in chunk])
-    return to_numpy(xp.matrix_transpose(B) @ B), to_numpy(A @ xp.matrix_transpose(A))
+def _coefficients(terms: Terms) -> list[float]:
+    return [term.coefficient for term in terms for _ in range(term.A.shape[0])]
 
 
-def _batched(xp: Array, stacks: list[Array]) -> Array:
-    return stacks[0][None, ...] if len(stacks) == 1 else xp.stack(stacks)
+def _both_sides(group: list[Terms], precision: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give B^T B and A A^T, each (M, R, R), of M modules whose terms have one layout.
+
+    Stacks of as many modules as fit the cache; the two stacks are allocated once and filled again,
+    with the widening done by the assignment: half of the whole time otherwise.
+    """
+    (out_features, in_features), total = shape(group[0]), rank(group[0])
+    size = min(len(group), max(1, _CHUNK // (total * max(out_features, in_features))))
+    xp, dtype = _working_type(group, precision)
+    device = array_device(group[0][0].B)
+    B = xp.empty((size, out_features, total), dtype=dtype, device=device)
+    A = xp.empty((size, total, in_features), dtype=dtype, device=device)
+    outputs, inputs = [], []
+    for start in range(0, len(group), size):
+        chunk = group[start : start + size]
+        _fill(B, A, chunk)
+        b, a = B[: len(chunk), ...], A[: len(chunk), ...]
+        outputs.append(to_numpy(xp.matrix_transpose(b) @ b))
+        inputs.append(to_numpy(a @ xp.matrix_transpose(a)))
+    return np.concatenate(outputs), np.concatenate(inputs)
 
 
-def _coefficients(deltas: list[Terms]) -> list[float]:
-    return [t.coefficient for terms in deltas for t in terms for _ in range(t.A.shape[0])]
+def _fill(B: Array, A: Array, chunk: list[Terms]) -> None:
+    for m, terms in enumerate(chunk):
+        end = 0
+        for _, b, a in terms:
+            start, end = end, end + int(a.shape[0])
+            B[m, :, start:end] = b
+            A[m, start:end, :] = a
+
+
+def _working_type(group: list[Terms], precision: str) -> tuple[Array, Array]:
+    """Give the namespace, and the widest of `precision` and the factors' own types."""
+    terms = [term for terms in group for term in terms]
+    xp = namespace(terms)
+    double = any(factor.dtype == xp.float64 for term in terms for factor in (term.B, term.A))
+    return xp, xp.float64 if double else getattr(xp, precision)

@@ -1,0 +1,112 @@
+"""Do these adapters add up? Every figure that the weights alone can tell."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from superpose.adapter import Adapter, check_same_base
+from superpose.errors import BadInput
+from superpose.interference.modules import per_module
+from superpose.interference.pair import Pair, pair_figures
+
+
+@dataclass(frozen=True)
+class AdapterFigures:
+    """One adapter. norm: Frobenius norm of all its deltas. rank: the largest of a module."""
+
+    name: str
+    path: str | None
+    modules: int
+    rank: int
+    parameters: int
+    norm: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the weights tell about K adapters.
+
+    pairs: all K (K - 1) / 2, in the order given. energy_ratio: |sum dW|^2 / sum |dW|^2 over all
+    modules: 1 when all are orthogonal, K when equal, below 1 when they cancel, NaN when all are
+    zero.
+    """
+
+    adapters: tuple[AdapterFigures, ...]
+    pairs: tuple[Pair, ...]
+    energy_ratio: float
+
+    def to_json(self) -> dict[str, object]:
+        """Give what `superpose check --json` prints: a figure that does not exist is None."""
+        return {
+            "adapters": [_without_nan(vars(adapter)) for adapter in self.adapters],
+            "pairs": [_pair_json(pair) for pair in self.pairs],
+            "sum": _without_nan({"energy_ratio": self.energy_ratio}),
+        }
+
+
+def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
+    """Compare every pair of adapters, and all of them together.
+
+    adapters: at least two of one base model. same_base: True says that differing names of the base
+    model mean one.
+
+    Reads factors only; no delta is formed and no base model is needed. Figures, their floors and
+    when they are NaN: `Pair` and `ModuleFigures`. Invariant under A -> RA, B -> B R^-1.
+
+    Raises BadInput for fewer than two adapters, DifferentBase as `check_same_base` does.
+    """
+    if len(adapters) < 2:
+        raise BadInput(
+            f"{len(adapters)} adapter(s) to check; a check compares at least two",
+            hint="superpose check A B [C ...]",
+        )
+    check_same_base(adapters, same_base)
+    names = told_apart(adapters)
+    figures = per_module(adapters)
+    gram = figures.inner.sum(axis=0)
+    norms = np.sqrt(np.maximum(0.0, np.diagonal(gram)))
+    total = float(np.trace(gram))
+    return Check(
+        adapters=tuple(
+            AdapterFigures(name, a.path, len(a), a.rank, a.parameters, float(norm))
+            for name, a, norm in zip(names, adapters, norms, strict=True)
+        ),
+        pairs=tuple(
+            pair_figures(figures, i, j, names) for i, j in combinations(range(len(adapters)), 2)
+        ),
+        energy_ratio=max(0.0, float(gram.sum())) / total if total > 0 else math.nan,
+    )
+
+
+def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
+    """Give each adapter a name of its own: its name, else its path, else a number behind it."""
+    names = [adapter.name for adapter in adapters]
+    often = Counter(names)
+    names = [a.path or n if often[n] > 1 else n for a, n in zip(adapters, names, strict=True)]
+    often, seen = Counter(names), Counter[str]()
+    for position, name in enumerate(names):
+        seen[name] += 1
+        if often[name] > 1:
+            names[position] = f"{name} ({seen[name]})"
+    return tuple(names)
+
+
+def _pair_json(pair: Pair) -> dict[str, object]:
+    own = ("norms", "modules")  # The adapters carry the norms; the modules come last.
+    figures = _without_nan({name: v for name, v in vars(pair).items() if name not in own})
+    verdict, reason = pair.judgement
+    modules = [_without_nan(vars(module)) for module in pair.modules]
+    return {**figures, "verdict": verdict, "reason": reason, "modules": modules}
+
+
+def _without_nan(figures: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }

@@ -1,0 +1,124 @@
+"""The figures of all K adapters in every target module, each factor read once.
+
+Formulas 1, 2 and 4 of the design: inner products and the overlaps of both sides come from the same
+two Gram matrices per target module (see `lowrank.gram`, `lowrank.sides`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from superpose.adapter import Adapter
+from superpose.lowrank import Overlaps, SideGrams, Terms, overlaps, side_grams
+
+_FLOAT32_CONDITION = 1e3
+"""Up to this condition of a side's Gram matrix float32 products will do: their error of about 3e-7
+becomes 3e-4 of an overlap. Beyond, the module is taken again in float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class PerModule:
+    """Arrays over M target modules (the union, in order of appearance) and K adapters.
+
+    names (M). shapes (M, 2): out_features, in_features. present (M, K). inner (M, K, K). outputs,
+    inputs: the overlaps of the two sides. a_cosine (M, K, K): of the stacked A as matrices, NaN
+    where their ranks differ or one is zero.
+    """
+
+    names: tuple[str, ...]
+    shapes: np.ndarray
+    present: np.ndarray
+    inner: np.ndarray
+    outputs: Overlaps
+    inputs: Overlaps
+    a_cosine: np.ndarray
+
+
+def per_module(adapters: Sequence[Adapter]) -> PerModule:
+    """Compute the figures of every target module that at least one adapter has.
+
+    adapters: K of one base model, at least one; shapes were compared at the door.
+    """
+    names = tuple(dict.fromkeys(module for adapter in adapters for module in adapter))
+    rows = [[a[name].terms if name in a else None for a in adapters] for name in names]
+    first = (next(a for a in adapters if name in a) for name in names)
+    size, count = len(names), len(adapters)
+    figures = PerModule(
+        names=names,
+        shapes=np.array([a[name].shape for a, name in zip(first, names, strict=True)]),
+        present=np.array([[terms is not None for terms in row] for row in rows]),
+        inner=np.zeros((size, count, count)),
+        outputs=_empty(size, count),
+        inputs=_empty(size, count),
+        a_cosine=np.full((size, count, count), np.nan),
+    )
+    for group, outputs, inputs in _groups(rows):
+        at = group.modules
+        figures.inner[at] = group.inner()
+        figures.a_cosine[at] = _a_cosine(group)
+        for target, source in ((figures.outputs, outputs), (figures.inputs, inputs)):
+            for filled, values in zip(target, source, strict=True):
+                filled[at] = values
+    return figures
+
+
+def _groups(
+    rows: Sequence[Sequence[Terms | None]],
+) -> Iterator[tuple[SideGrams, Overlaps, Overlaps]]:
+    """Give each group's Gram matrices and overlaps, in float32 where that is good enough.
+
+    A delta of one term cannot cancel itself; one of several can, and is taken in float64.
+    """
+    lone = [all(terms is None or len(terms) == 1 for terms in row) for row in rows]
+    exact = [m for m, quick in enumerate(lone) if not quick]
+    for group in _at([m for m, quick in enumerate(lone) if quick], rows, "float32"):
+        finite = np.isfinite(group.output).all() and np.isfinite(group.input).all()
+        if not finite:  # Products beyond float32's range.
+            exact.extend(group.modules.tolist())
+            continue
+        sides = _overlaps(group)
+        ill = np.max([side.condition for side in sides], axis=(0, 2)) > _FLOAT32_CONDITION
+        exact.extend(group.modules[ill].tolist())
+        yield group, *sides
+    for group in _at(exact, rows, "float64"):  # Those told twice: the second word counts.
+        yield group, *_overlaps(group)
+
+
+def _at(
+    positions: list[int], rows: Sequence[Sequence[Terms | None]], precision: str
+) -> Iterator[SideGrams]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        groups = list(side_grams([rows[m] for m in positions], precision))
+    for group in groups:
+        yield group._replace(modules=np.asarray(positions)[group.modules])
+
+
+def _overlaps(group: SideGrams) -> tuple[Overlaps, Overlaps]:
+    return (
+        overlaps(group.output, group.ranks, group.coefficients),
+        overlaps(group.input, group.ranks, group.coefficients),
+    )
+
+
+def _a_cosine(group: SideGrams) -> np.ndarray:
+    """<A_i, A_j> / (|A_i| |A_j|): traces of the blocks of A A^T, where the ranks are equal."""
+    ranks = group.ranks
+    ends = np.cumsum(ranks)
+    result = np.full((len(group.modules), len(ranks), len(ranks)), np.nan)
+    for i, end_i in enumerate(ends):
+        for j, end_j in enumerate(ends):
+            if ranks[i] == ranks[j] > 0:
+                block = group.input[:, end_i - ranks[i] : end_i, end_j - ranks[j] : end_j]
+                result[:, i, j] = np.trace(block, axis1=1, axis2=2)
+    lengths = np.sqrt(np.diagonal(result, axis1=1, axis2=2))
+    products = lengths[:, :, None] * lengths[:, None, :]
+    nothing = np.full_like(result, np.nan)
+    return np.asarray(np.divide(result, products, out=nothing, where=products > 0))
+
+
+def _empty(size: int, count: int) -> Overlaps:
+    nothing = np.full((size, count, count), np.nan)
+    return Overlaps(nothing, np.zeros((size, count), dtype=int), np.zeros((size, count)))
