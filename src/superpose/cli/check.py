@@ -1,0 +1,173 @@
+"""`superpose check`: what the weights tell of a sum, before anything is added."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superpose.cli.console import out, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from superpose.interference import Check, Pair
+
+__all__ = ["check"]
+
+
+def check(
+    adapters: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ADAPTER...", help="Two or more PEFT folders or hub names.", show_default=False
+        ),
+    ],
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Exit with code 1 when a pair meets it: rms>3 (multiples of the floor), "
+            "cosine>0.1, cosine<-0.1, output>0.5, input>0.5, norm>10 or shared-a. Can be given "
+            "again.",
+        ),
+    ] = None,
+    same_base: Annotated[
+        bool,
+        typer.Option(
+            "--same-base", help="The adapters' base models have different names but are one."
+        ),
+    ] = False,
+    ignore_key: Annotated[
+        list[str] | None,
+        typer.Option(help="An unknown configuration key that does not touch the weights."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say of each pair of adapters what the weights tell about their sum, and of all together.
+
+    Cosines of the deltas beside the floor that unrelated deltas have, overlap of what they write
+    to and read from beside chance, norms, a shared start, and a verdict with its reason. Reads
+    the adapters' factors only: no base model, no PyTorch.
+
+    Example: superpose check runs/math runs/medicine --fail-on "cosine>0.1"
+    """
+    from superpose.cli.fail_on import insist, parse_condition
+    from superpose.errors import BadInput
+    from superpose.formats import load
+    from superpose.interference import check as check_adapters
+
+    conditions = [parse_condition(text) for text in fail_on or ()]
+    if len(adapters) < 2:
+        raise BadInput(
+            "one adapter alone has nothing to be compared with",
+            where=adapters[0],
+            hint="Name two or more: superpose check A B",
+        )
+    loaded = [load(name, ignore_keys=ignore_key or ()) for name in adapters]
+    figures = check_adapters(loaded, same_base=same_base)
+    if json:
+        print_json(figures.to_json())
+    else:
+        _print(figures)
+    insist(conditions, figures.pairs)
+
+
+def _print(figures: Check) -> None:
+    from rich.markup import escape
+
+    short = _short_names(figures)
+    console = out()
+    console.print(_adapter_table(figures, short), _pair_table(figures, short))
+    for pair in figures.pairs:
+        names = f"{short[pair.a]} + {short[pair.b]}"
+        verdict, reason = pair.judgement
+        console.print(f"[bold]{escape(names)}: {verdict}.[/bold] {escape(reason)}")
+        if pair.most_overlapping:
+            console.print(_module_table(pair))
+    ratio = figures.energy_ratio
+    count = len(figures.adapters)
+    console.print(
+        f"[bold]The sum of all {count}[/bold] has {_number(ratio, '.3f')} times the energy of its "
+        f"parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
+        "cancel."
+    )
+
+
+def _adapter_table(figures: Check, short: dict[str, str]) -> Table:
+    table = _table("adapter", "modules", "rank", "parameters", "norm")
+    for adapter in figures.adapters:
+        table.add_row(
+            _plain(short[adapter.name]),
+            str(adapter.modules),
+            str(adapter.rank),
+            f"{adapter.parameters:,}",
+            f"{adapter.norm:.4g}",
+        )
+    return table
+
+
+def _pair_table(figures: Check, short: dict[str, str]) -> Table:
+    table = _table(
+        "pair", "RMS cosine", "(floor)", "cosine", "(floor)", "outputs", "(chance)", "inputs",
+        "(chance)", "norms",
+    )  # fmt: skip
+    for pair in figures.pairs:
+        table.add_row(
+            _plain(f"{short[pair.a]} + {short[pair.b]}"),
+            _number(pair.rms_cosine, ".4f"),
+            _number(pair.floor, ".4f"),
+            _number(pair.cosine, "+.4f"),
+            _number(pair.cosine_floor, ".4f"),
+            _number(pair.output_overlap, ".3f"),
+            _number(pair.output_chance, ".3f"),
+            _number(pair.input_overlap, ".3f"),
+            _number(pair.input_chance, ".3f"),
+            _number(pair.norm_ratio, ".2f"),
+        )
+    return table
+
+
+def _module_table(pair: Pair) -> Table:
+    table = _table("most overlapping modules", "outputs", "inputs", "cosine", "(floor)")
+    for module in pair.most_overlapping:
+        table.add_row(
+            _plain(module.name),
+            _number(module.output_overlap, ".3f"),
+            _number(module.input_overlap, ".3f"),
+            _number(module.cosine, "+.4f"),
+            _number(module.floor, ".4f"),
+        )
+    return table
+
+
+def _table(*titles: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    for position, title in enumerate(titles):
+        table.add_column(title, justify="right" if position else "left", overflow="fold")
+    return table
+
+
+def _short_names(figures: Check) -> dict[str, str]:
+    """Give each adapter the last part of its name where that still tells it from the others."""
+    names = [adapter.name for adapter in figures.adapters]
+    short = {name: name.replace("\\", "/").rstrip("/").rpartition("/")[2] for name in names}
+    often = Counter(short.values())
+    return {name: part if often[part] == 1 else name for name, part in short.items()}
+
+
+def _number(value: float, form: str) -> str:
+    """A dash for a figure that does not exist."""
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def _plain(name: str) -> str:
+    """Keep rich from reading markup into a name such as `[math]`."""
+    from rich.markup import escape
+
+    return escape(name)
