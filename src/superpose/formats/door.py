@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Mapping
 
 from superpose.adapter import Adapter
-from superpose.files import locate
-from superpose.formats.peft import Written, read_peft, write_peft
+from superpose.files import check_free, locate
+from superpose.formats.peft import REPLACEABLE, Written, read_peft, write_peft
 
 
 def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
@@ -22,6 +22,11 @@ def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
     return read_peft(locate(name), given=os.fspath(name), ignore_keys=ignore_keys)
+
+
+def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise OutputExists when `save` could not write to `path`; ask before a long computation."""
+    check_free(path, force=force, replaceable=REPLACEABLE)
 
 
 def save(

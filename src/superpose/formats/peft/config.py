@@ -20,6 +20,9 @@ from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, ref
 CARRIED = ("task_type", "fan_in_fan_out", "revision")
 """Fields that do not touch the weights and that a file written from this adapter keeps."""
 
+NARROWING = ("exclude_modules", "layers_to_transform")
+"""Fields that may leave nothing of what target_modules names."""
+
 
 class Pattern:
     """Values for some modules: regular expressions in the order of the file, first match wins."""
@@ -36,7 +39,10 @@ class Pattern:
 
 @dataclass(frozen=True)
 class LoraConfig:
-    """The part of an adapter_config.json that decides what the factors mean."""
+    """The part of an adapter_config.json that decides what the factors mean.
+
+    narrowed: other fields take away some of the modules that target_modules names.
+    """
 
     r: int
     lora_alpha: float
@@ -44,7 +50,7 @@ class LoraConfig:
     rank_pattern: Pattern
     alpha_pattern: Pattern
     target_modules: str | tuple[str, ...] | None
-    bias: object
+    narrowed: bool
     base_model: str | None
     carried: Mapping[str, object]
 
@@ -81,7 +87,7 @@ def parse_config(
             rank_pattern=Pattern("rank_pattern", _pattern(config, "rank_pattern", _rank)),
             alpha_pattern=Pattern("alpha_pattern", _pattern(config, "alpha_pattern", _number)),
             target_modules=_target_modules(config.get("target_modules")),
-            bias=config.get("bias", "none"),
+            narrowed=not all(is_empty(config.get(key)) for key in NARROWING),
             base_model=_optional(config, "base_model_name_or_path", str) or None,
             carried={
                 "task_type": _optional(config, "task_type", str),

@@ -39,7 +39,7 @@ _REFUSED = (
     (r"\.lora_[AB]\.[^.]+\.weight$", "a factor with an adapter's name in it, as state_dict() gives "
      "and save_pretrained() does not; PEFT would not load it"),
     (r"(^|\.)lora_(down|up)\b|^lora_(unet|te)", "a kohya or diffusers factor"),
-    (r"\.base_layer\.", "a weight of the base model"),
+    (r"\.base_layer\.", "a weight of the base model, which loading would overwrite"),
     (r"(^|\.)(original_module|modules_to_save)\.", "a whole module (modules_to_save)"),
     (r"\.bias$", "a bias"),
     (r"\.weight$", "a whole module (modules_to_save, or the head of a classifier)"),

@@ -49,6 +49,8 @@ def read_peft(
         module: Delta.of(file.tensors[pair.B], file.tensors[pair.A], config.scaling_of(module))
         for module, pair in pairs.items()
     }
+    if not any(x.any() for d in deltas.values() for t in d.terms for x in (t.B,)):
+        _warn(f"{where}: every lora_B is zero, so this adapter adds nothing")
     return Adapter(
         deltas,
         name=short_name(where),
@@ -96,7 +98,7 @@ def _compare_with_targets(config: LoraConfig, modules: list[str], where: object)
         extra = _unmatched(targets, modules, where)
     else:
         hit = _ends(modules)
-        missing = sorted(set(targets) - hit.keys())
+        missing = [] if config.narrowed else sorted(set(targets) - hit.keys())
         named = {module for target in targets for module in hit.get(target, ())}
         extra = [module for module in modules if module not in named]
     if missing:

@@ -1,0 +1,91 @@
+"""What is in an adapter, in numbers: by kind of target module, and remarkable things in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from superpose.adapter import Adapter, Delta, Parent
+from superpose.lowrank import norm
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Target modules with one last name (q_proj). norm: Frobenius, of their deltas together."""
+
+    name: str
+    modules: int
+    shapes: tuple[tuple[int, int], ...]
+    ranks: tuple[int, ...]
+    scalings: tuple[float, ...]
+    norm: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An adapter in numbers. norm: of all deltas together. remarks: in words, may be none."""
+
+    name: str
+    path: str | None
+    base_model: str | None
+    modules: int
+    rank: int
+    parameters: int
+    dtypes: tuple[str, ...]
+    norm: float
+    kinds: tuple[Kind, ...]
+    parents: tuple[Parent, ...]
+    settings: dict[str, object]
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the same as dicts, lists, strings and numbers."""
+        return {**asdict(self), "parents": [parent._asdict() for parent in self.parents]}
+
+
+def summarise(adapter: Adapter) -> Summary:
+    """Give an adapter in numbers; nothing is formed densely."""
+    norms = {module: norm(delta.terms) for module, delta in adapter.items()}
+    by_kind: dict[str, list[str]] = {}
+    for module in adapter:
+        by_kind.setdefault(module.rpartition(".")[2], []).append(module)
+    factors = [x for delta in adapter.values() for t in delta.terms for x in (t.B, t.A)]
+    return Summary(
+        name=adapter.name,
+        path=adapter.path,
+        base_model=adapter.base_model,
+        modules=len(adapter),
+        rank=adapter.rank,
+        parameters=adapter.parameters,
+        dtypes=tuple(sorted({str(x.dtype).rpartition(".")[2] for x in factors})),
+        norm=math.hypot(*norms.values()),
+        kinds=tuple(
+            _kind(name, [adapter[m] for m in modules], [norms[m] for m in modules])
+            for name, modules in by_kind.items()
+        ),
+        parents=adapter.parents,
+        settings=dict(adapter.settings),
+        remarks=tuple(_remarks(norms)),
+    )
+
+
+def _kind(name: str, deltas: list[Delta], norms: list[float]) -> Kind:
+    return Kind(
+        name=name,
+        modules=len(deltas),
+        shapes=tuple(sorted({delta.shape for delta in deltas})),
+        ranks=tuple(sorted({delta.rank for delta in deltas})),
+        scalings=tuple(sorted({term.coefficient for delta in deltas for term in delta.terms})),
+        norm=math.hypot(*norms),
+    )
+
+
+def _remarks(norms: dict[str, float]) -> Iterable[str]:
+    zero = [module for module, size in norms.items() if size == 0.0]
+    if len(zero) == len(norms):
+        yield "adds nothing: every delta is zero (lora_B was never trained?)"
+    elif zero:
+        more = f" and {len(zero) - 1} more" if len(zero) > 1 else ""
+        yield f"adds nothing in `{zero[0]}`{more}: the delta is zero"

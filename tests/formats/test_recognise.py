@@ -1,0 +1,254 @@
+"""What is not a PEFT folder of LoRA factors is named as what it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import superpose
+from superpose.errors import BadInput, Refused
+
+if TYPE_CHECKING:
+    from tests.conftest import WriteAdapter
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 133\n"
+
+
+def folder_with(tmp_path: Path, **files: Any) -> Path:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name, content in files.items():
+        path = folder / name.replace("__", ".")
+        if isinstance(content, dict) and path.suffix == ".safetensors":
+            save_file(content, path)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+TENSOR = np.ones((2, 2), np.float32)
+
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "mlx config": (
+        {"adapter_config__json": {"fine_tune_type": "lora", "lora_parameters": {"rank": 8}}},
+        "an MLX adapter",
+    ),
+    "mlx weights": ({"adapters__safetensors": {"a": TENSOR}}, "an MLX adapter"),
+    "adapterhub": (
+        {"adapter_config__json": {"config": {"r": 8}, "model_class": "BertAdapterModel"}},
+        "an AdapterHub adapter",
+    ),
+    "adapterhub weights": ({"pytorch_adapter__bin": b"\x80\x02"}, "an AdapterHub adapter"),
+    "diffusers": ({"pytorch_lora_weights__safetensors": {"a": TENSOR}}, "a diffusers LoRA"),
+    "diffusers renamed": ({"style__safetensors": {"unet.q.lora_A.weight": TENSOR}}, "a diffusers"),
+    "kohya": ({"style__safetensors": {"lora_unet_x.lora_down.weight": TENSOR}}, "a kohya LoRA"),
+    "lerobot": (
+        {"adapter_config__json": {"type": "act", "n_obs_steps": 1, "input_features": {}}},
+        "lerobot",
+    ),
+    "bare": ({"adapter_config__json": {"r": 16, "lora_alpha": 32}}, "no `peft_type`"),
+    "other json": ({"adapter_config__json": {"a": 1}}, "is not a PEFT configuration"),
+    "full model": (
+        {"config__json": {"model_type": "gpt2"}, "model__safetensors": {"a": TENSOR}},
+        "is a full model",
+    ),
+    "prompt tuning": ({"adapter_config__json": {"peft_type": "PROMPT_TUNING"}}, "'PROMPT_TUNING'"),
+    "adalora": ({"adapter_config__json": {"peft_type": "ADALORA"}}, "'ADALORA'"),
+    "lower case": ({"adapter_config__json": {"peft_type": "lora"}}, "'lora'"),
+    "list as type": ({"adapter_config__json": {"peft_type": ["LORA"]}}, "type"),
+    "pointer as config": ({"adapter_config__json": POINTER}, "git lfs pull"),
+    "not json": ({"adapter_config__json": "{'r': 1}"}, "is not JSON"),
+    "not utf-8": ({"adapter_config__json": b"\xff\xfe{"}, "is not JSON"),
+    "deep": ({"adapter_config__json": "[" * 100_000}, "is not JSON"),
+    "list": ({"adapter_config__json": "[]"}, "no JSON object"),
+    "no weights": ({"adapter_config__json": {"peft_type": "LORA"}}, "safetensors is missing"),
+    "pickle": (
+        {"adapter_config__json": {"peft_type": "LORA"}, "adapter_model__bin": b"\x80\x02"},
+        "convert it once",
+    ),
+    "no config": ({"adapter_model__safetensors": {"a": TENSOR}}, "adapter_config.json is missing"),
+    "empty": ({}, "it holds nothing"),
+    "other files": ({"notes__txt": "hello"}, "it holds notes.txt"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_foreign_folder_is_named_as_what_it_is(case: str, tmp_path: Path):
+    files, words = OTHERS[case]
+    folder = folder_with(tmp_path, **files)
+    with pytest.raises(BadInput) as caught:
+        superpose.load(folder)
+    assert words in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_the_way_to_convert_a_pickle_works(write_adapter: WriteAdapter, tmp_path: Path):
+    import subprocess
+    import sys
+
+    import torch
+
+    folder = write_adapter("a")
+    right = superpose.load(folder)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, folder / "adapter_model.bin")
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(BadInput) as caught:
+        superpose.load(folder)
+    assert caught.value.hint is not None
+    command = caught.value.hint.partition("\n")[2].strip()
+    command = command.replace("python", sys.executable, 1).replace("FOLDER", str(folder))
+    subprocess.run(command, shell=True, check=True)
+    assert superpose.load(folder).norm() == right.norm()
+
+
+def test_a_folder_of_checkpoints_says_which_ones(write_adapter: WriteAdapter):
+    inner = write_adapter("run/checkpoint-20")
+    with pytest.raises(BadInput, match="checkpoint-20"):
+        superpose.load(inner.parent)
+
+
+def test_the_hub_is_not_asked_for_a_mistyped_path(write_adapter: WriteAdapter, monkeypatch: Any):
+    folder = write_adapter("runs/math")
+    monkeypatch.chdir(folder.parent.parent)
+    with pytest.raises(BadInput, match="no such folder"):
+        superpose.load("runs/maths")
+
+
+STRANGE = {
+    "base_model.model.q.lora_magnitude_vector": "a DoRA magnitude",
+    "base_model.model.q.lora_magnitude_vector.weight": "a DoRA magnitude",
+    "base_model.model.q.lora_B.bias": "lora_bias",
+    "base_model.model.embed_tokens.lora_embedding_A": "embedding",
+    "base_model.model.q.lora_diag": "KaSA",
+    "base_model.model.q.lora_velora_embed": "VeLoRA",
+    "base_model.model.q.lora_monteclora_sampler.x": "MonteCLoRA",
+    "base_model.model.e.token_adapter.trainable_tokens_delta": "trained token rows",
+    "base_model.model.mlp.experts.base_layer.lora_A.weight": "target_parameters",
+    "base_model.model.attn.base_layer.out_proj.lora_A.weight": "attention",
+    "base_model.model.lm_head.base_layer.weight": "base model",
+    "base_model.model.q.base_layer.bias": "base model",
+    "base_model.model.q.lora_A.default.weight": "an adapter's name",
+    "base_model.model.score.original_module.weight": "modules_to_save",
+    "base_model.model.score.weight": "the head of a classifier",
+    "base_model.model.norm.bias": "a bias",
+    "model.q.lora_A.weight": "without the prefix",
+    "lora_unet_x.lora_down.weight": "kohya",
+    "something": "an unknown tensor",
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_tensor_that_is_no_factor_is_refused_by_name(write_adapter: WriteAdapter, name: str):
+    folder = write_adapter("a")
+    path = folder / "adapter_model.safetensors"
+    save_file({**load_file(path), name: TENSOR}, path)
+    with pytest.raises(Refused) as caught:
+        superpose.load(folder)
+    assert f"`{name}`" in str(caught.value)
+    assert STRANGE[name] in str(caught.value)
+
+
+def test_a_tensor_of_integers_is_refused_as_what_it_is_and_not_for_its_dtype(
+    write_adapter: WriteAdapter,
+):
+    folder = write_adapter("a")
+    path = folder / "adapter_model.safetensors"
+    save_file({**load_file(path), "base_model.model.head.weight": np.ones(2, np.int64)}, path)
+    with pytest.raises(Refused, match="the head of a classifier"):
+        superpose.load(folder)
+
+
+def test_a_convolution_is_refused_by_name(write_adapter: WriteAdapter):
+    folder = write_adapter("a")
+    path = folder / "adapter_model.safetensors"
+    conv = np.ones((2, 8, 3, 3), np.float32)
+    save_file({**load_file(path), "base_model.model.conv.lora_A.weight": conv}, path)
+    with pytest.raises(Refused, match="a factor of a convolution"):
+        superpose.load(folder)
+
+
+def test_a_module_whose_own_name_contains_lora_is_read(write_adapter: WriteAdapter):
+    modules = ("model.lora_block.lora_A.q_proj", "model.lora_B.lora_A")
+    assert set(superpose.load(write_adapter("a", modules=modules))) == set(modules)
+
+
+@pytest.mark.parametrize("side", ["A", "B"])
+def test_a_factor_without_its_partner_is_damage_that_names_the_missing_one(
+    write_adapter: WriteAdapter, side: str
+):
+    folder = write_adapter("a")
+    path = folder / "adapter_model.safetensors"
+    gone = f"base_model.model.model.layers.0.self_attn.q_proj.lora_{side}.weight"
+    save_file({k: v for k, v in load_file(path).items() if k != gone}, path)
+    with pytest.raises(BadInput, match="has no partner") as caught:
+        superpose.load(folder)
+    assert f"`{gone}` is missing" in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(16,), (0, 8), (3, 8)], ids=str)
+def test_a_factor_that_is_no_matrix_of_the_right_rank_is_damage(
+    write_adapter: WriteAdapter, shape: tuple[int, ...]
+):
+    folder = write_adapter("a")
+    path = folder / "adapter_model.safetensors"
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({**load_file(path), name: np.ones(shape, np.float32)}, path)
+    with pytest.raises(BadInput) as caught:
+        superpose.load(folder)
+    assert name in str(caught.value)
+
+
+def test_a_file_without_any_tensor_holds_no_factors(write_adapter: WriteAdapter):
+    folder = write_adapter("a")
+    save_file({}, folder / "adapter_model.safetensors")
+    with pytest.raises(BadInput, match="holds no LoRA factors"):
+        superpose.load(folder)
+
+
+def test_adapters_that_peft_saves_with_more_than_deltas_are_refused(oracle: Any, tmp_path: Path):
+    import peft
+
+    cases = {
+        "dora": {"use_dora": True},
+        "lora_bias": {"lora_bias": True},
+        "modules_to_save": {"modules_to_save": ["lm_head"]},
+        "tokens": {"trainable_token_indices": [1, 2]},
+        "embedding": {"target_modules": ["embed_tokens"]},
+        "lm_head": {"target_modules": ["lm_head"]},
+        "pissa": {"init_lora_weights": "pissa"},
+        "olora": {"init_lora_weights": "olora"},
+        "alora": {"alora_invocation_tokens": [1, 2]},
+    }
+    for name, extra in cases.items():
+        with oracle.quiet():
+            settings = {"target_modules": ["q_proj"], "task_type": "CAUSAL_LM", **extra}
+            model = peft.get_peft_model(oracle.llama(), peft.LoraConfig(**settings))
+            model.save_pretrained(tmp_path / name)
+        with pytest.raises(Refused):
+            superpose.load(tmp_path / name)
+        shutil.rmtree(tmp_path / name)
+
+
+def test_a_bias_flag_without_bias_tensors_is_plain_lora(oracle: Any, tmp_path: Path):
+    import peft
+
+    for name, refused in {"llama": False, "gpt2": True}.items():
+        targets = {"llama": ["q_proj"], "gpt2": ["c_attn"]}[name]
+        with oracle.quiet():
+            config = peft.LoraConfig(bias="all", target_modules=targets)
+            peft.get_peft_model(oracle.MODELS[name](), config).save_pretrained(tmp_path / name)
+        if refused:
+            with pytest.raises(Refused, match="bias"):
+                superpose.load(tmp_path / name)
+        else:
+            with pytest.warns(UserWarning, match="adds nothing"):
+                assert len(superpose.load(tmp_path / name)) == 2
