@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from superpose.lowrank.stack import stacked_inputs, stacked_outputs
-from superpose.lowrank.terms import Array, Terms, namespace
+from superpose.lowrank.terms import Array, Terms, namespace, namespace_of
 from superpose.lowrank.to_numpy import to_numpy
 
 WEAKEST = 1e-6
@@ -116,7 +115,7 @@ def _basis(terms: Terms, stacked: _Stacked) -> Array:
 
 
 def _crossed(x: Array, y: Array) -> np.ndarray:
-    xp = array_namespace(x, y)
+    xp = namespace_of(x, y)
     return to_numpy(xp.matrix_transpose(x) @ y)
 
 

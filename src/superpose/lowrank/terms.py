@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from array_api_compat import array_namespace
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
 
 Array: TypeAlias = Any
 """An array of any array-API namespace."""
@@ -45,7 +46,16 @@ def namespace(terms: Sequence[Term]) -> Any:
 
     Raises TypeError when they are of different ones (a torch tensor beside a NumPy array).
     """
-    return array_namespace(*(factor for term in terms for factor in (term.B, term.A)))
+    return namespace_of(*(factor for term in terms for factor in (term.B, term.A)))
+
+
+def namespace_of(*arrays: Array) -> Any:
+    """Give the array-API namespace of these arrays; TypeError when they are of different ones.
+
+    NumPy 2 is its own: array_api_compat.numpy would import all of NumPy, f2py and testing too,
+    which takes longer than a whole check.
+    """
+    return np if all(map(is_numpy_array, arrays)) else array_namespace(*arrays)
 
 
 def upcast(x: Array, dtype: str = "float32") -> Array:
@@ -54,10 +64,10 @@ def upcast(x: Array, dtype: str = "float32") -> Array:
     x: any shape, float16, bfloat16, float32 or float64. dtype: "float32" or "float64", the least
     precision wanted. Widening is exact; an array that is wide enough already is not copied.
     """
-    xp = array_namespace(x)
+    xp = namespace_of(x)
     if x.dtype == xp.float64 or x.dtype == getattr(xp, dtype):
         return x
-    return xp.astype(x, getattr(xp, dtype))
+    return x.astype(dtype) if xp is np else xp.astype(x, getattr(xp, dtype))
 
 
 def dense(terms: Terms) -> Array:
