@@ -18,9 +18,10 @@ Training moves A: from one start its cosine falls from 1, to about 1/2 when A ha
 as its own length. From two starts it averages to 0 over rows and target modules, because rows of
 unrelated starts meet with random signs, whatever directions training then adds to both."""
 
-_SHARED_A_DEVIATIONS = 5.0
-"""The same in standard deviations of two unrelated starts, 1 / sqrt(r * d_in) for each module:
-for tiny models, where chance alone reaches 0.2."""
+_DEVIATIONS = 8.0
+"""And so many standard deviations away from what two unrelated starts give (1 / sqrt(r * d_in) for
+the cosine of one module), because in tiny models chance alone reaches the thresholds. Eight, not
+three: one of many pairs will be unlucky, and the tails are longer than a Gaussian's."""
 
 SHARED_INPUTS = 0.5
 """Input overlap from which the same is said although the A factors do not look alike: refactored
@@ -148,17 +149,23 @@ def _shared_a(
     j: int,
     inputs: tuple[np.ndarray, np.ndarray],
 ) -> bool:
-    overlap, chance = _mean(inputs[0]), _mean(inputs[1])
-    if overlap >= SHARED_INPUTS and overlap >= 5 * chance:
+    products = figures.inputs.ranks[shared, i] * figures.inputs.ranks[shared, j]
+    # Two random sides of ranks r_i, r_j overlap by chance, give or take this much.
+    spread = inputs[1] * np.sqrt(2.0 / np.maximum(products, 1))
+    least = max(SHARED_INPUTS, _mean(inputs[1]) + _DEVIATIONS * _mean_spread(spread))
+    if _mean(inputs[0]) >= least:
         return True
     cosines = figures.a_cosine[shared, i, j]
-    compared = ~np.isnan(cosines)
-    if not compared.any():
-        return False
     entries = figures.shapes[shared, 1] * np.maximum(figures.inputs.ranks[shared, i], 1)
-    deviation = math.sqrt(np.sum(1.0 / entries[compared])) / compared.sum()
+    spread = np.where(np.isnan(cosines), np.nan, 1.0 / np.sqrt(entries))
     # Two equal matrices are one start however few their entries: hence never above 0.99.
-    return bool(_mean(cosines) >= max(SHARED_A, min(0.99, _SHARED_A_DEVIATIONS * deviation)))
+    return _mean(cosines) >= max(SHARED_A, min(0.99, _DEVIATIONS * _mean_spread(spread)))
+
+
+def _mean_spread(x: np.ndarray) -> float:
+    """Standard deviation of the mean of independent figures with standard deviations x."""
+    known = x[~np.isnan(x)]
+    return math.hypot(*known) / known.size if known.size else math.nan
 
 
 def _ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:
