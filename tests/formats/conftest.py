@@ -45,7 +45,11 @@ MODELS: dict[str, Callable[[], Any]] = {"gpt2": gpt2, "llama": llama}
 
 # One delta in many spellings: what LoraConfig is given beside the defaults, and the file's dtype.
 SPELLINGS: dict[str, tuple[str, dict[str, Any], torch.dtype]] = {
-    "plain": ("llama", {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}, torch.float32),
+    "plain": (
+        "llama",
+        {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]},
+        torch.float32,
+    ),
     "rslora": (
         "llama",
         {"r": 4, "lora_alpha": 6, "use_rslora": True, "target_modules": ["q_proj", "o_proj"]},
@@ -168,7 +172,7 @@ def merged_deltas(base: Any, path: Path) -> dict[str, np.ndarray]:
 
 
 def peft_logits(base: Any, path: Path | None) -> np.ndarray:
-    """Give the logits of a model with the adapter that PEFT loads from a folder; None is the base."""
+    """Give the logits of a model with the adapter that PEFT loads; None is the bare base."""
     tokens = torch.arange(24).reshape(2, 12) % 61
     with quiet(), torch.no_grad():
         model = base if path is None else peft.PeftModel.from_pretrained(base, path)
@@ -181,7 +185,9 @@ def dense64(delta: superpose.Delta) -> np.ndarray:
     return sum(c * B.astype(np.float64) @ A.astype(np.float64) for c, B, A in delta.terms)
 
 
-class quiet(warnings.catch_warnings):
+class quiet(  # noqa: N801  used like a function
+    warnings.catch_warnings
+):
     """Let PEFT say what it wants about flags it corrects."""
 
     def __init__(self) -> None:

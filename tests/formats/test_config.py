@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from peft.utils.other import get_pattern_key
 
 import superpose
@@ -28,8 +27,8 @@ def change(folder: Path, **settings: Any) -> None:
 
 MODULES = [f"model.layers.{i}.self_attn.{p}_proj" for i in (0, 1, 10, 11) for p in "qkv"]
 KEYS = st.sampled_from(
-    ["q_proj", "proj", "layers.1.self_attn.q_proj", r"layers\.\d+\.self_attn.v_proj", "^model.*k_proj",
-     ".*", "layers.1", "self_attn.(q|k)_proj", *MODULES[:4]]
+    ["q_proj", "proj", "layers.1.self_attn.q_proj", r"layers\.\d+\.self_attn.v_proj",
+     "^model.*k_proj", ".*", "layers.1", "self_attn.(q|k)_proj", *MODULES[:4]]
 )  # fmt: skip
 
 
@@ -163,12 +162,15 @@ def test_a_value_that_peft_could_not_use_either_is_bad_input(
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )  # fmt: skip
 NAMES = st.sampled_from(
     ["r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "target_modules", "bias",
-     "init_lora_weights", "use_dora", "peft_type", "task_type", "revision", "modules_to_save", "new"]
+     "init_lora_weights", "use_dora", "peft_type", "task_type", "revision",
+     "modules_to_save", "new"]
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Every field of PEFT's LoraConfig is classified once, and none is classified that does not exist."""
+"""Every field of PEFT's LoraConfig is classified once, and the table holds no other."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.files import check_free, locate
@@ -26,7 +27,7 @@ def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> 
 
 def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Raise OutputExists when `save` could not write to `path`; ask before a long computation."""
-    check_free(path, force=force, replaceable=REPLACEABLE)
+    check_free(Path(path), force=force, replaceable=REPLACEABLE)
 
 
 def save(

@@ -28,9 +28,13 @@ Deltas = dict[str, torch.Tensor]
 """Target module -> delta in the layout of the base's own weight, float32."""
 
 TOLERANCE = 1e-4
+"""What is allowed of a float32 result."""
+
 EPS = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
+"""Rounding unit of each dtype a file may be in."""
+
 FORWARD_ROUNDING = 2.0**-18
-"""What float32 itself makes of a forward pass, relative to the logits: 64 units in the last place."""
+"""What float32 makes of a forward pass, relative to the logits: 64 units in the last place."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,24 @@ class Verification:
     """How far a result is from the sum of its parents' deltas.
 
     logits_error: |logits - right| / |right - base's|. weights_error: |written - sum| / |sum|,
-    Frobenius over all modules. tolerance: the largest error that rounding explains. approximate:
-    the result has less rank than the sum, so it may differ and nothing is insisted on.
+    Frobenius over all modules. logits_tolerance, weights_tolerance: the largest errors that
+    rounding explains. approximate: the result has less rank than the sum, so it may differ and
+    nothing is insisted on.
     """
 
     logits_error: float
     weights_error: float
-    tolerance: float
+    logits_tolerance: float
+    weights_tolerance: float
     approximate: bool
 
     @property
     def holds(self) -> bool:
         """Whether both errors are within the tolerance; NaN is not."""
-        return self.logits_error <= self.tolerance and self.weights_error <= self.tolerance
+        return (
+            self.logits_error <= self.logits_tolerance
+            and self.weights_error <= self.weights_tolerance
+        )
 
     def insist(self) -> None:
         """Raise DoesNotHold when the result is meant to be exact and is not."""
@@ -65,13 +74,16 @@ class Verification:
         return {**asdict(self), "holds": None if self.approximate else self.holds}
 
     def __str__(self) -> str:
-        figures = (
-            f"logits differ by {self.logits_error:.2g} of the sum's effect, "
-            f"deltas by {self.weights_error:.2g}"
-        )
         if self.approximate:
-            return f"verified as an approximation: {figures}"
-        return f"{figures} (allowed: {self.tolerance:.2g})"
+            return (
+                f"an approximation: logits differ by {self.logits_error:.2g} of the sum's effect, "
+                f"deltas by {self.weights_error:.2g}"
+            )
+        return (
+            f"logits differ by {self.logits_error:.2g} of the sum's effect (allowed: "
+            f"{self.logits_tolerance:.2g}), deltas by {self.weights_error:.2g} (allowed: "
+            f"{self.weights_tolerance:.2g})"
+        )
 
 
 def verify_sum(
@@ -88,8 +100,10 @@ def verify_sum(
     result: the written folder. parents: folders or hub names with their task weights. seed: of the
     random tokens the logits are computed for.
 
-    The tolerance is 1e-4, or twice the rounding of the result's dtype where that is more, grown by
-    the cancellation among the parents and by the rounding of a float32 forward pass.
+    The deltas may differ by 1e-4, or by twice the rounding unit of the result's dtype where that is
+    more, grown by the cancellation among the parents. The logits may differ by 1e-4, or by sixteen
+    times that unit (a nonlinear model amplifies what rounding it is given), plus the rounding of a
+    float32 forward pass.
 
     Raises MissingExtra without peft, BadInput when PEFT does not load a folder on this base model.
     """
@@ -105,11 +119,12 @@ def verify_sum(
     effect = _norm(right_logits - base_logits)
     size = _size(right)
     noise = FORWARD_ROUNDING * _norm(right_logits)
-    rounding = 2.0 * _eps(locate(result)) * _ratio(parts, size)
+    unit = _eps(locate(result)) * _ratio(parts, size)
     return Verification(
         logits_error=_ratio(_norm(logits - right_logits), effect),
         weights_error=_ratio(_size(_difference(written, right)), size),
-        tolerance=max(TOLERANCE, rounding) + _ratio(noise, effect),
+        logits_tolerance=max(TOLERANCE, 16.0 * unit) + _ratio(noise, effect),
+        weights_tolerance=max(TOLERANCE, 2.0 * unit),
         approximate=approximate,
     )
 
@@ -139,7 +154,7 @@ def _loaded(base: nn.Module, name: str | os.PathLike[str]) -> Iterator[Any]:
             "verifying a sum needs peft", hint='Install it with: pip install "superpose[study]"'
         ) from error
     folder = locate(name)
-    with warnings.catch_warnings():
+    with _same_modules(base), warnings.catch_warnings():
         # Of keys that are missing, of flags that PEFT corrects: what matters shows in the figures.
         warnings.simplefilter("ignore")
         try:
@@ -149,10 +164,21 @@ def _loaded(base: nn.Module, name: str | os.PathLike[str]) -> Iterator[Any]:
                 f"peft does not load it on this base model: {str(error).splitlines()[0]}",
                 where=name,
             ) from error
-    try:
         yield model
+
+
+@contextmanager
+def _same_modules(base: nn.Module) -> Iterator[None]:
+    """Put every module back in its place: PEFT's own `unload` is out of reach after it failed."""
+    before = [(parent, dict(parent.named_children())) for parent in base.modules()]
+    try:
+        yield
     finally:
-        model.unload()
+        for parent, children in before:
+            for name, child in children.items():
+                setattr(parent, name, child)
+        if hasattr(base, "peft_config"):
+            del base.peft_config
 
 
 def _deltas(model: Any) -> Deltas:
@@ -176,7 +202,7 @@ def _added(base: nn.Module, deltas: Mapping[str, torch.Tensor]) -> Iterator[None
     The base's own tensors are set aside untouched, so they come back bit for bit, and a weight that
     is tied to another layer's (lm_head, embeddings) changes in the target module alone.
     """
-    kept = {name: base.get_submodule(name).weight for name in deltas}
+    kept: dict[str, Any] = {name: base.get_submodule(name).weight for name in deltas}
     try:
         for name, weight in kept.items():
             changed = (weight.float() + deltas[name].to(weight.device)).to(weight.dtype)

@@ -1,0 +1,188 @@
+"""`superpose add`: the exact weighted sum of adapters, as one adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superpose.cli.console import out, print_json
+from superpose.cli.weighted import weighted
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.formats import Written
+    from superpose.landscape.verify import Verification
+
+__all__ = ["add"]
+
+Adapters = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADAPTER[:WEIGHT]...",
+        help="PEFT folders or hub names, each with its task weight (1 when left out).",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Task weights in the adapters' order, for example 1,0.5,-1."),
+]
+Rank = Annotated[
+    int | None,
+    typer.Option(help="Write the best approximation of this rank instead of the exact sum."),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="float32, float16, bfloat16 or float64; by default the narrowest that holds every "
+        "parent's factors."
+    ),
+]
+Compact = Annotated[
+    bool, typer.Option("--compact", help="Keep each module's own rank; PEFT alone reads that.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an adapter that stands at OUT.")]
+SameBase = Annotated[
+    bool,
+    typer.Option("--same-base", help="The adapters' base models have different names but are one."),
+]
+IgnoreKey = Annotated[
+    list[str] | None,
+    typer.Option(help="An unknown configuration key that does not touch the weights."),
+]
+Verify = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BASE",
+        help="Load BASE and the result with peft and compare its logits with those of BASE plus "
+        "the parents' own deltas.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add(
+    adapters: Adapters,
+    output: Output,
+    weights: Weights = None,
+    rank: Rank = None,
+    dtype: Dtype = None,
+    compact: Compact = False,
+    force: Force = False,
+    same_base: SameBase = False,
+    ignore_key: IgnoreKey = None,
+    verify: Verify = None,
+    json: Json = False,
+) -> None:
+    """Add adapters exactly and write the sum as one adapter.
+
+    The sum of the deltas is written, not of the factors: no cross terms, whatever the ranks,
+    scalings and target modules. The result works in PEFT, vLLM and llama.cpp alike.
+
+    Example: superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
+    """
+    from superpose.formats import save
+
+    names, numbers = weighted(adapters, weights)
+    _check_before(output, rank, force)
+    total, kept = _sum(names, numbers, rank, same_base, ignore_key or ())
+    base = None if verify is None else _base(verify)  # before writing: it may not be there
+    written = save(
+        total,
+        output,
+        dtype=dtype,
+        compact=compact,
+        force=force,
+        figures={} if rank is None else {"energy_kept": kept},
+    )
+    checked = None
+    if base is not None:
+        checked = _verified(base, written, names, numbers, approximate=kept < 1.0)
+    _tell(total, written, kept, checked, json)
+    if checked is not None:
+        checked.insist()
+
+
+def _check_before(output: Path, rank: int | None, force: bool) -> None:
+    """Refuse what can be refused without reading an adapter."""
+    from superpose.errors import BadInput
+    from superpose.formats import check_output
+
+    if rank is not None and rank < 1:
+        raise BadInput(f"rank is {rank}; it must be at least 1", where="--rank")
+    check_output(output, force=force)
+
+
+def _sum(
+    names: list[str],
+    weights: list[float],
+    rank: int | None,
+    same_base: bool,
+    ignore_keys: list[str] | tuple[str, ...],
+) -> tuple[Adapter, float]:
+    """Give the sum and the energy it keeps: 1 unless a smaller rank was asked for."""
+    from superpose.compose import best_rank, exact_sum
+    from superpose.formats import load
+
+    loaded = [load(name, ignore_keys=ignore_keys) for name in names]
+    total = exact_sum(loaded, weights, same_base=same_base)
+    return (total, 1.0) if rank is None else best_rank(total, rank)
+
+
+def _base(name: str) -> Any:
+    from superpose.landscape.base_model import load_base
+
+    return load_base(name).model
+
+
+def _verified(
+    base: Any, written: Written, names: list[str], weights: list[float], *, approximate: bool
+) -> Verification:
+    from superpose.landscape.verify import verify_sum
+
+    parents = list(zip(names, weights, strict=True))
+    return verify_sum(base, written.path, parents, approximate=approximate)
+
+
+def _tell(
+    total: Adapter, written: Written, kept: float, checked: Verification | None, json: bool
+) -> None:
+    if json:
+        print_json(_as_json(total, written, kept, checked))
+        return
+    exact = "exact" if kept == 1.0 else f"keeps {100 * kept:.2f} % of the energy"
+    lines = [
+        f"wrote {written.path}: {total.name}",
+        f"  {written.modules} target modules, rank {written.rank}, {exact}",
+        f"  {written.dtype}, {_size(written.bytes)}, rounding error {written.rounding_error:.2g}",
+    ]
+    if checked is not None:
+        lines.append(f"  {checked}")
+    out().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _as_json(
+    total: Adapter, written: Written, kept: float, checked: Verification | None
+) -> dict[str, object]:
+    return {
+        "output": str(written.path),
+        "name": total.name,
+        "base_model": total.base_model,
+        "modules": written.modules,
+        "rank": written.rank,
+        "dtype": written.dtype,
+        "bytes": written.bytes,
+        "energy_kept": kept,
+        "rounding_error": written.rounding_error,
+        "parents": [parent._asdict() for parent in total.parents],
+        "verify": None if checked is None else checked.to_json(),
+    }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

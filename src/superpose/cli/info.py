@@ -1,0 +1,80 @@
+"""`superpose info`: what is in an adapter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superpose.cli.console import out, print_json
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.formats import Summary
+
+__all__ = ["info"]
+
+
+def info(
+    adapter: Annotated[
+        str, typer.Argument(help="A PEFT folder or a hub name.", show_default=False)
+    ],
+    ignore_key: Annotated[
+        list[str] | None,
+        typer.Option(help="An unknown configuration key that does not touch the weights."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
+
+    Norms are Frobenius norms of the deltas, not of the factors.
+
+    Example: superpose info runs/math
+    """
+    from superpose.formats import load, summarise
+
+    loaded = load(adapter, ignore_keys=ignore_key or ())
+    summary = summarise(loaded)
+    if json:
+        print_json(summary.to_json())
+    else:
+        _print(loaded, summary)
+
+
+def _print(adapter: Adapter, summary: Summary) -> None:
+    from rich.table import Table
+
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("adapter", summary.path or summary.name),
+        ("base model", summary.base_model or "not named"),
+        ("task", adapter.settings.get("task_type") or "not named"),
+        ("target modules", summary.modules),
+        ("parameters", f"{summary.parameters:,}"),
+        ("dtype", ", ".join(summary.dtypes)),
+        ("norm", f"{summary.norm:.4g}"),
+        *(("parent", f"{p.weight:g} * {p.path or p.name}") for p in summary.parents),
+    ):
+        facts.add_row(name, _plain(value))
+    table = Table()
+    for title in ("kind", "modules", "out x in", "rank", "scaling", "norm"):
+        table.add_column(title, justify="left" if title == "kind" else "right")
+    for kind in summary.kinds:
+        table.add_row(
+            _plain(kind.name),
+            str(kind.modules),
+            ", ".join(f"{rows} x {columns}" for rows, columns in kind.shapes),
+            ", ".join(map(str, kind.ranks)),
+            ", ".join(f"{scaling:g}" for scaling in kind.scalings),
+            f"{kind.norm:.4g}",
+        )
+    out().print(facts, table)
+    for remark in summary.remarks:
+        out().print(_plain(remark))
+
+
+def _plain(value: object) -> str:
+    """Keep rich from reading markup into a name such as `[math]`."""
+    from rich.markup import escape
+
+    return escape(str(value))

@@ -1,0 +1,68 @@
+"""Adapters with task weights, as they stand on a command line: `PATH` or `PATH:WEIGHT`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from superpose.errors import BadInput
+
+__all__ = ["parse_weighted", "parse_weights", "weighted"]
+
+
+def parse_weighted(argument: str) -> tuple[str, float | None]:
+    """Split `PATH:WEIGHT`; without a weight it is None.
+
+    A path that exists wins over a weight in its name, and a drive letter's colon is none of ours.
+
+    Raises BadInput when what follows the colon of an existing path is no number.
+    """
+    path, colon, tail = argument.rpartition(":")
+    if not colon or not path or Path(argument).exists():
+        return argument, None
+    try:
+        return path, float(tail)
+    except ValueError:
+        if Path(path).exists():
+            raise BadInput(
+                f"`{tail}` after the colon is no task weight",
+                where=argument,
+                hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5",
+            ) from None
+        return argument, None
+
+
+def parse_weights(text: str) -> list[float]:
+    """Read `1,0.5,-1`; raises BadInput when a part is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(
+            f"`{text}` is no list of task weights",
+            where="--weights",
+            hint="Numbers with commas between them: --weights 1,0.5,-1",
+        ) from None
+
+
+def weighted(arguments: Sequence[str], weights: str | None = None) -> tuple[list[str], list[float]]:
+    """Give the names of the adapters and the task weight of each; 1 where none was given.
+
+    arguments: `PATH` or `PATH:WEIGHT`. weights: the value of `--weights`, in place of weights
+    behind the colons.
+
+    Raises BadInput when weights are given both ways, or another number of them than of adapters.
+    """
+    parsed = [parse_weighted(argument) for argument in arguments]
+    names = [name for name, _ in parsed]
+    if weights is None:
+        return names, [1.0 if weight is None else weight for _, weight in parsed]
+    if any(weight is not None for _, weight in parsed):
+        raise BadInput("task weights are given twice: behind a colon and with --weights")
+    listed = parse_weights(weights)
+    if len(listed) != len(names):
+        raise BadInput(
+            f"{len(names)} adapters and {len(listed)} task weights",
+            where="--weights",
+            hint="Give one task weight for each adapter.",
+        )
+    return names, listed

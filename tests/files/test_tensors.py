@@ -1,0 +1,226 @@
+"""Safetensors files are read as the library reads them, and lies in them are found."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from safetensors import SafetensorError, deserialize, safe_open
+from safetensors.numpy import load_file, save_file
+
+from superpose.errors import BadInput, SuperposeError
+from superpose.files import read_header, read_tensors, write_tensors
+from superpose.files.finite import CHUNK, all_finite
+
+DTYPES = {
+    "float16": np.float16,
+    "float32": np.float32,
+    "float64": np.float64,
+    "bfloat16": ml_dtypes.bfloat16,
+}
+
+
+def raw(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def entry(dtype: str = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_library_reads_what_is_written_and_the_other_way_round(dtype: str, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 5)).astype(DTYPES[dtype])
+    y = np.asfortranarray(rng.normal(size=(4, 2)).astype(DTYPES[dtype]))
+    write_tensors(tmp_path / "ours", {"b": x, "a": y}, {"format": "pt", "superpose": "{}"})
+    with safe_open(tmp_path / "ours", "np") as file:
+        assert file.metadata() == {"format": "pt", "superpose": "{}"}
+    theirs = load_file(tmp_path / "ours")
+    again = read_tensors(tmp_path / "ours")
+    for name, right in {"b": x, "a": y}.items():
+        assert theirs[name].dtype == again.tensors[name].dtype == right.dtype
+        assert theirs[name].tobytes() == again.tensors[name].tobytes() == right.tobytes()
+    save_file({"b": x, "a": np.ascontiguousarray(y)}, tmp_path / "theirs")
+    assert read_tensors(tmp_path / "theirs").tensors["b"].tobytes() == x.tobytes()
+
+
+def test_the_same_tensors_give_the_same_bytes(tmp_path: Path):
+    tensors = {"x": np.ones(3, np.float32)}
+    notes = {f"key{i}": str(i) for i in range(9)}
+    write_tensors(tmp_path / "one", tensors, notes)
+    write_tensors(tmp_path / "two", tensors, notes)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_what_was_read_cannot_be_written_into_and_outlives_its_file(tmp_path: Path):
+    write_tensors(tmp_path / "f", {"x": np.ones(4, np.float32)}, {})
+    x = read_tensors(tmp_path / "f").tensors["x"]
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 2
+    (tmp_path / "f").write_bytes(b"")
+    assert x.sum() == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no umask")
+def test_a_file_is_readable_to_whom_the_umask_allows(tmp_path: Path):
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "f", {"x": np.ones(4, np.float32)}, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o644
+
+
+GOOD = raw({"x": entry()}, bytes(8))
+
+LIES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "not a safetensors file"),
+    "short": (b"\x01\x02", "not a safetensors file"),
+    "huge length": (raw({}, length=2**63), "truncated"),
+    "length beyond the file": (raw({"x": entry()}, bytes(8), length=500), "truncated"),
+    "cut in the header": (GOOD[:20], "truncated"),
+    "cut in the data": (GOOD[:-1], "truncated"),
+    "more than announced": (GOOD + b"\0", "belong to none"),
+    "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "zip pickle": (b"PK\x03\x04" + bytes(60), "pickle"),
+    "old pickle": (b"\x80\x02}q" + bytes(60), "pickle"),
+    "gguf": (b"GGUF" + bytes(60), "GGUF"),
+    "web page": (b"<!DOCTYPE html><html>" + bytes(60), "web page"),
+    "not json": (raw(b"{'x'}"), "not readable"),
+    "not utf-8": (raw(b'{"\xff": 1}'), "not readable"),
+    "deep": (raw(b'{"a":' * 100_000), "not readable"),
+    "twice": (raw(b'{"x":{},"x":{}}'), "twice"),
+    "a number": (raw({"x": 1}), "nothing usable about tensor `x`"),
+    "unknown dtype": (raw({"x": entry("F31")}, bytes(8)), "unknown dtype 'F31'"),
+    "dtype is a list": (raw({"x": entry()} | {"x": {"dtype": []}}, bytes(8)), "unknown dtype"),
+    "negative shape": (raw({"x": entry(shape=(-2,))}, bytes(8)), "no usable shape"),
+    "shape of floats": (raw({"x": entry(shape=(2.0,))}, bytes(8)), "no usable shape"),
+    "shape of booleans": (raw({"x": entry(shape=(True, 2))}, bytes(8)), "no usable shape"),
+    "three offsets": (raw({"x": entry(offsets=(0, 8, 8))}, bytes(8)), "no usable shape"),
+    "backwards": (raw({"x": entry(offsets=(8, 0))}, bytes(8)), "wrong space"),
+    "wrong size": (raw({"x": entry(shape=(3,))}, bytes(8)), "wrong space"),
+    "enormous shape": (raw({"x": entry(shape=(2**40, 2**40))}, bytes(8)), "wrong space"),
+    "overlap": (raw({"x": entry(), "y": entry(offsets=(4, 12))}, bytes(12)), "does not start"),
+    "hole": (raw({"x": entry(), "y": entry(offsets=(12, 20))}, bytes(20)), "does not start"),
+    "metadata of numbers": (raw({"__metadata__": {"a": 1}}), "mapping of strings"),
+    "integers": (raw({"x": entry("I32")}, bytes(8)), "tensor `x` is I32"),
+    "eight bits": (raw({"x": entry("F8_E4M3", (8,))}, bytes(8)), "tensor `x` is F8_E4M3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LIES)
+def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Path):
+    content, words = LIES[case]
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        read_tensors(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_a_folder_and_a_pipe_are_bad_input(tmp_path: Path):
+    with pytest.raises(BadInput, match="No such file"):
+        read_tensors(tmp_path / "gone")
+    with pytest.raises(BadInput, match="not a file"):
+        read_tensors(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(BadInput, match="not a file"):
+            read_tensors(tmp_path / "pipe")
+
+
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.fixed_dictionaries(
+            {
+                "dtype": st.sampled_from(["F32", "F16", "BF16", "F64", "I8", "F9"]),
+                "shape": st.lists(st.integers(0, 3), max_size=2),
+                "data_offsets": st.lists(st.integers(0, 24), min_size=2, max_size=2),
+            }
+        )
+        for name in ("x", "y")
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(HEADERS, st.integers(0, 24))
+def test_a_header_is_believed_exactly_when_the_library_believes_it(
+    tmp_path_factory: pytest.TempPathFactory, header: dict[str, Any], size: int
+):
+    content = raw(header, bytes(size))
+    path = tmp_path_factory.mktemp("h") / "f"
+    path.write_bytes(content)
+    try:
+        theirs = {name: tuple(info["shape"]) for name, info in deserialize(content)}
+    except SafetensorError:
+        with pytest.raises(BadInput):
+            read_header(path)
+    else:
+        assert {n: e.shape for n, e in read_header(path).entries.items()} == theirs
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_damage_to_a_file_gives_anything_but_tensors_or_our_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    damaged = bytearray(raw({"x": entry(), "y": entry("BF16", (2, 2), (8, 16))}, bytes(16)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    del damaged[data.draw(st.integers(0, len(damaged))) :]
+    path = tmp_path_factory.mktemp("d") / "f"
+    path.write_bytes(damaged)
+    where: object = path
+    try:
+        read_tensors(path)
+    except SuperposeError as error:
+        where = error.where
+    assert str(where) == str(path)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf], ids=repr)
+def test_one_value_that_is_not_finite_is_found_wherever_it_stands(dtype: str, bad: float):
+    size = 2 * CHUNK + 3
+    for place in (0, CHUNK - 1, CHUNK, size - 1):
+        x = np.full(size, -1.5, np.float32).astype(DTYPES[dtype])
+        x[place] = bad
+        assert not all_finite(x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_largest_and_smallest_finite_values_are_finite(dtype: str):
+    info = ml_dtypes.finfo(DTYPES[dtype])
+    x = np.array([info.max, info.min, info.smallest_subnormal, 0.0, -0.0], DTYPES[dtype])
+    assert all_finite(x)
+    assert all_finite(x[:0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=16, max_size=64), st.sampled_from(sorted(DTYPES)))
+def test_finite_means_what_numpy_means_for_any_bits(data: bytes, dtype: str):
+    kind = np.dtype(DTYPES[dtype])
+    x = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind)
+    with np.errstate(invalid="ignore"):
+        assert all_finite(x) == bool(np.isfinite(x).all())
+
+
+def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path):
+    x = np.ones((2, 3), np.float32)
+    x[0, :2] = np.nan, np.inf
+    write_tensors(tmp_path / "f", {"fine": np.ones(2, np.float32), "broken": x}, {})
+    with pytest.raises(BadInput, match=r"tensor `broken` .*2 of 6 values") as caught:
+        read_tensors(tmp_path / "f")
+    assert caught.value.where == str(tmp_path / "f")
