@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.conftest import WriteAdapter
+
 HEAVY = (
     "accelerate",
     "datasets",
@@ -83,9 +85,9 @@ def test_the_probe_hides_a_library_that_is_installed(
 @pytest.mark.parametrize(
     "args",
     [
-        ["eval", "smollm2", "--data", "questions.jsonl"],
-        ["train", "smollm2", "questions.jsonl", "-o", "adapter"],
-        ["ask", "smollm2", "--prompt", "What is 2 + 2?"],
+        ["eval", "smollm2", "math", "--data", "questions.jsonl"],
+        ["train", "smollm2", "questions.jsonl", "-o", "result"],
+        ["ask", "smollm2", "math", "--prompt", "What is 2 + 2?"],
         ["study", "study.yaml"],
         ["demo"],
     ],
@@ -94,10 +96,10 @@ def test_the_probe_hides_a_library_that_is_installed(
 def test_a_command_that_needs_the_study_extra_says_how_to_get_it(
     without_them: Callable[[str], subprocess.CompletedProcess[str]],
     args: list[str],
-    tmp_path_factory: pytest.TempPathFactory,
+    write_adapter: WriteAdapter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = tmp_path_factory.mktemp("place")
+    folder = write_adapter("math").parent
     (folder / "questions.jsonl").write_text('{"question": "2 + 2?", "answer": "4"}\n' * 4)
     (folder / "study.yaml").write_text("base: smollm2\n")
     monkeypatch.chdir(folder)
@@ -106,4 +108,4 @@ def test_a_command_that_needs_the_study_extra_says_how_to_get_it(
     assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
     assert 'pip install "superpose[study]"' in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not (folder / "adapter").exists()
+    assert not (folder / "result").exists()

@@ -17,7 +17,6 @@ A traceback means a bug.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 import warnings
@@ -80,10 +79,10 @@ class LazyCommands(Mapping[str, Any]):
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, target in COMMANDS.items() if _exists(target))
+        return iter(COMMANDS)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(COMMANDS)
 
 
 class CommandTable(TyperGroup):
@@ -96,6 +95,12 @@ class CommandTable(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """The names of all commands, in the table's order."""
         return list(self.commands)
+
+    def format_commands(self, ctx: object, formatter: Any) -> None:
+        """List each command with its first sentence, wrapped where typer would cut it."""
+        rows = [(name, made.get_short_help_str(limit=1000)) for name, made in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader that went away (`| head`) ends it without a word."""
@@ -204,10 +209,6 @@ def _warnings_as_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
-
-
-def _exists(target: str) -> bool:
-    return importlib.util.find_spec(target.partition(":")[0]) is not None
 
 
 def _load(name: str, target: str) -> Any:

@@ -56,8 +56,9 @@ def print_json(value: object) -> None:
 def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
     """A progress display on standard error: task, bar, count, time elapsed and time left.
 
-    quiet: show nothing. percent: per cent in place of the count, for work without a unit. Nothing is shown either where standard error is not a terminal. Use it
-    as a context manager and add tasks with `add_task(description, total=...)`.
+    quiet: show nothing; nothing is shown either where standard error is not a terminal.
+    percent: per cent in place of the count, for work without a unit. Use it as a context manager
+    and add tasks with `add_task(description, total=...)`.
     """
     from rich.progress import (
         BarColumn,
