@@ -110,37 +110,40 @@ def _adapter_table(figures: Check, short: dict[str, str]) -> Table:
 
 
 def _pair_table(figures: Check, short: dict[str, str]) -> Table:
-    table = _table(
-        "pair", "RMS cosine", "(floor)", "cosine", "(floor)", "outputs", "(chance)", "inputs",
-        "(chance)", "norms",
-    )  # fmt: skip
+    table = _table("pair", "RMS cosine", "cosine", "outputs", "inputs", "norm ratio")
+    table.caption = "In brackets: what unrelated adapters would have."
+    table.caption_justify = "left"
     for pair in figures.pairs:
         table.add_row(
             _plain(f"{short[pair.a]} + {short[pair.b]}"),
-            _number(pair.rms_cosine, ".4f"),
-            _number(pair.floor, ".4f"),
-            _number(pair.cosine, "+.4f"),
-            _number(pair.cosine_floor, ".4f"),
-            _number(pair.output_overlap, ".3f"),
-            _number(pair.output_chance, ".3f"),
-            _number(pair.input_overlap, ".3f"),
-            _number(pair.input_chance, ".3f"),
+            _beside(pair.rms_cosine, pair.floor, ".4f"),
+            _beside(pair.cosine, pair.cosine_floor, "+.4f"),
+            _beside(pair.output_overlap, pair.output_chance, ".3f"),
+            _beside(pair.input_overlap, pair.input_chance, ".3f"),
             _number(pair.norm_ratio, ".2f"),
         )
     return table
 
 
 def _module_table(pair: Pair) -> Table:
-    table = _table("most overlapping modules", "outputs", "inputs", "cosine", "(floor)")
+    table = _table("most overlapping modules", "outputs", "inputs", "cosine")
+    # A module's name stays whole, to be copied; the figures take two lines first.
+    table.columns[0].no_wrap = True
     for module in pair.most_overlapping:
         table.add_row(
             _plain(module.name),
-            _number(module.output_overlap, ".3f"),
-            _number(module.input_overlap, ".3f"),
-            _number(module.cosine, "+.4f"),
-            _number(module.floor, ".4f"),
+            _beside(module.output_overlap, module.output_chance, ".3f"),
+            _beside(module.input_overlap, module.input_chance, ".3f"),
+            _beside(module.cosine, module.floor, "+.4f"),
         )
     return table
+
+
+def _beside(value: float, chance: float, form: str) -> str:
+    """A figure and what chance gives; a narrow terminal breaks the line between the two."""
+    if math.isnan(value):
+        return "-"
+    return f"{_number(value, form)} ({_number(chance, form.lstrip('+'))})"
 
 
 def _table(*titles: str) -> Table:
@@ -149,7 +152,13 @@ def _table(*titles: str) -> Table:
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     for position, title in enumerate(titles):
-        table.add_column(title, justify="right" if position else "left", overflow="fold")
+        # Names may break anywhere, figures only at the space before the bracket.
+        table.add_column(
+            title,
+            justify="right" if position else "left",
+            overflow="fold",
+            min_width=8 if position else None,
+        )
     return table
 
 
