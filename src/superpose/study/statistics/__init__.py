@@ -1,0 +1,22 @@
+"""Intervals and correlations that say how little few points can show."""
+
+from superpose.study.statistics.correlation import Correlation, chance_correlation, correlate
+from superpose.study.statistics.permutation import Permutation, permute_domains
+from superpose.study.statistics.perplexity import (
+    Perplexity,
+    Ratio,
+    perplexity_interval,
+    ratio_interval,
+)
+
+__all__ = [
+    "Correlation",
+    "Permutation",
+    "Perplexity",
+    "Ratio",
+    "chance_correlation",
+    "correlate",
+    "permute_domains",
+    "perplexity_interval",
+    "ratio_interval",
+]

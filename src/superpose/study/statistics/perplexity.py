@@ -1,0 +1,147 @@
+"""Perplexities and their ratios, with intervals over the questions of a test set.
+
+The figures of one row hang together (they answer one question), so rows are drawn, not tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from superpose.errors import BadInput
+from superpose.study.statistics.bootstrap import (
+    Floats,
+    Interval,
+    check_sampling,
+    counts,
+    percentiles,
+)
+
+__all__ = ["Perplexity", "Ratio", "perplexity_interval", "ratio_interval"]
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Conditional perplexity of a test set's answers.
+
+    rows, tokens: how many were scored. nll: mean negative log-likelihood in nats a token.
+    perplexity: exp(nll). The intervals are None for a single row.
+    """
+
+    rows: int
+    tokens: int
+    nll: float
+    perplexity: float
+    nll_interval: Interval | None
+    perplexity_interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One perplexity against another on the same rows: 100 (PPL / PPL_reference - 1) percent.
+
+    Negative means better than the reference. The interval is None for a single row.
+    """
+
+    rows: int
+    percent: float
+    interval: Interval | None
+
+
+def perplexity_interval(
+    nll_per_row: ArrayLike,
+    tokens_per_row: ArrayLike,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Perplexity:
+    """Token-weighted perplexity with a percentile bootstrap interval over rows.
+
+    nll_per_row: (rows,) summed negative log-likelihood in nats of each row's answer tokens.
+    tokens_per_row: (rows,) how many they are. seed: of the resamples. level: of the interval.
+
+    Raises BadInput for no rows, lengths that differ, a row without tokens, or a figure that is
+    not finite.
+
+        >>> result = perplexity_interval([2.0, 4.0], [2, 4], seed=0)
+        >>> (result.nll, result.tokens)
+        (1.0, 6)
+    """
+    check_sampling(resamples, level)
+    (nll,), tokens = _checked([nll_per_row], tokens_per_row)
+    mean = float(nll.sum() / tokens.sum())
+    interval = _mean_interval(nll, tokens, seed, resamples, level)
+    return Perplexity(
+        rows=len(nll),
+        tokens=int(tokens.sum()),
+        nll=mean,
+        perplexity=float(np.exp(mean)),
+        nll_interval=interval,
+        # The exponential keeps order, so the interval's ends map onto each other.
+        perplexity_interval=None if interval is None else _exp(interval),
+    )
+
+
+def ratio_interval(
+    nll_per_row: ArrayLike,
+    reference_nll_per_row: ArrayLike,
+    tokens_per_row: ArrayLike,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Ratio:
+    """Change of perplexity (dPPL %) between two models on the same rows, with its interval.
+
+    nll_per_row, reference_nll_per_row: (rows,) summed nats of each row's answer under the one
+    and the other, in the same order. tokens_per_row: (rows,) their answer tokens.
+
+    A paired percentile bootstrap: the same rows are drawn for both, so that what makes a
+    question hard for both cancels.
+    Raises BadInput as `perplexity_interval` does.
+    """
+    check_sampling(resamples, level)
+    (nll, reference), tokens = _checked([nll_per_row, reference_nll_per_row], tokens_per_row)
+    difference = nll - reference
+    interval = _mean_interval(difference, tokens, seed, resamples, level)
+    return Ratio(
+        rows=len(nll),
+        percent=_percent(float(difference.sum() / tokens.sum())),
+        interval=None if interval is None else (_percent(interval[0]), _percent(interval[1])),
+    )
+
+
+def _checked(columns: Sequence[ArrayLike], tokens: ArrayLike) -> tuple[list[Floats], Floats]:
+    """Everything as float64 vectors of one length."""
+    weights = np.asarray(tokens, dtype=np.float64)
+    arrays = [np.asarray(column, dtype=np.float64) for column in columns]
+    shapes = {array.shape for array in [*arrays, weights]}
+    if len(shapes) > 1 or weights.ndim != 1 or not len(weights):
+        raise BadInput(f"one figure for each of at least one row is needed, not shapes {shapes}")
+    if not all(np.isfinite(array).all() for array in [*arrays, weights]):
+        raise BadInput("a row's negative log-likelihood or number of tokens is not finite")
+    if not (weights > 0).all():
+        raise BadInput(f"row {int(np.argmin(weights))} has no answer tokens to score")
+    return arrays, weights
+
+
+def _mean_interval(
+    sums: Floats, tokens: Floats, seed: int, resamples: int, level: float
+) -> Interval | None:
+    """Interval of sum(sums) / sum(tokens) over resampled rows."""
+    if len(sums) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    means = [(drawn @ sums) / (drawn @ tokens) for drawn in counts(len(sums), resamples, rng)]
+    return percentiles(np.concatenate(means), level)
+
+
+def _exp(interval: Interval) -> Interval:
+    return float(np.exp(interval[0])), float(np.exp(interval[1]))
+
+
+def _percent(nats: float) -> float:
+    """A difference of mean nats as a change of perplexity in percent."""
+    return 100 * float(np.expm1(nats))
