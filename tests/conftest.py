@@ -1,7 +1,7 @@
-"""What all tests share: an offline, quiet process, and adapters written by hand.
+"""What all tests share: an offline, quiet process, adapters written by hand, a tiny base model.
 
-Nothing here imports superpose, torch or peft: tests/core runs in an environment without them, and
-an adapter that is to try the reader must not come from the writer.
+Nothing here imports superpose, torch or peft when it is loaded: tests/core runs in an environment
+without them, and an adapter that is to try the reader must not come from the writer.
 """
 
 from __future__ import annotations
@@ -114,3 +114,49 @@ def superpose() -> Superpose:
         )
 
     return run
+
+
+QUESTIONS = {
+    "sums": [(f"What is {a} plus {b}?", f"{a} + {b} = {a + b}.") for a in range(8) for b in range(4)],
+    "coins": [(f"How many cents are {n} dimes?", f"{n} dimes are {10 * n} cents.") for n in range(32)],
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transformers folder: a random Llama of two layers with a byte-level tokenizer."""
+    import torch
+    import transformers
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder = tmp_path_factory.mktemp("base") / "tiny-llama"
+    bytes_only = ByteLevelBPETokenizer()
+    bytes_only.train_from_iterator([], vocab_size=257, special_tokens=["<end>"])
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bytes_only._tokenizer, eos_token="<end>"
+    )
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        num_hidden_layers=2,
+        hidden_size=32,
+        intermediate_size=48,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def question_files(tmp_path: Path) -> dict[str, Path]:
+    """Two domains as .jsonl files: name -> path."""
+    paths = {}
+    for name, rows in QUESTIONS.items():
+        paths[name] = tmp_path / f"{name}.jsonl"
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in rows]
+        paths[name].write_text("\n".join(lines), encoding="utf-8")
+    return paths

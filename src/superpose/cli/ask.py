@@ -12,9 +12,7 @@ __all__ = ["ask"]
 def ask(
     base: Annotated[str, typer.Argument(help="smollm2, a transformers folder, or a hub name.")],
     adapters: Annotated[list[str], typer.Argument(help="Adapters, each PATH or PATH:WEIGHT.")],
-    prompt: Annotated[
-        list[str], typer.Option("--prompt", "-p", help="A question; repeatable.")
-    ],
+    prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A question; repeatable.")],
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
     temperature: Annotated[float, typer.Option(help="0: always the likeliest token.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the sampling, with a temperature.")] = 0,

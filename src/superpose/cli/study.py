@@ -34,9 +34,9 @@ def study(
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.tables import correlation_table, study_table
-    from superpose.study.results import write_results
     from superpose.study.run import Study
     from superpose.study.spec import load_spec
+    from superpose.study.summary import write_results
 
     spec = load_spec(file)
     folder = out or Path("runs") / spec.name

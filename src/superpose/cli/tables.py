@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from superpose.study.answer import Answer
     from superpose.study.sweep import Evaluation
 
-__all__ = ["answers_table", "correlation_table", "evaluation_table", "study_table"]
+__all__ = [
+    "answers_table",
+    "correlation_table",
+    "evaluation_table",
+    "own_adapters_table",
+    "samples_table",
+    "study_table",
+]
 
 
 def evaluation_table(results: Sequence[Evaluation]) -> Table:
@@ -28,7 +35,7 @@ def evaluation_table(results: Sequence[Evaluation]) -> Table:
     for result in results:
         by_point.setdefault(id(result.weighting), []).append(result)
     for row in by_point.values():
-        cells = [f"{r.score.perplexity:.2f} ({r.low:.2f} to {r.high:.2f})" for r in row]
+        cells = [_with_interval(r.score.perplexity, (r.low, r.high)) for r in row]
         table.add_row(Text(_formula(row[0].weighting.weights)), *cells)
     return table
 
@@ -104,7 +111,33 @@ def _change(figure: Mapping[str, Any]) -> str:
     return f"{figure['mean']:+.1f}{spread}"
 
 
-def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+def _with_interval(value: float | None, interval: Sequence[float | None] | None) -> str:
     if value is None:
         return "none"
-    return f"{value:.2f}" + ("" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})")
+    low, high = interval or (None, None)
+    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def own_adapters_table(summary: Mapping[str, Any]) -> Table:
+    """Base and single adapters down, domains across: the mean perplexity."""
+    rows = summary["own_adapters"]
+    table = _table("Perplexity of base and single adapters on each domain")
+    table.add_column("model")
+    for domain in summary["domains"]:
+        table.add_column(Text(domain), justify="right")
+    for name, row in rows.items():
+        table.add_row(
+            Text(name if name == "base" else f"{name} adapter"),
+            *(f"{row[domain]['mean']:.2f}" for domain in summary["domains"]),
+        )
+    return table
+
+
+def samples_table(samples: Sequence[tuple[str, str, Sequence[Answer]]]) -> Table:
+    """Test questions, the expected answer, and what base, own adapter and the sum say."""
+    table = _table("Sample answers", show_lines=True)
+    for column in ("question", "expected", "base", "own adapter", "sum of all"):
+        table.add_column(column, ratio=1)
+    for _, expected, said in samples:
+        table.add_row(Text(said[0].question), Text(expected), *(Text(a.text) for a in said))
+    return table

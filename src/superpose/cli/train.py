@@ -65,8 +65,7 @@ def train(
     from superpose.study.domain import read_rows, sample_rows
     from superpose.study.prompt import Prompt
     from superpose.study.settings import LoraSettings, TrainingSettings
-    from superpose.study.train import FILES
-    from superpose.study.train import train as run_training
+    from superpose.study.train import FILES, train as run_training
 
     # Everything that can be wrong is looked at before the minutes that loading takes.
     check_free(out, force=force, replaceable=FILES)

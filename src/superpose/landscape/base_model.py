@@ -59,6 +59,8 @@ def _load(name: str, dtype: str, device: str | None) -> BaseModel:
     if device is None:
         device = str(torch.accelerator.current_accelerator() or "cpu")
     model.requires_grad_(False)
+    # PEFT writes this name into every adapter trained here; a cache path would tell nobody.
+    model.name_or_path = smollm2.HUB_NAME if name == smollm2.NAME else name
     return BaseModel(name, path, model.to(device).eval(), tokenizer)
 
 

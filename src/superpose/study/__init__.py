@@ -1,0 +1,1 @@
+"""Studies: domains, training, the merged-data baseline, evaluation, statistics, resume."""

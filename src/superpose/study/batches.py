@@ -33,6 +33,7 @@ class Batch:
 
     @property
     def rows(self) -> int:
+        """How many examples it holds."""
         return int(self.input_ids.shape[0])
 
     def to(self, device: torch.device | str) -> Batch:

@@ -16,8 +16,9 @@ from superpose.errors import BadInput
 from superpose.study.batches import collate, evaluation_batches
 from superpose.study.loss import answer_nll
 from superpose.study.prompt import Example
+from superpose.study.statistics import perplexity_interval
 
-__all__ = ["Score", "score"]
+__all__ = ["Score", "interval_of", "score"]
 
 BATCH_TOKENS = 1024
 """Tokens a batch: enough to fill two cores, little enough to stay in their caches."""
@@ -60,6 +61,12 @@ class Score:
             tuple(nll for score in scores for nll in score.row_nll),
             tuple(tokens for score in scores for tokens in score.row_tokens),
         )
+
+
+def interval_of(score: Score, *, seed: int = 0) -> tuple[float | None, float | None]:
+    """95 % bootstrap interval of the perplexity over questions; nothing for a single one."""
+    found = perplexity_interval(score.row_nll, score.row_tokens, seed).perplexity_interval
+    return (None, None) if found is None else (round(found[0], 6), round(found[1], 6))
 
 
 def score(

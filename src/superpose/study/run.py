@@ -141,7 +141,7 @@ class Study:
         for cell in cells:
             if self.folder.is_trained(cell):
                 continue
-            assert cell.seed is not None  # noqa: S101 (only the base has none)
+            assert cell.seed is not None
             work = TRAINING_WORK * self._training_tokens(cell)
             step = self.reporter.steps(f"train {cell.label}", work)
             trained = train(
@@ -182,7 +182,9 @@ class Study:
         """The adapters whose sum a cell's model is."""
         if cell.method == "merged":
             return [self.folder.path / cell.adapter]
-        return [self.adapter_path(name, cell.seed) for name in cell.domains if cell.seed is not None]
+        return [
+            self.adapter_path(name, cell.seed) for name in cell.domains if cell.seed is not None
+        ]
 
     def _scores(self, cell: Cell, model: Any) -> dict[str, Score]:
         self.reporter.start(f"evaluate {cell.label}")

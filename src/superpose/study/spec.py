@@ -111,11 +111,12 @@ def load_domain(
     Rows whose question leaves the answer no room are left out before the split, and so are
     training rows whose question is a test row's.
     """
-    counts = {"seed": spec.split_seed, "where": name}
+    seed = spec.split_seed
     if settings.data is not None and settings.data.startswith(GENERATED):
         kind = settings.data.removeprefix(GENERATED)
-        train, test = generate(kind, train=spec.train_rows, test=spec.test_rows, seed=counts["seed"])
+        train, test = generate(kind, train=spec.train_rows, test=spec.test_rows, seed=seed)
         return Domain(name, tuple(train), tuple(test))
+    counts: dict[str, Any] = {"seed": seed, "where": name}
     columns = {"question": settings.question, "answer": settings.answer}
 
     def read(source: str, split: str) -> list[Any]:
@@ -126,7 +127,8 @@ def load_domain(
     if settings.data is not None:
         rows = read(settings.data, settings.train_split)
         return Domain(name, *split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts))
-    assert settings.train is not None and settings.test is not None  # noqa: S101 (validated)
+    assert settings.train is not None
+    assert settings.test is not None
     tests = read(settings.test, settings.test_split)
     _, test_rows = split_rows(tests, train=0, test=spec.test_rows, **counts)
     seen = {row.question.strip().casefold() for row in test_rows}

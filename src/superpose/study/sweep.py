@@ -8,9 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from superpose.landscape import SuperposedModel
-from superpose.study.evaluate import Score, score
+from superpose.study.evaluate import Score, interval_of, score
 from superpose.study.prompt import Example
-from superpose.study.statistics import perplexity_interval
 
 __all__ = ["Evaluation", "Weighting", "evaluate_subsets", "weightings"]
 
@@ -30,13 +29,13 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One weighting on one domain: its score and the perplexity's 95 % bootstrap interval."""
+    """One weighting on one domain: its score, and the perplexity's 95 % bootstrap interval."""
 
     weighting: Weighting
     domain: str
     score: Score
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `eval --json`, one row."""
@@ -85,8 +84,7 @@ def evaluate_subsets(
         with model.at(point.vector) as weighted:
             for domain, rows in examples.items():
                 found = score(weighted, rows, progress=progress)
-                interval = perplexity_interval(found.row_nll, found.row_tokens, seed=seed)
-                results.append(Evaluation(point, domain, found, interval.low, interval.high))
+                results.append(Evaluation(point, domain, found, *interval_of(found, seed=seed)))
     return results
 
 

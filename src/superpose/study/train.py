@@ -125,6 +125,8 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
         with warnings.catch_warnings():
             # GPT-2's Conv1D: PEFT sets fan_in_fan_out right by itself, and says so.
             warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
+            # transformers renamed what PEFT still asks for.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
             adapted = peft.get_peft_model(base.model, config)
     except ValueError as error:
         raise BadInput(

@@ -1,0 +1,82 @@
+"""The demo: a small study on the generator's three question sets, the sum, and samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from superpose.compose import exact_sum
+from superpose.formats import load, save
+from superpose.landscape import SuperposedModel
+from superpose.study.answer import Answer, answers
+from superpose.study.reporter import Reporter
+from superpose.study.run import Study
+from superpose.study.spec import StudySpec, load_spec
+from superpose.study.summary import write_results
+from superpose.study.sweep import weightings
+
+__all__ = ["Demo", "demo_spec", "run_demo"]
+
+SAMPLES = 2
+"""Questions a domain that the models answer for the reader."""
+
+SUM = "superposition"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo leaves. samples: (domain, expected answer, what each model answers)."""
+
+    summary: dict[str, Any]
+    check: dict[str, Any]
+    adapters: tuple[Path, ...]
+    superposition: Path
+    samples: tuple[tuple[str, str, tuple[Answer, ...]], ...]
+
+
+def demo_spec() -> StudySpec:
+    """The demo's study file, as it ships with the package."""
+    return load_spec(Path(__file__).with_name("demo.yaml"))
+
+
+def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
+    """Train, check, add, baseline, evaluate, ask; resumable like every study.
+
+    out: the study's folder; the sum of all adapters is written into it as a PEFT folder.
+    """
+    spec = demo_spec()
+    study = Study(spec, out, reporter=reporter)
+    study.run()
+    seed = spec.seeds[0]
+    paths = tuple(study.adapter_path(name, seed) for name in spec.domains)
+    superposition = Path(out) / SUM
+    save(exact_sum([load(path) for path in paths]), superposition, force=True)
+    return Demo(
+        summary=write_results(study.folder, spec, study.cells),
+        check=study.folder.read(f"cells/seed-{seed}/check.json"),
+        adapters=paths,
+        superposition=superposition,
+        samples=tuple(_samples(study, paths)),
+    )
+
+
+def _samples(study: Study, paths: tuple[Path, ...]) -> Any:
+    """What base, own adapter and the sum of all answer to test questions of each domain."""
+    names = list(study.domains)
+    adapters = [load(path) for path in paths]
+    with SuperposedModel(study.base.model, adapters) as model:
+        points = weightings(names, [1.0] * len(names), whole_only=True)
+        for name, domain in study.domains.items():
+            asked = [p for p in points if p.method != "single" or name in p.weights]
+            for row in domain.test[:SAMPLES]:
+                study.reporter.start(f"asking about {name}")
+                said = answers(
+                    model,
+                    study.base.tokenizer,
+                    asked,
+                    [row.question],
+                    max_new_tokens=40,
+                    template=study.spec.prompt.template,
+                )
+                yield name, row.answer, tuple(said)

@@ -1,0 +1,143 @@
+"""A study's `summary.json`: what its cells say, with spreads, intervals and the settings.
+
+Made from the cells alone, so it can be made again at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from superpose.study.cells import Cell, subsets
+from superpose.study.correlations import correlations, points
+from superpose.study.evaluate import Score
+from superpose.study.folder import StudyFolder
+from superpose.study.scores import UNION, StudyScores, change_percent
+from superpose.study.spec import StudySpec
+from superpose.study.statistics import ratio_interval
+from superpose.study.table import write_table
+from superpose.study.train import RECORD
+
+__all__ = ["write_results"]
+
+_PACKAGES = ("superpose", "torch", "transformers", "peft", "numpy")
+
+
+def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -> dict[str, Any]:
+    """Write `table.csv` and `summary.json` from the cells that are finished; give the summary.
+
+    Only seeds all of whose cells are evaluated count. Raises BadInput where there is none.
+    """
+    scores = StudyScores.read(folder, cells)
+    checks = {seed: folder.read(f"cells/seed-{seed}/check.json") for seed in scores.seeds}
+    found = points(scores, checks)
+    correlated = correlations(found)
+    summary = {
+        "name": spec.name,
+        "base": spec.base,
+        "seeds": list(scores.seeds),
+        "settings": spec.model_dump(mode="json"),
+        "domains": _domains(scores),
+        "own_adapters": _own_adapters(scores),
+        "subsets": [_subset(scores, names) for names in subsets(scores.domains)],
+        "points": found,
+        "correlations": correlated,
+        "remarks": _remarks(correlated, scores.seeds, spec.seeds),
+        "seconds": _seconds(folder, list(scores.cells)),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
+    }
+    write_table(scores, folder.path / "table.csv")
+    folder.write("summary.json", summary)
+    return summary
+
+
+def _subset(scores: StudyScores, names: tuple[str, ...]) -> dict[str, Any]:
+    """A subset's sum beside merged data, base and single adapters, a row for each domain.
+
+    dppl_*: per cent, mean and spread over seeds, and a 95 % interval by bootstrap over the
+    questions. interference: nats an answer token above the domain's own adapter.
+    """
+    rows = []
+    for domain in (*names, UNION):
+        sums = scores.each("sum", names, domain)
+        row: dict[str, Any] = {"domain": domain, "sum": _perplexity(sums)}
+        for method in ("merged", "base", "single"):
+            others = scores.each(method, names, domain)
+            row[method] = _perplexity(others)
+            changes = [change_percent(a, b) for a, b in zip(sums, others, strict=True)]
+            row[f"dppl_{method}"] = _spread(changes) | {"interval": _interval(sums, others)}
+        own = scores.each("single", names, domain)
+        row["interference"] = _spread([a.nll - b.nll for a, b in zip(sums, own, strict=True)])
+        rows.append(row)
+    return {"domains": list(names), "rows": rows}
+
+
+def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Any]]:
+    """Perplexity of the base and of every single adapter on every domain."""
+    base = scores.cells[Cell("base", (), None)]
+    table: dict[str, dict[str, Any]] = {"base": {n: _perplexity([s]) for n, s in base.items()}}
+    for adapter in scores.domains:
+        cells = [Cell("single", (adapter,), seed) for seed in scores.seeds]
+        table[adapter] = {
+            domain: _perplexity([scores.cells[cell][domain] for cell in cells])
+            for domain in scores.domains
+        }
+    return table
+
+
+def _domains(scores: StudyScores) -> dict[str, dict[str, int]]:
+    """Test rows and answer tokens of each domain."""
+    base = scores.cells[Cell("base", (), None)]
+    return {n: {"test_rows": len(s.row_nll), "answer_tokens": s.tokens} for n, s in base.items()}
+
+
+def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
+    """Wall time of all trainings and all evaluations, summed over their cells."""
+    training = [folder.read(f"{c.adapter}/{RECORD}")["seconds"] for c in cells if c.trained]
+    evaluation = [folder.read(cell.file)["seconds"] for cell in cells]
+    return {"training": round(sum(training), 1), "evaluation": round(sum(evaluation), 1)}
+
+
+def _remarks(
+    rows: Sequence[Mapping[str, Any]], seeds: Sequence[int], wanted: Sequence[int]
+) -> list[str]:
+    """What a reader has to know before believing the figures."""
+    remarks = list(dict.fromkeys(row["note"] for row in rows))
+    if missing := [seed for seed in wanted if seed not in seeds]:
+        remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
+    return remarks
+
+
+def _perplexity(scores: Sequence[Score]) -> dict[str, Any]:
+    return _spread([score.perplexity for score in scores])
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, and standard deviation over seeds (null for one seed), and the values."""
+    spread = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
+    mean = round(float(np.mean(values)), 6)
+    return {"mean": mean, "spread": spread, "values": [round(v, 6) for v in values]}
+
+
+def _interval(sums: Sequence[Score], others: Sequence[Score]) -> list[float] | None:
+    """95 % interval of the change in per cent, over questions: seeds are averaged row by row."""
+    tokens = sums[0].row_tokens
+    interval = ratio_interval(_mean_rows(sums), _mean_rows(others), tokens, seed=0).interval
+    return None if interval is None else [round(end, 4) for end in interval]
+
+
+def _mean_rows(scores: Sequence[Score]) -> list[float]:
+    return np.mean([score.row_nll for score in scores], axis=0).tolist()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
