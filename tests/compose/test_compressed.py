@@ -24,7 +24,9 @@ def total(write_adapter: WriteAdapter) -> superpose.Adapter:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 4, 5])
-def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(rank: int, total: superpose.Adapter):
+def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(
+    rank: int, total: superpose.Adapter
+) -> None:
     smaller, kept = best_rank(total, rank)
     best = whole = 0.0
     for module in total:
@@ -40,26 +42,26 @@ def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(rank: int, total: 
 @pytest.mark.parametrize("rank", [6, 7, 100])
 def test_a_rank_that_is_no_smaller_is_said_and_the_sum_stays_exact(
     rank: int, total: superpose.Adapter
-):
+) -> None:
     with pytest.warns(SuperposeWarning, match="the sum's own rank 6"):
         same, kept = best_rank(total, rank)
     assert kept == 1.0
     assert same is total
 
 
-def test_a_smaller_rank_says_nothing(total: superpose.Adapter):
+def test_a_smaller_rank_says_nothing(total: superpose.Adapter) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         best_rank(total, 5)
 
 
-def test_a_zero_sum_keeps_nothing_of_nothing(total: superpose.Adapter):
+def test_a_zero_sum_keeps_nothing_of_nothing(total: superpose.Adapter) -> None:
     assert np.isnan(best_rank(total - total, 1).energy_kept)
 
 
 @pytest.mark.parametrize("rank", [0, -1, 1.5, True])
 def test_a_rank_that_is_no_whole_number_of_at_least_1_is_bad_input(
     rank: int, total: superpose.Adapter
-):
+) -> None:
     with pytest.raises(BadInput, match="rank"):
         best_rank(total, rank)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Q, V, K = (f"model.layers.0.self_attn.{p}_proj" for p in "qvk")
 
 
-def test_deltas_are_added_with_their_weights_and_modules_united(write_adapter: WriteAdapter):
+def test_deltas_are_added_with_their_weights_and_modules_united(
+    write_adapter: WriteAdapter,
+) -> None:
     a = superpose.load(write_adapter("a", seed=1, rank=2, modules=(Q, V)))
     b = superpose.load(write_adapter("b", seed=2, rank=3, modules=(V, K), alpha=1.5))
     c = superpose.load(write_adapter("c", seed=3, rank=1, modules=(Q,), use_rslora=True))
@@ -32,7 +34,9 @@ def test_deltas_are_added_with_their_weights_and_modules_united(write_adapter: W
         np.testing.assert_allclose(dense(total[module].terms), right, atol=1e-5)
 
 
-def test_without_weights_each_counts_once_and_the_parents_are_kept(write_adapter: WriteAdapter):
+def test_without_weights_each_counts_once_and_the_parents_are_kept(
+    write_adapter: WriteAdapter,
+) -> None:
     paths = [write_adapter(name, seed=i) for i, name in enumerate("ab")]
     total = exact_sum([superpose.load(path) for path in paths])
     assert [(p.name, p.path, p.weight) for p in total.parents] == [
@@ -41,13 +45,13 @@ def test_without_weights_each_counts_once_and_the_parents_are_kept(write_adapter
     ]
 
 
-def test_one_adapter_with_weight_1_is_itself(write_adapter: WriteAdapter):
+def test_one_adapter_with_weight_1_is_itself(write_adapter: WriteAdapter) -> None:
     a = superpose.load(write_adapter("a"))
     assert exact_sum([a], [1.0]).cosine(a) == pytest.approx(1.0)
     assert exact_sum([a], [1.0]).norm() == a.norm()
 
 
-def test_an_adapter_minus_itself_is_zero(write_adapter: WriteAdapter):
+def test_an_adapter_minus_itself_is_zero(write_adapter: WriteAdapter) -> None:
     a = superpose.load(write_adapter("a"))
     assert exact_sum([a, a], [1.0, -1.0]).norm() == 0.0
 
@@ -55,7 +59,7 @@ def test_an_adapter_minus_itself_is_zero(write_adapter: WriteAdapter):
 @pytest.mark.parametrize("weights", [[], [1.0], [1.0, 2.0, 3.0]], ids=len)
 def test_another_number_of_weights_than_adapters_is_bad_input(
     weights: list[float], write_adapter: WriteAdapter
-):
+) -> None:
     a = superpose.load(write_adapter("a"))
     with pytest.raises(BadInput, match=f"2 adapters and {len(weights)} task weights"):
         exact_sum([a, a], weights)
@@ -64,18 +68,18 @@ def test_another_number_of_weights_than_adapters_is_bad_input(
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), -float("inf")], ids=str)
 def test_a_weight_that_is_not_finite_is_bad_input_and_names_the_adapter(
     weight: float, write_adapter: WriteAdapter
-):
+) -> None:
     a, b = (superpose.load(write_adapter(name)) for name in "ab")
     with pytest.raises(BadInput, match="task weight of `b`"):
         exact_sum([a, b], [1.0, weight])
 
 
-def test_no_adapters_have_no_sum():
+def test_no_adapters_have_no_sum() -> None:
     with pytest.raises(BadInput, match="at least one"):
         exact_sum([])
 
 
-def test_other_base_names_are_refused_unless_said_to_be_one(write_adapter: WriteAdapter):
+def test_other_base_names_are_refused_unless_said_to_be_one(write_adapter: WriteAdapter) -> None:
     a = superpose.load(write_adapter("a", base_model="org/one"))
     b = superpose.load(write_adapter("b", base_model="org/two"))
     with pytest.raises(DifferentBase, match="--same-base"):
@@ -85,7 +89,7 @@ def test_other_base_names_are_refused_unless_said_to_be_one(write_adapter: Write
 
 def test_a_difference_in_spelling_is_said_once_for_any_number_of_adapters(
     write_adapter: WriteAdapter,
-):
+) -> None:
     names = ["google/gemma-3-270m-it", "gemma3-270m-it", r"C:\models\Gemma-3-270M-it"]
     loaded = [
         superpose.load(write_adapter(f"a{i}", base_model=name)) for i, name in enumerate(names)
@@ -96,7 +100,7 @@ def test_a_difference_in_spelling_is_said_once_for_any_number_of_adapters(
     assert len(said) == 1
 
 
-def test_other_shapes_are_refused_whatever_is_said(write_adapter: WriteAdapter):
+def test_other_shapes_are_refused_whatever_is_said(write_adapter: WriteAdapter) -> None:
     a, b = (superpose.load(write_adapter(f"w{w}", width=w)) for w in (8, 12))
     with pytest.raises(DifferentBase, match=r"\(8, 8\).*\(12, 12\)"):
         exact_sum([a, b], same_base=True)

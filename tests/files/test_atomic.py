@@ -43,12 +43,12 @@ def everything(folder: Path) -> dict[str, str | None]:
     }
 
 
-def test_a_folder_appears_whole_with_its_parents(tmp_path: Path):
+def test_a_folder_appears_whole_with_its_parents(tmp_path: Path) -> None:
     write(tmp_path / "deep/er/out")
     assert everything(tmp_path / "deep") == {"er": None, "er/out": None, "er/out/a": "new"}
 
 
-def test_nothing_stands_at_the_final_name_while_it_is_written(tmp_path: Path):
+def test_nothing_stands_at_the_final_name_while_it_is_written(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out") as folder:
         assert folder.parent == tmp_path
         assert not (tmp_path / "out").exists()
@@ -66,7 +66,7 @@ FAILURES = {
 @pytest.mark.parametrize("force", [False, True], ids=["new", "force"])
 def test_a_failure_leaves_what_was_there_before(
     failure: str, where: str, force: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     target = tmp_path / ("out" if force else "deep/out")
     if force:
         write(target, "old")
@@ -93,7 +93,7 @@ def test_a_failure_leaves_what_was_there_before(
     assert everything(tmp_path) == before
 
 
-def test_what_exists_is_not_touched_without_force(tmp_path: Path):
+def test_what_exists_is_not_touched_without_force(tmp_path: Path) -> None:
     write(tmp_path / "out", "old")
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "gone")
@@ -104,13 +104,13 @@ def test_what_exists_is_not_touched_without_force(tmp_path: Path):
     assert everything(tmp_path) == before
 
 
-def test_force_replaces_a_folder_of_ours_and_nothing_stays_beside_it(tmp_path: Path):
+def test_force_replaces_a_folder_of_ours_and_nothing_stays_beside_it(tmp_path: Path) -> None:
     write(tmp_path / "out", "old")
     write(tmp_path / "out", "new", force=True, replaceable={"a"})
     assert everything(tmp_path) == {"out": None, "out/a": "new"}
 
 
-def test_force_does_not_delete_what_is_not_ours(tmp_path: Path):
+def test_force_does_not_delete_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home/thesis.tex").write_text("years of work")
     (tmp_path / "file").write_text("mine")
@@ -120,12 +120,12 @@ def test_force_does_not_delete_what_is_not_ours(tmp_path: Path):
     assert everything(tmp_path)["home/thesis.tex"] == "years of work"
 
 
-def test_force_where_nothing_stands_writes(tmp_path: Path):
+def test_force_where_nothing_stands_writes(tmp_path: Path) -> None:
     write(tmp_path / "out", force=True)
     assert everything(tmp_path) == {"out": None, "out/a": "new"}
 
 
-def test_a_link_to_a_folder_stays_a_link(tmp_path: Path):
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     write(tmp_path / "real", "old")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write(tmp_path / "link", "new", force=True, replaceable={"a"})
@@ -133,13 +133,13 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path):
     assert (tmp_path / "real/a").read_text() == "new"
 
 
-def test_of_two_writers_of_one_folder_the_later_is_told(tmp_path: Path):
+def test_of_two_writers_of_one_folder_the_later_is_told(tmp_path: Path) -> None:
     with pytest.raises(OutputExists, match="meanwhile"):
         write_late(tmp_path / "out")
     assert everything(tmp_path) == {"out": None, "out/a": "early"}
 
 
-def test_asking_first_says_the_same_as_writing(tmp_path: Path):
+def test_asking_first_says_the_same_as_writing(tmp_path: Path) -> None:
     check_free(tmp_path / "out")
     write(tmp_path / "out")
     with pytest.raises(OutputExists):
@@ -147,14 +147,14 @@ def test_asking_first_says_the_same_as_writing(tmp_path: Path):
     check_free(tmp_path / "out", force=True, replaceable={"a"})
 
 
-def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(BadInput, match="cannot be written"):
         write(tmp_path / "file/out")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of Unix processes")
-def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path):
+def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
     program = f"""
 import resource, signal
 import numpy as np
@@ -175,7 +175,7 @@ except BadInput as error:
     assert everything(tmp_path) == {}
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path):
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     with new_file(tmp_path / "sub/f") as part:
         part.write_text("one")
     with pytest.raises(KeyboardInterrupt):
@@ -186,6 +186,6 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path):
     assert everything(tmp_path / "sub") == {"f": "two"}
 
 
-def test_a_checksum_is_that_of_the_bytes(tmp_path: Path):
+def test_a_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
     assert sha256(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")

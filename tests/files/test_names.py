@@ -37,7 +37,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", ["org/math", "org/math@v1", f"org/math@{COMMIT}"])
 def test_a_hub_name_with_or_without_revision_is_found_in_the_cache(
     name: str, hub: Path, write_adapter: WriteAdapter
-):
+) -> None:
     for file in write_adapter("a").iterdir():
         file.rename(hub / file.name)
     adapter = superpose.load(name)
@@ -45,7 +45,9 @@ def test_a_hub_name_with_or_without_revision_is_found_in_the_cache(
     assert len(adapter) == 2
 
 
-def test_an_adapter_may_lie_deeper_in_its_repository(hub: Path, write_adapter: WriteAdapter):
+def test_an_adapter_may_lie_deeper_in_its_repository(
+    hub: Path, write_adapter: WriteAdapter
+) -> None:
     (hub / "best").mkdir()
     for file in write_adapter("a").iterdir():
         file.rename(hub / "best" / file.name)
@@ -56,21 +58,21 @@ def test_an_adapter_may_lie_deeper_in_its_repository(hub: Path, write_adapter: W
 
 def test_what_exists_here_wins_over_the_hub(
     hub: Path, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     folder = write_adapter("org/math")
     monkeypatch.chdir(folder.parent.parent)
     assert locate("org/math") == Path("org/math")
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_name_that_the_hub_does_not_have_is_bad_input_with_both_meanings():
+def test_a_name_that_the_hub_does_not_have_is_bad_input_with_both_meanings() -> None:
     with pytest.raises(BadInput, match="no folder here, and the hub does not give it"):
         locate("org/nothing")
     with pytest.raises(BadInput, match="no folder here, and the hub does not give it"):
         locate("org/math@v2")
 
 
-def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtra, match=r"superpose\[hub\]"):
         locate("org/math")
@@ -80,7 +82,9 @@ def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPa
     "name",
     ["math", "./org/math", "/org/math", "org//math", "org\\math", "../x", "a/../b", "~/x", ""],
 )
-def test_what_can_only_be_a_path_never_asks_the_hub(name: str, tmp_path: Path, monkeypatch: Any):
+def test_what_can_only_be_a_path_never_asks_the_hub(
+    name: str, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert not is_hub_name(name)
     with pytest.raises(BadInput):
@@ -89,7 +93,9 @@ def test_what_can_only_be_a_path_never_asks_the_hub(name: str, tmp_path: Path, m
         fetch(name)
 
 
-def test_a_file_in_place_of_a_folder_is_answered_with_the_folder(write_adapter: WriteAdapter):
+def test_a_file_in_place_of_a_folder_is_answered_with_the_folder(
+    write_adapter: WriteAdapter,
+) -> None:
     folder = write_adapter("a")
     with pytest.raises(BadInput, match="is a file") as caught:
         locate(folder / "adapter_model.safetensors")
@@ -105,11 +111,11 @@ def test_a_file_in_place_of_a_folder_is_answered_with_the_folder(write_adapter: 
         ("org/m@v1", "m@v1"),
     ],
 )
-def test_an_adapter_is_called_by_the_last_part_of_its_name(given: str, name: str):
+def test_an_adapter_is_called_by_the_last_part_of_its_name(given: str, name: str) -> None:
     assert short_name(given) == name
 
 
-def test_a_dot_is_called_by_the_folder_it_stands_for(tmp_path: Path, monkeypatch: Any):
+def test_a_dot_is_called_by_the_folder_it_stands_for(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "math/in").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "math")
     assert short_name(".") == "math"

@@ -37,7 +37,9 @@ def entry(dtype: str = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_library_reads_what_is_written_and_the_other_way_round(dtype: str, tmp_path: Path):
+def test_the_library_reads_what_is_written_and_the_other_way_round(
+    dtype: str, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 5)).astype(DTYPES[dtype])
     y = np.asfortranarray(rng.normal(size=(4, 2)).astype(DTYPES[dtype]))
@@ -53,7 +55,7 @@ def test_the_library_reads_what_is_written_and_the_other_way_round(dtype: str, t
     assert read_tensors(tmp_path / "theirs").tensors["b"].tobytes() == x.tobytes()
 
 
-def test_the_same_tensors_give_the_same_bytes(tmp_path: Path):
+def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
     tensors = {"x": np.ones(3, np.float32)}
     notes = {f"key{i}": str(i) for i in range(9)}
     write_tensors(tmp_path / "one", tensors, notes)
@@ -61,7 +63,7 @@ def test_the_same_tensors_give_the_same_bytes(tmp_path: Path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_what_was_read_cannot_be_written_into_and_outlives_its_file(tmp_path: Path):
+def test_what_was_read_cannot_be_written_into_and_outlives_its_file(tmp_path: Path) -> None:
     write_tensors(tmp_path / "f", {"x": np.ones(4, np.float32)}, {})
     x = read_tensors(tmp_path / "f").tensors["x"]
     with pytest.raises(ValueError, match="read-only"):
@@ -71,7 +73,7 @@ def test_what_was_read_cannot_be_written_into_and_outlives_its_file(tmp_path: Pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no umask")
-def test_a_file_is_readable_to_whom_the_umask_allows(tmp_path: Path):
+def test_a_file_is_readable_to_whom_the_umask_allows(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         write_tensors(tmp_path / "f", {"x": np.ones(4, np.float32)}, {})
@@ -118,7 +120,7 @@ LIES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", LIES)
-def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Path):
+def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Path) -> None:
     content, words = LIES[case]
     path = tmp_path / "adapter_model.safetensors"
     path.write_bytes(content)
@@ -128,7 +130,7 @@ def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Pat
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_a_folder_and_a_pipe_are_bad_input(tmp_path: Path):
+def test_a_missing_file_a_folder_and_a_pipe_are_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="No such file"):
         read_tensors(tmp_path / "gone")
     with pytest.raises(BadInput, match="not a file"):
@@ -158,7 +160,7 @@ HEADERS = st.fixed_dictionaries(
 @given(HEADERS, st.integers(0, 24))
 def test_a_header_is_believed_exactly_when_the_library_believes_it(
     tmp_path_factory: pytest.TempPathFactory, header: dict[str, Any], size: int
-):
+) -> None:
     content = raw(header, bytes(size))
     path = tmp_path_factory.mktemp("h") / "f"
     path.write_bytes(content)
@@ -175,7 +177,7 @@ def test_a_header_is_believed_exactly_when_the_library_believes_it(
 @given(st.data())
 def test_no_damage_to_a_file_gives_anything_but_tensors_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-):
+) -> None:
     damaged = bytearray(raw({"x": entry(), "y": entry("BF16", (2, 2), (8, 16))}, bytes(16)))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
@@ -192,7 +194,7 @@ def test_no_damage_to_a_file_gives_anything_but_tensors_or_our_error(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf], ids=repr)
-def test_one_value_that_is_not_finite_is_found_wherever_it_stands(dtype: str, bad: float):
+def test_one_value_that_is_not_finite_is_found_wherever_it_stands(dtype: str, bad: float) -> None:
     size = 2 * CHUNK + 3
     for place in (0, CHUNK - 1, CHUNK, size - 1):
         x = np.full(size, -1.5, np.float32).astype(DTYPES[dtype])
@@ -201,7 +203,7 @@ def test_one_value_that_is_not_finite_is_found_wherever_it_stands(dtype: str, ba
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_largest_and_smallest_finite_values_are_finite(dtype: str):
+def test_the_largest_and_smallest_finite_values_are_finite(dtype: str) -> None:
     info = ml_dtypes.finfo(DTYPES[dtype])
     x = np.array([info.max, info.min, info.smallest_subnormal, 0.0, -0.0], DTYPES[dtype])
     assert all_finite(x)
@@ -210,14 +212,14 @@ def test_the_largest_and_smallest_finite_values_are_finite(dtype: str):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(min_size=16, max_size=64), st.sampled_from(sorted(DTYPES)))
-def test_finite_means_what_numpy_means_for_any_bits(data: bytes, dtype: str):
+def test_finite_means_what_numpy_means_for_any_bits(data: bytes, dtype: str) -> None:
     kind = np.dtype(DTYPES[dtype])
     x = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind)
     with np.errstate(invalid="ignore"):
         assert all_finite(x) == bool(np.isfinite(x).all())
 
 
-def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path):
+def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path) -> None:
     x = np.ones((2, 3), np.float32)
     x[0, :2] = np.nan, np.inf
     write_tensors(tmp_path / "f", {"fine": np.ones(2, np.float32), "broken": x}, {})

@@ -33,14 +33,16 @@ KEYS = st.sampled_from(
 
 
 @given(st.lists(KEYS, unique=True), st.sampled_from(MODULES))
-def test_the_first_matching_key_of_a_pattern_counts_as_in_peft(keys: list[str], module: str):
+def test_the_first_matching_key_of_a_pattern_counts_as_in_peft(
+    keys: list[str], module: str
+) -> None:
     pattern = {key: float(number + 2) for number, key in enumerate(keys)}
     config, _ = parse_config({"r": 4, "lora_alpha": 1, "alpha_pattern": pattern}, "here")
     alpha = pattern.get(get_pattern_key(pattern.keys(), module), 1)
     assert config.scaling_of(module) == alpha / 4
 
 
-def test_a_configuration_of_2023_with_few_keys_loads(write_adapter: WriteAdapter):
+def test_a_configuration_of_2023_with_few_keys_loads(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("old", rank=8, alpha=8)
     config = {"peft_type": "LORA", "base_model_name_or_path": "org/tiny-llama"}
     (folder / "adapter_config.json").write_text(json.dumps(config))
@@ -50,7 +52,9 @@ def test_a_configuration_of_2023_with_few_keys_loads(write_adapter: WriteAdapter
 
 
 @pytest.mark.parametrize("empty", [None, False, [], {}, ""], ids=repr)
-def test_an_unknown_key_without_a_value_is_a_warning(write_adapter: WriteAdapter, empty: Any):
+def test_an_unknown_key_without_a_value_is_a_warning(
+    write_adapter: WriteAdapter, empty: Any
+) -> None:
     folder = write_adapter("a", enable_lora=empty)
     with pytest.warns(SuperposeWarning, match="enable_lora"):
         superpose.load(folder)
@@ -58,20 +62,22 @@ def test_an_unknown_key_without_a_value_is_a_warning(write_adapter: WriteAdapter
 
 def test_an_unknown_key_with_a_value_is_refused_and_the_flag_overrides_it(
     write_adapter: WriteAdapter,
-):
+) -> None:
     folder = write_adapter("a", merge_weights=True)
     with pytest.raises(Refused, match="--ignore-key merge_weights"):
         superpose.load(folder)
     assert len(superpose.load(folder, ignore_keys=["merge_weights"])) == 2
 
 
-def test_the_flag_does_not_override_a_key_that_is_known_to_matter(write_adapter: WriteAdapter):
+def test_the_flag_does_not_override_a_key_that_is_known_to_matter(
+    write_adapter: WriteAdapter,
+) -> None:
     folder = write_adapter("a", use_dora=True)
     with pytest.raises(Refused, match="use_dora"):
         superpose.load(folder, ignore_keys=["use_dora"])
 
 
-def test_all_reasons_are_given_at_once(write_adapter: WriteAdapter):
+def test_all_reasons_are_given_at_once(write_adapter: WriteAdapter) -> None:
     folder = write_adapter(
         "a", use_dora=True, lora_bias=True, init_lora_weights="pissa", novelty={"x": 1}
     )
@@ -81,7 +87,7 @@ def test_all_reasons_are_given_at_once(write_adapter: WriteAdapter):
         assert reason in str(caught.value)
 
 
-def test_alpha_that_depends_on_the_order_of_keys_is_a_warning(write_adapter: WriteAdapter):
+def test_alpha_that_depends_on_the_order_of_keys_is_a_warning(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a", alpha_pattern={"q_proj": 8, "self_attn.q_proj": 2})
     with pytest.warns(SuperposeWarning, match="several keys of alpha_pattern"):
         adapter = superpose.load(folder)
@@ -89,21 +95,23 @@ def test_alpha_that_depends_on_the_order_of_keys_is_a_warning(write_adapter: Wri
     assert term.coefficient == 8 / 2
 
 
-def test_overlapping_keys_that_agree_are_no_warning(write_adapter: WriteAdapter):
+def test_overlapping_keys_that_agree_are_no_warning(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a", alpha_pattern={"q_proj": 8, "self_attn.q_proj": 8})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         superpose.load(folder)
 
 
-def test_a_rank_that_is_not_the_configurations_names_the_tensor(write_adapter: WriteAdapter):
+def test_a_rank_that_is_not_the_configurations_names_the_tensor(
+    write_adapter: WriteAdapter,
+) -> None:
     folder = write_adapter("a", rank=2)
     change(folder, r=4)
     with pytest.raises(BadInput, match=r"q_proj\.lora_A\.weight` has rank 2, .* says 4"):
         superpose.load(folder)
 
 
-def test_an_announced_module_without_tensors_is_a_warning(write_adapter: WriteAdapter):
+def test_an_announced_module_without_tensors_is_a_warning(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a", target_modules=["q_proj", "v_proj", "o_proj"])
     with pytest.warns(SuperposeWarning, match="announces `o_proj`"):
         superpose.load(folder)
@@ -112,14 +120,14 @@ def test_an_announced_module_without_tensors_is_a_warning(write_adapter: WriteAd
 @pytest.mark.parametrize("targets", [["q_proj"], r".*q_proj"], ids=["list", "regex"])
 def test_a_module_that_is_not_announced_is_a_warning_and_counts(
     write_adapter: WriteAdapter, targets: Any
-):
+) -> None:
     folder = write_adapter("a", target_modules=targets)
     with pytest.warns(SuperposeWarning, match="v_proj`, which target_modules does not name"):
         adapter = superpose.load(folder)
     assert "model.layers.0.self_attn.v_proj" in adapter
 
 
-def test_a_zero_adapter_is_a_warning(write_adapter: WriteAdapter):
+def test_a_zero_adapter_is_a_warning(write_adapter: WriteAdapter) -> None:
     from safetensors.numpy import load_file, save_file
 
     folder = write_adapter("a")
@@ -129,7 +137,7 @@ def test_a_zero_adapter_is_a_warning(write_adapter: WriteAdapter):
         superpose.load(folder)
 
 
-def test_what_real_files_hold_is_tolerated(write_adapter: WriteAdapter):
+def test_what_real_files_hold_is_tolerated(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a", lora_dropout=0, revision="0123abcd", fan_in_fan_out=None, alpha=4)
     path = folder / "adapter_config.json"
     text = json.dumps(json.loads(path.read_text()) | {"modules_to_save": []}, indent=2)
@@ -152,7 +160,7 @@ def test_what_real_files_hold_is_tolerated(write_adapter: WriteAdapter):
 )  # fmt: skip
 def test_a_value_that_peft_could_not_use_either_is_bad_input(
     write_adapter: WriteAdapter, key: str, value: Any
-):
+) -> None:
     folder = write_adapter("a")
     change(folder, **{key: value})
     with pytest.raises(BadInput) as caught:
@@ -178,7 +186,7 @@ NAMES = st.sampled_from(
 @given(st.dictionaries(NAMES, JSON, max_size=4))
 def test_no_configuration_gives_anything_but_an_adapter_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
-):
+) -> None:
     config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4} | values
     try:
         parse_config(json.loads(json.dumps(config)), "here", ignore_keys=["new"])

@@ -25,7 +25,9 @@ def relative(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("spelling", [*LLAMA, *GPT2])
-def test_a_loaded_adapter_has_the_deltas_that_peft_merges(spelling: str, spelled: Any, oracle: Any):
+def test_a_loaded_adapter_has_the_deltas_that_peft_merges(
+    spelling: str, spelled: Any, oracle: Any
+) -> None:
     truth = spelled(spelling)
     adapter = superpose.load(truth.path)
     assert set(adapter) == set(truth.deltas)
@@ -38,7 +40,7 @@ def test_a_loaded_adapter_has_the_deltas_that_peft_merges(spelling: str, spelled
 @pytest.mark.parametrize("compact", [False, True], ids=["portable", "compact"])
 def test_an_adapter_written_with_weight_1_is_that_adapter_again(
     spelling: str, compact: bool, spelled: Any, oracle: Any, tmp_path: Path
-):
+) -> None:
     truth = spelled(spelling)
     superpose.save(superpose.load(truth.path), tmp_path / "copy", dtype="float32", compact=compact)
     again = superpose.load(tmp_path / "copy")
@@ -54,7 +56,7 @@ PAIRS = [*itertools.pairwise([*LLAMA, LLAMA[0]]), *itertools.pairwise([*GPT2, GP
 @pytest.mark.parametrize("compact", [False, True], ids=["portable", "compact"])
 def test_peft_loads_a_sum_whose_logits_are_base_plus_the_parents_own_deltas(
     pair: tuple[str, str], compact: bool, spelled: Any, oracle: Any, tmp_path: Path
-):
+) -> None:
     weights = (1.0, -0.7)
     truths = [spelled(spelling, seed) for seed, spelling in enumerate(pair)]
     total = superpose.exact_sum([superpose.load(t.path) for t in truths], weights)
@@ -73,7 +75,7 @@ def test_peft_loads_a_sum_whose_logits_are_base_plus_the_parents_own_deltas(
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_the_reported_rounding_error_is_the_one_that_peft_sees(
     dtype: str, spelled: Any, oracle: Any, tmp_path: Path
-):
+) -> None:
     truths = [spelled("rslora"), spelled("rank_pattern", 1)]
     total = superpose.exact_sum([superpose.load(t.path) for t in truths], (0.3, 0.9))
     written = superpose.save(total, tmp_path / "sum", dtype=dtype)
@@ -87,7 +89,7 @@ def test_the_reported_rounding_error_is_the_one_that_peft_sees(
 
 def test_the_rounding_error_of_float32_is_measured_below_float32s_own_unit(
     spelled: Any, oracle: Any, tmp_path: Path
-):
+) -> None:
     total = 0.1 * superpose.load(spelled("plain").path)
     written = superpose.save(total, tmp_path / "sum")
     seen = oracle.merged_deltas(oracle.MODELS["llama"](), tmp_path / "sum")
@@ -96,7 +98,7 @@ def test_the_rounding_error_of_float32_is_measured_below_float32s_own_unit(
     assert written.rounding_error == pytest.approx(lost / total.norm(), rel=0.01)
 
 
-def test_portable_means_one_rank_scaling_1_and_no_patterns(spelled: Any, tmp_path: Path):
+def test_portable_means_one_rank_scaling_1_and_no_patterns(spelled: Any, tmp_path: Path) -> None:
     total = superpose.load(spelled("rank_pattern").path) + superpose.load(spelled("rslora").path)
     written = superpose.save(total, tmp_path / "sum")
     config = json.loads((tmp_path / "sum/adapter_config.json").read_text())
@@ -108,7 +110,9 @@ def test_portable_means_one_rank_scaling_1_and_no_patterns(spelled: Any, tmp_pat
     assert {term.coefficient for delta in again.values() for term in delta.terms} == {1.0}
 
 
-def test_compact_keeps_each_modules_rank_and_alpha_follows_rank(spelled: Any, tmp_path: Path):
+def test_compact_keeps_each_modules_rank_and_alpha_follows_rank(
+    spelled: Any, tmp_path: Path
+) -> None:
     total = superpose.load(spelled("rank_pattern").path) + superpose.load(spelled("rslora").path)
     superpose.save(total, tmp_path / "sum", compact=True)
     config = json.loads((tmp_path / "sum/adapter_config.json").read_text())
@@ -117,7 +121,7 @@ def test_compact_keeps_each_modules_rank_and_alpha_follows_rank(spelled: Any, tm
     assert {m: d.rank for m, d in again.items()} == {m: d.rank for m, d in total.items()}
 
 
-def test_no_warning_is_made_of_what_peft_itself_writes(spelled: Any):
+def test_no_warning_is_made_of_what_peft_itself_writes(spelled: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for spelling in [*LLAMA, *GPT2]:

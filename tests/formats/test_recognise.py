@@ -81,7 +81,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", OTHERS)
-def test_a_foreign_folder_is_named_as_what_it_is(case: str, tmp_path: Path):
+def test_a_foreign_folder_is_named_as_what_it_is(case: str, tmp_path: Path) -> None:
     files, words = OTHERS[case]
     folder = folder_with(tmp_path, **files)
     with pytest.raises(BadInput) as caught:
@@ -90,7 +90,7 @@ def test_a_foreign_folder_is_named_as_what_it_is(case: str, tmp_path: Path):
     assert str(folder) in str(caught.value)
 
 
-def test_the_way_to_convert_a_pickle_works(write_adapter: WriteAdapter, tmp_path: Path):
+def test_the_way_to_convert_a_pickle_works(write_adapter: WriteAdapter, tmp_path: Path) -> None:
     import subprocess
     import sys
 
@@ -110,13 +110,15 @@ def test_the_way_to_convert_a_pickle_works(write_adapter: WriteAdapter, tmp_path
     assert superpose.load(folder).norm() == right.norm()
 
 
-def test_a_folder_of_checkpoints_says_which_ones(write_adapter: WriteAdapter):
+def test_a_folder_of_checkpoints_says_which_ones(write_adapter: WriteAdapter) -> None:
     inner = write_adapter("run/checkpoint-20")
     with pytest.raises(BadInput, match="checkpoint-20"):
         superpose.load(inner.parent)
 
 
-def test_the_hub_is_not_asked_for_a_mistyped_path(write_adapter: WriteAdapter, monkeypatch: Any):
+def test_the_hub_is_not_asked_for_a_mistyped_path(
+    write_adapter: WriteAdapter, monkeypatch: Any
+) -> None:
     folder = write_adapter("runs/math")
     monkeypatch.chdir(folder.parent.parent)
     with pytest.raises(BadInput, match="no such folder"):
@@ -147,7 +149,9 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_tensor_that_is_no_factor_is_refused_by_name(write_adapter: WriteAdapter, name: str):
+def test_a_tensor_that_is_no_factor_is_refused_by_name(
+    write_adapter: WriteAdapter, name: str
+) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"
     save_file({**load_file(path), name: TENSOR}, path)
@@ -159,7 +163,7 @@ def test_a_tensor_that_is_no_factor_is_refused_by_name(write_adapter: WriteAdapt
 
 def test_a_tensor_of_integers_is_refused_as_what_it_is_and_not_for_its_dtype(
     write_adapter: WriteAdapter,
-):
+) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"
     save_file({**load_file(path), "base_model.model.head.weight": np.ones(2, np.int64)}, path)
@@ -167,7 +171,7 @@ def test_a_tensor_of_integers_is_refused_as_what_it_is_and_not_for_its_dtype(
         superpose.load(folder)
 
 
-def test_a_convolution_is_refused_by_name(write_adapter: WriteAdapter):
+def test_a_convolution_is_refused_by_name(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"
     conv = np.ones((2, 8, 3, 3), np.float32)
@@ -176,7 +180,7 @@ def test_a_convolution_is_refused_by_name(write_adapter: WriteAdapter):
         superpose.load(folder)
 
 
-def test_a_module_whose_own_name_contains_lora_is_read(write_adapter: WriteAdapter):
+def test_a_module_whose_own_name_contains_lora_is_read(write_adapter: WriteAdapter) -> None:
     modules = ("model.lora_block.lora_A.q_proj", "model.lora_B.lora_A")
     assert set(superpose.load(write_adapter("a", modules=modules))) == set(modules)
 
@@ -184,7 +188,7 @@ def test_a_module_whose_own_name_contains_lora_is_read(write_adapter: WriteAdapt
 @pytest.mark.parametrize("side", ["A", "B"])
 def test_a_factor_without_its_partner_is_damage_that_names_the_missing_one(
     write_adapter: WriteAdapter, side: str
-):
+) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"
     gone = f"base_model.model.model.layers.0.self_attn.q_proj.lora_{side}.weight"
@@ -197,7 +201,7 @@ def test_a_factor_without_its_partner_is_damage_that_names_the_missing_one(
 @pytest.mark.parametrize("shape", [(16,), (0, 8), (3, 8)], ids=str)
 def test_a_factor_that_is_no_matrix_of_the_right_rank_is_damage(
     write_adapter: WriteAdapter, shape: tuple[int, ...]
-):
+) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"
     name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
@@ -207,14 +211,16 @@ def test_a_factor_that_is_no_matrix_of_the_right_rank_is_damage(
     assert name in str(caught.value)
 
 
-def test_a_file_without_any_tensor_holds_no_factors(write_adapter: WriteAdapter):
+def test_a_file_without_any_tensor_holds_no_factors(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a")
     save_file({}, folder / "adapter_model.safetensors")
     with pytest.raises(BadInput, match="holds no LoRA factors"):
         superpose.load(folder)
 
 
-def test_adapters_that_peft_saves_with_more_than_deltas_are_refused(oracle: Any, tmp_path: Path):
+def test_adapters_that_peft_saves_with_more_than_deltas_are_refused(
+    oracle: Any, tmp_path: Path
+) -> None:
     import peft
 
     cases = {
@@ -238,7 +244,7 @@ def test_adapters_that_peft_saves_with_more_than_deltas_are_refused(oracle: Any,
         shutil.rmtree(tmp_path / name)
 
 
-def test_a_bias_flag_without_bias_tensors_is_plain_lora(oracle: Any, tmp_path: Path):
+def test_a_bias_flag_without_bias_tensors_is_plain_lora(oracle: Any, tmp_path: Path) -> None:
     import peft
 
     for name, refused in {"llama": False, "gpt2": True}.items():

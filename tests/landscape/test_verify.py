@@ -53,7 +53,7 @@ def total(parents: list[Path], weights: tuple[float, float]) -> superpose.Adapte
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (0.3, -2.0)], ids=str)
 def test_an_exact_sum_holds_in_every_dtype(
     dtype: str, weights: tuple[float, float], parents: list[Path], tmp_path: Path
-):
+) -> None:
     superpose.save(total(parents, weights), tmp_path / "sum", dtype=dtype)
     found = verify_sum(gpt2(), tmp_path / "sum", list(zip(parents, weights, strict=True)))
     assert found.holds
@@ -63,7 +63,7 @@ def test_an_exact_sum_holds_in_every_dtype(
         assert found.weights_error < 1e-6
 
 
-def test_a_sum_with_another_weight_does_not_hold(parents: list[Path], tmp_path: Path):
+def test_a_sum_with_another_weight_does_not_hold(parents: list[Path], tmp_path: Path) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     found = verify_sum(gpt2(), tmp_path / "sum", [(parents[0], 1.0), (parents[1], 1.01)])
     assert not found.holds
@@ -71,7 +71,7 @@ def test_a_sum_with_another_weight_does_not_hold(parents: list[Path], tmp_path: 
         found.insist()
 
 
-def test_a_result_that_lacks_one_module_does_not_hold(parents: list[Path], tmp_path: Path):
+def test_a_result_that_lacks_one_module_does_not_hold(parents: list[Path], tmp_path: Path) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     path = tmp_path / "sum/adapter_model.safetensors"
     kept = {k: v for k, v in load_file(path).items() if "h.1.mlp" not in k}
@@ -79,7 +79,9 @@ def test_a_result_that_lacks_one_module_does_not_hold(parents: list[Path], tmp_p
     assert not verify_sum(gpt2(), tmp_path / "sum", [(p, 1.0) for p in parents]).holds
 
 
-def test_a_result_that_peft_scales_wrongly_does_not_hold(parents: list[Path], tmp_path: Path):
+def test_a_result_that_peft_scales_wrongly_does_not_hold(
+    parents: list[Path], tmp_path: Path
+) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     path = tmp_path / "sum/adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"use_rslora": True}))
@@ -89,7 +91,7 @@ def test_a_result_that_peft_scales_wrongly_does_not_hold(parents: list[Path], tm
 
 def test_an_approximation_reports_how_far_it_is_and_insists_on_nothing(
     parents: list[Path], tmp_path: Path
-):
+) -> None:
     smaller, kept = best_rank(total(parents, (1.0, 1.0)), 2)
     superpose.save(smaller, tmp_path / "sum")
     pairs = [(path, 1.0) for path in parents]
@@ -100,7 +102,7 @@ def test_an_approximation_reports_how_far_it_is_and_insists_on_nothing(
     found.insist()
 
 
-def test_the_base_model_comes_back_bit_for_bit(parents: list[Path], tmp_path: Path):
+def test_the_base_model_comes_back_bit_for_bit(parents: list[Path], tmp_path: Path) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     base = gpt2()
     before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
@@ -122,7 +124,7 @@ def test_the_base_model_comes_back_bit_for_bit(parents: list[Path], tmp_path: Pa
 
 def test_an_adapter_of_another_base_model_is_bad_input_and_the_base_comes_back(
     parents: list[Path], tmp_path: Path
-):
+) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     config = transformers.LlamaConfig(
         num_hidden_layers=1, hidden_size=32, intermediate_size=48, num_attention_heads=4,
@@ -135,7 +137,9 @@ def test_an_adapter_of_another_base_model_is_bad_input_and_the_base_comes_back(
     assert dict(base.named_modules()) == modules
 
 
-def test_a_base_of_other_shapes_is_bad_input_and_comes_back(parents: list[Path], tmp_path: Path):
+def test_a_base_of_other_shapes_is_bad_input_and_comes_back(
+    parents: list[Path], tmp_path: Path
+) -> None:
     superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
     config = transformers.GPT2Config(n_layer=2, n_embd=40, n_head=4, vocab_size=61)
     base = transformers.GPT2LMHeadModel(config)

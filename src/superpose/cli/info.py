@@ -44,8 +44,7 @@ def info(
 def _print(adapter: Adapter, summary: Summary) -> None:
     from rich.table import Table
 
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
+    facts = (
         ("adapter", summary.path or summary.name),
         ("base model", summary.base_model or "not named"),
         ("task", adapter.settings.get("task_type") or "not named"),
@@ -54,8 +53,10 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         ("dtype", ", ".join(summary.dtypes)),
         ("norm", f"{summary.norm:.4g}"),
         *(("parent", f"{p.weight:g} * {p.path or p.name}") for p in summary.parents),
-    ):
-        facts.add_row(name, _plain(value))
+    )
+    for name, value in facts:
+        # Not in the table: it would cut a long path.
+        out().print(f"{name:16}{value}", markup=False, soft_wrap=True)
     table = Table()
     for title in ("kind", "modules", "out x in", "rank", "scaling", "norm"):
         table.add_column(title, justify="left" if title == "kind" else "right")
@@ -68,9 +69,9 @@ def _print(adapter: Adapter, summary: Summary) -> None:
             ", ".join(f"{scaling:g}" for scaling in kind.scalings),
             f"{kind.norm:.4g}",
         )
-    out().print(facts, table)
+    out().print(table)
     for remark in summary.remarks:
-        out().print(_plain(remark))
+        out().print(remark, markup=False, soft_wrap=True)
 
 
 def _plain(value: object) -> str:

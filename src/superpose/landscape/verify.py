@@ -170,7 +170,7 @@ def _loaded(base: nn.Module, name: str | os.PathLike[str]) -> Iterator[Any]:
 @contextmanager
 def _same_modules(base: nn.Module) -> Iterator[None]:
     """Put every module back in its place: PEFT's own `unload` is out of reach after it failed."""
-    before = [(parent, dict(parent.named_children())) for parent in base.modules()]
+    before = [(parent, dict(parent._modules)) for parent in base.modules()]
     try:
         yield
     finally:
