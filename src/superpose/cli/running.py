@@ -85,7 +85,8 @@ class StudyBars(Reporter):
 
     def plan(self, total: float, left: float, cells: int) -> None:
         """Show the whole: `total` work in `cells` cells, of which `left` is to be done."""
-        self.task = self.bars.add_task("preparing", total=total, completed=total - left)
+        self.task = self.bars.add_task("preparing", total=total)
+        self.bars.advance(self.task, total - left)
 
     def start(self, activity: str) -> None:
         """Show what is being done."""

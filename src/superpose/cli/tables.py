@@ -57,9 +57,9 @@ def answers_table(found: Sequence[Answer]) -> Table:
 def study_table(summary: Mapping[str, Any]) -> Table:
     """The paper's table: each subset's sum against merged data, base and singles."""
     seeds = len(summary["seeds"])
-    table = _table(f"Change of perplexity of the naive sum, in % (mean over {seeds} seeds)")
+    table = _table(f"Change of perplexity of the naive sum, in % (seeds: {seeds})")
     for column in ("subset", "measured on"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for column in ("base", "own adapter", "sum", "merged data"):
         table.add_column(column + "\nperplexity", justify="right")
     for column in ("merged data", "base", "own adapter"):

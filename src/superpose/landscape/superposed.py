@@ -103,13 +103,12 @@ class _Stack:
         terms = [
             (k, stack(adapter[name].terms)) for k, adapter in enumerate(adapters) if name in adapter
         ]
-        as_tensor = {"dtype": weight.dtype, "device": weight.device}
         A = np.concatenate([np.asarray(term.A) for _, term in terms])
         B = np.concatenate([np.asarray(term.coefficient * term.B) for _, term in terms], axis=1)
         owner = np.concatenate([np.full(term.A.shape[0], k) for k, term in terms])
         return cls(
-            torch.from_numpy(A).to(**as_tensor),
-            torch.from_numpy(B).to(**as_tensor),
+            torch.from_numpy(A).to(weight),
+            torch.from_numpy(B).to(weight),
             torch.from_numpy(owner).to(weight.device),
         )
 
@@ -154,13 +153,13 @@ def _weight(model: nn.Module, name: str, adapters: Sequence[Adapter]) -> torch.T
             where=next(adapter.label for adapter in adapters if name in adapter),
             hint="Was the adapter trained on another base model?",
         ) from None
-    kind = type(module).__name__
-    if not (isinstance(module, nn.Linear) or kind == "Conv1D"):
+    kind, weight = type(module).__name__, module.weight
+    linear = isinstance(module, nn.Linear)
+    if not (linear or kind == "Conv1D") or not isinstance(weight, torch.Tensor):
         raise BadInput(
             f"module `{name}` is a {kind}; Linear and Conv1D can carry a delta here", where=name
         )
-    weight = module.weight
-    shape = tuple(weight.shape) if isinstance(module, nn.Linear) else tuple(weight.shape)[::-1]
+    shape = tuple(weight.shape) if linear else tuple(weight.shape)[::-1]
     for adapter in adapters:
         delta: Delta | None = adapter.deltas.get(name)
         if delta is not None and delta.shape != shape:

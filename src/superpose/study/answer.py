@@ -52,12 +52,13 @@ def answers(
     prompt = Prompt(tokenizer, max_tokens=max_new_tokens, template=template)
     drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
     found = []
+    base: Any = model.model
     for question in questions:
-        ids = torch.tensor([prompt.question_ids(question)], device=model.model.device)
+        ids = torch.tensor([prompt.question_ids(question)], device=base.device)
         for point in points:
             torch.manual_seed(seed)
-            with model.at(point.vector) as weighted:
-                output = weighted.generate(
+            with model.at(point.vector):
+                output = base.generate(
                     input_ids=ids,
                     attention_mask=torch.ones_like(ids),
                     max_new_tokens=max_new_tokens,

@@ -110,7 +110,7 @@ class LengthGroupedSampler(Sampler[int]):
         order = generator.permutation(len(self.lengths))
         whole = len(order) - len(order) % self.batch_size
         size = self.pool * self.batch_size
-        batches = []
+        batches: list[np.ndarray] = []
         for start in range(0, whole, size):
             part = order[start : min(start + size, whole)]
             part = part[np.argsort(self.lengths[part], kind="stable")]

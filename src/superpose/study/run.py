@@ -8,7 +8,7 @@ are put in and taken out.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -186,12 +186,13 @@ class Study:
             self.adapter_path(name, cell.seed) for name in cell.domains if cell.seed is not None
         ]
 
+    def _rows_of(self, tokens: float) -> Callable[[int], None]:
+        return lambda rows: self.reporter.advance(rows * tokens)
+
     def _scores(self, cell: Cell, model: Any) -> dict[str, Score]:
         self.reporter.start(f"evaluate {cell.label}")
         scores = {}
         for name, examples in self.test_examples.items():
             tokens = sum(example.length for example in examples) / len(examples)
-            scores[name] = score(
-                model, examples, progress=lambda rows, t=tokens: self.reporter.advance(rows * t)
-            )
+            scores[name] = score(model, examples, progress=self._rows_of(tokens))
         return scores

@@ -89,7 +89,7 @@ def train(
             base.model.eval().requires_grad_(False)
             if hasattr(base.model, "peft_config"):
                 del base.model.peft_config
-            _drop_if_empty(Path(arguments.output_dir))
+            _drop_if_empty(Path(str(arguments.output_dir)))
         trained = Trained(
             str(out),
             rows=len(examples),
@@ -115,7 +115,7 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
     config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
-        lora_alpha=lora.alpha,
+        lora_alpha=_whole(lora.alpha),
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets) or None,
         use_rslora=lora.rslora,
@@ -135,6 +135,11 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
             hint="Name the target modules, such as q_proj,v_proj (Llama) or c_attn (GPT-2).",
         ) from error
     return adapted
+
+
+def _whole(alpha: float) -> Any:
+    """64 for 64.0, as PEFT's users write it."""
+    return int(alpha) if alpha.is_integer() else alpha
 
 
 def _arguments(training: TrainingSettings, seed: int, out: Path) -> transformers.TrainingArguments:

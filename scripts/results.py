@@ -1,0 +1,196 @@
+"""Write docs/results.md from the summaries under docs/results/: no figure in it is typed.
+
+python scripts/results.py                   the page, from the summaries that are there
+python scripts/results.py runs/smollm2      first copy that study's summary and table
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+RESULTS = DOCS / "results"
+PAGE = DOCS / "results.md"
+
+HEAD = """\
+# Results
+
+Made by `make docs` from the JSON under `docs/results/`, as measured. Perplexity is that of the
+answer's tokens given the question. dPPL % = 100 · (PPL of the sum / PPL of the other - 1): below
+zero the naive sum of the adapters is better. ± is the standard deviation over seeds; brackets
+hold a 95 % bootstrap interval over test questions.
+"""
+
+# The abstract of arXiv 2508.11985: GPT-2 Small on other data, so to be set beside, not equal.
+PAPER = {
+    frozenset({"math", "medicine"}): -9.10,
+    frozenset({"math", "finance"}): 4.54,
+    frozenset({"finance", "medicine"}): 27.56,
+}
+
+STATISTICS = ("pearson", "spearman", "slope")
+
+DATA = {
+    "smollm2": "Real questions: finance from virattt/financial-qa-10K (no licence stated), "
+    "medicine from MedQuAD (Ben Abacha and Demner-Fushman 2019, CC BY 4.0), math from GSM8K "
+    "(MIT), which stands in for the paper's MathQA. None of it ships with superpose.",
+    "demo": "Questions from the demo's seeded generator.",
+}
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/summary.json"))]
+    return "\n".join([HEAD, *("\n".join(_study(summary)) for summary in found)])
+
+
+def _study(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## {summary['name']}\n"
+    yield DATA.get(summary["name"], "") + "\n"
+    yield from _settings(summary)
+    domains = list(summary["domains"])
+    yield "### Each adapter on each domain (perplexity)\n"
+    rows = [
+        [name if name == "base" else f"{name} adapter", *(_mean(row[d]) for d in domains)]
+        for name, row in summary["own_adapters"].items()
+    ]
+    yield from _table(["model", *domains], rows)
+    yield "### Naive sums against merged-data fine-tuning\n"
+    yield from _table(*_sums(summary))
+    yield from _beside_the_paper(summary)
+    yield "### What the weights tell\n"
+    yield from _table(*_points(summary))
+    yield from _table(*_correlations(summary))
+    yield from (
+        f"- {remark[0].upper()}{remark[1:]}.".replace("..", ".") for remark in summary["remarks"]
+    )
+    yield ""
+
+
+def _settings(summary: Mapping[str, Any]) -> Iterator[str]:
+    settings, seconds = summary["settings"], summary["seconds"]
+    lora, training = settings["lora"], settings["training"]
+    machine, versions = summary["machine"], summary["versions"]
+    yield (
+        f"Base `{summary['base']}`; rank {lora['rank']}, alpha {lora['alpha']:g}, dropout "
+        f"{lora['dropout']:g}, targets {' '.join(lora['targets'])}; "
+        f"{settings['train_rows']} training and {settings['test_rows']} test rows a domain, "
+        f"at most {settings['prompt']['max_tokens']} tokens; {training['epochs']:g} epoch(s), "
+        f"batch {training['batch_size']}, learning rate {training['learning_rate']:g} "
+        f"({training['scheduler']}); seeds {', '.join(map(str, summary['seeds']))}, split seed "
+        f"{settings['split_seed']}. Test answers: "
+        + ", ".join(f"{n} {d['answer_tokens']} tokens" for n, d in summary["domains"].items())
+        + ".\n"
+    )
+    yield (
+        f"Wall time of all cells: training {seconds['training'] / 60:.0f} min, evaluation "
+        f"{seconds['evaluation'] / 60:.0f} min on {machine['cpus']} cores, {machine['processor']}, "
+        "with other work beside. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".\n"
+    )
+
+
+def _sums(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["subset", "measured on", "base", "own adapter", "sum", "merged data"]
+    head += ["dPPL % against merged", "against base", "against own adapter"]
+    rows = [
+        [
+            " + ".join(subset["domains"]) if index == 0 else "",
+            row["domain"],
+            *(_mean(row[method]) for method in ("base", "single", "sum", "merged")),
+            *(_change(row[f"dppl_{method}"]) for method in ("merged", "base", "single")),
+        ]
+        for subset in summary["subsets"]
+        for index, row in enumerate(subset["rows"])
+    ]
+    return head, rows
+
+
+def _beside_the_paper(summary: Mapping[str, Any]) -> Iterator[str]:
+    rows = []
+    for subset in summary["subsets"]:
+        claimed = PAPER.get(frozenset(subset["domains"]))
+        if claimed is not None:
+            union = subset["rows"][-1]["dppl_merged"]
+            rows.append([" + ".join(subset["domains"]), f"{claimed:+.2f}", _change(union)])
+    if rows:
+        yield "Beside the paper's abstract (GPT-2 Small, other data, another perplexity):\n"
+        yield from _table(["pair", "paper, dPPL %", "here, on the union"], rows)
+
+
+def _points(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    figures = ["rms_cosine", "cosine", "output_overlap", "input_overlap", "energy_ratio", "norm"]
+    head = ["subset", "seed", *(figure.replace("_", " ") for figure in figures)]
+    head += ["dPPL % against merged", "interference (nats)"]
+    rows = [
+        [
+            " + ".join(point["domains"]),
+            str(point["seed"]),
+            *("none" if point[f] is None else f"{point[f]:.4g}" for f in figures),
+            f"{point['dppl_percent']:+.2f}",
+            f"{point['interference']:+.4f}",
+        ]
+        for point in sorted(summary["points"], key=lambda p: (len(p["domains"]), p["domains"]))
+    ]
+    return head, rows
+
+
+def _correlations(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            row["figure"].replace("_", " "),
+            str(row["n"]),
+            *(
+                _figure(row[key], row[f"{key}_interval"])
+                for key in ("pearson", "spearman", "slope")
+            ),
+        ]
+        for row in summary["correlations"]
+    ]
+    return ["figure against dPPL %", "points", "Pearson", "Spearman", "slope"], rows
+
+
+def _figure(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.3g}" + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+
+
+def _mean(figure: Mapping[str, Any]) -> str:
+    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.2f}"
+    return f"{figure['mean']:.2f}{spread}"
+
+
+def _change(figure: Mapping[str, Any]) -> str:
+    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.1f}"
+    interval = figure["interval"]
+    bounds = f" [{interval[0]:+.1f}, {interval[1]:+.1f}]" if interval else ""
+    return f"{figure['mean']:+.1f}{spread}{bounds}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join(["---"] * len(head)) + " |"
+    yield from ("| " + " | ".join(row) + " |" for row in rows)
+    yield ""
+
+
+def main(runs: Sequence[str]) -> None:
+    """Copy the named studies' results, then write the page."""
+    for run in map(Path, runs):
+        name = json.loads((run / "summary.json").read_text())["name"]
+        (RESULTS / name).mkdir(parents=True, exist_ok=True)
+        for file in ("summary.json", "table.csv"):
+            shutil.copyfile(run / file, RESULTS / name / file)
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
