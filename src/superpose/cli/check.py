@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from superpose.interference import Check, Pair
 
-__all__ = ["check"]
+__all__ = ["check", "print_check"]
 
 
 def check(
@@ -71,11 +71,12 @@ def check(
     if json:
         print_json(figures.to_json())
     else:
-        _print(figures)
+        print_check(figures)
     insist(conditions, figures.pairs)
 
 
-def _print(figures: Check) -> None:
+def print_check(figures: Check) -> None:
+    """Print tables and verdicts on standard output."""
     from rich.markup import escape
 
     short = _short_names(figures)

@@ -29,6 +29,7 @@ def demo(
     """
     import time
 
+    from superpose.cli.check import print_check
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.tables import (
@@ -46,7 +47,7 @@ def demo(
         print_json(found.summary)
         return
     screen = console()
-    _print_check(found.check)
+    print_check(found.check)
     screen.print(own_adapters_table(found.summary))
     screen.print(study_table(found.summary))
     screen.print(correlation_table(found.summary))
@@ -66,13 +67,3 @@ def demo(
         soft_wrap=True,
     )
     err().print("The same on your own questions: superpose study --help", markup=False)
-
-
-def _print_check(check: dict[str, object]) -> None:
-    """The verdict of each pair, in words."""
-    from superpose.cli.console import out
-
-    pairs = check["pairs"]
-    assert isinstance(pairs, list)
-    for pair in pairs:
-        out().print(f"{pair['a']} + {pair['b']}: {pair['verdict']}. {pair['reason']}", markup=False)

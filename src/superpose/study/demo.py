@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from superpose.adapter import Adapter
 from superpose.compose import exact_sum
 from superpose.formats import load, save
+from superpose.interference import Check, check
 from superpose.landscape import SuperposedModel
 from superpose.study.answer import Answer, answers
 from superpose.study.reporter import Reporter
@@ -29,7 +32,7 @@ class Demo:
     """What a demo leaves. samples: (domain, expected answer, what each model answers)."""
 
     summary: dict[str, Any]
-    check: dict[str, Any]
+    check: Check
     adapters: tuple[Path, ...]
     superposition: Path
     samples: tuple[tuple[str, str, tuple[Answer, ...]], ...]
@@ -51,20 +54,22 @@ def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
     seed = spec.seeds[0]
     paths = tuple(study.adapter_path(name, seed) for name in spec.domains)
     superposition = Path(out) / SUM
-    save(exact_sum([load(path) for path in paths]), superposition, force=True)
+    parts = [load(path) for path in paths]
+    save(exact_sum(parts), superposition, force=True)
     return Demo(
         summary=write_results(study.folder, spec, study.cells),
-        check=study.folder.read(f"cells/seed-{seed}/check.json"),
+        check=check(parts),
         adapters=paths,
         superposition=superposition,
-        samples=tuple(_samples(study, paths)),
+        samples=tuple(_samples(study, parts)),
     )
 
 
-def _samples(study: Study, paths: tuple[Path, ...]) -> Any:
+def _samples(
+    study: Study, adapters: Sequence[Adapter]
+) -> Iterator[tuple[str, str, tuple[Answer, ...]]]:
     """What base, own adapter and the sum of all answer to test questions of each domain."""
     names = list(study.domains)
-    adapters = [load(path) for path in paths]
     with SuperposedModel(study.base.model, adapters) as model:
         points = weightings(names, [1.0] * len(names), whole_only=True)
         for name, domain in study.domains.items():
