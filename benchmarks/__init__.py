@@ -1,0 +1,1 @@
+"""How quick superpose is, beside what one would use without it."""

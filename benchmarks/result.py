@@ -1,0 +1,111 @@
+"""What a benchmark leaves: timings, targets, and what they were measured with, as JSON."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Timing
+
+__all__ = ["RESULTS", "Result", "Target", "stamp", "tables"]
+
+RESULTS = Path(__file__).with_name("results")
+
+_COMPARE = {"<=": operator.le, ">=": operator.ge}
+_SPREAD = ("median_s", "fastest_s", "slowest_s", "cpu_s")
+_LIBRARIES = ("numpy", "safetensors", "ml_dtypes", "typer", "torch", "transformers", "peft")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that was promised, or without a limit one for the record. sense: `<=` or `>=`."""
+
+    what: str
+    value: float
+    sense: str | None = None
+    limit: float | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether it does; None without a limit."""
+        if self.sense is None or self.limit is None:
+            return None
+        return bool(_COMPARE[self.sense](self.value, self.limit))
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, and whether it holds."""
+        fields = {"what": self.what, "value": float(f"{self.value:.4g}")}
+        return fields | {"sense": self.sense, "limit": self.limit, "holds": self.holds}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One benchmark's outcome. question: what it asks, in a sentence."""
+
+    name: str
+    question: str
+    timings: Mapping[str, Timing]
+    targets: tuple[Target, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the versions and the processor it was measured on."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "timings": {name: timing.to_json() for name, timing in self.timings.items()},
+            "targets": [target.to_json() for target in self.targets],
+            "measured_with": stamp(),
+        }
+
+    def write(self, folder: Path = RESULTS) -> Path:
+        """Write `NAME.json` into the folder."""
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        return path
+
+
+def stamp() -> dict[str, Any]:
+    """Versions, processor and number of cores: nothing that tells whose machine it was."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def tables(record: Mapping[str, Any]) -> str:
+    """One benchmark's JSON as Markdown: its targets and its timings."""
+    lines = [f"## {record['name']}", "", record["question"], ""]
+    lines += ["| figure | measured | target | holds |", "| --- | ---: | ---: | --- |"]
+    for target in record["targets"]:
+        wanted = "" if target["sense"] is None else f"{target['sense']} {target['limit']:g}"
+        holds = {None: "", True: "yes", False: "**no**"}[target["holds"]]
+        lines.append(f"| {target['what']} | {target['value']:.4g} | {wanted} | {holds} |")
+    lines += ["", "| run | median s | fastest s | slowest s | CPU s | runs | peak MB |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, timing in record["timings"].items():
+        peak = f"{timing['peak_mb']:.0f}" if "peak_mb" in timing else ""
+        spread = " | ".join(f"{timing[key]:.4g}" for key in _SPREAD)
+        lines.append(f"| {name} | {spread} | {timing['runs']} | {peak} |")
+    made = record["measured_with"]
+    versions = ", ".join(f"{name} {made[name]}" for name in ("python", *_LIBRARIES))
+    lines += ["", f"{made['cores']} cores of {made['processor']}, {made['system']}; {versions}."]
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
