@@ -117,8 +117,12 @@ def superpose() -> Superpose:
 
 
 QUESTIONS = {
-    "sums": [(f"What is {a} plus {b}?", f"{a} + {b} = {a + b}.") for a in range(8) for b in range(4)],
-    "coins": [(f"How many cents are {n} dimes?", f"{n} dimes are {10 * n} cents.") for n in range(32)],
+    "sums": [
+        (f"What is {a} plus {b}?", f"{a} + {b} = {a + b}.") for a in range(8) for b in range(4)
+    ],
+    "coins": [
+        (f"How many cents are {n} dimes?", f"{n} dimes are {10 * n} cents.") for n in range(32)
+    ],
 }
 
 
