@@ -9,7 +9,7 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.compose import exact_sum
-from superpose.formats import load, save
+from superpose.formats import save
 from superpose.interference import Check, check
 from superpose.landscape import SuperposedModel
 from superpose.study.answer import Answer, answers
@@ -54,7 +54,7 @@ def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
     seed = spec.seeds[0]
     paths = tuple(study.adapter_path(name, seed) for name in spec.domains)
     superposition = Path(out) / SUM
-    parts = [load(path) for path in paths]
+    parts = study.adapters(seed)
     save(exact_sum(parts), superposition, force=True)
     return Demo(
         summary=write_results(study.folder, spec, study.cells),

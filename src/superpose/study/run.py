@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from superpose.adapter import Adapter
 from superpose.formats import load
 from superpose.interference import check
 from superpose.landscape import SuperposedModel, load_base
@@ -108,6 +110,11 @@ class Study:
                     self._train_missing([cell])
                     self._evaluate_group([cell])
 
+    def adapters(self, seed: int) -> list[Adapter]:
+        """The single adapters of a seed, each under its domain's name."""
+        paths = {domain: self.adapter_path(domain, seed) for domain in self.spec.domains}
+        return [replace(load(path), name=domain) for domain, path in paths.items()]
+
     def is_done(self, cell: Cell) -> bool:
         """Whether a cell's adapter and evaluation lie in the folder."""
         trained = not cell.trained or self.folder.is_trained(cell)
@@ -159,8 +166,7 @@ class Study:
         """Write what the weights of a seed's adapters tell, for every pair and all together."""
         name = f"cells/seed-{seed}/check.json"
         if not (self.folder.path / name).exists():
-            adapters = [load(self.adapter_path(domain, seed)) for domain in self.spec.domains]
-            self.folder.write(name, check(adapters).to_json())
+            self.folder.write(name, check(self.adapters(seed)).to_json())
 
     def _evaluate_group(self, cells: Sequence[Cell]) -> None:
         """Score cells that are one superposed model at different task weights."""
