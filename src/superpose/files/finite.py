@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1 << 16
-"""Values looked at together: few enough for their shifted copy to stay in the cache."""
+"""Values looked at together: few enough to stay in the cache for the second look."""
 
-# Unsigned integer of the same width, and the exponent's bits shifted left by one. NaN and infinity
-# are the values whose exponent is all ones; the shift drops the sign, so they are exactly the ones
-# that are not below this limit.
-_BITS: dict[str, tuple[Any, int]] = {
-    "float16": (np.uint16, 0xF800),
-    "bfloat16": (np.uint16, 0xFF00),
-    "float32": (np.uint32, 0xFF00_0000),
-    "float64": (np.uint64, 0xFFE0_0000_0000_0000),
+# Width in bits, and the bits of positive infinity. NaN and infinity are the values whose exponent
+# is all ones: as integers, none is above them of the same sign.
+_BITS = {
+    "float16": (16, 0x7C00),
+    "bfloat16": (16, 0x7F80),
+    "float32": (32, 0x7F80_0000),
+    "float64": (64, 0x7FF0_0000_0000_0000),
 }
 
 
 def all_finite(x: NDArray[np.generic]) -> bool:
     """Say whether x (any shape, C-contiguous, float16, bfloat16, float32 or float64) is finite."""
-    unsigned, limit = _BITS[x.dtype.name]
-    bits = x.reshape(-1).view(unsigned)
-    one = unsigned(1)
-    for start in range(0, bits.size, CHUNK):
-        if int(np.left_shift(bits[start : start + CHUNK], one).max()) >= limit:
+    width, infinity = _BITS[x.dtype.name]
+    signed = x.reshape(-1).view(f"i{width // 8}")
+    unsigned = signed.view(f"u{width // 8}")
+    minus_infinity = infinity | 1 << (width - 1)
+    for start in range(0, signed.size, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        # The largest signed integer belongs to a positive value, the largest unsigned one to a
+        # negative value, where there is one.
+        if int(signed[chunk].max()) >= infinity or int(unsigned[chunk].max()) >= minus_infinity:
             return False
     return True

@@ -17,7 +17,8 @@ from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.files.finite import all_finite
 from superpose.formats.peft.keys import factor_name
-from superpose.lowrank import Term, Terms, norm, stack
+from superpose.formats.peft.rounding import Loss, loss
+from superpose.lowrank import Term, norm, upcast
 
 Array = NDArray[Any]
 
@@ -67,21 +68,30 @@ def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
     largest = max(delta.rank for delta in shortened.values())
     tensors: dict[str, Array] = {}
     ranks: dict[str, int] = {}
-    lost, whole = [0.0], [0.0]
+    losses: dict[str, Loss] = {}
     for module, delta in shortened.items():
-        ranks[module] = delta.rank if compact else largest
-        exact = _numpy_term(delta, "float64" if dtype in ("float32", "float64") else "float32")
+        exact = _exact_term(delta, dtype)
         B, A = _cast(exact.B, dtype), _cast(exact.A, dtype)
         for side, factor in (("B", B), ("A", A)):
             _check_range(factor, factor_name(module, side), dtype)
-        error = _error_terms(exact, Term(1.0, B, A))
-        lost.append(norm(error) if error else 0.0)
-        whole.append(norm(delta.terms))
+        losses[module] = loss(exact, Term(1.0, B, A))
+        ranks[module] = delta.rank if compact else largest
         missing = ranks[module] - delta.rank
         tensors[factor_name(module, "A")] = np.pad(A, ((0, missing), (0, 0))) if missing else A
         tensors[factor_name(module, "B")] = np.pad(B, ((0, 0), (0, missing))) if missing else B
-    size = math.hypot(*whole)
-    return Factors(tensors, ranks, math.hypot(*lost) / size if size > 0.0 else 0.0)
+    return Factors(tensors, ranks, _rounding_error(shortened, losses))
+
+
+def _rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> float:
+    lost = math.hypot(*(found.lost for found in losses.values()))
+    if lost == 0.0:
+        return 0.0
+    sizes = [
+        norm(deltas[module].terms) if found.exact is None else found.exact
+        for module, found in losses.items()
+    ]
+    size = math.hypot(*sizes)
+    return lost / size if size > 0.0 else 0.0
 
 
 def written_bytes(tensors: Mapping[str, Array]) -> int:
@@ -95,26 +105,25 @@ def _without_zeros(delta: Delta) -> Delta:
     return Delta(kept or delta.terms[:1])
 
 
-def _numpy_term(delta: Delta, precision: str) -> Term:
-    with np.errstate(over="ignore"):  # an overflow is found, and named, after the cast
-        coefficient, B, A = stack(delta.terms, precision)
-    return Term(coefficient, _to_numpy(B), _to_numpy(A))
+def _exact_term(delta: Delta, dtype: str) -> Term:
+    """Give the delta as one term of NumPy factors before rounding: the scaling is in B.
 
-
-def _error_terms(exact: Term, written: Term) -> Terms:
-    """Give written - exact as terms, formed factor by factor so that nothing cancels.
-
-    E_B A' + B E_A with E = written - exact in the exact factors' precision; none where rounding
-    lost nothing.
+    B is float32, for files as precise as that float64: what rounding costs is measured against it.
+    A is left in the file's dtype where all of it is in that already.
     """
-    E_B = written.B.astype(exact.B.dtype) - exact.B
-    E_A = written.A.astype(exact.A.dtype) - exact.A
-    terms = []
-    if E_B.any():
-        terms.append(Term(1.0, E_B, written.A))
-    if E_A.any():
-        terms.append(Term(1.0, exact.B, E_A))
-    return tuple(terms)
+    precision = "float64" if dtype in ("float32", "float64") else "float32"
+    terms = [Term(t.coefficient, _to_numpy(t.B), _to_numpy(t.A)) for t in delta.terms]
+    B = np.empty((delta.shape[0], delta.rank), precision)
+    at = 0
+    with np.errstate(over="ignore"):  # an overflow is found, and named, after the cast
+        for t in terms:
+            # Into its place at once: three times quicker than scaling and joining.
+            columns = slice(at, at + t.B.shape[1])
+            np.multiply(upcast(t.B, precision), t.coefficient, out=B[:, columns])
+            at = columns.stop
+    as_written = all(_dtype_name(t.A) == dtype for t in terms)
+    A = [t.A if as_written else upcast(t.A, precision) for t in terms]
+    return Term(1.0, B, np.concatenate(A, axis=0))
 
 
 def _cast(factor: Array, dtype: str) -> Array:
@@ -148,5 +157,5 @@ def _dtype_name(x: Any) -> str:
 def _to_numpy(x: Any) -> Array:
     if isinstance(x, np.ndarray):
         return x
-    on_cpu = x.detach().cpu() if hasattr(x, "detach") else x
-    return np.asarray(np.from_dlpack(on_cpu))
+    wide = upcast(x)  # exact; NumPy takes no bfloat16 from elsewhere
+    return np.asarray(np.from_dlpack(wide.detach().cpu() if hasattr(wide, "detach") else wide))
