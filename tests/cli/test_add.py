@@ -13,8 +13,6 @@ from safetensors.numpy import load_file, save_file
 
 import superpose
 from superpose.cli.app import main
-from superpose.cli.weighted import parse_weighted, weighted
-from superpose.errors import BadInput
 from superpose.lowrank import dense
 
 if TYPE_CHECKING:
@@ -271,37 +269,3 @@ def test_a_weight_with_a_comma_is_answered_with_how_it_is_written(
     ended = add(f"{pair[0]}:0,5", pair[1], "-o", tmp_path / "sum")
     assert ended.code == 2
     assert "`0,5` after the colon is no task weight" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("argument", "parsed"),
-    [
-        ("math", ("math", None)),
-        ("math:0.5", ("math", 0.5)),
-        ("math:-1", ("math", -1.0)),
-        ("math:1e-3", ("math", 1e-3)),
-        ("org/math@v1:2", ("org/math@v1", 2.0)),
-        ("C:\\runs\\math", ("C:\\runs\\math", None)),
-        ("C:\\runs\\math:0.5", ("C:\\runs\\math", 0.5)),
-        ("A:0.5", ("A", 0.5)),
-        (":0.5", (":0.5", None)),
-        ("math:half", ("math:half", None)),
-    ],
-)
-def test_a_number_after_the_last_colon_is_the_weight(
-    argument: str, parsed: tuple[str, float | None]
-) -> None:
-    assert parse_weighted(argument) == parsed
-
-
-def test_a_path_that_exists_wins_over_a_weight(tmp_path: Path) -> None:
-    (tmp_path / "math:2").mkdir()
-    assert parse_weighted(str(tmp_path / "math:2")) == (str(tmp_path / "math:2"), None)
-    assert parse_weighted(str(tmp_path / "math:2:3")) == (str(tmp_path / "math:2"), 3.0)
-
-
-def test_a_weight_left_out_is_1() -> None:
-    assert weighted(["a", "b:0.5"]) == (["a", "b"], [1.0, 0.5])
-    assert weighted(["a", "b"], "-1,2") == (["a", "b"], [-1.0, 2.0])
-    with pytest.raises(BadInput):
-        weighted(["a:1", "b"], "1,2")

@@ -104,3 +104,15 @@ def test_other_shapes_are_refused_whatever_is_said(write_adapter: WriteAdapter) 
     a, b = (superpose.load(write_adapter(f"w{w}", width=w)) for w in (8, 12))
     with pytest.raises(DifferentBase, match=r"\(8, 8\).*\(12, 12\)"):
         exact_sum([a, b], same_base=True)
+
+
+def test_the_package_offers_the_cosine_of_two_adapters(write_adapter: WriteAdapter) -> None:
+    a, b = (superpose.load(write_adapter(name, seed=seed)) for seed, name in enumerate("ab"))
+    assert superpose.cosine(a, b) == a.cosine(b) != 0.0
+    assert superpose.cosine(a, -2 * a) == pytest.approx(-1.0)
+
+
+def test_the_package_has_no_attribute_that_it_does_not_list() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'cosines'"):
+        superpose.cosines  # noqa: B018
+    assert set(superpose.__all__) <= set(dir(superpose))

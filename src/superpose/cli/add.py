@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,7 +156,9 @@ def _tell(
     if json:
         print_json(_as_json(total, written, kept, checked))
         return
-    exact = "exact" if kept == 1.0 else f"keeps {100 * kept:.2f} % of the energy"
+    kept_percent = f"keeps {100 * kept:.2f} % of the energy"
+    # NaN: the sum is zero, and has no energy of which anything could be kept.
+    exact = "exact" if kept == 1.0 or math.isnan(kept) else kept_percent
     lines = [
         f"wrote {written.path}: {total.name}",
         f"  {written.modules} target modules, rank {written.rank}, {exact}",

@@ -1,0 +1,44 @@
+"""`PATH:WEIGHT` on a command line: the number behind the last colon is the task weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from superpose.cli.weighted import parse_weighted, weighted
+from superpose.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    ("argument", "parsed"),
+    [
+        ("math", ("math", None)),
+        ("math:0.5", ("math", 0.5)),
+        ("math:-1", ("math", -1.0)),
+        ("math:1e-3", ("math", 1e-3)),
+        ("org/math@v1:2", ("org/math@v1", 2.0)),
+        ("C:\\runs\\math", ("C:\\runs\\math", None)),
+        ("C:\\runs\\math:0.5", ("C:\\runs\\math", 0.5)),
+        ("A:0.5", ("A", 0.5)),
+        (":0.5", (":0.5", None)),
+        ("math:half", ("math:half", None)),
+    ],
+)
+def test_a_number_after_the_last_colon_is_the_weight(
+    argument: str, parsed: tuple[str, float | None]
+) -> None:
+    assert parse_weighted(argument) == parsed
+
+
+def test_a_path_that_exists_wins_over_a_weight(tmp_path: Path) -> None:
+    (tmp_path / "math:2").mkdir()
+    assert parse_weighted(str(tmp_path / "math:2")) == (str(tmp_path / "math:2"), None)
+    assert parse_weighted(str(tmp_path / "math:2:3")) == (str(tmp_path / "math:2"), 3.0)
+
+
+def test_a_weight_left_out_is_1() -> None:
+    assert weighted(["a", "b:0.5"]) == (["a", "b"], [1.0, 0.5])
+    assert weighted(["a", "b"], "-1,2") == (["a", "b"], [-1.0, 2.0])
+    with pytest.raises(BadInput):
+        weighted(["a:1", "b"], "1,2")
