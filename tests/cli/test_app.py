@@ -16,7 +16,7 @@ import pytest
 from superpose import errors
 from superpose._version import __version__
 from superpose.cli import app as program
-from superpose.cli.console import note, out, print_json
+from superpose.cli.console import err, note, out, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,3 +222,10 @@ def test_a_table_in_a_pipe_is_not_cut_to_eighty_columns(
     out().print("x" * 100)
     out.cache_clear()
     assert capsys.readouterr().out == "x" * 100 + "\n"
+
+
+def test_a_long_path_in_a_message_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    err.cache_clear()
+    err().print("/folder" * 40 + "/here: done", markup=False)
+    err.cache_clear()
+    assert capsys.readouterr().err == "/folder" * 40 + "/here: done\n"

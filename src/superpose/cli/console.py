@@ -86,7 +86,8 @@ def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
 def _console(*, to_stderr: bool) -> Console:
     from rich.console import Console
 
-    console = Console(stderr=to_stderr, highlight=False)
+    # What goes to standard error is prose and paths: a line is broken by the terminal, not by us.
+    console = Console(stderr=to_stderr, soft_wrap=to_stderr, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNKNOWN_WIDTH
     return console
