@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -23,11 +24,11 @@ __all__ = [
 ]
 
 
-def evaluation_table(results: Sequence[Evaluation]) -> Table:
+def evaluation_table(results: Sequence[Evaluation]) -> Group:
     """Weightings down, domains across: perplexity and its interval."""
     domains = list(dict.fromkeys(result.domain for result in results))
     counts = {r.domain: f"{r.domain}\n{r.score.tokens} tokens" for r in results}
-    table = _table("Perplexity of the answers (95 % interval over questions)")
+    table = _table()
     table.add_column("task weights")
     for domain in domains:
         table.add_column(Text(counts[domain]), justify="right")
@@ -37,12 +38,12 @@ def evaluation_table(results: Sequence[Evaluation]) -> Table:
     for row in by_point.values():
         cells = [_with_interval(r.score.perplexity, (r.low, r.high)) for r in row]
         table.add_row(Text(_formula(row[0].weighting.weights)), *cells)
-    return table
+    return _titled("Perplexity of the answers (95 % interval over questions)", table)
 
 
-def answers_table(found: Sequence[Answer]) -> Table:
+def answers_table(found: Sequence[Answer]) -> Group:
     """A question, then what each weighting answers."""
-    table = _table("Answers", show_lines=True)
+    table = _table(show_lines=True)
     table.add_column("question")
     table.add_column("task weights")
     table.add_column("answer")
@@ -51,19 +52,18 @@ def answers_table(found: Sequence[Answer]) -> Table:
         question = "" if answer.question == last else answer.question
         last = answer.question
         table.add_row(Text(question), Text(_formula(answer.weighting.weights)), Text(answer.text))
-    return table
+    return _titled("Answers", table)
 
 
-def study_table(summary: Mapping[str, Any]) -> Table:
+def study_table(summary: Mapping[str, Any]) -> Group:
     """The paper's table: each subset's sum against merged data, base and singles."""
-    seeds = len(summary["seeds"])
-    table = _table(f"Change of perplexity of the naive sum, in % (seeds: {seeds})")
+    table = _table()
     for column in ("subset", "measured on"):
         table.add_column(column, no_wrap=True)
-    for column in ("base", "own adapter", "sum", "merged data"):
-        table.add_column(column + "\nperplexity", justify="right")
-    for column in ("merged data", "base", "own adapter"):
-        table.add_column("against\n" + column, justify="right")
+    for column in ("base", "own", "sum", "merged"):
+        table.add_column(f"PPL\n{column}", justify="right")
+    for column in ("merged", "base", "own"):
+        table.add_column(f"% vs\n{column}", justify="right")
     for subset in summary["subsets"]:
         for index, row in enumerate(subset["rows"]):
             table.add_row(
@@ -73,12 +73,17 @@ def study_table(summary: Mapping[str, Any]) -> Table:
                 *(_change(row[f"dppl_{m}"]) for m in ("merged", "base", "single")),
                 end_section=index == len(subset["rows"]) - 1,
             )
-    return table
+    seeds = len(summary["seeds"])
+    return _titled(
+        "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
+        f"the base, and each domain's own adapter ({seeds} seed{'s' if seeds > 1 else ''})",
+        table,
+    )
 
 
-def correlation_table(summary: Mapping[str, Any]) -> Table:
+def correlation_table(summary: Mapping[str, Any]) -> Group:
     """Each figure that weights tell against the change of perplexity."""
-    table = _table("What the weights tell, against the change of perplexity on the union (%)")
+    table = _table()
     table.add_column("figure")
     table.add_column("n", justify="right")
     for column in ("Pearson", "Spearman", "slope"):
@@ -89,14 +94,19 @@ def correlation_table(summary: Mapping[str, Any]) -> Table:
             str(row["n"]),
             *(_with_interval(row[key], row[f"{key}_interval"]) for key in _STATISTICS),
         )
-    return table
+    return _titled("What the weights tell, against the change of perplexity on the union", table)
 
 
 _STATISTICS = ("pearson", "spearman", "slope")
 
 
-def _table(title: str, **settings: Any) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, **settings)
+def _table(**settings: Any) -> Table:
+    return Table(box=box.SIMPLE_HEAD, **settings)
+
+
+def _titled(title: str, table: Table) -> Group:
+    """Title and table; the title is not broken to the width of a narrow table."""
+    return Group(Text(title, style="bold"), table)
 
 
 def _formula(weights: Mapping[str, float]) -> str:
@@ -115,13 +125,20 @@ def _with_interval(value: float | None, interval: Sequence[float | None] | None)
     if value is None:
         return "none"
     low, high = interval or (None, None)
-    return f"{value:.2f}" if low is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    if low is None or high is None:
+        return _short(value)
+    return f"{_short(value)} ({_short(low)} to {_short(high)})"
 
 
-def own_adapters_table(summary: Mapping[str, Any]) -> Table:
+def _short(value: float) -> str:
+    """Two decimals, and whole numbers where there are thousands."""
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def own_adapters_table(summary: Mapping[str, Any]) -> Group:
     """Base and single adapters down, domains across: the mean perplexity."""
     rows = summary["own_adapters"]
-    table = _table("Perplexity of base and single adapters on each domain")
+    table = _table()
     table.add_column("model")
     for domain in summary["domains"]:
         table.add_column(Text(domain), justify="right")
@@ -130,14 +147,14 @@ def own_adapters_table(summary: Mapping[str, Any]) -> Table:
             Text(name if name == "base" else f"{name} adapter"),
             *(f"{row[domain]['mean']:.2f}" for domain in summary["domains"]),
         )
-    return table
+    return _titled("Perplexity of base and single adapters on each domain", table)
 
 
-def samples_table(samples: Sequence[tuple[str, str, Sequence[Answer]]]) -> Table:
+def samples_table(samples: Sequence[tuple[str, str, Sequence[Answer]]]) -> Group:
     """Test questions, the expected answer, and what base, own adapter and the sum say."""
-    table = _table("Sample answers", show_lines=True)
+    table = _table(show_lines=True)
     for column in ("question", "expected", "base", "own adapter", "sum of all"):
         table.add_column(column, ratio=1)
     for _, expected, said in samples:
         table.add_row(Text(said[0].question), Text(expected), *(Text(a.text) for a in said))
-    return table
+    return _titled("Sample answers", table)

@@ -84,7 +84,8 @@ def train(
         try:
             trainer = _AnswerTrainer(adapted, arguments, examples, progress)
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(beside)
+            # The base's embeddings are not trained; "auto" would ask the hub about them.
+            adapted.save_pretrained(beside, save_embedding_layers=False)
             trainer.accelerator.wait_for_everyone()
         finally:
             adapted.unload()
