@@ -145,6 +145,7 @@ def _correlations(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     rows = [
         [
             row["figure"].replace("_", " "),
+            {"pairs": "pairs", "all": "all subsets"}[row["among"]],
             str(row["n"]),
             *(
                 _figure(row[key], row[f"{key}_interval"])
@@ -153,7 +154,7 @@ def _correlations(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]
         ]
         for row in summary["correlations"]
     ]
-    return ["figure against dPPL %", "points", "Pearson", "Spearman", "slope"], rows
+    return ["figure against dPPL %", "among", "points", "Pearson", "Spearman", "slope"], rows
 
 
 def _figure(value: float | None, interval: Sequence[float] | None) -> str:

@@ -85,12 +85,14 @@ def correlation_table(summary: Mapping[str, Any]) -> Group:
     """Each figure that weights tell against the change of perplexity."""
     table = _table()
     table.add_column("figure")
+    table.add_column("among")
     table.add_column("n", justify="right")
     for column in ("Pearson", "Spearman", "slope"):
         table.add_column(column, justify="right")
     for row in summary["correlations"]:
         table.add_row(
             Text(row["figure"].replace("_", " ")),
+            {"pairs": "pairs", "all": "all subsets"}[row["among"]],
             str(row["n"]),
             *(_with_interval(row[key], row[f"{key}_interval"]) for key in _STATISTICS),
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from superpose.study.cells import subsets
 from superpose.study.scores import UNION, StudyScores, change_percent
-from superpose.study.statistics import correlate
+from superpose.study.statistics import Correlation, correlate
 
 __all__ = ["FIGURES", "correlations", "points"]
 
@@ -46,20 +46,29 @@ def points(scores: StudyScores, checks: Mapping[int, Any]) -> list[dict[str, Any
 
 
 def correlations(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each figure against dPPL %, pairs and larger subsets together.
+    """Each figure against dPPL %: among the pairs, and among subsets of every size.
 
+    Larger sums disturb more whatever the angles are, so the second alone would flatter every
+    figure that grows with the size.
     Intervals are bootstrapped over domains and seeds, where there are enough of them; a point
     that lacks a figure (null) is left out for it.
     """
-    domains = [tuple(point["domains"]) for point in found]
-    seeds = [point["seed"] for point in found]
-    change = [point["dppl_percent"] for point in found]
-    rows = []
-    for figure in FIGURES:
-        values = [math.nan if point[figure] is None else point[figure] for point in found]
-        result = correlate(values, change, seed=0, domains=domains, seeds=seeds)
-        rows.append({"figure": figure} | asdict(result))
-    return rows
+    pairs = [point for point in found if len(point["domains"]) == 2]
+    among = {"pairs": pairs} if len(pairs) == len(found) else {"pairs": pairs, "all": found}
+    return [
+        {"figure": figure, "among": name} | asdict(_against_change(held, figure))
+        for name, held in among.items()
+        for figure in FIGURES
+    ]
+
+
+def _against_change(found: Sequence[Mapping[str, Any]], figure: str) -> Correlation:
+    return correlate(
+        [math.nan if point[figure] is None else point[figure] for point in found],
+        [point["dppl_percent"] for point in found],
+        domains=[tuple(point["domains"]) for point in found],
+        seeds=[point["seed"] for point in found],
+    )
 
 
 def _figures(

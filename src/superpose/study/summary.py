@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from superpose._version import __version__
 from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
 from superpose.study.evaluate import Score
@@ -25,7 +26,7 @@ from superpose.study.train import RECORD
 
 __all__ = ["write_results"]
 
-_PACKAGES = ("superpose", "torch", "transformers", "peft", "numpy")
+_PACKAGES = ("torch", "transformers", "peft", "numpy")
 
 
 def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -
         "correlations": correlated,
         "remarks": _remarks(correlated, scores.seeds, spec.seeds),
         "seconds": _seconds(folder, list(scores.cells)),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {"superpose": __version__} | {name: version(name) for name in _PACKAGES},
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
     }
     write_table(scores, folder.path / "table.csv")
@@ -134,10 +135,3 @@ def _interval(sums: Sequence[Score], others: Sequence[Score]) -> list[float] | N
 
 def _mean_rows(scores: Sequence[Score]) -> list[float]:
     return np.mean([score.row_nll for score in scores], axis=0).tolist()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
