@@ -41,8 +41,10 @@ def main() -> None:
     for name in () if asked.readme else asked.names or NAMES:
         result = importlib.import_module(f"benchmarks.{name}").measure(**options)
         result.write()
+        README.write_text(readme())
         print(tables(result.to_json()), end="\n\n", flush=True)
-    README.write_text(readme())
+    if asked.readme:
+        README.write_text(readme())
 
 
 def readme(folder: Path = RESULTS) -> str:

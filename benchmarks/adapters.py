@@ -30,6 +30,9 @@ SEVEN_B: Shapes = {
 }
 """Llama's shape at 7B parameters: 224 modules in 32 layers."""
 
+_SCALING = 16
+"""The paper's: alpha 64 at rank 4."""
+
 
 def write_adapters(folder: Path, names: str, shapes: Shapes, **options: Any) -> list[Path]:
     """One adapter for each letter of `names`; options as `write_adapter` takes them."""
@@ -60,7 +63,7 @@ def write_adapter(
         A = rng.standard_normal((rank, in_features), dtype=np.float32)
         B = rng.standard_normal((out_features, rank), dtype=np.float32)
         tensors[f"{prefix}.lora_A.weight"] = (A * 0.1).astype(dtype)
-        tensors[f"{prefix}.lora_B.weight"] = (B * (0.1 / rank**0.5)).astype(dtype)
+        tensors[f"{prefix}.lora_B.weight"] = (B * (0.1 / rank**0.5 / _SCALING)).astype(dtype)
     path.mkdir(parents=True)
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {
@@ -68,7 +71,7 @@ def write_adapter(
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
         "r": rank,
-        "lora_alpha": rank,
+        "lora_alpha": _SCALING * rank,
         "target_modules": sorted({name.rpartition(".")[2] for name in shapes}),
         "fan_in_fan_out": shapes is GPT2,
         "bias": "none",

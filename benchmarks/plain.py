@@ -58,9 +58,10 @@ def train_plainly(
         schedule.step()
         optimizer.zero_grad()
         tokens += batch.input_ids.numel()
-    adapted.save_pretrained(str(out))
+    adapted.save_pretrained(str(out), save_embedding_layers=False)
     adapted.unload()
-    del base.model.peft_config
+    if hasattr(base.model, "peft_config"):
+        del base.model.peft_config
     base.model.eval()
     return tokens
 

@@ -12,25 +12,21 @@ from benchmarks.result import Result, Target
 
 __all__ = ["measure"]
 
-# `deserialize` gives every tensor's bytes: bfloat16 without torch and without any arithmetic.
 _READ = """
 import sys
-import numpy
-from safetensors import deserialize
-read = [dict(deserialize(open(path, "rb").read())) for path in sys.argv[1:]]
+import ml_dtypes
+from safetensors.numpy import load_file
+read = [load_file(path) for path in sys.argv[1:]]
 """
 
 # What is written has the size of the exact sum: every tensor of every adapter once.
 _READ_AND_WRITE = """
 import sys
-import numpy
-from safetensors import deserialize, serialize_file
+import ml_dtypes
+from safetensors.numpy import load_file, save_file
 out, *paths = sys.argv[1:]
-tensors = {}
-for number, path in enumerate(paths):
-    for name, tensor in deserialize(open(path, "rb").read()):
-        tensors[f"{number}.{name}"] = {**tensor, "dtype": "bfloat16"}
-serialize_file(tensors, out)
+read = [load_file(path).items() for path in paths]
+save_file({f"{k}.{name}": tensor for k, one in enumerate(read) for name, tensor in one}, out)
 """
 
 

@@ -1,0 +1,105 @@
+"""What the benchmarks run on is valid; how long they take is never asserted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks import adapters, check_process, truncate
+from benchmarks.__main__ import NAMES, README, readme
+from benchmarks.measure import Sample, Timing, call, interleaved, process, ratio
+from benchmarks.result import RESULTS, Result, Target, tables
+
+import superpose
+from superpose.interference import check
+
+
+def timing(*seconds: float) -> Timing:
+    return Timing(tuple(Sample(each, each) for each in seconds))
+
+
+def test_the_gpt2_adapters_have_the_papers_modules_and_parameters(tmp_path: Path) -> None:
+    paths = adapters.write_adapters(tmp_path, "abc", adapters.GPT2, layers=12, rank=4)
+    loaded = [superpose.load(path) for path in paths]
+    assert [len(adapter) for adapter in loaded] == [36] * 3
+    assert [adapter.parameters for adapter in loaded] == [405_504] * 3
+    assert check(loaded).energy_ratio == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_7b_adapters_have_seven_bfloat16_modules_a_layer(tmp_path: Path) -> None:
+    path = adapters.write_adapter(
+        tmp_path / "a", adapters.SEVEN_B, layers=1, rank=2, seed=0, dtype="bfloat16"
+    )
+    adapter = superpose.load(path)
+    assert len(adapter) == 7
+    assert adapter["model.layers.0.mlp.up_proj"].shape == (11008, 4096)
+    assert adapter["model.layers.0.mlp.up_proj"].terms[0].A.dtype.name == "bfloat16"
+
+
+def test_a_delta_is_of_an_adapters_usual_size(tmp_path: Path) -> None:
+    path = adapters.write_adapter(tmp_path / "a", adapters.GPT2, layers=1, rank=4, seed=0)
+    delta = superpose.load(path)["transformer.h.0.attn.c_proj"]
+    term = delta.terms[0]
+    assert np.std(term.coefficient * term.B @ term.A) == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_check_imports_no_heavy_library(tmp_path: Path) -> None:
+    """But pydantic, where typer itself imports it: constraints.txt pins one that does not."""
+    paths = adapters.write_adapters(tmp_path, "ab", adapters.GPT2, layers=1, rank=2)
+    assert set(check_process.heavy_imports(paths)) <= {"pydantic"}
+
+
+def test_a_process_is_timed_with_its_own_memory_alone() -> None:
+    ballast = np.ones(30_000_000)
+    sample = process([sys.executable, "-S", "-c", "import time; time.sleep(0.2)"])
+    assert sample.seconds >= 0.2
+    assert sample.peak_mb is not None
+    assert 1 < sample.peak_mb < ballast.nbytes / 1e6 / 2
+
+
+def test_a_process_that_fails_is_an_error_with_its_words() -> None:
+    with pytest.raises(RuntimeError, match="no such thing"):
+        process([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+def test_tasks_take_turns_and_warmups_are_not_counted() -> None:
+    turns: list[str] = []
+    timings = interleaved({n: lambda n=n: call(lambda: turns.append(n)) for n in "ab"}, repeats=3)
+    assert turns == list("abababab")
+    assert [len(each.samples) for each in timings.values()] == [3, 3]
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """The second round was slow for both; the ratio of the medians would be 2 / 2."""
+    assert ratio(timing(2, 20, 2), timing(1, 10, 2)) == 2.0
+
+
+def test_the_error_above_the_optimum_is_zero_for_the_dense_svd_alone() -> None:
+    delta = np.random.default_rng(0).normal(size=(20, 30))
+    best = truncate._dense(delta)
+    assert truncate.excess_error(best, delta) == pytest.approx(0.0, abs=1e-9)
+    assert truncate.excess_error(1.1 * best, delta) > 1e-3
+    assert truncate.distance(1.1 * best, delta) == pytest.approx(0.1)
+
+
+def test_a_target_tells_whether_it_holds_and_a_record_without_limit_does_not() -> None:
+    assert Target("a", 2.9, "<=", 3).holds is True
+    assert Target("a", 0.8, ">=", 0.9).holds is False
+    assert Target("a", 0.8).holds is None
+
+
+def test_a_result_is_written_with_versions_and_without_paths(tmp_path: Path) -> None:
+    result = Result("x", "Why?", {"run": timing(1, 2, 3)}, (Target("a", 4.0, "<=", 3),))
+    record = json.loads(result.write(tmp_path).read_text())
+    assert record["timings"]["run"]["median_s"] == 2
+    assert {"python", "numpy", "processor", "cores"} <= set(record["measured_with"])
+    assert "| a | 4 | <= 3 | **no** |" in tables(record)
+    assert str(Path.home()) not in json.dumps(record)
+
+
+def test_the_readme_is_what_the_results_say() -> None:
+    assert {path.stem for path in RESULTS.glob("*.json")} <= set(NAMES)
+    assert README.read_text() == readme()
