@@ -128,7 +128,7 @@ def test_python_and_numpy_scalars_scale_from_both_sides(build, oracle, scalar):
 WRONG = ["x", None, 1 + 2j, True, [1.0], np.ones(3), np.array(2.0), {"q": 1}, object()]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda operand: type(operand).__name__)
 def test_what_is_no_scalar_does_not_scale(build, wrong):
     x = build()
     for operation in (
@@ -141,7 +141,9 @@ def test_what_is_no_scalar_does_not_scale(build, wrong):
             operation()
 
 
-@pytest.mark.parametrize("wrong", [*WRONG, 1, 0.0, np.float64(1)], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [*WRONG, 1, 0.0, np.float64(1)], ids=lambda operand: type(operand).__name__
+)
 def test_what_is_no_adapter_is_not_added(build, wrong):
     x = build()
     for operation in (

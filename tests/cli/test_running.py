@@ -81,6 +81,8 @@ def test_eval_gives_every_subset_on_every_domain(
     for row in rows:
         assert row["tokens"] > 0
         assert row["low"] <= row["perplexity"] <= row["high"]
+    short = run("eval", tiny_base, *adapters, *data, "--max-tokens", 40, "--only", "sum")
+    assert "answers are cut at 40 tokens" in short.err
     table = run("eval", tiny_base, *adapters, *data, "--max-tokens", 80, "--only", "sum")
     assert "sums + 0.5 coins" in table.out
 
@@ -119,9 +121,9 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
     summary = json.loads(run(*arguments, "--json").out)
     assert summary["seeds"] == [0]
     file.write_text(file.read_text().replace("rank: 2", "rank: 3"))
-    refused = run(*arguments)
-    assert refused.code == 2
-    assert "another study; it differs in lora.rank" in refused.err
+    for refused in (run(*arguments), run(*arguments, "--dry-run")):
+        assert refused.code == 2
+        assert "another study; it differs in lora.rank" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -134,8 +136,9 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
         (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--rank", "0"), 2, "--rank: Input should"),
         (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--rows", "99"), 2, "99 rows"),
         (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--trainer", "a"), 2, "not KEY=VALUE"),
-        (("eval", "{base}", "{tmp}/no", "--data", "{rows}"), 2, "no"),
-        (("ask", "{base}", "{tmp}/no", "--prompt", "a"), 2, "no"),
+        (("train", "{base}", "demo:math", "-o", "{tmp}/x"), 2, "no such question file"),
+        (("eval", "{base}", "{tmp}/no", "--data", "{rows}"), 2, "{tmp}/no"),
+        (("ask", "{base}", "{tmp}/no", "--prompt", "a"), 2, "{tmp}/no"),
         (("study", "{tmp}/none.yaml"), 2, "no such study file"),
     ],
 )
@@ -152,6 +155,6 @@ def test_bad_input_ends_with_a_message_and_writes_nothing(
     names = {"base": tiny_base, "rows": question_files["sums"], "tmp": tmp_path}
     ended = run(*(argument.format(**names) for argument in arguments))
     assert ended.code == code, ended.err
-    assert message in ended.err
+    assert message.format(**names) in ended.err
     assert ended.err.startswith("error: ")
     assert sorted(tmp_path.rglob("*")) == before

@@ -151,6 +151,37 @@ def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
         Study(other, tmp_path).run()
 
 
+def test_only_one_process_runs_a_study(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    study = Study(_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run")
+    study.folder.claim(study.identity())
+    with study.folder.locked(), pytest.raises(BadInput, match="another process is running"):
+        Study(study.spec, tmp_path / "run").run()
+    assert not list((tmp_path / "run").glob("cells/*"))
+
+
+def test_a_base_folder_is_found_beside_the_study_file(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "base").symlink_to(tiny_base)
+    spec = _spec(Path("base"), question_files)
+    assert Study(spec, tmp_path / "run", relative_to=tmp_path).base.name.endswith("base")
+
+
+def test_answers_that_are_cut_are_counted_and_told(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    spec = _spec(tiny_base, question_files, seeds=[0], prompt={"max_tokens": 48})
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    summary = write_results(study.folder, spec, study.cells)
+    for name, examples in study.test_examples.items():
+        cut = sum(study.base.tokenizer.eos_token_id not in e.answer for e in examples)
+        assert summary["domains"][name]["cut_test_rows"] == cut
+    assert any("training answers are cut" in remark for remark in summary["remarks"])
+
+
 def test_a_damaged_cell_is_named(
     tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -53,7 +53,6 @@ EXTRA_OF = {
     "huggingface_hub": "hub",
     "peft": "study",
     "pydantic": "study",
-    "scipy": "study",
     "torch": "study",
     "transformers": "study",
     "yaml": "study",

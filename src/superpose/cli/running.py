@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from superpose.cli.console import err, progress
+from superpose.cli.console import err, note, progress
 from superpose.errors import BadInput
 from superpose.study.reporter import Reporter
 
-__all__ = ["StudyBars", "domain_names", "settings_of", "trainer_settings", "training_bar"]
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.landscape import BaseModel
+    from superpose.study.domain import Row
+    from superpose.study.prompt import Example, Prompt
+
+__all__ = [
+    "StudyBars",
+    "domain_names",
+    "encoded",
+    "load_weighted",
+    "prompt_of",
+    "read_all",
+    "settings_of",
+    "trainer_settings",
+    "training_bar",
+]
 
 T = TypeVar("T")
 
@@ -44,6 +60,47 @@ def trainer_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+def load_weighted(
+    arguments: Sequence[str], ignore_keys: Sequence[str] | None
+) -> tuple[list[Adapter], list[float]]:
+    """Load `PATH` or `PATH:WEIGHT` arguments: adapters, and the task weight of each."""
+    from superpose.cli.weighted import weighted
+    from superpose.formats import load
+
+    paths, weights = weighted(arguments)
+    return [load(path, ignore_keys=ignore_keys or ()) for path in paths], weights
+
+
+def read_all(sources: Sequence[str], question: str, answer: str) -> list[Row]:
+    """The rows of several sources, one after another."""
+    from superpose.study.domain import read_rows
+
+    return [row for s in sources for row in read_rows(s, question=question, answer=answer)]
+
+
+def prompt_of(base: BaseModel, max_tokens: int | None, template: str) -> Prompt:
+    """How rows become tokens; an empty template means the default one."""
+    from superpose.study.prompt import DEFAULT_TEMPLATE, Prompt
+
+    return Prompt(base.tokenizer, max_tokens=max_tokens, template=template or DEFAULT_TEMPLATE)
+
+
+def encoded(
+    name: str, rows: Sequence[Row], prompt: Prompt, count: int | None, seed: int
+) -> list[Example]:
+    """So many rows as tokens, drawn by seed; says how many do not fit, or are cut."""
+    from superpose.study.domain import sample_rows
+
+    fitting = prompt.fitting(rows)
+    examples = prompt.encode_all(sample_rows(fitting, count, seed=seed, where=name), name)
+    limit = f"at {prompt.max_tokens} tokens"
+    if left_out := len(rows) - len(fitting):
+        note("note", f"{name}: {left_out} of {len(rows)} rows left no room for an answer {limit}")
+    if cut := sum(example.cut for example in examples):
+        note("note", f"{name}: {cut} of {len(examples)} answers are cut {limit}")
+    return examples
+
+
 def domain_names(sources: Sequence[str]) -> dict[str, str]:
     """Domain name -> source: a file's name without its ending, told apart where two agree."""
     names: dict[str, str] = {}
@@ -55,9 +112,10 @@ def domain_names(sources: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def training_bar(
-    title: str, *, quiet: bool = False
+    out: str, *, quiet: bool = False
 ) -> Iterator[Callable[[int, int, float | None], None]]:
     """A bar over optimiser steps, with the loss; give what it yields to `train`."""
+    title = f"train {out}"
     with progress(quiet=quiet) as bars:
         task = bars.add_task(title, total=None)
 

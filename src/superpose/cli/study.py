@@ -43,6 +43,7 @@ def study(
     with StudyBars(quiet=quiet) as bars:
         run = Study(spec, folder, relative_to=file.parent, reporter=bars)
         if dry_run:
+            run.folder.claim(run.identity(), begin=False)
             done = sum(run.is_done(cell) for cell in run.cells)
             err().print(f"{folder}: {done} of {len(run.cells)} cells are done", markup=False)
             return

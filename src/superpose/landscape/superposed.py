@@ -103,12 +103,14 @@ class _Stack:
         terms = [
             (k, stack(adapter[name].terms)) for k, adapter in enumerate(adapters) if name in adapter
         ]
+        # As PEFT does, factors stay in float32 beside a base in half precision.
+        dtype = torch.promote_types(weight.dtype, torch.float32)
         A = np.concatenate([np.asarray(term.A) for _, term in terms])
         B = np.concatenate([np.asarray(term.coefficient * term.B) for _, term in terms], axis=1)
         owner = np.concatenate([np.full(term.A.shape[0], k) for k, term in terms])
         return cls(
-            torch.from_numpy(A).to(weight),
-            torch.from_numpy(B).to(weight),
+            torch.from_numpy(A).to(weight.device, dtype),
+            torch.from_numpy(B).to(weight.device, dtype),
             torch.from_numpy(owner).to(weight.device),
         )
 
@@ -130,13 +132,13 @@ class _Stack:
         if self.active is None:
             return output
         A, B, scale = self.active
-        low = nn.functional.linear(args[0], A)
+        low = nn.functional.linear(args[0].to(A.dtype), A)
         if scale is not None:
             # One weighting a batch row goes along the first axis of (rows, ..., R).
             shape = (scale.shape[0],) + (1,) * (low.ndim - 2) + (-1,) if scale.ndim == 2 else (-1,)
             low = low * scale.reshape(shape)
-        if torch.is_grad_enabled():
-            return output + nn.functional.linear(low, B)
+        if torch.is_grad_enabled() or output.dtype != B.dtype:
+            return output + nn.functional.linear(low, B).to(output.dtype)
         # The module's output is fresh: adding in place saves a pass over it.
         flat = output.view(-1, output.shape[-1])
         flat.addmm_(low.view(-1, low.shape[-1]), B.T)

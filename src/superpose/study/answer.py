@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from superpose.landscape import SuperposedModel
-from superpose.study.prompt import DEFAULT_TEMPLATE, Prompt
+from superpose.study.prompt import Prompt
 from superpose.study.sweep import Weighting
 
 __all__ = ["Answer", "answers"]
@@ -36,20 +36,19 @@ class Answer:
 @torch.no_grad()
 def answers(
     model: SuperposedModel,
-    tokenizer: Any,
+    prompt: Prompt,
     points: Sequence[Weighting],
     questions: Sequence[str],
     *,
     max_new_tokens: int = 64,
     temperature: float = 0.0,
     seed: int = 0,
-    template: str = DEFAULT_TEMPLATE,
 ) -> list[Answer]:
-    """Answer each question at each weighting, in the form the adapters were trained in.
+    """Answer each question at each weighting, in the form that the adapters were trained in.
 
     temperature: 0 takes the likeliest token; above it tokens are drawn, seeded by `seed`.
     """
-    prompt = Prompt(tokenizer, max_tokens=max_new_tokens, template=template)
+    tokenizer = prompt.tokenizer
     drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
     found = []
     base: Any = model.model

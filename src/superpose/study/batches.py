@@ -24,12 +24,14 @@ class Batch:
 
     input_ids: (rows, tokens). positions: (N,) flat indices into rows x tokens of the hidden
     states that predict. labels: (N,) the tokens they should predict. row: (N,) whose they are.
+    lengths: (rows,) tokens of each row without padding.
     """
 
     input_ids: torch.Tensor
     positions: torch.Tensor
     labels: torch.Tensor
     row: torch.Tensor
+    lengths: torch.Tensor
 
     @property
     def rows(self) -> int:
@@ -38,12 +40,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(
-            self.input_ids.to(device),
-            self.positions.to(device),
-            self.labels.to(device),
-            self.row.to(device),
-        )
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
@@ -63,6 +60,7 @@ def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
         torch.from_numpy(np.concatenate(positions)),
         torch.from_numpy(np.concatenate(labels)),
         torch.from_numpy(np.concatenate(rows)),
+        torch.tensor([example.length for example in examples]),
     )
 
 

@@ -78,10 +78,9 @@ def _samples(
                 study.reporter.start(f"asking about {name}")
                 said = answers(
                     model,
-                    study.base.tokenizer,
+                    study.prompt,
                     asked,
                     [row.question],
                     max_new_tokens=40,
-                    template=study.spec.prompt.template,
                 )
                 yield name, row.answer, tuple(said)

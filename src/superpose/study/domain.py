@@ -1,7 +1,7 @@
 """A domain: its questions and answers, read from where they lie and split once.
 
-Rows come from a JSON Lines file, from a data set of the Hugging Face hub, or from the
-demo's generator (`demo:math`). The split is seeded and made before anything is trained.
+Rows come from a JSON Lines file or from a data set of the Hugging Face hub. The split is seeded
+and made before anything is trained.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from pathlib import Path
 
 from superpose.errors import BadInput, MissingExtra
 
-__all__ = ["Domain", "Row", "fingerprint", "read_rows", "sample_rows", "split_rows"]
+__all__ = [
+    "Domain",
+    "Row",
+    "fingerprint",
+    "is_file_name",
+    "question_key",
+    "read_rows",
+    "sample_rows",
+    "split_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -28,11 +37,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Domain:
-    """A question-and-answer set under a name, split into training and test rows."""
+    """A question-and-answer set under a name, split into training and test rows.
+
+    left_out: rows of its sources whose question leaves the answer no room.
+    """
 
     name: str
     train: tuple[Row, ...]
     test: tuple[Row, ...]
+    left_out: int = 0
 
 
 def read_rows(
@@ -55,13 +68,24 @@ def read_rows(
         )
     if path.exists():
         rows = list(_rows_of_file(path, question, answer))
-    elif path.suffix in {".jsonl", ".json", ".csv"} or str(source).startswith((".", "/", "~")):
+    elif is_file_name(source):
         raise BadInput("there is no such question file", where=source)
     else:
         rows = list(_rows_of_hub(str(source), split, question, answer))
     if not rows:
         raise BadInput("no questions in it", where=source)
     return rows
+
+
+def is_file_name(source: str | Path) -> bool:
+    """Whether a source can only mean a file: a hub name has no such ending and no such start."""
+    ending = Path(source).suffix in {".jsonl", ".json", ".csv"}
+    return ending or str(source).startswith((".", "/", "~", "demo:"))
+
+
+def question_key(row: Row) -> str:
+    """What makes two questions the same one: the text, without case and outer white space."""
+    return row.question.strip().casefold()
 
 
 def split_rows(
@@ -72,7 +96,7 @@ def split_rows(
     Rows that repeat an earlier question are left out first, so that no test question can
     have been trained on. Raises BadInput where there are not enough rows.
     """
-    unique = list({row.question.strip().casefold(): row for row in reversed(rows)}.values())[::-1]
+    unique = list({question_key(row): row for row in reversed(rows)}.values())[::-1]
     if len(unique) < train + test:
         raise BadInput(
             f"{train} training and {test} test rows were asked for, "

@@ -37,6 +37,12 @@ class Score:
     def __post_init__(self) -> None:
         if not self.row_nll or len(self.row_nll) != len(self.row_tokens):
             raise BadInput("a score needs rows, each with its tokens")
+        if not all(map(math.isfinite, self.row_nll)):
+            raise BadInput(
+                "the model's likelihoods are not finite",
+                hint="An adapter that large breaks the model: train with a lower learning rate, "
+                "or add with smaller task weights.",
+            )
 
     @property
     def tokens(self) -> int:

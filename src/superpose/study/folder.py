@@ -7,18 +7,23 @@ not begun.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from superpose.errors import BadInput
 from superpose.files import new_file
 from superpose.study.cells import Cell
 from superpose.study.evaluate import Score
 
-__all__ = ["StudyFolder"]
+__all__ = ["DOMAINS", "StudyFolder"]
 
 _IDENTITY = "study.json"
+DOMAINS = "domains.json"
+"""Rows of each domain: trained on, tested on, cut at the token limit, left out."""
 
 
 class StudyFolder:
@@ -27,11 +32,11 @@ class StudyFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def claim(self, identity: Mapping[str, Any]) -> None:
+    def claim(self, identity: Mapping[str, Any], *, begin: bool = True) -> None:
         """Begin a study here, or go on with it.
 
-        identity: JSON that defines the study. Raises BadInput where another study, or something
-        else, is in the folder.
+        identity: JSON that defines the study. begin: False only looks. Raises BadInput where
+        another study, or something else, is in the folder.
         """
         known = self.path / _IDENTITY
         if known.exists():
@@ -49,7 +54,24 @@ class StudyFolder:
                 where=self.path,
                 hint="Give another folder with --out.",
             )
-        self._write(known, identity)
+        if begin:
+            self._write(known, identity)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from this study; the system lets go of it when we are killed.
+
+        Raises BadInput where another process is at work here.
+        """
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise BadInput("another process is running this study", where=self.path) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def is_trained(self, cell: Cell) -> bool:
         """Whether the cell's adapter lies here. Its folder is renamed into place when whole."""

@@ -20,10 +20,14 @@ DEFAULT_TEMPLATE = "Question: {question}\nAnswer:"
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of a question (prompt included) and of its answer (end-of-text included)."""
+    """Token ids of a question (prompt included) and of its answer (end-of-text included).
+
+    cut: the answer was too long; what is left of it has no end-of-text.
+    """
 
     question: tuple[int, ...]
     answer: tuple[int, ...]
+    cut: bool = False
 
     @property
     def length(self) -> int:
@@ -34,13 +38,13 @@ class Example:
 class Prompt:
     """Turns rows into examples for one tokenizer.
 
-    tokenizer: a transformers tokenizer. max_tokens: the longest question plus answer; a
-    longer answer is cut, and a question that leaves the answer no room has no example.
+    tokenizer: a transformers tokenizer. max_tokens: the longest question plus answer, None for
+    no limit; a longer answer is cut, and a question that leaves the answer no room has no example.
     template: the text before the answer, with `{question}` in it.
     """
 
     def __init__(
-        self, tokenizer: Any, *, max_tokens: int, template: str = DEFAULT_TEMPLATE
+        self, tokenizer: Any, *, max_tokens: int | None, template: str = DEFAULT_TEMPLATE
     ) -> None:
         if "{question}" not in template:
             raise BadInput(f"the template {template!r} has no {{question}} in it")
@@ -65,8 +69,10 @@ class Prompt:
         answer = list(self.tokenizer(" " + row.answer, add_special_tokens=False)["input_ids"])
         if self.tokenizer.eos_token_id is not None:
             answer.append(self.tokenizer.eos_token_id)
-        room = self.max_tokens - len(question)
-        return Example(question, tuple(answer[:room])) if room > 0 and question else None
+        room = len(answer) if self.max_tokens is None else self.max_tokens - len(question)
+        if room <= 0 or not question:
+            return None
+        return Example(question, tuple(answer[:room]), cut=len(answer) > room)
 
     def encode_all(self, rows: Sequence[Row], where: object = None) -> list[Example]:
         """The examples of rows that are known to fit. Raises BadInput for one that does not."""

@@ -21,7 +21,7 @@ from superpose.landscape import SuperposedModel, load_base
 from superpose.study.cells import Cell, cell_seed, cells_of_seed
 from superpose.study.domain import Domain, fingerprint
 from superpose.study.evaluate import Score, score
-from superpose.study.folder import StudyFolder
+from superpose.study.folder import DOMAINS, StudyFolder
 from superpose.study.prompt import Example, Prompt
 from superpose.study.reporter import Reporter
 from superpose.study.spec import StudySpec, load_domain
@@ -56,8 +56,9 @@ class Study:
 
     @cached_property
     def base(self) -> Any:
-        """The loaded base model."""
-        return load_base(self.spec.base)
+        """The loaded base model; a folder is looked for beside the study file."""
+        beside = self.relative_to / self.spec.base
+        return load_base(beside if beside.exists() else self.spec.base)
 
     @cached_property
     def prompt(self) -> Prompt:
@@ -94,6 +95,11 @@ class Study:
     def run(self) -> None:
         """Do what is not done yet. Raises BadInput where the folder holds another study."""
         self.folder.claim(self.identity())
+        with self.folder.locked():
+            self._run()
+
+    def _run(self) -> None:
+        self.folder.write(DOMAINS, self._notes())
         todo = [cell for cell in self.cells if not self.is_done(cell)]
         self.reporter.plan(
             sum(map(self._work, self.cells)), sum(map(self._work, todo)), len(self.cells)
@@ -128,6 +134,19 @@ class Study:
             for name, domain in self.domains.items()
         }
         return spec | {"data": data, "order": list(data)}
+
+    def _notes(self) -> dict[str, dict[str, int]]:
+        """What a reader has to know of the data: how many answers were cut, or left out."""
+        return {
+            name: {
+                "train_rows": len(self.train_examples[name]),
+                "test_rows": len(self.test_examples[name]),
+                "cut_train_rows": sum(example.cut for example in self.train_examples[name]),
+                "cut_test_rows": sum(example.cut for example in self.test_examples[name]),
+                "left_out_rows": domain.left_out,
+            }
+            for name, domain in self.domains.items()
+        }
 
     def adapter_path(self, domain: str, seed: int) -> Path:
         """Where a domain's own adapter of a seed lies."""

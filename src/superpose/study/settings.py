@@ -24,7 +24,7 @@ class LoraSettings(Settings):
     """The adapter: PEFT's LoraConfig, in its words where they are short."""
 
     rank: int = Field(4, ge=1, description="rank r of every target module")
-    alpha: float = Field(64, gt=0, description="lora_alpha; the scaling is alpha / rank")
+    alpha: float = Field(64.0, gt=0, description="lora_alpha; the scaling is alpha / rank")
     dropout: float = Field(0.1, ge=0, lt=1, description="lora_dropout while training")
     targets: tuple[str, ...] = Field(
         (), description="target modules; empty: what PEFT knows for the architecture"
@@ -42,12 +42,12 @@ class PromptSettings(Settings):
 class TrainingSettings(Settings):
     """The optimisation: transformers' TrainingArguments, the common ones by short names."""
 
-    epochs: float = Field(1, gt=0)
+    epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(3e-4, gt=0)
     batch_size: int = Field(8, ge=1, description="rows a step (and process)")
     scheduler: str = Field("linear", description="lr_scheduler_type")
-    warmup_steps: float = Field(0, ge=0, description="steps, or below 1 a share of them")
-    weight_decay: float = Field(0, ge=0)
+    warmup_steps: float = Field(0.0, ge=0, description="steps, or below 1 a share of them")
+    weight_decay: float = Field(0.0, ge=0)
     trainer: dict[str, Any] = Field(
         default_factory=dict, description="any further TrainingArguments, such as report_to"
     )

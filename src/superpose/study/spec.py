@@ -16,7 +16,14 @@ import yaml
 from pydantic import Field
 
 from superpose.errors import BadInput
-from superpose.study.domain import Domain, read_rows, split_rows
+from superpose.study.domain import (
+    Domain,
+    Row,
+    is_file_name,
+    question_key,
+    read_rows,
+    split_rows,
+)
 from superpose.study.prompt import Prompt
 from superpose.study.questions import generate
 from superpose.study.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
@@ -119,26 +126,27 @@ def load_domain(
     counts: dict[str, Any] = {"seed": seed, "where": name}
     columns = {"question": settings.question, "answer": settings.answer}
 
-    def read(source: str, split: str) -> list[Any]:
+    def read(source: str, split: str) -> tuple[list[Row], int]:
+        """The rows that fit, and how many do not."""
         path = folder / source
-        rows = read_rows(path if path.exists() else source, split=split, **columns)
-        return prompt.fitting(rows)
+        here = path.exists() or is_file_name(source)
+        rows = read_rows(path if here else source, split=split, **columns)
+        fitting = prompt.fitting(rows)
+        return fitting, len(rows) - len(fitting)
 
     if settings.data is not None:
-        rows = read(settings.data, settings.train_split)
-        return Domain(name, *split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts))
+        rows, left_out = read(settings.data, settings.train_split)
+        parts = split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts)
+        return Domain(name, *parts, left_out)
     assert settings.train is not None
     assert settings.test is not None
-    tests = read(settings.test, settings.test_split)
+    tests, left_out_of_tests = read(settings.test, settings.test_split)
     _, test_rows = split_rows(tests, train=0, test=spec.test_rows, **counts)
-    seen = {row.question.strip().casefold() for row in test_rows}
-    trains = [
-        row
-        for row in read(settings.train, settings.train_split)
-        if row.question.strip().casefold() not in seen
-    ]
-    train_rows, _ = split_rows(trains, train=spec.train_rows, test=0, **counts)
-    return Domain(name, train_rows, test_rows)
+    seen = {question_key(row) for row in test_rows}
+    trains, left_out = read(settings.train, settings.train_split)
+    unseen = [row for row in trains if question_key(row) not in seen]
+    train_rows, _ = split_rows(unseen, train=spec.train_rows, test=0, **counts)
+    return Domain(name, train_rows, test_rows, left_out + left_out_of_tests)
 
 
 def _explained(error: pydantic.ValidationError, path: Path) -> BadInput:

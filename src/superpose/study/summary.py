@@ -17,7 +17,7 @@ from superpose._version import __version__
 from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
 from superpose.study.evaluate import Score
-from superpose.study.folder import StudyFolder
+from superpose.study.folder import DOMAINS, StudyFolder
 from superpose.study.scores import UNION, StudyScores, change_percent
 from superpose.study.spec import StudySpec
 from superpose.study.statistics import ratio_interval
@@ -38,17 +38,18 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -
     checks = {seed: folder.read(f"cells/seed-{seed}/check.json") for seed in scores.seeds}
     found = points(scores, checks)
     correlated = correlations(found)
+    domains = _domains(scores, folder.read(DOMAINS))
     summary = {
         "name": spec.name,
         "base": spec.base,
         "seeds": list(scores.seeds),
         "settings": spec.model_dump(mode="json"),
-        "domains": _domains(scores),
+        "domains": domains,
         "own_adapters": _own_adapters(scores),
         "subsets": [_subset(scores, names) for names in subsets(scores.domains)],
         "points": found,
         "correlations": correlated,
-        "remarks": _remarks(correlated, scores.seeds, spec.seeds),
+        "remarks": _remarks(correlated, domains, spec, scores.seeds),
         "seconds": _seconds(folder, list(scores.cells)),
         "versions": {"superpose": __version__} | {name: version(name) for name in _PACKAGES},
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
@@ -92,10 +93,12 @@ def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Any]]:
     return table
 
 
-def _domains(scores: StudyScores) -> dict[str, dict[str, int]]:
-    """Test rows and answer tokens of each domain."""
+def _domains(
+    scores: StudyScores, notes: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    """Rows of each domain, how many of their answers were cut, and the answer tokens scored."""
     base = scores.cells[Cell("base", (), None)]
-    return {n: {"test_rows": len(s.row_nll), "answer_tokens": s.tokens} for n, s in base.items()}
+    return {name: {**notes[name], "answer_tokens": base[name].tokens} for name in scores.domains}
 
 
 def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
@@ -106,11 +109,26 @@ def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
 
 
 def _remarks(
-    rows: Sequence[Mapping[str, Any]], seeds: Sequence[int], wanted: Sequence[int]
+    correlated: Sequence[Mapping[str, Any]],
+    domains: Mapping[str, Mapping[str, int]],
+    spec: StudySpec,
+    seeds: Sequence[int],
 ) -> list[str]:
     """What a reader has to know before believing the figures."""
-    remarks = list(dict.fromkeys(row["note"] for row in rows))
-    if missing := [seed for seed in wanted if seed not in seeds]:
+    remarks = list(dict.fromkeys(row["note"] for row in correlated))
+    for name, rows in domains.items():
+        if rows["cut_test_rows"] or rows["cut_train_rows"]:
+            remarks.append(
+                f"{name}: at {spec.prompt.max_tokens} tokens {rows['cut_test_rows']} of "
+                f"{rows['test_rows']} test answers and {rows['cut_train_rows']} of "
+                f"{rows['train_rows']} training answers are cut; only what is left is scored"
+            )
+        if rows["left_out_rows"]:
+            remarks.append(
+                f"{name}: {rows['left_out_rows']} rows of its sources left out, whose question "
+                "leaves the answer no room"
+            )
+    if missing := [seed for seed in spec.seeds if seed not in seeds]:
         remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
     return remarks
 

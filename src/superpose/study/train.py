@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,26 @@ from typing import Any
 import peft
 import torch
 import transformers
-from torch import nn
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, MissingExtra
 from superpose.files import new_folder
 from superpose.landscape.base_model import BaseModel
-from superpose.study.batches import Batch, LengthGroupedSampler, collate
-from superpose.study.loss import answer_loss
 from superpose.study.prompt import Example
 from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.study.trainer import AnswerTrainer, Progress
 
 __all__ = ["FILES", "RECORD", "Trained", "is_first_process", "train"]
 
 RECORD = "training.json"
 FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md", RECORD)
 
-Progress = Callable[[int, int, float | None], None]
-"""Called with (steps done, steps in all, last loss) while a training runs."""
-
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training did. tokens: input tokens seen; losses: nats an answer token, a step."""
+    """What a training did.
+
+    tokens: seen, padding not counted. losses: nats an answer token at each optimiser step.
+    """
 
     path: str
     rows: int
@@ -70,8 +68,9 @@ def train(
     again, also when it fails. seed: decides the start of A, the order of rows and the dropout.
     resume: a checkpoint folder of the Trainer to go on from.
 
-    Raises BadInput for no examples, unknown target modules or unknown Trainer settings, and
-    OutputExists where `out` stands and `force` is not given.
+    Raises BadInput for no examples, unknown target modules or unknown Trainer settings, and for
+    a training that diverges; OutputExists where `out` stands and `force` is not given;
+    MissingExtra where `report_to` names what is not installed.
     """
     lora = lora or LoraSettings()
     training = training or TrainingSettings()
@@ -80,29 +79,21 @@ def train(
     arguments = _arguments(training, seed, Path(out), on_cpu=base.model.device.type == "cpu")
     with _place(out, force) as beside:
         started = time.perf_counter()
-        adapted = _adapted(base, lora, seed)
-        try:
-            trainer = _AnswerTrainer(adapted, arguments, examples, progress)
+        with _adapted(base, lora, seed) as adapted, _no_empty_folder(arguments):
+            trainer = _trainer(adapted, arguments, examples, progress)
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
             # The base's embeddings are not trained; "auto" would ask the hub about them.
             adapted.save_pretrained(beside, save_embedding_layers=False)
-            trainer.accelerator.wait_for_everyone()
-        finally:
-            adapted.unload()
-            # Trainer leaves its mode behind, and PEFT its notes on the base.
-            base.model.eval().requires_grad_(False)
-            if hasattr(base.model, "peft_config"):
-                del base.model.peft_config
-            _drop_if_empty(Path(str(arguments.output_dir)))
-        trained = Trained(
-            str(out),
-            rows=len(examples),
-            steps=trainer.state.global_step,
-            tokens=trainer.tokens,
-            answer_tokens=trainer.answer_tokens,
-            seconds=time.perf_counter() - started,
-            losses=tuple(trainer.losses),
-        )
+            _check_finite(adapted)
+            trained = Trained(
+                str(out),
+                rows=len(examples),
+                steps=trainer.state.global_step,
+                tokens=int(trainer.over_processes(trainer.tokens)),
+                answer_tokens=int(trainer.over_processes(trainer.answer_tokens)),
+                seconds=time.perf_counter() - started,
+                losses=tuple(trainer.losses),
+            )
         record = asdict(trained) | {
             "path": None,
             "base": base.name,
@@ -130,8 +121,9 @@ def _place(out: str | Path, force: bool) -> Iterator[Path]:
             yield Path(nowhere)
 
 
-def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
-    """The base with fresh PEFT layers in it, their A drawn from `seed`."""
+@contextlib.contextmanager
+def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Iterator[Any]:
+    """The base with fresh PEFT layers in it, their A drawn from `seed`; the bare base after."""
     config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
@@ -154,7 +146,42 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Any:
             where=base.name,
             hint="Name the target modules, such as q_proj,v_proj (Llama) or c_attn (GPT-2).",
         ) from error
-    return adapted
+    try:
+        yield adapted
+    finally:
+        adapted.unload()
+        # Trainer leaves its mode behind, and PEFT its notes on the base.
+        base.model.eval().requires_grad_(False)
+        if hasattr(base.model, "peft_config"):
+            del base.model.peft_config
+
+
+def _trainer(
+    adapted: Any,
+    arguments: transformers.TrainingArguments,
+    examples: Sequence[Example],
+    progress: Progress | None,
+) -> AnswerTrainer:
+    try:
+        return AnswerTrainer(adapted, arguments, examples, progress)
+    except (ImportError, RuntimeError, ValueError) as error:
+        if not arguments.report_to:
+            raise
+        names = ", ".join(arguments.report_to)
+        raise MissingExtra(
+            f"the Trainer cannot report to {names}: {str(error).splitlines()[0]}",
+            hint=f"Install what it needs, such as: pip install {names}",
+        ) from error
+
+
+def _check_finite(adapted: Any) -> None:
+    """The last step's update is in no loss any more."""
+    for name, parameter in adapted.named_parameters():
+        if parameter.requires_grad and not bool(parameter.isfinite().all()):
+            raise BadInput(
+                f"the training diverged: `{name}` holds NaN or infinity",
+                hint="Nothing was written. Try a lower learning rate, or warm-up steps.",
+            )
 
 
 def _whole(alpha: float) -> Any:
@@ -165,6 +192,7 @@ def _whole(alpha: float) -> Any:
 def _arguments(
     training: TrainingSettings, seed: int, out: Path, *, on_cpu: bool
 ) -> transformers.TrainingArguments:
+    report_to = training.trainer.get("report_to")
     settings: dict[str, Any] = {
         "output_dir": str(out.with_name(out.name + ".checkpoints")),
         "num_train_epochs": training.epochs,
@@ -176,7 +204,9 @@ def _arguments(
         "seed": seed,
         "save_strategy": "no",
         "report_to": "none",
-        "logging_strategy": "no",
+        # A loss curve is drawn where somebody asked for one.
+        "logging_strategy": "no" if report_to in (None, "none", []) else "steps",
+        "logging_steps": 1,
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "label_names": ["labels"],
@@ -194,73 +224,11 @@ def _arguments(
     return arguments
 
 
-def _drop_if_empty(checkpoints: Path) -> None:
+@contextlib.contextmanager
+def _no_empty_folder(arguments: transformers.TrainingArguments) -> Iterator[None]:
     """The Trainer makes its checkpoint folder whether or not a checkpoint was asked for."""
-    with contextlib.suppress(OSError):
-        checkpoints.rmdir()
-
-
-class _AnswerTrainer(transformers.Trainer):
-    """Trainer with batches of like length and the answer-only loss."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        arguments: transformers.TrainingArguments,
-        examples: Sequence[Example],
-        progress: Progress | None,
-    ) -> None:
-        super().__init__(
-            model, arguments, train_dataset=list(examples), data_collator=_collate_fields
-        )
-        # Losses are normalised here, over the answer tokens of a whole optimiser step.
-        self.model_accepts_loss_kwargs = True
-        self._loss_shifts_labels = False
-        self.remove_callback(transformers.PrinterCallback)
-        self.add_callback(_Report(self, progress))
-        self.losses: list[float] = []
-        self.step_loss = 0.0
-        self.tokens = self.answer_tokens = 0
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedSampler(
-            [row.length for row in rows], self.args.per_device_train_batch_size, self.args.seed
-        )
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        batch = Batch(**inputs)
-        loss = answer_loss(model, batch, num_items_in_batch)
-        if model.training:
-            self.tokens += batch.input_ids.numel()
-            self.answer_tokens += len(batch.labels)
-            self.step_loss += float(loss.detach())
-        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
-            # The gradients are averaged over processes, the token count was summed over them.
-            loss = loss * self.accelerator.num_processes
-        return (loss, None) if return_outputs else loss
-
-
-class _Report(transformers.TrainerCallback):
-    """Keeps the loss of every optimiser step and reports progress."""
-
-    def __init__(self, trainer: _AnswerTrainer, progress: Progress | None) -> None:
-        self.trainer = trainer
-        self.progress = progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.trainer.losses.append(round(self.trainer.step_loss, 5))
-        self.trainer.step_loss = 0.0
-        if self.progress is not None:
-            self.progress(state.global_step, state.max_steps, self.trainer.losses[-1])
-
-
-def _collate_fields(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """A batch as the mapping of tensors that Trainer and accelerate move between devices."""
-    return dict(vars(collate(examples)))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            Path(str(arguments.output_dir)).rmdir()

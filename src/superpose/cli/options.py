@@ -1,0 +1,45 @@
+"""Arguments and options that several commands have, each written once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Adapters",
+    "AnswerColumn",
+    "Base",
+    "Dtype",
+    "IgnoreKey",
+    "Json",
+    "MaxTokens",
+    "QuestionColumn",
+    "Quiet",
+    "Rows",
+    "SameBase",
+    "Template",
+]
+
+SameBase = Annotated[
+    bool,
+    typer.Option("--same-base", help="The adapters' base models have different names but are one."),
+]
+IgnoreKey = Annotated[
+    list[str] | None,
+    typer.Option(help="An unknown configuration key that does not touch the weights."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+# Of the commands that run a model.
+Base = Annotated[str, typer.Argument(help="smollm2, a transformers folder, or a hub name.")]
+Adapters = Annotated[
+    list[str], typer.Argument(help="Adapters, each PATH or PATH:WEIGHT, or hub names.")
+]
+QuestionColumn = Annotated[str, typer.Option("--question", help="Column of the question.")]
+AnswerColumn = Annotated[str, typer.Option("--answer", help="Column of the answer.")]
+MaxTokens = Annotated[int, typer.Option(help="Longest question and answer, in tokens.")]
+Rows = Annotated[int | None, typer.Option(help="So many rows of each, drawn by seed.")]
+Template = Annotated[str, typer.Option(help="Text before the answer, with {question} in it.")]
+Dtype = Annotated[str, typer.Option(help="The base's weights in memory.")]
