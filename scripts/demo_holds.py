@@ -1,6 +1,6 @@
 """Hold a demo's results against what the demo promises; ends with 1 where they fall short.
 
-    superpose demo && python scripts/demo_holds.py superpose-demo
+superpose demo && python scripts/demo_holds.py superpose-demo
 """
 
 from __future__ import annotations

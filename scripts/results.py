@@ -38,7 +38,8 @@ STATISTICS = ("pearson", "spearman", "slope")
 DATA = {
     "smollm2": "Real questions: finance from virattt/financial-qa-10K (no licence stated), "
     "medicine from MedQuAD (Ben Abacha and Demner-Fushman 2019, CC BY 4.0), math from GSM8K "
-    "(MIT), which stands in for the paper's MathQA. None of it ships with superpose.",
+    "(MIT), which stands in for the paper's MathQA. None of it ships with superpose. Other work "
+    "ran on the same cores meanwhile, so the wall times are upper bounds.",
     "demo": "Questions from the demo's seeded generator.",
 }
 
@@ -90,7 +91,7 @@ def _settings(summary: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Wall time of all cells: training {seconds['training'] / 60:.0f} min, evaluation "
         f"{seconds['evaluation'] / 60:.0f} min on {machine['cpus']} cores, {machine['processor']}, "
-        "with other work beside. "
+        "summed over the cells. "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".\n"
     )
