@@ -52,7 +52,7 @@ def test_an_adapter_may_lie_deeper_in_its_repository(
     for file in write_adapter("a").iterdir():
         file.rename(hub / "best" / file.name)
     assert superpose.load("org/math/best").name == "best"
-    with pytest.raises(BadInput, match=r"holds no adapter_config\.json"):
+    with pytest.raises(BadInput, match="Give one: org/math/best"):
         superpose.load("org/math")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from superpose.errors import BadInput
-from superpose.files.hub import fetch, is_hub_name
+from superpose.files.hub import fetch, hub_files, is_hub_name
 
 
 def locate(given: str | os.PathLike[str]) -> Path:
@@ -21,7 +22,7 @@ def locate(given: str | os.PathLike[str]) -> Path:
     if not text:
         raise BadInput("the name of an adapter is empty")
     path = Path(text).expanduser()
-    if path.is_dir():
+    if is_here(path):
         return path
     if path.exists():
         raise BadInput(
@@ -31,6 +32,24 @@ def locate(given: str | os.PathLike[str]) -> Path:
     if isinstance(given, str) and is_hub_name(text) and not Path(path.parts[0]).exists():
         return fetch(text)
     raise BadInput("no such folder", where=given)
+
+
+def is_here(given: str | os.PathLike[str]) -> bool:
+    """Say whether `given` is a folder on this machine, and so no hub name."""
+    return Path(given).expanduser().is_dir()
+
+
+def listing(given: str | os.PathLike[str], folder: Path) -> list[str]:
+    """Give what lies at `given`, as sorted relative paths, to say what it is if no adapter.
+
+    folder: what `locate` gave for it. Of a folder here, two levels; of a hub repository, of which
+    only an adapter's files were fetched, all files, or those that were where the hub does not tell.
+    """
+    if not is_here(given):
+        with suppress(BadInput):
+            return hub_files(os.fspath(given))
+    found = [*folder.glob("*"), *folder.glob("*/*")]
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def short_name(given: str | os.PathLike[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, Refused
+from superpose.files import download_command, is_here, listing
 from superpose.files.header import Header
 from superpose.files.tensors import LFS_START, read_header
 
@@ -25,7 +26,7 @@ _CONVERT = """superpose opens no pickle: loading one can run code. If you trust 
   python -c "import sys, torch, safetensors.torch as s; \
 s.save_file(torch.load(sys.argv[1] + '/adapter_model.bin', map_location='cpu', \
 weights_only=True), \
-sys.argv[1] + '/adapter_model.safetensors', metadata={'format': 'pt'})" FOLDER"""
+sys.argv[1] + '/adapter_model.safetensors', metadata={'format': 'pt'})" """
 
 # Files by which a folder without (or with somebody else's) adapter_config.json gives itself away.
 _OTHER_FILES = {
@@ -44,36 +45,41 @@ _FULL_MODEL = (
 )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, given: str) -> dict[str, Any]:
     """Read the adapter_config.json of a PEFT folder, in the order in which it stands there.
+
+    given: what the user called the folder: its path, or a hub name.
 
     Raises BadInput when the folder, the file or its JSON is not there or not usable, Refused when
     it is another tool's or another of PEFT's methods.
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise _not_an_adapter(folder)
+        raise _not_an_adapter(folder, given)
     config = _parsed(path)
     if "peft_type" not in config:
-        raise _foreign(folder, config)
+        raise _foreign(path, given, config)
     if config["peft_type"] != "LORA":
         raise Refused(
             f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA only",
-            where=folder,
+            where=given,
         )
     return config
 
 
-def weights_file(folder: Path) -> Path:
-    """Give the weights of a PEFT folder; raises BadInput when there are none that may be read."""
+def weights_file(folder: Path, given: str) -> Path:
+    """Give the weights of a PEFT folder; raises BadInput when there are none that may be read.
+
+    given: as for `read_config`.
+    """
     path = folder / WEIGHTS
     if path.exists():
         return path
-    if (folder / PICKLE).exists():
-        raise BadInput(f"holds its weights as a pickle ({PICKLE})", where=folder, hint=_CONVERT)
+    if PICKLE in listing(given, folder):
+        raise _pickle(given)
     raise BadInput(
         f"{WEIGHTS} is missing",
-        where=folder,
+        where=given,
         hint="Was the download or the training cut off? The configuration alone is no adapter.",
     )
 
@@ -100,7 +106,16 @@ def _parsed(path: Path) -> dict[str, Any]:
     return config
 
 
-def _foreign(folder: Path, config: Mapping[str, Any]) -> BadInput:
+def _pickle(given: str) -> BadInput:
+    problem = f"holds its weights as a pickle ({PICKLE})"
+    if is_here(given):
+        return BadInput(problem, where=given, hint=f"{_CONVERT}FOLDER")
+    fetch = f"Fetch it into a folder of yours: {download_command(given)}\n"
+    deeper = "/".join(["FOLDER", *given.partition("@")[0].split("/")[2:]])
+    return BadInput(problem, where=given, hint=f"{fetch}{_CONVERT}{deeper}")
+
+
+def _foreign(path: Path, given: str, config: Mapping[str, Any]) -> BadInput:
     """Name an adapter_config.json that is not PEFT's."""
     if config.keys() & {"fine_tune_type", "lora_parameters", "lora_layers"}:
         what = "an MLX adapter"
@@ -111,45 +126,52 @@ def _foreign(folder: Path, config: Mapping[str, Any]) -> BadInput:
     elif {"r", "lora_alpha"} <= config.keys():
         return BadInput(
             "has no `peft_type`, so PEFT itself does not load it",
-            where=folder / CONFIG,
+            where=path,
             hint='If it is plain LoRA written by hand, add "peft_type": "LORA" and target_modules.',
         )
     else:
         keys = ", ".join(sorted(config)[:6]) or "none"
-        return BadInput(f"is not a PEFT configuration (keys: {keys})", where=folder / CONFIG)
-    return Refused(f"is {what}, not PEFT's", where=folder, hint="superpose reads PEFT folders.")
+        return BadInput(f"is not a PEFT configuration (keys: {keys})", where=path)
+    return Refused(f"is {what}, not PEFT's", where=given, hint="superpose reads PEFT folders.")
 
 
-def _not_an_adapter(folder: Path) -> BadInput:
-    """Say what a folder without adapter_config.json is instead."""
-    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+def _not_an_adapter(folder: Path, given: str) -> BadInput:
+    """Say what a folder or repository without adapter_config.json is instead."""
+    paths = listing(given, folder)
+    names = sorted({path.partition("/")[0] for path in paths})
     for name in names:
-        what = _OTHER_FILES.get(name) or (
-            _image_lora(folder / name) if name.endswith(".safetensors") else None
-        )
+        what = _OTHER_FILES.get(name) or _image_lora(folder / name)
         if what is not None:
-            return Refused(f"is {what} (it holds {name}), not PEFT's", where=folder)
+            return Refused(f"is {what} (it holds {name}), not PEFT's", where=given)
     if WEIGHTS in names or PICKLE in names:
         return BadInput(
             f"{CONFIG} is missing; without it nobody knows the scaling of these weights",
-            where=folder,
+            where=given,
         )
     if "config.json" in names and any(name in names for name in _FULL_MODEL):
-        return BadInput("is a full model, not an adapter", where=folder)
-    inside = [name for name in names if (folder / name / CONFIG).is_file()]
+        return BadInput("is a full model, not an adapter", where=given)
+    inside = [path.removesuffix(f"/{CONFIG}") for path in paths if path.endswith(f"/{CONFIG}")]
     if inside:
-        given = ", ".join(str(folder / name) for name in inside[:4])
-        return BadInput("is no adapter but holds some", where=folder, hint=f"Give one: {given}")
+        some = ", ".join(_below(given, path) for path in inside[:4])
+        return BadInput("is no adapter but holds some", where=given, hint=f"Give one: {some}")
     held = ", ".join(names[:6]) or "nothing"
-    return BadInput(f"is not an adapter folder: no {CONFIG} (it holds {held})", where=folder)
+    return BadInput(f"is not an adapter folder: no {CONFIG} (it holds {held})", where=given)
+
+
+def _below(given: str, path: str) -> str:
+    """Name a folder in what was given; a hub name keeps its revision at the end."""
+    name, at, revision = (given, "", "") if is_here(given) else given.partition("@")
+    return f"{name.rstrip('/')}/{path}{at}{revision}"
 
 
 def _image_lora(path: Path) -> str | None:
     """Name a kohya or diffusers LoRA by the spelling of its tensors; None for all else."""
+    if path.suffix != ".safetensors":
+        return None
     try:
         header: Header = read_header(path)
     except BadInput:
-        return None  # not even safetensors: then it does not tell what the folder is
+        return None  # not even safetensors, or not fetched: it does not tell what the folder is
     for name in header.entries:
         if name.startswith(("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")):
             return "a kohya LoRA"

@@ -32,8 +32,8 @@ def read_peft(
     layers, BadInput when files are missing, damaged or contradict each other.
     """
     where = given or str(folder)
-    raw = read_config(folder)
-    weights = weights_file(folder)
+    raw = read_config(folder, where)
+    weights = weights_file(folder, where)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
     pairs, more = _sorted_tensors(weights)
