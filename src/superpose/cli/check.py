@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, print_json
+from superpose.cli.console import out, plain, print_json
+from superpose.cli.options import IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,34 +18,28 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "print_check"]
 
+Adapters = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADAPTER...", help="Two or more PEFT folders or hub names.", show_default=False
+    ),
+]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Exit with code 1 when a pair meets it: rms>3 (multiples of the floor), cosine>0.1, "
+        "cosine<-0.1, output>0.5, input>0.5, norm>10 or shared-a. Can be given again.",
+    ),
+]
+
 
 def check(
-    adapters: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="ADAPTER...", help="Two or more PEFT folders or hub names.", show_default=False
-        ),
-    ],
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CONDITION",
-            help="Exit with code 1 when a pair meets it: rms>3 (multiples of the floor), "
-            "cosine>0.1, cosine<-0.1, output>0.5, input>0.5, norm>10 or shared-a. Can be given "
-            "again.",
-        ),
-    ] = None,
-    same_base: Annotated[
-        bool,
-        typer.Option(
-            "--same-base", help="The adapters' base models have different names but are one."
-        ),
-    ] = False,
-    ignore_key: Annotated[
-        list[str] | None,
-        typer.Option(help="An unknown configuration key that does not touch the weights."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    adapters: Adapters,
+    fail_on: FailOn = None,
+    same_base: SameBase = False,
+    ignore_key: IgnoreKey = None,
+    json: Json = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
 
@@ -77,15 +72,13 @@ def check(
 
 def print_check(figures: Check) -> None:
     """Print tables and verdicts on standard output."""
-    from rich.markup import escape
-
     short = _short_names(figures)
     console = out()
     console.print(_adapter_table(figures, short), _pair_table(figures, short))
     for pair in figures.pairs:
         names = f"{short[pair.a]} + {short[pair.b]}"
         verdict, reason = pair.judgement
-        console.print(f"[bold]{escape(names)}: {verdict}.[/bold] {escape(reason)}")
+        console.print(f"[bold]{plain(names)}: {verdict}.[/bold] {plain(reason)}")
         if pair.most_overlapping:
             console.print(_module_table(pair))
     ratio = figures.energy_ratio
@@ -101,7 +94,7 @@ def _adapter_table(figures: Check, short: dict[str, str]) -> Table:
     table = _table("adapter", "modules", "rank", "parameters", "norm")
     for adapter in figures.adapters:
         table.add_row(
-            _plain(short[adapter.name]),
+            plain(short[adapter.name]),
             str(adapter.modules),
             str(adapter.rank),
             f"{adapter.parameters:,}",
@@ -116,7 +109,7 @@ def _pair_table(figures: Check, short: dict[str, str]) -> Table:
     table.caption_justify = "left"
     for pair in figures.pairs:
         table.add_row(
-            _plain(f"{short[pair.a]} + {short[pair.b]}"),
+            plain(f"{short[pair.a]} + {short[pair.b]}"),
             _beside(pair.rms_cosine, pair.floor, ".4f"),
             _beside(pair.cosine, pair.cosine_floor, "+.4f"),
             _beside(pair.output_overlap, pair.output_chance, ".3f"),
@@ -132,7 +125,7 @@ def _module_table(pair: Pair) -> Table:
     table.columns[0].no_wrap = True
     for module in pair.most_overlapping:
         table.add_row(
-            _plain(module.name),
+            plain(module.name),
             _beside(module.output_overlap, module.output_chance, ".3f"),
             _beside(module.input_overlap, module.input_chance, ".3f"),
             _beside(module.cosine, module.floor, "+.4f"),
@@ -174,10 +167,3 @@ def _short_names(figures: Check) -> dict[str, str]:
 def _number(value: float, form: str) -> str:
     """A dash for a figure that does not exist."""
     return "-" if math.isnan(value) else format(value, form)
-
-
-def _plain(name: str) -> str:
-    """Keep rich from reading markup into a name such as `[math]`."""
-    from rich.markup import escape
-
-    return escape(name)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["err", "note", "out", "print_json", "progress"]
+__all__ = ["err", "note", "out", "plain", "print_json", "progress"]
 
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
 UNKNOWN_WIDTH = 120
@@ -43,13 +41,22 @@ def note(kind: str, message: object) -> None:
     print(f"{kind}: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def plain(value: object) -> str:
+    """Text for a table or a styled line: rich reads no markup into a name such as `[math]`."""
+    from rich.markup import escape
+
+    return escape(str(value))
+
+
 def print_json(value: object) -> None:
     """`value` as JSON on standard output, alone there; a figure that does not exist is null.
 
     value: of dicts, lists, tuples, strings, numbers, booleans and None. NaN becomes null because
     JSON has no word for it, and infinity as well.
     """
-    text = json.dumps(_without_nan(value), indent=2, ensure_ascii=False, allow_nan=False)
+    from superpose.files import without_nan  # NumPy comes with it
+
+    text = json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False)
     print(text, flush=True)  # noqa: T201
 
 
@@ -91,13 +98,3 @@ def _console(*, to_stderr: bool) -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNKNOWN_WIDTH
     return console
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, print_json
+from superpose.cli.console import out, plain, print_json
+from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -19,11 +20,8 @@ def info(
     adapter: Annotated[
         str, typer.Argument(help="A PEFT folder or a hub name.", show_default=False)
     ],
-    ignore_key: Annotated[
-        list[str] | None,
-        typer.Option(help="An unknown configuration key that does not touch the weights."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ignore_key: IgnoreKey = None,
+    json: Json = False,
 ) -> None:
     """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
 
@@ -62,7 +60,7 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         table.add_column(title, justify="left" if title == "kind" else "right")
     for kind in summary.kinds:
         table.add_row(
-            _plain(kind.name),
+            plain(kind.name),
             str(kind.modules),
             ", ".join(f"{rows} x {columns}" for rows, columns in kind.shapes),
             ", ".join(map(str, kind.ranks)),
@@ -72,10 +70,3 @@ def _print(adapter: Adapter, summary: Summary) -> None:
     out().print(table)
     for remark in summary.remarks:
         out().print(remark, markup=False, soft_wrap=True)
-
-
-def _plain(value: object) -> str:
-    """Keep rich from reading markup into a name such as `[math]`."""
-    from rich.markup import escape
-
-    return escape(str(value))

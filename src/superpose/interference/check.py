@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from superpose.adapter import Adapter, check_same_base
 from superpose.errors import BadInput
+from superpose.files import without_nan
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
 
@@ -43,11 +44,12 @@ class Check:
 
     def to_json(self) -> dict[str, object]:
         """Give what `superpose check --json` prints: a figure that does not exist is None."""
-        return {
-            "adapters": [_without_nan(vars(adapter)) for adapter in self.adapters],
+        figures: dict[str, object] = {
+            "adapters": [vars(adapter) for adapter in self.adapters],
             "pairs": [_pair_json(pair) for pair in self.pairs],
-            "sum": _without_nan({"energy_ratio": self.energy_ratio}),
+            "sum": {"energy_ratio": self.energy_ratio},
         }
+        return {name: without_nan(value) for name, value in figures.items()}
 
 
 def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
@@ -99,14 +101,7 @@ def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
 
 def _pair_json(pair: Pair) -> dict[str, object]:
     own = ("norms", "modules")  # The adapters carry the norms; the modules come last.
-    figures = _without_nan({name: v for name, v in vars(pair).items() if name not in own})
+    figures = {name: value for name, value in vars(pair).items() if name not in own}
     verdict, reason = pair.judgement
-    modules = [_without_nan(vars(module)) for module in pair.modules]
+    modules = [vars(module) for module in pair.modules]
     return {**figures, "verdict": verdict, "reason": reason, "modules": modules}
-
-
-def _without_nan(figures: Mapping[str, object]) -> dict[str, object]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
