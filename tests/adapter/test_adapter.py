@@ -78,9 +78,17 @@ def test_inner_is_the_dense_inner_product(build, oracle, one, two, three, s):
 @given(recipes(), recipes())
 def test_the_cosine_lies_between_minus_one_and_one_and_is_one_with_itself(build, one, two):
     x, y = build(**one), build(**two)
-    assert abs(x.cosine(y)) <= 1 + 1e-12
+    for other in (y, x, 3 * x, -x, x + y):
+        assert -1.0 <= x.cosine(other) <= 1.0
     assert x.cosine(3 * x) == pytest.approx(1.0)
     assert x.cosine(-x) == pytest.approx(-1.0)
+
+
+def test_rounding_does_not_carry_a_cosine_past_one(build):
+    for seed in range(50):
+        x = build(seed=seed)
+        assert x.cosine(x) <= 1.0
+        assert x.cosine(-x) >= -1.0
 
 
 def test_a_zero_adapter_has_no_cosine(build):
@@ -201,6 +209,18 @@ def test_compression_leaves_what_is_small_enough_untouched(build):
     assert small.parents == (Parent("math", None, 1.0),)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_compression_remembers_the_dtype_that_its_factors_were_stored_in(build, dtype):
+    x, y = build(dtype=dtype), build(seed=1, dtype=dtype)
+    small = (-0.5 * (x + y).compress(2) + x).compress(1)
+    assert {d.stored for d in small.values()} == {frozenset({dtype})}
+    for delta in small.values():
+        for term in delta.terms:
+            assert term.B.dtype == np.result_type(np.float32, term.B.dtype), "algebra is not narrow"
+    mixed = x.compress(1) + build(seed=2, dtype="float64").compress(1)
+    assert {d.stored for d in mixed.values()} == {frozenset({dtype, "float64"})}
+
+
 @pytest.mark.parametrize("rank", [0, -1, 2.0, "2", True, None])
 def test_a_rank_that_is_none_is_refused(build, rank):
     with pytest.raises(BadInput, match="whole number"):
@@ -213,6 +233,22 @@ def test_a_superposition_names_its_parents_and_their_weights(build):
     assert total.parents == (Parent("math", "a/math", 2.0), Parent("law", None, 1.0))
     assert total.name == "2*math + law"
     assert total.path is None
+
+
+def test_two_adapters_in_memory_are_two_parents_whatever_they_are_called(build):
+    x, y = build("math"), build("math", 1)
+    total = x + 2 * y
+    assert total.parents == (Parent("math", None, 1.0), Parent("math", None, 2.0))
+    assert total.name == "math + 2*math"
+
+
+def test_one_adapter_is_one_parent_by_identity_or_by_path(build):
+    x = build("math")
+    for twice in (x + x, 0.5 * x + 1.5 * x, x.on_base("gpt2") + x, (x + x).compress(1)):
+        assert twice.parents == (Parent("math", None, 2.0),)
+    read = (build("math", path="a/math"), build("mathematics", path="a/math"))
+    assert (read[0] + read[1]).parents == (Parent("math", "a/math", 2.0),)
+    assert (read[0] + build("math", path="b/math")).parents[1].path == "b/math"
 
 
 def test_what_lies_on_disk_is_a_parent_whatever_it_was_made_from(build):

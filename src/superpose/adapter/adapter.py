@@ -28,7 +28,8 @@ class Adapter(Mapping[str, Delta]):
     deltas: at least one. name: what people call it. base_model: the base model's name as written
     in the adapter, or None. path: where it was read from; None for one made in memory. parents: of
     a superposition. settings: configuration that does not touch the weights and that a file should
-    carry on (task_type, revision, ...); a sum keeps those on which both sides agree.
+    carry on (task_type, revision, ...); a sum keeps those on which both sides agree. identity: what
+    makes this adapter one parent in a sum when it has no path; the same under another base's name.
 
     Raises BadInput when there is no delta or a value is not a Delta.
     """
@@ -39,6 +40,7 @@ class Adapter(Mapping[str, Delta]):
     path: str | None = None
     parents: tuple[Parent, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    identity: object = field(default_factory=object, kw_only=True)
 
     # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
     __array_ufunc__ = None
@@ -49,7 +51,7 @@ class Adapter(Mapping[str, Delta]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "deltas", dict(self.deltas))
         object.__setattr__(self, "settings", dict(self.settings))
-        object.__setattr__(self, "parents", tuple(Parent(*parent) for parent in self.parents))
+        object.__setattr__(self, "parents", tuple(self.parents))
         if not self.deltas:
             raise BadInput("an adapter needs at least one target module", where=self.name)
         for module, delta in self.deltas.items():
@@ -156,19 +158,23 @@ class Adapter(Mapping[str, Delta]):
         zero. Raises DifferentBase.
         """
         both, lengths = self.inner(other), self.norm() * other.norm()
-        return both / lengths if lengths > 0.0 else math.nan
+        # Rounding may carry the cosine of a delta with itself past 1.
+        return max(-1.0, min(1.0, both / lengths)) if lengths > 0.0 else math.nan
 
     # The same, otherwise.
 
     def compress(self, rank: int) -> Adapter:
         """Give the best approximation with at most `rank` in each module (Eckart-Young 1936).
 
-        A delta whose rank is not above `rank` stays as it is, exactly. Raises BadInput when rank is
-        not a whole number of at least 1.
+        A delta whose rank is not above `rank` stays as it is, exactly. New factors are float32 or
+        better; a file is still written in the dtype that the parents were stored in.
+
+        Raises BadInput when rank is not a whole number of at least 1.
         """
         most = _whole(rank)
         deltas = {
-            m: d if d.rank <= most else Delta((truncate(d.terms, most),)) for m, d in self.items()
+            m: d if d.rank <= most else Delta((truncate(d.terms, most),), d.stored)
+            for m, d in self.items()
         }
         return replace(self, deltas=deltas, path=None, parents=self._as_parents())
 
@@ -180,10 +186,10 @@ class Adapter(Mapping[str, Delta]):
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
         if self.path is None and self.parents:
             return self.parents
-        return (Parent(self.name, self.path, 1.0),)
+        return (Parent(self.name, self.path, 1.0, self.identity),)
 
     def _scaled(self, change: Callable[[float], float]) -> Adapter:
-        parents = tuple(p._replace(weight=change(p.weight)) for p in self._as_parents())
+        parents = tuple(p.with_weight(change(p.weight)) for p in self._as_parents())
         deltas = {m: delta.with_coefficients(change) for m, delta in self.items()}
         return replace(self, deltas=deltas, name=sum_name(parents), path=None, parents=parents)
 

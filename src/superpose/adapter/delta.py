@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from superpose.errors import BadInput
-from superpose.lowrank.terms import Array, Term, Terms, rank, shape
+from superpose.lowrank.terms import Array, Term, Terms, dtype_name, rank, shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +15,9 @@ class Delta:
     """dW = sum of coefficient * B @ A over `terms`; one target module's part of an adapter.
 
     terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all.
-    A fresh LoRA delta is one term whose coefficient is its scaling s.
+    A fresh LoRA delta is one term whose coefficient is its scaling s. stored: dtypes that the
+    factors came in, which computing does not change: an SVD of bfloat16 factors gives float32 ones,
+    and is to be written in bfloat16 all the same. Empty means those of the terms.
 
     Raises BadInput when there is no term, a factor is not a matrix, ranks or shapes disagree, or
     a coefficient is NaN or infinite. The factors' own values are not looked at: whoever reads them
@@ -23,6 +25,7 @@ class Delta:
     """
 
     terms: Terms
+    stored: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -33,6 +36,9 @@ class Delta:
         shapes = {shape((term,)) for term in self.terms}
         if len(shapes) > 1:
             raise BadInput(f"the terms of a delta differ in shape: {sorted(shapes)}")
+        if not self.stored:
+            used = frozenset(dtype_name(x) for term in self.terms for x in (term.B, term.A))
+            object.__setattr__(self, "stored", used)
 
     @classmethod
     def of(cls, B: Array, A: Array, scaling: float = 1.0) -> Delta:
@@ -63,11 +69,12 @@ class Delta:
             key = id(term.B), id(term.A)
             before = joined[key].coefficient if key in joined else 0.0
             joined[key] = term._replace(coefficient=before + term.coefficient)
-        return Delta(tuple(joined.values()))
+        return Delta(tuple(joined.values()), self.stored | other.stored)
 
     def with_coefficients(self, change: Callable[[float], float]) -> Delta:
         """Give the delta whose coefficients went through `change`; the factors are shared."""
-        return Delta(tuple(t._replace(coefficient=change(t.coefficient)) for t in self.terms))
+        changed = tuple(t._replace(coefficient=change(t.coefficient)) for t in self.terms)
+        return Delta(changed, self.stored)
 
     def __repr__(self) -> str:
         out_features, in_features = self.shape

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 
-class Parent(NamedTuple):
-    """One adapter of a superposition. path: where it was read from, None when made in memory."""
+@dataclass(frozen=True)
+class Parent:
+    """One adapter of a superposition. path: where it was read from, None when made in memory.
+
+    identity: tells adapters apart that were made in memory, because two of them may well have one
+    name; no part of what is compared, shown or written.
+    """
 
     name: str
     path: str | None
     weight: float
+    identity: object = field(default_factory=object, compare=False, repr=False)
+
+    def with_weight(self, weight: float) -> Parent:
+        """Give the same adapter with another task weight."""
+        return replace(self, weight=weight)
+
+    def to_json(self) -> dict[str, object]:
+        """Give name, path and weight."""
+        return {"name": self.name, "path": self.path, "weight": self.weight}
 
 
 def joined(parents: Iterable[Parent]) -> tuple[Parent, ...]:
-    """Add the weights of parents that are one adapter, in order of first appearance."""
-    weights: dict[tuple[str, str | None], float] = {}
-    for name, path, weight in parents:
-        weights[name, path] = weights.get((name, path), 0.0) + weight
-    return tuple(Parent(name, path, weight) for (name, path), weight in weights.items())
+    """Add the weights of parents that are one adapter, in order of first appearance.
+
+    One adapter is one path, or one object in memory; never one name alone.
+    """
+    found: dict[object, Parent] = {}
+    for parent in parents:
+        key = parent.identity if parent.path is None else parent.path
+        before = found.get(key)
+        found[key] = parent if before is None else before.with_weight(before.weight + parent.weight)
+    return tuple(found.values())
 
 
 def sum_name(parents: Iterable[Parent]) -> str:

@@ -182,7 +182,7 @@ def _as_json(
         "bytes": written.bytes,
         "energy_kept": kept,
         "rounding_error": written.rounding_error,
-        "parents": [parent._asdict() for parent in total.parents],
+        "parents": [parent.to_json() for parent in total.parents],
         "verify": None if checked is None else checked.to_json(),
     }
 

@@ -27,8 +27,8 @@ Array = NDArray[Any]
 LFS_START = b"version https://git-lfs"
 """First bytes of the pointer that Git leaves where a large file has not been fetched."""
 
-_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _NAMES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16"}
+_DTYPES = {theirs: ours for ours, theirs in _NAMES.items()}
 
 
 class TensorFile(NamedTuple):
@@ -131,16 +131,19 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
 
 
 def _view(name: str, data: Array, entry: Entry) -> Array:
-    if entry.dtype not in (*_DTYPES, "BF16"):
+    if entry.dtype not in _DTYPES:
         raise BadInput(
             f"tensor `{name}` is {entry.dtype}; factors are float32, float16, bfloat16 or float64"
         )
-    return data[entry.begin : entry.end].view(_dtype(entry.dtype)).reshape(entry.shape)
+    return (
+        data[entry.begin : entry.end].view(numpy_dtype(_DTYPES[entry.dtype])).reshape(entry.shape)
+    )
 
 
-def _dtype(name: str) -> np.dtype[Any]:
-    if name != "BF16":
-        return np.dtype(_DTYPES[name])
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """Give the dtype called float16, float32, float64 or bfloat16, little-endian as in a file."""
+    if name != "bfloat16":
+        return np.dtype(name).newbyteorder("<")
     import ml_dtypes  # only an adapter that holds bfloat16 pays for it
 
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)

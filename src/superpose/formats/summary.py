@@ -25,7 +25,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Summary:
-    """An adapter in numbers. norm: of all deltas together. remarks: in words, may be none."""
+    """An adapter in numbers.
+
+    dtypes: that its factors are, or were, stored in. norm: of all deltas together. remarks: in
+    words, may be none.
+    """
 
     name: str
     path: str | None
@@ -42,7 +46,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Give the same as dicts, lists, strings and numbers."""
-        return {**asdict(self), "parents": [parent._asdict() for parent in self.parents]}
+        return {**asdict(self), "parents": [parent.to_json() for parent in self.parents]}
 
 
 def summarise(adapter: Adapter) -> Summary:
@@ -51,7 +55,6 @@ def summarise(adapter: Adapter) -> Summary:
     by_kind: dict[str, list[str]] = {}
     for module in adapter:
         by_kind.setdefault(module.rpartition(".")[2], []).append(module)
-    factors = [x for delta in adapter.values() for t in delta.terms for x in (t.B, t.A)]
     return Summary(
         name=adapter.name,
         path=adapter.path,
@@ -59,7 +62,7 @@ def summarise(adapter: Adapter) -> Summary:
         modules=len(adapter),
         rank=adapter.rank,
         parameters=adapter.parameters,
-        dtypes=tuple(sorted({str(x.dtype).rpartition(".")[2] for x in factors})),
+        dtypes=tuple(sorted({dtype for delta in adapter.values() for dtype in delta.stored})),
         norm=math.hypot(*norms.values()),
         kinds=tuple(
             _kind(name, [adapter[m] for m in modules], [norms[m] for m in modules])

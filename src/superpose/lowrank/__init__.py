@@ -10,7 +10,7 @@ from superpose.lowrank.sides import (
     principal_angles,
 )
 from superpose.lowrank.stack import stack
-from superpose.lowrank.terms import Array, Term, Terms, dense, rank, shape, upcast
+from superpose.lowrank.terms import Array, Term, Terms, dense, dtype_name, rank, shape, upcast
 from superpose.lowrank.truncate import singular_values, truncate
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Term",
     "Terms",
     "dense",
+    "dtype_name",
     "gram",
     "grams",
     "inner",

@@ -41,6 +41,11 @@ def rank(terms: Terms) -> int:
     return sum(int(term.A.shape[0]) for term in terms)
 
 
+def dtype_name(x: Array) -> str:
+    """Give the name of x's dtype as NumPy spells it: torch says `torch.float32`."""
+    return str(x.dtype).rpartition(".")[2]
+
+
 def namespace(terms: Sequence[Term]) -> Any:
     """Give the array-API namespace all these factors belong to.
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.files.finite import all_finite
+from superpose.files.tensors import numpy_dtype
 from superpose.formats.peft.keys import factor_name
 from superpose.formats.peft.rounding import Loss, loss
-from superpose.lowrank import Term, norm, upcast
+from superpose.lowrank import Term, dtype_name, norm, upcast
 
 Array = NDArray[Any]
 
@@ -38,11 +39,11 @@ class Factors(NamedTuple):
 
 
 def widest_dtype(adapter: Adapter) -> str:
-    """Give the narrowest dtype that holds every factor exactly.
+    """Give the narrowest dtype that holds every factor exactly as the parents stored it.
 
     float16 and bfloat16 together take float32: neither holds the other.
     """
-    used = {_dtype_name(x) for delta in adapter.values() for t in delta.terms for x in (t.B, t.A)}
+    used = {dtype for delta in adapter.values() for dtype in delta.stored}
     for dtype in ("float64", "float32"):
         if dtype in used:
             return dtype
@@ -102,7 +103,7 @@ def written_bytes(tensors: Mapping[str, Array]) -> int:
 def _without_zeros(delta: Delta) -> Delta:
     """Leave out terms that a task weight of 0 has emptied; one stays where all are."""
     kept = tuple(term for term in delta.terms if term.coefficient != 0.0)
-    return Delta(kept or delta.terms[:1])
+    return Delta(kept or delta.terms[:1], delta.stored)
 
 
 def _exact_term(delta: Delta, dtype: str) -> Term:
@@ -121,7 +122,7 @@ def _exact_term(delta: Delta, dtype: str) -> Term:
             columns = slice(at, at + t.B.shape[1])
             np.multiply(upcast(t.B, precision), t.coefficient, out=B[:, columns])
             at = columns.stop
-    as_written = all(_dtype_name(t.A) == dtype for t in terms)
+    as_written = all(dtype_name(t.A) == dtype for t in terms)
     A = [t.A if as_written else upcast(t.A, precision) for t in terms]
     return Term(1.0, B, np.concatenate(A, axis=0))
 
@@ -130,7 +131,7 @@ def _cast(factor: Array, dtype: str) -> Array:
     if factor.dtype.name == dtype:
         return factor
     with np.errstate(over="ignore"):
-        return factor.astype(_numpy_dtype(dtype))
+        return factor.astype(numpy_dtype(dtype))
 
 
 def _check_range(factor: Array, name: str, dtype: str) -> None:
@@ -139,19 +140,6 @@ def _check_range(factor: Array, name: str, dtype: str) -> None:
             f"tensor `{name}` holds values too large for {dtype}; nothing was written",
             hint="Choose a wider dtype, for example --dtype float32.",
         )
-
-
-def _numpy_dtype(name: str) -> np.dtype[Any]:
-    if name != "bfloat16":
-        return np.dtype(name)
-    import ml_dtypes
-
-    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-    return dtype
-
-
-def _dtype_name(x: Any) -> str:
-    return str(x.dtype).rpartition(".")[2]  # NumPy says float32, torch torch.float32
 
 
 def _to_numpy(x: Any) -> Array:

@@ -14,7 +14,6 @@ from superpose.adapter import Adapter
 from superpose.files import check_free, new_folder, write_tensors
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.portable import (
-    Factors,
     checked_dtype,
     fold,
     widest_dtype,
@@ -24,8 +23,9 @@ from superpose.formats.peft.read import HEADER_KEY
 from superpose.formats.recognise import CONFIG, WEIGHTS
 
 CARD = "README.md"
-REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD})
-"""What a folder may hold for `force` to replace it."""
+TRAINING = "training.json"
+REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING})
+"""What a folder may hold for `force` to replace it: an adapter of ours, added or trained."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _escaped(module: str) -> str:
 def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:
     note = {
         "version": __version__,
-        "parents": [parent._asdict() for parent in adapter.parents],
+        "parents": [parent.to_json() for parent in adapter.parents],
         **figures,
     }
     return {"format": "pt", HEADER_KEY: json.dumps(note, ensure_ascii=False)}
 
 
-__all__ = ["Factors", "Written", "peft_config", "write_peft"]
+__all__ = ["Written", "peft_config", "write_peft"]
