@@ -131,13 +131,16 @@ def test_the_dtype_is_the_narrowest_that_holds_every_parent(
     pair: list[Path],
     tmp_path: Path,
 ) -> None:
+    """Also where the SVD of `--rank` has made float32 factors of them."""
     import ml_dtypes
 
     for folder, dtype in zip(pair, dtypes, strict=True):
         kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
         path = folder / WEIGHTS
         save_file({k: v.astype(kind) for k, v in load_file(path).items()}, path)
-    assert json.loads(add(*pair, "-o", tmp_path / "sum", "--json").out)["dtype"] == written
+    for rank in ((), ("--rank", 2)):
+        ended = add(*pair, "-o", tmp_path / "sum", "--force", *rank, "--json")
+        assert json.loads(ended.out)["dtype"] == written
 
 
 def test_force_replaces_the_sum_and_even_a_parent(
@@ -149,6 +152,47 @@ def test_force_replaces_the_sum_and_even_a_parent(
         dense(superpose.load(pair[0])[Q].terms), dense(right[Q].terms), atol=1e-6
     )
     assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_force_replaces_what_superpose_train_wrote(
+    add: Callable[..., Ended], pair: list[Path]
+) -> None:
+    from superpose.study.train import FILES, RECORD
+
+    for name in FILES:
+        (pair[0] / name).touch()
+    (pair[0] / RECORD).write_text("{}")
+    assert add(*pair, "-o", pair[0], "--force").code == 0
+    assert not (pair[0] / RECORD).exists(), "a sum was not trained"
+    (pair[0] / "notes.txt").touch()
+    ended = add(*pair, "-o", pair[0], "--force")
+    assert ended.code == 2
+    assert "holds other things than an adapter (notes.txt)" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("rank", "said"),
+    [
+        (8, ""),
+        (9, "note: rank 18: start vLLM with --max-lora-rank 32\n"),
+        (64, "note: rank 128: start vLLM with --max-lora-rank 128\n"),
+        (256, "note: rank 512: start vLLM with --max-lora-rank 512\n"),
+        (257, "warning: rank 514 is more than vLLM serves"),
+    ],
+)
+def test_what_vllm_must_be_told_of_the_rank_is_told(
+    rank: int,
+    said: str,
+    add: Callable[..., Ended],
+    write_adapter: WriteAdapter,
+    tmp_path: Path,
+) -> None:
+    """Of itself vLLM serves rank 16, and never more than 512 (PEFTHelper, v0.26)."""
+    parents = [write_adapter(name, rank=rank, seed=rank) for name in ("a", "b")]
+    ended = add(*parents, "-o", tmp_path / "sum", "--json")
+    assert ended.err[: len(said) or None] == said
+    assert json.loads(ended.out)["rank"] == 2 * rank
+    assert add(*parents, "-o", tmp_path / "compact", "--compact").err == ""
 
 
 def damaged(tensor: str, value: float) -> Callable[[Path], None]:

@@ -71,14 +71,18 @@ def test_a_result_that_is_not_the_sum_is_exit_code_1(
 ) -> None:
     from superpose.landscape import verify
 
-    honest = verify.verify_sum
+    honest = verify.expect_sum
 
-    def of_other_weights(base: Any, result: Any, parents: Any, **options: Any) -> Any:
-        return honest(base, result, [(name, 2 * weight) for name, weight in parents], **options)
+    def of_other_weights(base: Any, parents: Any) -> Any:
+        return honest(base, [(name, 2 * weight) for name, weight in parents])
 
-    monkeypatch.setattr(verify, "verify_sum", of_other_weights)
+    monkeypatch.setattr(verify, "expect_sum", of_other_weights)
     assert run(*pair, "-o", tmp_path / "sum", "--verify", "tiny") == 1
-    assert "the result is not the sum" in capfd.readouterr().err
+    captured = capfd.readouterr()
+    assert f"wrote {tmp_path / 'sum'}" in captured.out
+    assert "the result is not the sum" in captured.err
+    assert "What was written stays" in captured.err
+    assert (tmp_path / "sum/adapter_model.safetensors").exists()
 
 
 def test_a_base_that_is_not_here_is_exit_code_3_and_nothing_is_written(
@@ -87,3 +91,35 @@ def test_a_base_that_is_not_here_is_exit_code_3_and_nothing_is_written(
     assert run(*pair, "-o", tmp_path / "sum", "--verify", "nobody/nothing") == 3
     assert "nobody/nothing" in capfd.readouterr().err
     assert not (tmp_path / "sum").exists()
+
+
+def test_a_base_that_the_parents_do_not_fit_is_exit_code_2_and_nothing_is_written(
+    write_adapter: WriteAdapter, pair: list[Path], tmp_path: Path, capfd: Any
+) -> None:
+    """The pair fits the base; these two, of one other width, fit each other alone."""
+    wide = [write_adapter(name, width=12) for name in ("c", "d")]
+    before = sorted(tmp_path.rglob("*"))
+    assert run(*wide, "-o", tmp_path / "sum", "--verify", "tiny") == 2
+    assert "does not load it on this base model" in capfd.readouterr().err
+    content = (pair[0] / "adapter_config.json").read_bytes()
+    assert run(*wide, "-o", pair[0], "--force", "--verify", "tiny") == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (pair[0] / "adapter_config.json").read_bytes() == content
+
+
+def test_a_sum_that_replaces_a_parent_is_compared_with_what_the_parent_was(
+    pair: list[Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*pair, "-o", pair[0], "--force", "--verify", "tiny", "--json") == 0
+    found = json.loads(capfd.readouterr().out)["verify"]
+    assert found["holds"] is True
+    assert found["weights_error"] < 1e-6
+
+
+def test_a_misspelt_dtype_is_found_before_the_base_is_loaded(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(base_model, "load_base", asked.append)
+    assert run(*pair, "-o", tmp_path / "sum", "--verify", "tiny", "--dtype", "bf16") == 2
+    assert asked == []

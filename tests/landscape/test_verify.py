@@ -89,6 +89,18 @@ def test_a_result_that_peft_scales_wrongly_does_not_hold(
     assert found.weights_error == pytest.approx(5**0.5 - 1, rel=1e-3)
 
 
+def test_a_result_that_peft_does_not_load_does_not_hold_and_stays(
+    parents: list[Path], tmp_path: Path
+) -> None:
+    """Where the parents loaded, what is wrong is the result and not what was given."""
+    superpose.save(total(parents, (1.0, 1.0)), tmp_path / "sum")
+    path = tmp_path / "sum/adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"r": 3}))
+    with pytest.raises(DoesNotHold, match="does not load") as caught:
+        verify_sum(gpt2(), tmp_path / "sum", [(p, 1.0) for p in parents])
+    assert "What was written stays" in str(caught.value)
+
+
 def test_an_approximation_reports_how_far_it_is_and_insists_on_nothing(
     parents: list[Path], tmp_path: Path
 ) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, print_json
+from superpose.cli.console import note, out, print_json
+from superpose.cli.options import IgnoreKey, Json, SameBase
 from superpose.cli.weighted import weighted
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.formats import Written
-    from superpose.landscape.verify import Verification
+    from superpose.landscape.verify import ExpectedSum, Verification
 
 __all__ = ["add"]
 
@@ -48,14 +49,6 @@ Compact = Annotated[
     bool, typer.Option("--compact", help="Keep each module's own rank; PEFT alone reads that.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an adapter that stands at OUT.")]
-SameBase = Annotated[
-    bool,
-    typer.Option("--same-base", help="The adapters' base models have different names but are one."),
-]
-IgnoreKey = Annotated[
-    list[str] | None,
-    typer.Option(help="An unknown configuration key that does not touch the weights."),
-]
 Verify = Annotated[
     str | None,
     typer.Option(
@@ -64,7 +57,6 @@ Verify = Annotated[
         "the parents' own deltas.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add(
@@ -90,33 +82,30 @@ def add(
     from superpose.formats import save
 
     names, numbers = weighted(adapters, weights)
-    _check_before(output, rank, force)
+    _check_before(output, rank, dtype, force)
     total, kept = _sum(names, numbers, rank, same_base, ignore_key or ())
-    base = None if verify is None else _base(verify)  # before writing: it may not be there
-    written = save(
-        total,
-        output,
-        dtype=dtype,
-        compact=compact,
-        force=force,
-        figures={} if rank is None else {"energy_kept": kept},
-    )
+    # Before writing: base or parent may not load, and the output may be one of the parents.
+    expected = None if verify is None else _expected(verify, names, numbers)
+    figures = {} if rank is None else {"energy_kept": kept}
+    written = save(total, output, dtype=dtype, compact=compact, force=force, figures=figures)
     checked = None
-    if base is not None:
-        checked = _verified(base, written, names, numbers, approximate=kept < 1.0)
+    if expected is not None:
+        checked = expected.compare(written.path, approximate=kept < 1.0)
     _tell(total, written, kept, checked, json)
+    if not compact:
+        _tell_of_vllm(written.rank)
     if checked is not None:
         checked.insist()
 
 
-def _check_before(output: Path, rank: int | None, force: bool) -> None:
+def _check_before(output: Path, rank: int | None, dtype: str | None, force: bool) -> None:
     """Refuse what can be refused without reading an adapter."""
     from superpose.errors import BadInput
     from superpose.formats import check_output
 
     if rank is not None and rank < 1:
         raise BadInput(f"rank is {rank}; it must be at least 1", where="--rank")
-    check_output(output, force=force)
+    check_output(output, dtype=dtype, force=force)
 
 
 def _sum(
@@ -135,19 +124,12 @@ def _sum(
     return (total, 1.0) if rank is None else best_rank(total, rank)
 
 
-def _base(name: str) -> Any:
+def _expected(base: str, names: list[str], weights: list[float]) -> ExpectedSum:
+    """Ask PEFT what base and parents make together; reads all that `--verify` needs of them."""
     from superpose.landscape.base_model import load_base
+    from superpose.landscape.verify import expect_sum
 
-    return load_base(name).model
-
-
-def _verified(
-    base: Any, written: Written, names: list[str], weights: list[float], *, approximate: bool
-) -> Verification:
-    from superpose.landscape.verify import verify_sum
-
-    parents = list(zip(names, weights, strict=True))
-    return verify_sum(base, written.path, parents, approximate=approximate)
+    return expect_sum(load_base(base).model, list(zip(names, weights, strict=True)))
 
 
 def _tell(
@@ -167,6 +149,17 @@ def _tell(
     if checked is not None:
         lines.append(f"  {checked}")
     out().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell_of_vllm(rank: int) -> None:
+    """Say what vLLM must be told where its own setting does not serve this rank."""
+    from superpose.formats import VLLM_DEFAULT_RANK, vllm_max_rank
+
+    least = vllm_max_rank(rank)
+    if least is None:
+        note("warning", f"rank {rank} is more than vLLM serves; --rank 512 or less makes it fit")
+    elif rank > VLLM_DEFAULT_RANK:
+        note("note", f"rank {rank}: start vLLM with --max-lora-rank {least}")
 
 
 def _as_json(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.files import check_free, locate
-from superpose.formats.peft import REPLACEABLE, Written, read_peft, write_peft
+from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 
 def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
@@ -25,8 +25,15 @@ def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> 
     return read_peft(locate(name), given=os.fspath(name), ignore_keys=ignore_keys)
 
 
-def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise OutputExists when `save` could not write to `path`; ask before a long computation."""
+def check_output(
+    path: str | os.PathLike[str], *, dtype: str | None = None, force: bool = False
+) -> None:
+    """Raise what `save` would raise for these options; ask before a long computation.
+
+    OutputExists when it could not write to `path`, BadInput for a dtype that is none.
+    """
+    if dtype is not None:
+        checked_dtype(dtype)
     check_free(Path(path), force=force, replaceable=REPLACEABLE)
 
 

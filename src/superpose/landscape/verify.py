@@ -3,6 +3,9 @@
 PEFT loads each parent on the base model and forms its delta; the sum of these, added to the base's
 own weights, gives the logits that are right. PEFT then loads the result, and its logits are
 compared. The base model is lent: it comes back bit for bit as it was.
+
+In two steps, because the first may fail and must do so before anything is written, and because what
+is written may replace a parent: `expect_sum` asks the parents, its `compare` asks the result.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,9 @@ from torch import nn
 
 from superpose.errors import BadInput, DoesNotHold, MissingExtra
 from superpose.files import locate, read_header
+from superpose.landscape.verification import STAYS, Verification
 
-__all__ = ["Verification", "verify_sum"]
+__all__ = ["ExpectedSum", "Verification", "expect_sum", "verify_sum"]
 
 Deltas = dict[str, torch.Tensor]
 """Target module -> delta in the layout of the base's own weight, float32."""
@@ -38,52 +42,71 @@ FORWARD_ROUNDING = 2.0**-18
 
 
 @dataclass(frozen=True)
-class Verification:
-    """How far a result is from the sum of its parents' deltas.
+class ExpectedSum:
+    """What base + sum_k lambda_k dW_k is, ready for a result to be compared with.
 
-    logits_error: |logits - right| / |right - base's|. weights_error: |written - sum| / |sum|,
-    Frobenius over all modules. logits_tolerance, weights_tolerance: the largest errors that
-    rounding explains. approximate: the result has less rank than the sum, so it may differ and
-    nothing is insisted on.
+    deltas: the sum, by target module. parts: sum of the weighted parents' norms. tokens: (rows,
+    length), what the logits are computed for. logits: of base + sum. effect: |logits - base's|.
     """
 
-    logits_error: float
-    weights_error: float
-    logits_tolerance: float
-    weights_tolerance: float
-    approximate: bool
+    base_model: nn.Module
+    deltas: Deltas
+    parts: float
+    tokens: torch.Tensor
+    logits: torch.Tensor
+    effect: float
 
-    @property
-    def holds(self) -> bool:
-        """Whether both errors are within the tolerance; NaN is not."""
-        return (
-            self.logits_error <= self.logits_tolerance
-            and self.weights_error <= self.weights_tolerance
+    def compare(self, result: str | os.PathLike[str], *, approximate: bool = False) -> Verification:
+        """Say how far the written folder `result` is from the sum.
+
+        The deltas may differ by 1e-4, or by twice the rounding unit of the result's dtype where
+        that is more, grown by the cancellation among the parents. The logits may differ by 1e-4, or
+        by sixteen times that unit (a nonlinear model amplifies what rounding it is given), plus the
+        rounding of a float32 forward pass.
+
+        Raises DoesNotHold when PEFT does not load the result where it loaded the parents.
+        """
+        with _lent(self.base_model), torch.no_grad():
+            try:
+                with _loaded(self.base_model, result) as model:
+                    written = _deltas(model)
+                    logits = _logits(model, self.tokens)
+            except BadInput as error:
+                raise DoesNotHold(error.problem, where=error.where, hint=STAYS) from error
+        size = _size(self.deltas)
+        noise = FORWARD_ROUNDING * _norm(self.logits)
+        unit = _eps(locate(result)) * _ratio(self.parts, size)
+        return Verification(
+            logits_error=_ratio(_norm(logits - self.logits), self.effect),
+            weights_error=_ratio(_size(_difference(written, self.deltas)), size),
+            logits_tolerance=max(TOLERANCE, 16.0 * unit) + _ratio(noise, self.effect),
+            weights_tolerance=max(TOLERANCE, 2.0 * unit),
+            approximate=approximate,
         )
 
-    def insist(self) -> None:
-        """Raise DoesNotHold when the result is meant to be exact and is not."""
-        if not self.approximate and not self.holds:
-            raise DoesNotHold(
-                f"the result is not the sum: {self}",
-                hint="The folder stays for inspection. Is this the adapters' base model?",
-            )
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the figures and whether they hold (null for an approximation)."""
-        return {**asdict(self), "holds": None if self.approximate else self.holds}
+def expect_sum(
+    base_model: nn.Module,
+    parents: Sequence[tuple[str | os.PathLike[str], float]],
+    *,
+    seed: int = 0,
+) -> ExpectedSum:
+    """Form base + sum_k lambda_k dW_k, each dW_k as PEFT forms it.
 
-    def __str__(self) -> str:
-        if self.approximate:
-            return (
-                f"an approximation: logits differ by {self.logits_error:.2g} of the sum's effect, "
-                f"deltas by {self.weights_error:.2g}"
-            )
-        return (
-            f"logits differ by {self.logits_error:.2g} of the sum's effect (allowed: "
-            f"{self.logits_tolerance:.2g}), deltas by {self.weights_error:.2g} (allowed: "
-            f"{self.weights_tolerance:.2g})"
-        )
+    base_model: a transformers causal language model; it is used in place and given back unchanged.
+    parents: folders or hub names with their task weights. seed: of the random tokens the logits are
+    computed for.
+
+    Raises MissingExtra without peft, BadInput when PEFT does not load a parent on this base model.
+    """
+    with _lent(base_model), torch.no_grad():
+        tokens = _tokens(base_model, seed)
+        base_logits = _logits(base_model, tokens)
+        deltas, parts = _summed(base_model, parents)
+        with _added(base_model, deltas):
+            logits = _logits(base_model, tokens)
+    effect = _norm(logits - base_logits)
+    return ExpectedSum(base_model, deltas, parts, tokens, logits, effect)
 
 
 def verify_sum(
@@ -94,39 +117,8 @@ def verify_sum(
     approximate: bool = False,
     seed: int = 0,
 ) -> Verification:
-    """Compare a written sum with base + sum_k lambda_k dW_k, each dW_k as PEFT forms it.
-
-    base_model: a transformers causal language model; it is used in place and given back unchanged.
-    result: the written folder. parents: folders or hub names with their task weights. seed: of the
-    random tokens the logits are computed for.
-
-    The deltas may differ by 1e-4, or by twice the rounding unit of the result's dtype where that is
-    more, grown by the cancellation among the parents. The logits may differ by 1e-4, or by sixteen
-    times that unit (a nonlinear model amplifies what rounding it is given), plus the rounding of a
-    float32 forward pass.
-
-    Raises MissingExtra without peft, BadInput when PEFT does not load a folder on this base model.
-    """
-    with _lent(base_model), torch.no_grad():
-        tokens = _tokens(base_model, seed)
-        base_logits = _logits(base_model, tokens)
-        right, parts = _summed(base_model, parents)
-        with _loaded(base_model, result) as model:
-            written = _deltas(model)
-            logits = _logits(model, tokens)
-        with _added(base_model, right):
-            right_logits = _logits(base_model, tokens)
-    effect = _norm(right_logits - base_logits)
-    size = _size(right)
-    noise = FORWARD_ROUNDING * _norm(right_logits)
-    unit = _eps(locate(result)) * _ratio(parts, size)
-    return Verification(
-        logits_error=_ratio(_norm(logits - right_logits), effect),
-        weights_error=_ratio(_size(_difference(written, right)), size),
-        logits_tolerance=max(TOLERANCE, 16.0 * unit) + _ratio(noise, effect),
-        weights_tolerance=max(TOLERANCE, 2.0 * unit),
-        approximate=approximate,
-    )
+    """Compare a written sum with its parents: `expect_sum`, then `compare`; raises as they do."""
+    return expect_sum(base_model, parents, seed=seed).compare(result, approximate=approximate)
 
 
 def _summed(
