@@ -39,9 +39,6 @@ def train(
     epochs: Annotated[float, typer.Option(help="Passes over the rows.")] = 1,
     learning_rate: Annotated[float, typer.Option("--learning-rate", "--lr")] = 3e-4,
     batch_size: Annotated[int, typer.Option(help="Rows a step and process.")] = 8,
-    scheduler: Annotated[str, typer.Option(help="transformers' lr_scheduler_type.")] = "linear",
-    warmup_steps: Annotated[float, typer.Option(help="Steps, or below 1 a share of them.")] = 0,
-    weight_decay: Annotated[float, typer.Option()] = 0,
     max_tokens: MaxTokens = 128,
     template: Template = "",
     rows: Rows = None,
@@ -49,7 +46,10 @@ def train(
     answer: AnswerColumn = "answer",
     trainer: Annotated[
         list[str] | None,
-        typer.Option(help="Any TrainingArguments: --trainer report_to=wandb; repeatable."),
+        typer.Option(
+            help="Any of transformers' TrainingArguments, repeatable: --trainer report_to=wandb "
+            "--trainer lr_scheduler_type=cosine --trainer warmup_steps=0.1."
+        ),
     ] = None,
     resume: Annotated[str | None, typer.Option(help="Checkpoint folder to go on from.")] = None,
     seed: Annotated[int, typer.Option(help="Start of A, order of rows, dropout.")] = 0,
@@ -76,13 +76,12 @@ def train(
 
     # Everything that can be wrong is looked at before the minutes that loading takes.
     check_free(out, force=force, replaceable=training.FILES)
-    names = tuple(filter(None, (name.strip() for name in targets.split(","))))
     lora = running.settings_of(
-        LoraSettings, rank=rank, alpha=alpha, dropout=dropout, targets=names, rslora=rslora
-    )
+        LoraSettings, rank=rank, alpha=alpha, dropout=dropout, rslora=rslora,
+        targets=tuple(filter(None, map(str.strip, targets.split(",")))),
+    )  # fmt: skip
     settings = running.settings_of(
         TrainingSettings, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
-        scheduler=scheduler, warmup_steps=warmup_steps, weight_decay=weight_decay,
         trainer=running.trainer_settings(trainer or []),
     )  # fmt: skip
     read = running.read_all(data, question, answer)
