@@ -118,6 +118,8 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
     assert "sums + coins" in ended.out
     assert "prove" in ended.out
     assert "5 of 5 cells" in run(*arguments, "--dry-run").err
+    stands = json.loads(run(*arguments, "--dry-run", "--json").out)
+    assert (stands["cells"], stands["done"]) == (5, 5)
     summary = json.loads(run(*arguments, "--json").out)
     assert summary["seeds"] == [0]
     file.write_text(file.read_text().replace("rank: 2", "rank: 3"))

@@ -33,6 +33,9 @@ def test_rows_come_in_their_order_and_blank_lines_do_not_count(tmp_path: Path) -
         ('{"question": "a"}', "line 1: no text under 'answer'"),
         ('{"question": "a", "answer": "  "}', "line 1: no text under 'answer'"),
         ('{"question": "a", "answer": 7}', "line 1: no text under 'answer'"),
+        ('{"question": "a", "answer": "\\ud800"}', "line 1: half a surrogate pair"),
+        ("[" * 100_000, "line 1: not a JSON object"),
+        ('{"question": ' + "9" * 5_001 + "}", "line 1: not a JSON object"),
     ],
 )
 def test_a_bad_question_file_is_refused_with_its_line(

@@ -45,7 +45,10 @@ def study(
         if dry_run:
             run.folder.claim(run.identity(), begin=False)
             done = sum(run.is_done(cell) for cell in run.cells)
-            err().print(f"{folder}: {done} of {len(run.cells)} cells are done", markup=False)
+            if as_json:
+                print_json({"folder": str(folder), "cells": len(run.cells), "done": done})
+            else:
+                err().print(f"{folder}: {done} of {len(run.cells)} cells are done", markup=False)
             return
         run.run()
     summary = write_results(run.folder, spec, run.cells)

@@ -144,6 +144,8 @@ def _rows_of_file(path: Path, question: str, answer: str) -> Iterable[Row]:
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise BadInput(f"not a JSON object: {error.msg}", where=where) from None
+        except (ValueError, RecursionError):  # a number of thousands of digits, endless brackets
+            raise BadInput("not a JSON object of a sensible size", where=where) from None
         yield _row(record, question, answer, where)
 
 
@@ -181,6 +183,8 @@ def _row(record: object, question: str, answer: str, where: str) -> Row:
                 where=where,
                 hint="Name the columns that hold questions and answers.",
             )
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise BadInput(f"half a surrogate pair under {column!r} is no text", where=where)
         texts.append(text.strip())
     return Row(*texts)
 

@@ -17,7 +17,7 @@ __all__ = ["LoraSettings", "PromptSettings", "Settings", "TrainingSettings"]
 class Settings(BaseModel):
     """Base of everything that people write: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LoraSettings(Settings):
@@ -36,7 +36,9 @@ class PromptSettings(Settings):
     """How a row becomes tokens."""
 
     max_tokens: int = Field(128, ge=8, description="longest question and answer, in tokens")
-    template: str = Field(DEFAULT_TEMPLATE, description="text before the answer")
+    template: str = Field(
+        DEFAULT_TEMPLATE, pattern=r"\{question\}", description="text before the answer"
+    )
 
 
 class TrainingSettings(Settings):

@@ -30,6 +30,8 @@ from superpose.study.settings import LoraSettings, PromptSettings, Settings, Tra
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
 
+_LARGEST = 1_000_000
+
 GENERATED = "demo:"
 """Prefix of a source that means the demo's own question generator."""
 
@@ -60,7 +62,7 @@ class DomainSettings(Settings):
 class StudySpec(Settings):
     """A study: domains x subsets x methods x seeds on one base model."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[\w][\w .-]*$", description="also its folder under runs/")
     base: str = "smollm2"
     domains: dict[str, DomainSettings] = Field(min_length=2)
     train_rows: int = Field(256, ge=1)
@@ -92,8 +94,20 @@ class StudySpec(Settings):
 def load_spec(path: str | Path) -> StudySpec:
     """Read a study file. Raises BadInput naming the line (YAML) or the key that is wrong."""
     path = Path(path)
+    content = _read_yaml(path)
+    if not isinstance(content, Mapping):
+        raise BadInput("a study file holds keys and values", where=path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return StudySpec.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise _explained(error, path) from None
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise BadInput(f"larger than {_LARGEST:,} bytes; is it a study file?", where=path)
+        return yaml.load(path.read_text(encoding="utf-8-sig"), _UniqueKeys)  # a SafeLoader
     except FileNotFoundError:
         raise BadInput("there is no such study file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -102,12 +116,23 @@ def load_spec(path: str | Path) -> StudySpec:
         mark = getattr(error, "problem_mark", None)
         where = path if mark is None else f"{path}, line {mark.line + 1}"
         raise BadInput(f"not YAML: {getattr(error, 'problem', error)}", where=where) from None
-    if not isinstance(content, Mapping):
-        raise BadInput("a study file holds keys and values", where=path)
-    try:
-        return StudySpec.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise _explained(error, path) from None
+    except RecursionError:
+        raise BadInput("not YAML of a sensible depth", where=path) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, which would let the last of two equal keys win without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that stands twice in one mapping."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` stands twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
 
 
 def load_domain(
