@@ -93,6 +93,25 @@ def test_a_failure_leaves_what_was_there_before(
     assert everything(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["ä" * 127, "😀" * 63, "x" * 255])
+def test_the_longest_name_that_the_system_takes_can_be_written(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name, "old")
+    write(tmp_path / name, force=True, replaceable={"a"})
+    assert everything(tmp_path) == {name: None, f"{name}/a": "new"}
+
+
+def test_a_folder_that_nobody_may_list_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(BadInput, match="Permission denied"):
+        check_free(tmp_path / "out", force=True)
+
+
 def test_what_exists_is_not_touched_without_force(tmp_path: Path) -> None:
     write(tmp_path / "out", "old")
     (tmp_path / "file").write_text("mine")

@@ -121,3 +121,8 @@ def test_a_dot_is_called_by_the_folder_it_stands_for(tmp_path: Path, monkeypatch
     assert short_name(".") == "math"
     monkeypatch.chdir(tmp_path / "math/in")
     assert short_name("..") == "math"
+
+
+def test_a_name_too_long_for_any_folder_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="File name too long"):
+        locate("x" * 300)

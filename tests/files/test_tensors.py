@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from superpose.errors import BadInput, SuperposeError
 from superpose.files import read_header, read_tensors, write_tensors
 from superpose.files.finite import CHUNK, all_finite
+from superpose.files.header import MAX_HEADER
 
 DTYPES = {
     "float16": np.float16,
@@ -113,6 +114,11 @@ LIES: dict[str, tuple[bytes, str]] = {
     "enormous shape": (raw({"x": entry(shape=(2**40, 2**40))}, bytes(8)), "wrong space"),
     "overlap": (raw({"x": entry(), "y": entry(offsets=(4, 12))}, bytes(12)), "does not start"),
     "hole": (raw({"x": entry(), "y": entry(offsets=(12, 20))}, bytes(20)), "does not start"),
+    "name too long": (raw({"x" * 1025: entry()}, bytes(8)), "1,025 characters"),
+    "name with a line break": (raw({"x\ny": entry()}, bytes(8)), r"tensor 'x\ny'"),
+    "half a character": (raw({"x\ud800": entry()}, bytes(8)), r"`x\ud800` holds half"),
+    "half in metadata": (raw({"__metadata__": {"a": "\udcff"}}), "`a` holds half"),
+    "many dimensions": (raw({"x": entry(shape=[1] * 33)}, bytes(4)), "33 dimensions"),
     "metadata of numbers": (raw({"__metadata__": {"a": 1}}), "mapping of strings"),
     "integers": (raw({"x": entry("I32")}, bytes(8)), "tensor `x` is I32"),
     "eight bits": (raw({"x": entry("F8_E4M3", (8,))}, bytes(8)), "tensor `x` is F8_E4M3"),
@@ -128,6 +134,21 @@ def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Pat
         read_tensors(path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_header_larger_than_any_adapters_is_not_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with path.open("wb") as file:
+        file.write(raw(b'{"', length=MAX_HEADER + 1))
+        file.truncate(MAX_HEADER + 9)
+    with pytest.raises(BadInput, match=r"header of 24,000,001 bytes.*\n.*100 MB") as caught:
+        read_header(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(raw({"__metadata__": {"a": "😀"}}))
+    assert read_header(tmp_path / "f").metadata == {"a": "😀"}
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_bad_input(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +70,12 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "not json": ({"adapter_config__json": "{'r': 1}"}, "is not JSON"),
     "not utf-8": ({"adapter_config__json": b"\xff\xfe{"}, "is not JSON"),
     "deep": ({"adapter_config__json": "[" * 100_000}, "is not JSON"),
+    "half a character": (
+        {"adapter_config__json": {"peft_type": "LORA", "base_model_name_or_path": "a\ud800"}},
+        "adapter_config.json: `base_model_name_or_path` holds half",
+    ),
+    "half in a list": ({"adapter_config__json": {"a": [{"b": "\udcff"}]}}, "`b` holds half"),
+    "half a key": ({"adapter_config__json": {"a\udcff": 1}}, r"`a\udcff` holds half"),
     "list": ({"adapter_config__json": "[]"}, "no JSON object"),
     "no weights": ({"adapter_config__json": {"peft_type": "LORA"}}, "safetensors is missing"),
     "pickle": (
@@ -108,6 +116,40 @@ def test_the_way_to_convert_a_pickle_works(write_adapter: WriteAdapter, tmp_path
     command = command.replace("python", sys.executable, 1).replace("FOLDER", str(folder))
     subprocess.run(command, shell=True, check=True)
     assert superpose.load(folder).norm() == right.norm()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
+def test_a_pipe_in_place_of_the_configuration_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "adapter_config.json")
+    with pytest.raises(BadInput, match=r"adapter_config\.json: is not a file"):
+        superpose.load(tmp_path)
+
+
+def test_a_byte_order_mark_before_the_configuration_is_passed_over(
+    write_adapter: WriteAdapter,
+) -> None:
+    folder = write_adapter("a")
+    config = folder / "adapter_config.json"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert len(superpose.load(folder)) == 2
+
+
+@pytest.mark.parametrize("closed", ["adapter_config.json", "adapter_model.safetensors", "a"])
+def test_a_folder_that_nobody_may_search_is_said_to_be(
+    closed: str, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_adapter("a")
+    usual = os.stat
+
+    def stat(path: object, **options: Any) -> os.stat_result:
+        if str(path).endswith(f"/{closed}"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return usual(path, **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(BadInput, match="cannot be read: Permission denied") as caught:
+        superpose.load(folder)
+    assert str(caught.value.where).startswith(str(folder))
 
 
 def test_a_folder_of_checkpoints_says_which_ones(write_adapter: WriteAdapter) -> None:

@@ -4,13 +4,17 @@ from superpose.files.atomic import check_free, new_file, new_folder
 from superpose.files.checksum import sha256
 from superpose.files.hub import download_command
 from superpose.files.json_values import without_nan
-from superpose.files.names import is_here, listing, locate, short_name
+from superpose.files.names import exists, is_here, listing, locate, short_name
 from superpose.files.tensors import TensorFile, read_header, read_tensors, write_tensors
+from superpose.files.text import check_characters, encodable
 
 __all__ = [
     "TensorFile",
+    "check_characters",
     "check_free",
     "download_command",
+    "encodable",
+    "exists",
     "is_here",
     "listing",
     "locate",

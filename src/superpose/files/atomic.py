@@ -82,7 +82,8 @@ def check_free(
         )
     if not path.is_dir():
         raise OutputExists("is not a folder; nothing was written", where=target)
-    others = sorted(entry.name for entry in path.iterdir() if entry.name not in replaceable)
+    with _errors_of(target):
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in replaceable)
     if others:
         raise OutputExists(
             f"holds other things than an adapter ({', '.join(others[:5])}); nothing was written",
@@ -120,7 +121,9 @@ def _parents_of(final: Path) -> Iterator[None]:
 
 
 def _beside(final: Path, kind: str) -> Path:
-    return final.parent / f".{final.name[:100]}.{secrets.token_hex(4)}.{kind}"
+    # A name may take 255 bytes in all, and a character up to four of them.
+    name = os.fsencode(final.name)[:100].decode("utf-8", "ignore")
+    return final.parent / f".{name}.{secrets.token_hex(4)}.{kind}"
 
 
 def _put(part: Path, final: Path, force: bool) -> None:

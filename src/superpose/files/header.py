@@ -15,9 +15,17 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
 
 from superpose.errors import BadInput
+from superpose.files.text import check_characters
 
-MAX_HEADER = 100_000_000
-"""Bytes; the safetensors library draws the line at the same place."""
+MAX_HEADER = 24_000_000
+"""Bytes: 160,000 tensors, LoRA on every expert of the largest models. Python's objects take up to
+25 times as much memory; the safetensors library itself reads up to 100 MB."""
+
+MAX_NAME = 1024
+"""Characters of a tensor's name; a real one has a hundred or so."""
+
+MAX_DIMENSIONS = 32
+"""NumPy 1 knows no more, and a factor has two."""
 
 SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
@@ -51,6 +59,7 @@ def parse_header(text: bytes, data_length: int) -> Header:
     the tensors leave a hole, overlap, or announce more or fewer bytes than there are.
     """
     raw = _json_object(text)
+    _check_names(raw, text)
     metadata = _metadata(raw.pop("__metadata__", None))
     entries = {name: _entry(name, value) for name, value in raw.items()}
     ordered = dict(sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)))
@@ -97,14 +106,29 @@ def _metadata(value: object) -> dict[str, str]:
     return value
 
 
+def _check_names(raw: Mapping[str, object], text: bytes) -> None:
+    for name in raw:
+        if len(name) > MAX_NAME:
+            raise BadInput(
+                f"a tensor's name has {len(name):,} characters ({name[:40]!r}...); "
+                f"at most {MAX_NAME:,} are read"
+            )
+    check_characters(raw, text)
+    for name in raw:
+        if not name.isprintable():
+            raise BadInput(f"the name of tensor {name!r} holds what cannot be printed")
+
+
 def _entry(name: str, value: object) -> Entry:
     if not isinstance(value, dict):
         raise BadInput(f"the header says nothing usable about tensor `{name}`")
     dtype, shape, offsets = (value.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in SIZES:
-        raise BadInput(f"tensor `{name}` has the unknown dtype {dtype!r}")
+        raise BadInput(f"tensor `{name}` has the unknown dtype {str(dtype)[:40]!r}")
     if not _whole_numbers(shape) or not _whole_numbers(offsets) or len(offsets) != 2:
         raise BadInput(f"tensor `{name}` has no usable shape or offsets")
+    if len(shape) > MAX_DIMENSIONS:
+        raise BadInput(f"tensor `{name}` has {len(shape):,} dimensions")
     entry = Entry(dtype, tuple(shape), *offsets)
     if entry.end - entry.begin != math.prod(entry.shape) * SIZES[dtype]:
         raise BadInput(f"tensor `{name}` announces {entry.shape} {dtype} in the wrong space")

@@ -24,19 +24,33 @@ def locate(given: str | os.PathLike[str]) -> Path:
     path = Path(text).expanduser()
     if is_here(path):
         return path
-    if path.exists():
+    if exists(path, given):
         raise BadInput(
             "is a file; an adapter is a folder", where=given, hint=f"Give the folder: {path.parent}"
         )
     # `runs/math` with a folder `runs` here is a mistyped path, not somebody's repository.
-    if isinstance(given, str) and is_hub_name(text) and not Path(path.parts[0]).exists():
+    if isinstance(given, str) and is_hub_name(text) and not exists(Path(path.parts[0]), given):
         return fetch(text)
     raise BadInput("no such folder", where=given)
 
 
 def is_here(given: str | os.PathLike[str]) -> bool:
     """Say whether `given` is a folder on this machine, and so no hub name."""
-    return Path(given).expanduser().is_dir()
+    return os.path.isdir(Path(given).expanduser())  # noqa: PTH112  False, not an error, for any
+
+
+def exists(path: Path, given: object) -> bool:
+    """Say whether anything stands at `path`; raises BadInput when the system does not tell.
+
+    given: what the user called it. A folder may be closed to us, and a name too long for any.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=given) from error
+    return True
 
 
 def listing(given: str | os.PathLike[str], folder: Path) -> list[str]:

@@ -105,12 +105,21 @@ def _read_header(file: BinaryIO) -> tuple[Header, int]:
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
-    if len(start) == 8 and length <= min(size - 8, MAX_HEADER):
-        text = file.read(length)
+    if len(start) == 8 and length <= size - 8:
+        text = file.read(length if length <= MAX_HEADER else 1)
         if text.startswith(b"{"):
+            _check_length(length)
             return parse_header(text, size - 8 - length), size - 8 - length
     file.seek(0)
     raise _not_safetensors(file.read(64), size)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_HEADER:
+        raise BadInput(
+            f"has a header of {length:,} bytes; superpose reads up to {MAX_HEADER:,}",
+            hint="The safetensors library itself reads up to 100 MB; no LoRA adapter needs that.",
+        )
 
 
 def _not_safetensors(start: bytes, size: int) -> BadInput:

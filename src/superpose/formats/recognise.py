@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, Refused
-from superpose.files import download_command, is_here, listing
+from superpose.files import check_characters, download_command, exists, is_here, listing
 from superpose.files.header import Header
 from superpose.files.tensors import LFS_START, read_header
 
@@ -54,7 +54,7 @@ def read_config(folder: Path, given: str) -> dict[str, Any]:
     it is another tool's or another of PEFT's methods.
     """
     path = folder / CONFIG
-    if not path.is_file():
+    if not exists(path, given):
         raise _not_an_adapter(folder, given)
     config = _parsed(path)
     if "peft_type" not in config:
@@ -73,7 +73,7 @@ def weights_file(folder: Path, given: str) -> Path:
     given: as for `read_config`.
     """
     path = folder / WEIGHTS
-    if path.exists():
+    if exists(path, given):
         return path
     if PICKLE in listing(given, folder):
         raise _pickle(given)
@@ -86,6 +86,9 @@ def weights_file(folder: Path, given: str) -> Path:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
+        # Before opening: opening a named pipe waits for somebody to write into it.
+        if not path.is_file():
+            raise BadInput("is not a file", where=path)
         if path.stat().st_size > MAX_CONFIG:
             raise BadInput("is far too large for a configuration", where=path)
         raw = path.read_bytes()
@@ -98,11 +101,15 @@ def _parsed(path: Path) -> dict[str, Any]:
             hint="Fetch it: git lfs install && git lfs pull",
         )
     try:
-        config = json.loads(raw.decode("utf-8"))
+        config = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"is not JSON ({error})", where=path) from error
     if not isinstance(config, dict):
         raise BadInput("holds no JSON object", where=path)
+    try:
+        check_characters(config, raw)
+    except BadInput as error:
+        raise BadInput(error.problem, where=path) from None
     return config
 
 

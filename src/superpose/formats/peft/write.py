@@ -11,7 +11,7 @@ from typing import Any
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
-from superpose.files import check_free, new_folder, write_tensors
+from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.portable import (
     checked_dtype,
@@ -79,7 +79,7 @@ def write_peft(
     with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
         write_tensors(folder / WEIGHTS, factors.tensors, _metadata(adapter, numbers))
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
-        (folder / CARD).write_text(card, encoding="utf-8")
+        (folder / CARD).write_text(encodable(card), encoding="utf-8")
     return written
 
 
@@ -125,7 +125,7 @@ def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:
         "parents": [parent.to_json() for parent in adapter.parents],
         **figures,
     }
-    return {"format": "pt", HEADER_KEY: json.dumps(note, ensure_ascii=False)}
+    return {"format": "pt", HEADER_KEY: encodable(json.dumps(note, ensure_ascii=False))}
 
 
 __all__ = ["Written", "peft_config", "write_peft"]
