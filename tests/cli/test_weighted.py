@@ -37,6 +37,16 @@ def test_a_path_that_exists_wins_over_a_weight(tmp_path: Path) -> None:
     assert parse_weighted(str(tmp_path / "math:2:3")) == (str(tmp_path / "math:2"), 3.0)
 
 
+def test_a_colon_without_a_weight_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "math").mkdir()
+    with pytest.raises(BadInput, match="nothing after the colon is no task weight"):
+        parse_weighted(f"{tmp_path / 'math'}:")
+
+
+def test_a_name_too_long_for_any_file_is_left_to_whoever_opens_it() -> None:
+    assert parse_weighted("x" * 300 + ":2") == ("x" * 300, 2.0)
+
+
 def test_a_weight_left_out_is_1() -> None:
     assert weighted(["a", "b:0.5"]) == (["a", "b"], [1.0, 0.5])
     assert weighted(["a", "b"], "-1,2") == (["a", "b"], [-1.0, 2.0])

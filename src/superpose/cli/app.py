@@ -8,7 +8,7 @@ what goes wrong into a message on standard error and an exit code:
     1    a condition asked for with --fail-on or --verify did not hold
     2    bad input, or a wrong command line
     3    could not check: a base model or an extra is missing
-    130  interrupted (Ctrl-C), as shells count it
+    129  hung up, 130 interrupted (Ctrl-C), 143 terminated, as shells count it
     141  the reader of our output went away (`| head`), as shells count it
 
 A traceback means a bug.
@@ -17,7 +17,7 @@ A traceback means a bug.
 from __future__ import annotations
 
 import importlib
-import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,8 @@ import typer
 from typer.core import TyperGroup
 
 from superpose._version import __version__
-from superpose.cli.console import note
+from superpose.cli.console import note, one_line
+from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.errors import MissingExtra, SuperposeError, SuperposeWarning
 
 __all__ = ["COMMANDS", "EXTRA_OF", "app", "main"]
@@ -49,6 +50,7 @@ COMMANDS = {
 EXTRA_OF = {
     "accelerate": "study",
     "datasets": "study",
+    "filelock": "study",
     "gguf": "study",
     "huggingface_hub": "hub",
     "peft": "study",
@@ -107,8 +109,7 @@ class CommandTable(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Python flushes standard output once more on its way out: let that go nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_the_rest(sys.stdout)
             raise typer.Exit(141) from None
         return result
 
@@ -149,7 +150,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     args: the arguments after the program's name; those of the process when None.
     """
-    with _warnings_as_notes():
+    with signals_end_the_run(), usable_streams(), _warnings_as_notes():
         code = _run(args)
     sys.exit(code)
 
@@ -157,9 +158,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def _run(args: Sequence[str] | None) -> int:
     """The exit code of one run; messages go to standard error."""
     try:
-        typer.main.get_command(app).main(args=args, prog_name="superpose")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        code = _called(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_the_rest(sys.stdout)
+        return 141
     except ModuleNotFoundError as error:
         missing = _missing_extra(error)
         if missing is None:
@@ -167,11 +170,23 @@ def _run(args: Sequence[str] | None) -> int:
         return _fail(missing)
     except SuperposeError as error:
         return _fail(error)
+    return code
+
+
+def _called(args: Sequence[str] | None) -> int:
+    try:
+        typer.main.get_command(app).main(args=args, prog_name="superpose")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     return 0
 
 
 def _fail(error: SuperposeError) -> int:
-    note("error", error)
+    where = "" if error.where is None else f"{one_line(error.where)}: "
+    # A list of reasons stands on lines of its own, and so does the hint; a name must not.
+    problem = re.sub(r"\n(?!  - )", r"\\n", error.problem)
+    hint = "" if error.hint is None else f"\n{error.hint}"
+    note("error", f"{where}{problem}{hint}")
     return error.exit_code
 
 
@@ -201,7 +216,7 @@ def _warnings_as_notes() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, SuperposeWarning):
-            note("warning", message)
+            note("warning", one_line(message))
         else:
             usual(message, category, filename, lineno, file, line)
 

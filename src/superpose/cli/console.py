@@ -8,17 +8,27 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from superpose.cli.streams import is_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["err", "note", "out", "plain", "print_json", "progress"]
+__all__ = ["err", "note", "one_line", "out", "plain", "print_json", "progress", "visible"]
 
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
 UNKNOWN_WIDTH = 120
+
+# A narrower table is cut until nothing is left of it; a terminal wraps this one.
+LEAST_WIDTH = 80
+
+# What moves the cursor, rings, colours or turns the direction of reading; not the line break.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @functools.cache
@@ -34,29 +44,43 @@ def err() -> Console:
 
 
 def note(kind: str, message: object) -> None:
-    """One line on standard error, `kind: message`, kept free of markup and of line wrapping.
+    """`kind: message` on standard error, kept free of markup and of line wrapping.
 
-    kind: "error", "warning" or "note". message: may hold any character a file name may.
+    kind: "error", "warning" or "note". message: may hold any character a file name may; those that
+    control a terminal are shown as escapes, save line breaks.
     """
-    print(f"{kind}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError):  # where standard error takes nothing, nobody can be told so
+        print(f"{kind}: {visible(message)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def visible(value: object) -> str:
+    """Text in which characters that control a terminal are escapes; a line break stays one."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
+
+
+def one_line(value: object) -> str:
+    """Text as `visible` gives it, with line breaks as escapes too."""
+    return visible(value).replace("\n", "\\n")
 
 
 def plain(value: object) -> str:
     """Text for a table or a styled line: rich reads no markup into a name such as `[math]`."""
     from rich.markup import escape
 
-    return escape(str(value))
+    return escape(one_line(value))
 
 
 def print_json(value: object) -> None:
     """`value` as JSON on standard output, alone there; a figure that does not exist is null.
 
     value: of dicts, lists, tuples, strings, numbers, booleans and None. NaN becomes null because
-    JSON has no word for it, and infinity as well.
+    JSON has no word for it, and infinity as well. Where standard output is not UTF-8, characters
+    beyond ASCII are JSON's escapes.
     """
     from superpose.files import without_nan  # NumPy comes with it
 
-    text = json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False)
+    ascii_only = not is_utf8(sys.stdout)
+    text = json.dumps(without_nan(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
     print(text, flush=True)  # noqa: T201
 
 
@@ -94,7 +118,10 @@ def _console(*, to_stderr: bool) -> Console:
     from rich.console import Console
 
     # What goes to standard error is prose and paths: a line is broken by the terminal, not by us.
-    console = Console(stderr=to_stderr, soft_wrap=to_stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    console = Console(stderr=to_stderr, soft_wrap=to_stderr, highlight=False, emoji=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").strip("0"):
         console.width = UNKNOWN_WIDTH
+    # A progress bar redraws its one line, so that line must fit.
+    if console.width < LEAST_WIDTH and not (to_stderr and console.is_terminal and console.width):
+        console.width = LEAST_WIDTH
     return console

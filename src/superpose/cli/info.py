@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, plain, print_json
+from superpose.cli.console import one_line, out, plain, print_json
 from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _print(adapter: Adapter, summary: Summary) -> None:
     )
     for name, value in facts:
         # Not in the table: it would cut a long path.
-        out().print(f"{name:16}{value}", markup=False, soft_wrap=True)
+        out().print(f"{name:16}{one_line(value)}", markup=False, soft_wrap=True)
     table = Table()
     for title in ("kind", "modules", "out x in", "rank", "scaling", "norm"):
         table.add_column(title, justify="left" if title == "kind" else "right")
@@ -69,4 +69,4 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         )
     out().print(table)
     for remark in summary.remarks:
-        out().print(remark, markup=False, soft_wrap=True)
+        out().print(one_line(remark), markup=False, soft_wrap=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from superpose.errors import BadInput
 
@@ -18,18 +18,23 @@ def parse_weighted(argument: str) -> tuple[str, float | None]:
     Raises BadInput when what follows the colon of an existing path is no number.
     """
     path, colon, tail = argument.rpartition(":")
-    if not colon or not path or Path(argument).exists():
+    if not colon or not path or _stands(argument):
         return argument, None
     try:
         return path, float(tail)
     except ValueError:
-        if Path(path).exists():
+        if _stands(path):
             raise BadInput(
-                f"`{tail}` after the colon is no task weight",
+                f"{f'`{tail}`' if tail else 'nothing'} after the colon is no task weight",
                 where=argument,
                 hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5",
             ) from None
         return argument, None
+
+
+def _stands(path: str) -> bool:
+    # pathlib raises for a name too long or a folder that is closed to us: `load` will say so.
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def parse_weights(text: str) -> list[float]:
