@@ -34,7 +34,7 @@ def measure(repeats: int = 7) -> Result:
             },
             repeats,
         )
-        small, _ = best_rank(total, RANK)
+        small = best_rank(total, RANK).adapter
         pairs = [(dense(small[name].terms), delta) for name, delta in deltas.items()]
     factors, svd = timings.values()
     return Result(

@@ -11,7 +11,7 @@ import pytest
 import superpose
 from superpose.compose import best_rank
 from superpose.errors import BadInput, SuperposeWarning
-from superpose.lowrank import dense
+from superpose.lowrank import dense, stack
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -27,7 +27,7 @@ def total(write_adapter: WriteAdapter) -> superpose.Adapter:
 def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(
     rank: int, total: superpose.Adapter
 ) -> None:
-    smaller, kept = best_rank(total, rank)
+    smaller, kept, _ = best_rank(total, rank)
     best = whole = 0.0
     for module in total:
         U, s, Vt = np.linalg.svd(dense(total[module].terms).astype(np.float64))
@@ -44,8 +44,9 @@ def test_a_rank_that_is_no_smaller_is_said_and_the_sum_stays_exact(
     rank: int, total: superpose.Adapter
 ) -> None:
     with pytest.warns(SuperposeWarning, match="the sum's own rank 6"):
-        same, kept = best_rank(total, rank)
+        same, kept, exact = best_rank(total, rank)
     assert kept == 1.0
+    assert exact
     assert same is total
 
 
@@ -56,7 +57,64 @@ def test_a_smaller_rank_says_nothing(total: superpose.Adapter) -> None:
 
 
 def test_a_zero_sum_keeps_nothing_of_nothing(total: superpose.Adapter) -> None:
-    assert np.isnan(best_rank(total - total, 1).energy_kept)
+    found = best_rank(total - total, 1)
+    assert np.isnan(found.energy_kept)
+    assert found.exact
+
+
+def made(B: np.ndarray, A: np.ndarray) -> superpose.Adapter:
+    return superpose.Adapter({"q": superpose.Delta.of(B.astype("f4"), A.astype("f4"))})
+
+
+@pytest.mark.parametrize("difference", [1e-2, 1e-5, 3e-8])
+@pytest.mark.parametrize("stacked", [False, True], ids=["two terms", "one term"])
+def test_the_energy_of_a_near_cancellation_is_the_dense_one(
+    difference: float, stacked: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    B, A = 0.05 * rng.standard_normal((60, 8)), 0.05 * rng.standard_normal((8, 40))
+    x, y = made(B, A), made(B * (1 + difference * rng.standard_normal(B.shape)), A)
+    total = x - y
+    if stacked:
+        _, B, A = stack(total["q"].terms)
+        total = made(B, A)
+    s = np.linalg.svd(
+        sum(c * b.astype("f8") @ a.astype("f8") for c, b, a in total["q"].terms), compute_uv=False
+    )
+    smaller, kept, exact = best_rank(total, 4)
+    assert kept == pytest.approx(float(np.sum(s[:4] ** 2) / np.sum(s**2)), rel=1e-6)
+    assert not exact
+    assert np.linalg.norm(dense(smaller["q"].terms)) == pytest.approx(np.linalg.norm(s[:4]))
+
+
+def test_what_cancels_exactly_leaves_zero_and_no_noise() -> None:
+    rng = np.random.default_rng(1)
+    B, A = rng.standard_normal((60, 8)), rng.standard_normal((8, 40))
+    smaller, kept, exact = best_rank(0.3 * made(B, A) - 0.3 * made(B, A), 3)
+    assert not dense(smaller["q"].terms).any()
+    assert np.isnan(kept)
+    assert exact
+
+
+def test_a_share_that_rounds_to_1_is_not_called_exact() -> None:
+    found = best_rank(made(np.diag([1.0, 1e-9]), np.eye(2)), 1)
+    assert found.energy_kept == 1.0
+    assert not found.exact
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_energies_neither_underflow_nor_overflow(size: float) -> None:
+    adapter = size * made(np.diag([2.0, 1.0]), np.eye(2))
+    assert best_rank(adapter, 1).energy_kept == pytest.approx(0.8)
+
+
+def test_a_parent_of_weight_0_costs_no_rank() -> None:
+    rng = np.random.default_rng(2)
+    x, y = (made(rng.standard_normal((9, 3)), rng.standard_normal((3, 9))) for _ in range(2))
+    smaller, kept, exact = best_rank(x + 0 * y, 3)
+    assert smaller["q"].terms == x["q"].terms
+    assert kept == 1.0
+    assert exact
 
 
 @pytest.mark.parametrize("rank", [0, -1, 1.5, True])

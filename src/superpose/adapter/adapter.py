@@ -18,7 +18,8 @@ from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import BadInput
 from superpose.lowrank.gram import inner as inner_product
-from superpose.lowrank.truncate import truncate
+from superpose.lowrank.terms import nonzero, rank as terms_rank
+from superpose.lowrank.truncate import Truncated, truncated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,17 +167,27 @@ class Adapter(Mapping[str, Delta]):
     def compress(self, rank: int) -> Adapter:
         """Give the best approximation with at most `rank` in each module (Eckart-Young 1936).
 
-        A delta whose rank is not above `rank` stays as it is, exactly. New factors are float32 or
-        better; a file is still written in the dtype that the parents were stored in.
+        A delta whose rank is not above `rank` stays as it is, exactly. New factors are float64; a
+        file is still written in the dtype that the parents were stored in.
 
         Raises BadInput when rank is not a whole number of at least 1.
         """
+        return self.compress_measured(rank)[0]
+
+    def compress_measured(self, rank: int) -> tuple[Adapter, tuple[Truncated, ...]]:
+        """Give `compress(rank)`, and for each module in order what the approximation keeps."""
         most = _whole(rank)
-        deltas = {
-            m: d if d.rank <= most else Delta((truncate(d.terms, most),), d.stored)
-            for m, d in self.items()
-        }
-        return replace(self, deltas=deltas, path=None, parents=self._as_parents())
+        found = {m: truncated(delta.terms, most) for m, delta in self.items()}
+        deltas = {}
+        for module, delta in self.items():
+            if delta.rank <= most:
+                deltas[module] = delta
+                continue
+            own = nonzero(delta.terms)
+            kept = own if terms_rank(own) <= most else (found[module].term,)
+            deltas[module] = Delta(kept, delta.stored)
+        smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents())
+        return smaller, tuple(found.values())
 
     def on_base(self, base_model: str | None) -> Adapter:
         """Give the same adapter under another name of its base model."""

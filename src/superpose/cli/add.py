@@ -14,6 +14,7 @@ from superpose.cli.weighted import weighted
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.compose import Compressed
     from superpose.formats import Written
     from superpose.landscape.verify import ExpectedSum, Verification
 
@@ -83,15 +84,19 @@ def add(
 
     names, numbers = weighted(adapters, weights)
     _check_before(output, rank, dtype, force)
-    total, kept = _sum(names, numbers, rank, same_base, ignore_key or ())
+    total, kept, exact = _sum(names, numbers, rank, same_base, ignore_key or ())
     # Before writing: base or parent may not load, and the output may be one of the parents.
     expected = None if verify is None else _expected(verify, names, numbers)
-    figures = {} if rank is None else {"energy_kept": kept}
+    # A zero sum has no energy of which anything could be kept: NaN, which JSON does not know.
+    figures = {} if rank is None or math.isnan(kept) else {"energy_kept": kept}
     written = save(total, output, dtype=dtype, compact=compact, force=force, figures=figures)
     checked = None
     if expected is not None:
-        checked = expected.compare(written.path, approximate=kept < 1.0)
-    _tell(total, written, kept, checked, json)
+        checked = expected.compare(written.path, approximate=not exact)
+    if json:
+        print_json(_as_json(total, written, kept, exact, checked))
+    else:
+        _tell(total, written, "exact" if exact else _kept(kept), checked)
     if not compact:
         _tell_of_vllm(written.rank)
     if checked is not None:
@@ -114,14 +119,14 @@ def _sum(
     rank: int | None,
     same_base: bool,
     ignore_keys: list[str] | tuple[str, ...],
-) -> tuple[Adapter, float]:
-    """Give the sum and the energy it keeps: 1 unless a smaller rank was asked for."""
-    from superpose.compose import best_rank, exact_sum
+) -> Compressed:
+    """Give the sum, the energy it keeps and whether it is exact; it is without a rank."""
+    from superpose.compose import Compressed, best_rank, exact_sum
     from superpose.formats import load
 
     loaded = [load(name, ignore_keys=ignore_keys) for name in names]
     total = exact_sum(loaded, weights, same_base=same_base)
-    return (total, 1.0) if rank is None else best_rank(total, rank)
+    return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank)
 
 
 def _expected(base: str, names: list[str], weights: list[float]) -> ExpectedSum:
@@ -132,18 +137,17 @@ def _expected(base: str, names: list[str], weights: list[float]) -> ExpectedSum:
     return expect_sum(load_base(base).model, list(zip(names, weights, strict=True)))
 
 
-def _tell(
-    total: Adapter, written: Written, kept: float, checked: Verification | None, json: bool
-) -> None:
-    if json:
-        print_json(_as_json(total, written, kept, checked))
-        return
-    kept_percent = f"keeps {100 * kept:.2f} % of the energy"
-    # NaN: the sum is zero, and has no energy of which anything could be kept.
-    exact = "exact" if kept == 1.0 or math.isnan(kept) else kept_percent
+def _kept(kept: float) -> str:
+    # Rounded to 100 % it would read like an exact sum.
+    if kept > 0.9999:
+        return f"keeps all but {max(1 - kept, 1e-16):.1g} of the energy"
+    return f"keeps {100 * kept:.2f} % of the energy"
+
+
+def _tell(total: Adapter, written: Written, kept: str, checked: Verification | None) -> None:
     lines = [
         f"wrote {written.path}: {total.name}",
-        f"  {written.modules} target modules, rank {written.rank}, {exact}",
+        f"  {written.modules} target modules, rank {written.rank}, {kept}",
         f"  {written.dtype}, {_size(written.bytes)}, rounding error {written.rounding_error:.2g}",
     ]
     if checked is not None:
@@ -163,7 +167,7 @@ def _tell_of_vllm(rank: int) -> None:
 
 
 def _as_json(
-    total: Adapter, written: Written, kept: float, checked: Verification | None
+    total: Adapter, written: Written, kept: float, exact: bool, checked: Verification | None
 ) -> dict[str, object]:
     return {
         "output": str(written.path),
@@ -174,6 +178,7 @@ def _as_json(
         "dtype": written.dtype,
         "bytes": written.bytes,
         "energy_kept": kept,
+        "exact": exact,
         "rounding_error": written.rounding_error,
         "parents": [parent.to_json() for parent in total.parents],
         "verify": None if checked is None else checked.to_json(),

@@ -10,8 +10,18 @@ from superpose.lowrank.sides import (
     principal_angles,
 )
 from superpose.lowrank.stack import stack
-from superpose.lowrank.terms import Array, Term, Terms, dense, dtype_name, rank, shape, upcast
-from superpose.lowrank.truncate import singular_values, truncate
+from superpose.lowrank.terms import (
+    Array,
+    Term,
+    Terms,
+    dense,
+    dtype_name,
+    nonzero,
+    rank,
+    shape,
+    upcast,
+)
+from superpose.lowrank.truncate import Truncated, singular_values, truncate, truncated
 
 __all__ = [
     "Array",
@@ -19,12 +29,14 @@ __all__ = [
     "SideGrams",
     "Term",
     "Terms",
+    "Truncated",
     "dense",
     "dtype_name",
     "gram",
     "grams",
     "inner",
     "input_basis",
+    "nonzero",
     "norm",
     "output_basis",
     "overlap",
@@ -36,5 +48,6 @@ __all__ = [
     "singular_values",
     "stack",
     "truncate",
+    "truncated",
     "upcast",
 ]

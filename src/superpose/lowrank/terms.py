@@ -41,6 +41,11 @@ def rank(terms: Terms) -> int:
     return sum(int(term.A.shape[0]) for term in terms)
 
 
+def nonzero(terms: Terms) -> Terms:
+    """Leave out the terms whose coefficient is 0; one stays where all are."""
+    return tuple(term for term in terms if term.coefficient != 0.0) or terms[:1]
+
+
 def dtype_name(x: Array) -> str:
     """Give the name of x's dtype as NumPy spells it: torch says `torch.float32`."""
     return str(x.dtype).rpartition(".")[2]

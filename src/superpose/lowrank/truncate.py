@@ -3,16 +3,20 @@
 Eckart and Young (1936): the leading singular triples are the best approximation in the Frobenius
 norm. QR of the stacked B and of the stacked A^T leaves a small core whose SVD is the delta's own:
 (d_in + d_out) R^2 + R^3 operations for stacked rank R, where the dense SVD takes d^3.
+
+All of it is in float64, whatever the factors are: terms may cancel, within one pair of stacked
+factors too, and float32 would then leave nothing but its own rounding.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from superpose.lowrank.stack import stack
-from superpose.lowrank.terms import Array, Term, Terms, namespace
+from superpose.lowrank.terms import Array, Term, Terms, namespace, nonzero
 from superpose.lowrank.to_numpy import to_numpy
 
 
@@ -24,24 +28,44 @@ class _Triples(NamedTuple):
     Vt: Array
 
 
+class Truncated(NamedTuple):
+    """A delta's best approximation, and what it is of the delta.
+
+    term: Term(1.0, B, A). kept, whole: Frobenius norms of the approximation and of the delta, from
+    the same singular values, kept <= whole. exact: nothing was left out but rounding.
+    """
+
+    term: Term
+    kept: float
+    whole: float
+    exact: bool
+
+
 def truncate(terms: Terms, rank: int) -> Term:
-    """Give the delta's best approximation of at most `rank`, as one term.
+    """Give the delta's best approximation of at most `rank`, as one term: see `truncated`."""
+    return truncated(terms, rank).term
+
+
+def truncated(terms: Terms, rank: int) -> Truncated:
+    """Give the delta's best approximation of at most `rank`, with what it keeps.
 
     terms: of one shape. rank: at least 1; more than min(out_features, in_features, sum of ranks)
-    is clamped to that. Returns Term(1.0, B, A) in float32 or better with B = U sqrt(s) and
-    A = sqrt(s) V^T, so that both factors are of one size and halves hold them without overflow.
+    is clamped to that. The term is Term(1.0, B, A) in float64 with B = U sqrt(s) and A = sqrt(s)
+    V^T, so that both factors are of one size and halves hold them without overflow.
     Deterministic: in each column of U the entry of largest size is positive.
 
-    The error is the dense optimum's to a relative 1e-5 in float32. Source: Eckart and Young,
-    Psychometrika 1 (1936). Raises ValueError for a rank below 1.
+    Source: Eckart and Young, Psychometrika 1 (1936). Raises ValueError for a rank below 1.
     """
     if rank < 1:
         raise ValueError(f"rank is {rank}, must be at least 1")
     xp = namespace(terms)
     U, s, Vt = _triples(terms)
-    kept = min(rank, int(s.shape[0]))
-    root = xp.sqrt(s[:kept])
-    return Term(1.0, U[:, :kept] * root[None, :], root[:, None] * Vt[:kept, :])
+    few = min(rank, int(s.shape[0]))
+    root = xp.sqrt(s[:few])
+    term = Term(1.0, U[:, :few] * root[None, :], root[:, None] * Vt[:few, :])
+    sizes = [float(size) for size in to_numpy(s)]
+    kept, whole = math.hypot(*sizes[:few]), math.hypot(*sizes)
+    return Truncated(term, min(kept, whole), whole, not any(sizes[few:]))
 
 
 def singular_values(terms: Terms) -> np.ndarray:
@@ -54,13 +78,24 @@ def singular_values(terms: Terms) -> np.ndarray:
 
 def _triples(terms: Terms) -> _Triples:
     xp = namespace(terms)
-    _, B, A = stack(terms)
+    _, B, A = stack(nonzero(terms), "float64")
+    # Brought to size 1 first: norms square their entries, and 1e-200 squared is zero.
+    b, a = _peak(xp, B), _peak(xp, A)
+    B, A = B / b, A / a
     q_out, r_out = xp.linalg.qr(B)
     q_in, r_in = xp.linalg.qr(xp.matrix_transpose(A))
     U, s, Vt = xp.linalg.svd(r_out @ xp.matrix_transpose(r_in), full_matrices=False)
-    # The core's last triples are rounding where terms depend on each other: a zero is the truth.
-    s = xp.where(s > 10 * xp.finfo(s.dtype).eps * s[0], s, xp.zeros_like(s))
+    # What lies below the rounding of sum |b_j| |a_j| is rounding: a zero is the truth. The largest
+    # singular value is no measure of it, for where terms cancel that is rounding itself.
+    size = xp.sum(xp.linalg.vector_norm(B, axis=0) * xp.linalg.vector_norm(A, axis=1))
+    s = xp.where(s > 10 * xp.finfo(s.dtype).eps * size, s, xp.zeros_like(s))
+    s = s * (b * a)
     U, Vt = q_out @ U, Vt @ xp.matrix_transpose(q_in)
     largest = xp.argmax(xp.abs(U), axis=0)
     sign = xp.sign(xp.take_along_axis(U, largest[None, :], axis=0))
     return _Triples(U * sign, s, xp.matrix_transpose(sign) * Vt)
+
+
+def _peak(xp: Any, x: Array) -> float:
+    """Give the size of the largest entry; 1 where all are zero."""
+    return float(xp.max(xp.abs(x))) or 1.0
