@@ -62,6 +62,7 @@ def test_an_adapter_of_zeros_adds_nothing_and_is_named(build):
     result = verdict(Adapter(0 * a, "silent"), wide(build, "b", 1))
     assert result.verdict == "adds nothing"
     assert "silent" in result.reason
+    assert "or the scaling is, as with lora_alpha 0" in result.reason
 
 
 def test_adapters_without_a_common_module_do_not_touch(build):

@@ -61,7 +61,8 @@ def _findings(pair: Pair) -> Iterator[tuple[str, str]]:
     if zero:
         yield (
             "adds nothing",
-            f"All deltas of {' and '.join(zero)} are zero (B is zero, as before any training).",
+            f"All deltas of {' and '.join(zero)} are zero (B is zero, as before any training, or "
+            "the scaling is, as with lora_alpha 0).",
         )
         return
     if not pair.modules:

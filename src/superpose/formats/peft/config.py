@@ -8,13 +8,13 @@ from r / lora_alpha. Source: peft 0.21.2, `get_pattern_key` and `LoraLayer.updat
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from superpose.errors import BadInput, SuperposeWarning
+from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
 
 CARRIED = ("task_type", "fan_in_fan_out", "revision")
@@ -30,11 +30,22 @@ class Pattern:
     def __init__(self, name: str, values: Mapping[str, float]) -> None:
         self.name = name
         self.values = dict(values)
-        self._compiled = [(_compiled(name, key), key) for key in self.values]
+        found = [compiled(key, name, ends=True) for key in self.values]
+        self._compiled = [(e, key) for (e, _), key in zip(found, self.values, strict=True)]
+        self._ways = [ways for _, ways in found]
 
     def keys_for(self, module: str) -> list[str]:
         """Give every key that matches a module; the first one is the one that counts."""
         return [key for expression, key in self._compiled if expression.match(module)]
+
+    def check_ways(self, modules: Collection[str], where: object) -> None:
+        """Raise BadInput when asking for all these modules could take for ever."""
+        if total_ways(self._ways, modules) > MOST_WAYS:
+            raise BadInput(
+                f"the keys of {self.name} can match in so many ways that it could take for ever",
+                where=where,
+                hint="Write them with fewer `.*`.",
+            )
 
 
 @dataclass(frozen=True)
@@ -135,13 +146,6 @@ def _unknown(config: Mapping[str, Any], where: object, ignore_keys: Collection[s
         for key in unknown
         if key not in empty and key not in ignore_keys
     ]
-
-
-def _compiled(name: str, key: str) -> re.Pattern[str]:
-    try:
-        return re.compile(rf"(.*\.)?({key})$")
-    except (re.error, OverflowError, RecursionError) as error:
-        raise BadInput(f"the key {key!r} of {name} is no regular expression ({error})") from error
 
 
 def _pattern(config: Mapping[str, Any], name: str, check: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the configuration and reads no patterns, llama.cpp's converter stores one alpha.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,17 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput
+from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
 from superpose.formats.peft.keys import factor_name
 from superpose.formats.peft.rounding import Loss, loss
-from superpose.lowrank import Term, dtype_name, norm, upcast
+from superpose.lowrank import Term, dtype_name, nonzero, norm, upcast
 
 Array = NDArray[Any]
 
 DTYPES = ("bfloat16", "float16", "float32", "float64")
 """Dtypes that a file may be written in."""
+
+MUCH_LOST = 0.01
+"""Rounding error that is said: bfloat16, the coarsest, costs a third of it unless values cancel."""
+
+_FACTOR_OF_FLOAT32 = 1e-6
+"""Coefficients of this size, up to its inverse, leave what a half holds within float32's range."""
 
 
 class Factors(NamedTuple):
@@ -63,24 +70,52 @@ def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
     dtype: one of DTYPES. compact: False pads every module with zero rows of A and zero columns of B
     to the largest rank, which changes no delta; True leaves each module its own rank.
 
-    Raises BadInput, naming the tensor, when a value is too large for the dtype.
+    A rounding error above MUCH_LOST is a SuperposeWarning. Raises BadInput, naming the tensor, when
+    a value is too large for the dtype; and when all of a sum is too small for it.
     """
-    shortened = {module: _without_zeros(delta) for module, delta in adapter.items()}
+    shortened = {m: Delta(nonzero(delta.terms), delta.stored) for m, delta in adapter.items()}
     largest = max(delta.rank for delta in shortened.values())
     tensors: dict[str, Array] = {}
     ranks: dict[str, int] = {}
     losses: dict[str, Loss] = {}
+    something = False
     for module, delta in shortened.items():
         exact = _exact_term(delta, dtype)
         B, A = _cast(exact.B, dtype), _cast(exact.A, dtype)
         for side, factor in (("B", B), ("A", A)):
             _check_range(factor, factor_name(module, side), dtype)
         losses[module] = loss(exact, Term(1.0, B, A))
+        something = something or bool(B.any() and A.any())
         ranks[module] = delta.rank if compact else largest
         missing = ranks[module] - delta.rank
         tensors[factor_name(module, "A")] = np.pad(A, ((0, missing), (0, 0))) if missing else A
         tensors[factor_name(module, "B")] = np.pad(B, ((0, 0), (0, missing))) if missing else B
-    return Factors(tensors, ranks, _rounding_error(shortened, losses))
+    error = _rounding_error(shortened, losses)
+    _check_loss(error, something, dtype)
+    return Factors(tensors, ranks, error)
+
+
+def _check_loss(error: float, something: bool, dtype: str) -> None:
+    """Refuse a sum of which nothing is left, say it when much is lost.
+
+    something: whether a module is left whose factors are not zero.
+    """
+    if error <= MUCH_LOST:
+        return
+    wider = "float32" if dtype in ("float16", "bfloat16") else "float64"
+    remedy = f"--dtype {wider} holds more." if dtype != "float64" else "Use larger task weights."
+    if not something:
+        raise BadInput(
+            f"the sum is too small for {dtype}: every value of it would become zero; "
+            "nothing was written",
+            hint=remedy,
+        )
+    warnings.warn(
+        f"{dtype} is too coarse for this sum: rounding changes it by {100 * error:.2g} % of its "
+        f"size. {remedy}",
+        SuperposeWarning,
+        stacklevel=4,
+    )
 
 
 def _rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> float:
@@ -100,19 +135,14 @@ def written_bytes(tensors: Mapping[str, Array]) -> int:
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
-def _without_zeros(delta: Delta) -> Delta:
-    """Leave out terms that a task weight of 0 has emptied; one stays where all are."""
-    kept = tuple(term for term in delta.terms if term.coefficient != 0.0)
-    return Delta(kept or delta.terms[:1], delta.stored)
-
-
 def _exact_term(delta: Delta, dtype: str) -> Term:
     """Give the delta as one term of NumPy factors before rounding: the scaling is in B.
 
-    B is float32, for files as precise as that float64: what rounding costs is measured against it.
+    B is float32, for files as precise as that, or coefficients beyond its reach, float64: what
+    rounding costs is measured against it.
     A is left in the file's dtype where all of it is in that already.
     """
-    precision = "float64" if dtype in ("float32", "float64") else "float32"
+    precision = "float32" if dtype in ("float16", "bfloat16") and _ordinary(delta) else "float64"
     terms = [Term(t.coefficient, _to_numpy(t.B), _to_numpy(t.A)) for t in delta.terms]
     B = np.empty((delta.shape[0], delta.rank), precision)
     at = 0
@@ -125,6 +155,11 @@ def _exact_term(delta: Delta, dtype: str) -> Term:
     as_written = all(dtype_name(t.A) == dtype for t in terms)
     A = [t.A if as_written else upcast(t.A, precision) for t in terms]
     return Term(1.0, B, np.concatenate(A, axis=0))
+
+
+def _ordinary(delta: Delta) -> bool:
+    sizes = [abs(term.coefficient) for term in delta.terms]
+    return all(_FACTOR_OF_FLOAT32 <= size <= 1 / _FACTOR_OF_FLOAT32 for size in sizes)
 
 
 def _cast(factor: Array, dtype: str) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from superpose.adapter import Adapter, Delta, Parent
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
+from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.keys import Pair, sort_tensors
 from superpose.formats.recognise import CONFIG, read_config, weights_file
 
@@ -41,6 +41,8 @@ def read_peft(
         raise _refused(where, reasons + more)
     if not pairs:
         raise BadInput("holds no LoRA factors", where=weights)
+    for pattern in (config.rank_pattern, config.alpha_pattern):
+        pattern.check_ways(pairs, folder / CONFIG)
     _check_ranks(config, pairs, weights)
     _compare_with_targets(config, list(pairs), where)
     warn_if_ambiguous(config, list(pairs), where)
@@ -49,7 +51,9 @@ def read_peft(
         module: Delta.of(file.tensors[pair.B], file.tensors[pair.A], config.scaling_of(module))
         for module, pair in pairs.items()
     }
-    if not any(x.any() for d in deltas.values() for t in d.terms for x in (t.B,)):
+    if not any(t.coefficient for d in deltas.values() for t in d.terms):
+        _warn(f"{where}: lora_alpha is 0, so the scaling is zero and this adapter adds nothing")
+    elif not any(x.any() for d in deltas.values() for t in d.terms for x in (t.B,)):
         _warn(f"{where}: every lora_B is zero, so this adapter adds nothing")
     return Adapter(
         deltas,
@@ -125,10 +129,13 @@ def _ends(modules: list[str]) -> dict[str, list[str]]:
 
 def _unmatched(expression: str, modules: list[str], where: object) -> list[str]:
     try:
-        compiled = re.compile(expression)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise BadInput(f"target_modules is no regular expression ({error})", where=where) from error
-    return [module for module in modules if not compiled.fullmatch(module)]
+        pattern, ways = compiled(expression, "target_modules")
+    except BadInput as error:
+        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
+    if total_ways([ways], modules) > MOST_WAYS:
+        _warn(f"{where}: target_modules is not compared with the weights; it could take for ever")
+        return []
+    return [module for module in modules if not pattern.fullmatch(module)]
 
 
 def _listed(names: list[str]) -> str:

@@ -37,18 +37,26 @@ def loss(exact: Term, written: Term) -> Loss:
     same_inputs = written.A is exact.A
     if same_inputs and not E_B.any():
         return Loss(0.0, None)
+    # Brought to size 1 before anything is squared: the square of 1e-300 is zero in any dtype.
+    b, a = _unit(exact.B), _unit(exact.A)
+    B, E_B = exact.B / b, E_B / b
     if same_inputs:
-        return _with_common_inputs(E_B, exact)
-    E_A = upcast(written.A, exact.A.dtype.name) - exact.A
-    error = (Term(1.0, E_B, written.A), Term(1.0, exact.B, E_A))
-    return Loss(norm(error), norm((exact,)))
+        lost, whole = _with_common_inputs(E_B, B, upcast(exact.A, B.dtype.name) / a)
+    else:
+        A, narrow = exact.A / a, upcast(written.A, exact.A.dtype.name) / a
+        error = (Term(1.0, E_B, narrow), Term(1.0, B, narrow - A))
+        lost, whole = norm(error), norm((Term(1.0, B, A),))
+    return Loss(lost * b * a, whole * b * a)
 
 
-def _with_common_inputs(E_B: Array, exact: Term) -> Loss:
+def _unit(x: Array) -> float:
+    """Give the power of two at the largest entry's size: dividing by it rounds nothing."""
+    peak = float(np.max(np.abs(x)))
+    return math.ldexp(1.0, math.frexp(peak)[1] - 1) if 0.0 < peak < math.inf else 1.0
+
+
+def _with_common_inputs(E_B: Array, B: Array, A: Array) -> tuple[float, float]:
     """|E_B A|^2 = sum((E_B^T E_B) * (A A^T)), and |B A|^2 with the same A A^T."""
-    A = upcast(exact.A, exact.B.dtype.name)
     inputs = (A @ A.T).astype(np.float64)
-    lost, whole = (float(np.sum((x.T @ x) * inputs)) for x in (E_B, exact.B))
-    if not math.isfinite(lost + whole):  # squares beyond float32: the slow way is in float64
-        return Loss(norm((exact._replace(B=E_B),)), norm((exact,)))
-    return Loss(math.sqrt(max(0.0, lost)), math.sqrt(max(0.0, whole)))
+    lost, whole = (float(np.sum((x.T @ x) * inputs)) for x in (E_B, B))
+    return math.sqrt(max(0.0, lost)), math.sqrt(max(0.0, whole))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def peft_config(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, Any]:
     rank = max(ranks.values())
     # Escaped and bound to the start: a pattern is a regular expression that may match the end of a
     # longer name.
-    pattern = {f"^{_escaped(module)}": r for module, r in ranks.items() if r != rank}
+    pattern = {f"^{re.escape(module)}": r for module, r in ranks.items() if r != rank}
     settings = adapter.settings
     return {
         "alpha_pattern": pattern,
@@ -112,11 +113,6 @@ def peft_config(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, Any]:
         "use_dora": False,
         "use_rslora": False,
     }
-
-
-def _escaped(module: str) -> str:
-    # Names of modules are identifiers and dots; re.escape would also quote what needs none.
-    return module.replace(".", r"\.")
 
 
 def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:
