@@ -63,6 +63,16 @@ def test_a_smaller_rank_is_reported_and_not_a_failure(
     assert "an approximation: logits differ by" in capfd.readouterr().out
 
 
+def test_an_approximation_whose_kept_energy_rounds_to_1_is_still_one(
+    pair: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    args = (pair[0], f"{pair[1]}:1e-10", "-o", tmp_path / "sum", "--rank", 2, "--json")
+    assert run(*args, "--verify", "tiny") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["energy_kept"] == 1.0
+    assert found["verify"]["holds"] is None
+
+
 def test_a_result_that_is_not_the_sum_is_exit_code_1(
     pair: list[Path],
     tmp_path: Path,
