@@ -46,6 +46,11 @@ def test_a_folder_without_a_model_and_a_name_without_a_hub_say_what_they_are(
         load_base("no/such-base@main")
 
 
+def test_a_misspelt_smollm2_is_not_looked_for_on_the_hub() -> None:
+    with pytest.raises(MissingBase, match="Did you mean `smollm2`"):
+        load_base("smollm")
+
+
 def test_without_torch_the_way_to_the_extra_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -61,7 +61,8 @@ def demo(
         f"{found.superposition}\n\nWhat to type next:\n"
         f"  superpose check {a} {b}\n"
         f"  superpose add {a} {b}:0.5 -o both\n"
-        f'  superpose ask smollm2 {a} {b} --prompt "What is 17 plus 25?"',
+        f'  superpose ask smollm2 {a} {b} --prompt "{found.question}"\n\n'
+        "Perplexity says how expected an answer is, not that it is right.",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -6,6 +6,7 @@ optional `@revision`.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +46,7 @@ def _load(name: str, dtype: str, device: str | None) -> BaseModel:
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
     path, revision = _resolve(name)
+    _ask_whether_smollm2_was_meant(path)
     options = {} if revision is None else {"revision": revision}
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -83,6 +85,14 @@ def _resolve(name: str) -> tuple[str, str | None]:
         return str(Path(name).expanduser()), None
     repository, _, revision = name.partition("@")
     return repository, revision or None
+
+
+def _ask_whether_smollm2_was_meant(path: str) -> None:
+    """Before the hub is asked, and asked again, for a name that differs by a letter or two."""
+    if not Path(path).exists() and difflib.get_close_matches(path, [smollm2.NAME], cutoff=0.8):
+        raise MissingBase(
+            f"the base model {path!r} is not here", hint=f"Did you mean `{smollm2.NAME}`?"
+        )
 
 
 def _not_loaded(name: str, path: str, error: Exception) -> BadInput | MissingBase:

@@ -37,6 +37,11 @@ class Demo:
     superposition: Path
     samples: tuple[tuple[str, str, tuple[Answer, ...]], ...]
 
+    @property
+    def question(self) -> str:
+        """A test question to go on asking with."""
+        return self.samples[0][2][0].question
+
 
 def demo_spec() -> StudySpec:
     """The demo's study file, as it ships with the package."""
