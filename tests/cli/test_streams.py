@@ -143,7 +143,9 @@ def in_a_command(body: str) -> subprocess.CompletedProcess[str]:
     """Run `body` as a command of superpose, in a process of its own."""
     indented = body.strip().replace("\n", "\n    ")
     code = f"""
-import os, sys, time, types
+import os, signal, sys, time, types
+for name in {{"SIGTERM", "SIGHUP"}} & set(dir(signal)):  # a runner such as nohup may ignore them
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
 from superpose.cli import app
 module = types.ModuleType("body")
 def body():
