@@ -12,16 +12,14 @@ from itertools import combinations
 
 __all__ = ["Cell", "cell_seed", "cells_of_seed", "subsets"]
 
-METHODS = ("base", "single", "sum", "merged")
-"""base: the bare base model. single: a domain's own adapter. sum: the naive sum of a subset's
-adapters (every task weight 1). merged: merged-data fine-tuning on a subset's domains."""
-
 
 @dataclass(frozen=True)
 class Cell:
     """One model of the study: a method, the domains it is made from, and a seed.
 
-    seed is None for the base model, which no seed can change.
+    method: `base`, the bare base model; `single`, a domain's own adapter; `sum`, the naive sum of
+    a subset's adapters (every task weight 1); `merged`, merged-data fine-tuning on a subset's
+    domains. seed: None for the base model, which no seed can change.
     """
 
     method: str

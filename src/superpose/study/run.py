@@ -154,25 +154,29 @@ class Study:
 
     def _work(self, cell: Cell) -> float:
         """What is still to be done for a cell, or all of it, in forward tokens."""
-        tokens = sum(example.length for rows in self.test_examples.values() for example in rows)
-        if cell.trained and not self.folder.is_trained(cell):
-            tokens += int(TRAINING_WORK * self._training_tokens(cell))
-        return float(tokens)
+        training = cell.trained and not self.folder.is_trained(cell)
+        return self._test_tokens + (self._training_work(cell) if training else 0.0)
 
-    def _training_tokens(self, cell: Cell) -> float:
-        rows = [example.length for name in cell.domains for example in self.train_examples[name]]
-        return sum(rows) * self.spec.training.epochs
+    @cached_property
+    def _test_tokens(self) -> int:
+        return sum(example.length for rows in self.test_examples.values() for example in rows)
+
+    def _training_work(self, cell: Cell) -> float:
+        tokens = sum(example.length for example in self._training_rows(cell))
+        return TRAINING_WORK * tokens * self.spec.training.epochs
+
+    def _training_rows(self, cell: Cell) -> list[Example]:
+        return [example for name in cell.domains for example in self.train_examples[name]]
 
     def _train_missing(self, cells: Sequence[Cell]) -> None:
         for cell in cells:
             if self.folder.is_trained(cell):
                 continue
             assert cell.seed is not None
-            work = TRAINING_WORK * self._training_tokens(cell)
-            step = self.reporter.steps(f"train {cell.label}", work)
+            step = self.reporter.steps(f"train {cell.label}", self._training_work(cell))
             trained = train(
                 self.base,
-                [example for name in cell.domains for example in self.train_examples[name]],
+                self._training_rows(cell),
                 self.folder.path / cell.adapter,
                 lora=self.spec.lora,
                 training=self.spec.training,
