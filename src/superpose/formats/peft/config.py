@@ -17,9 +17,6 @@ from superpose.errors import BadInput, SuperposeWarning
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
 
-CARRIED = ("task_type", "fan_in_fan_out", "revision")
-"""Fields that do not touch the weights and that a file written from this adapter keeps."""
-
 NARROWING = ("exclude_modules", "layers_to_transform")
 """Fields that may leave nothing of what target_modules names."""
 
