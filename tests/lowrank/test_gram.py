@@ -31,6 +31,30 @@ def test_the_norm_of_a_tiny_difference_is_not_lost(draw, oracle):
     assert norm(difference) == pytest.approx(np.linalg.norm(oracle(difference)), rel=1e-3)
 
 
+@pytest.mark.parametrize("share", [1e-3, 1e-7, 1e-11])
+def test_the_norm_of_what_is_left_of_cancelling_terms_is_right(draw, make, rng, share):
+    """Gram matrices alone lose differences below 1e-8: the square root of float64's precision."""
+    ((c, B, A),) = draw(3, dtype="float64")
+    R = rng.standard_normal((3, 3)) + 4 * np.eye(3)
+    rewritten = Term(-c, B @ make(R), make(np.linalg.inv(R)) @ A)
+    ((_, b, a),) = draw(1, dtype="float64")
+    left = Term(share, b, a)
+    assert norm((Term(c, B, A), left, rewritten)) == pytest.approx(norm((left,)), rel=1e-3)
+
+
+def test_a_delta_minus_itself_has_norm_zero_however_it_is_written(draw, make, rng):
+    ((c, B, A),) = draw(3, dtype="float64")
+    assert norm((Term(c, B, A), Term(-c, B + 0, A + 0))) == 0.0
+    assert norm((Term(c, B, A), Term(-c / 3, B * 3, A))) == 0.0
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_norm_of_a_delta_whose_square_float64_cannot_hold_is_right(draw, oracle, size):
+    (unit,) = draw(3, dtype="float64")
+    expected = size * np.linalg.norm(oracle((unit,)))
+    assert norm((unit._replace(B=unit.B * size),)) == pytest.approx(expected, rel=1e-12)
+
+
 def test_gram_holds_every_pair_at_once(draw, oracle):
     deltas = [draw(3), draw(1, 2), draw(4)]
     np.testing.assert_allclose(gram(deltas), dense_gram(oracle, deltas), rtol=1e-11, atol=1e-11)

@@ -15,11 +15,15 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from array_api_compat import device as array_device
 
+from superpose.lowrank.core import core
 from superpose.lowrank.terms import Array, Terms, namespace, rank, shape
 from superpose.lowrank.to_numpy import to_numpy
 
 Module: TypeAlias = Sequence[Terms | None]
 """The K deltas of one target module; None where an adapter does not have it."""
+
+_LEAST = 1e-6
+"""Share of (sum of the terms' sizes)^2 from which a squared norm is good to 1e-9 of itself."""
 
 _CHUNK = 1 << 18
 """Entries of a side stacked at once: what stays in a core's cache between widening and product."""
@@ -59,8 +63,22 @@ def inner(x: Terms, y: Terms) -> float:
 
 
 def norm(terms: Terms) -> float:
-    """Give the Frobenius norm |dW|, in float64; never NaN for finite factors."""
-    return math.sqrt(max(0.0, float(gram((terms,))[0, 0])))
+    """Give the Frobenius norm |dW|, in float64; never NaN for finite factors.
+
+    Right for near-cancelling terms too, as of the difference of two deltas that are almost one:
+    where squares have lost it, it comes from a QR (`core`), which resolves 2e-15 of the size of
+    the terms; what lies below that is 0.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # squares that leave float64 are seen below
+        (group,) = side_grams(((terms,),))
+        square = float(group.inner()[0, 0, 0])
+        lengths = np.sqrt(group.output[0].diagonal() * group.input[0].diagonal())
+        size = float(np.sum(np.abs(group.coefficients[0]) * lengths))
+    if _LEAST * size * size < square < math.inf:
+        return math.sqrt(square)
+    found = core(terms)
+    length = float(np.linalg.norm(to_numpy(found.middle)))
+    return length * found.scale if length > float(found.rounding) else 0.0
 
 
 def gram(deltas: Module) -> np.ndarray:

@@ -11,12 +11,12 @@ factors too, and float32 would then leave nothing but its own rounding.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from superpose.lowrank.stack import stack
-from superpose.lowrank.terms import Array, Term, Terms, namespace, nonzero
+from superpose.lowrank.core import core
+from superpose.lowrank.terms import Array, Term, Terms, namespace
 from superpose.lowrank.to_numpy import to_numpy
 
 
@@ -78,24 +78,10 @@ def singular_values(terms: Terms) -> np.ndarray:
 
 def _triples(terms: Terms) -> _Triples:
     xp = namespace(terms)
-    _, B, A = stack(nonzero(terms), "float64")
-    # Brought to size 1 first: norms square their entries, and 1e-200 squared is zero.
-    b, a = _peak(xp, B), _peak(xp, A)
-    B, A = B / b, A / a
-    q_out, r_out = xp.linalg.qr(B)
-    q_in, r_in = xp.linalg.qr(xp.matrix_transpose(A))
-    U, s, Vt = xp.linalg.svd(r_out @ xp.matrix_transpose(r_in), full_matrices=False)
-    # What lies below the rounding of sum |b_j| |a_j| is rounding: a zero is the truth. The largest
-    # singular value is no measure of it, for where terms cancel that is rounding itself.
-    size = xp.sum(xp.linalg.vector_norm(B, axis=0) * xp.linalg.vector_norm(A, axis=1))
-    s = xp.where(s > 10 * xp.finfo(s.dtype).eps * size, s, xp.zeros_like(s))
-    s = s * (b * a)
-    U, Vt = q_out @ U, Vt @ xp.matrix_transpose(q_in)
+    found = core(terms)
+    U, s, Vt = xp.linalg.svd(found.middle, full_matrices=False)
+    s = xp.where(s > found.rounding, s, xp.zeros_like(s)) * found.scale
+    U, Vt = found.outputs @ U, Vt @ xp.matrix_transpose(found.inputs)
     largest = xp.argmax(xp.abs(U), axis=0)
     sign = xp.sign(xp.take_along_axis(U, largest[None, :], axis=0))
     return _Triples(U * sign, s, xp.matrix_transpose(sign) * Vt)
-
-
-def _peak(xp: Any, x: Array) -> float:
-    """Give the size of the largest entry; 1 where all are zero."""
-    return float(xp.max(xp.abs(x))) or 1.0
