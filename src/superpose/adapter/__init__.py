@@ -1,8 +1,24 @@
 """The vector space of adapters."""
 
 from superpose.adapter.adapter import Adapter
+from superpose.adapter.alignment import align, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent
+from superpose.adapter.place import Place, place_of
+from superpose.adapter.replacement import Part, Replacement, Stored
 from superpose.adapter.same_base import check_same_base
 
-__all__ = ["Adapter", "Delta", "Parent", "check_same_base"]
+__all__ = [
+    "Adapter",
+    "Delta",
+    "Parent",
+    "Part",
+    "Place",
+    "Replacement",
+    "Stored",
+    "align",
+    "check_same_base",
+    "place_of",
+    "unpooled",
+    "untied",
+]

@@ -11,10 +11,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
+from superpose.adapter.alignment import align
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
+from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import BadInput
 from superpose.lowrank.gram import inner as inner_product
@@ -26,13 +28,19 @@ from superpose.lowrank.truncate import Truncated, truncated
 class Adapter(Mapping[str, Delta]):
     """Target module -> Delta, with what it was read from.
 
-    deltas: at least one. name: what people call it. base_model: the base model's name as written
+    deltas: by target module; a group of a convolution, an expert of a stack, a bias have keys of
+    their own (`Place.key`). replacements: tensors that the adapter stores absolutely, by
+    `Replacement.key`. name: what people call it. base_model: the base model's name as written
     in the adapter, or None. path: where it was read from; None for one made in memory. parents: of
     a superposition. settings: configuration that does not touch the weights and that a file should
-    carry on (task_type, revision, ...); a sum keeps those on which both sides agree. identity: what
-    makes this adapter one parent in a sum when it has no path; the same under another base's name.
+    carry on (task_type, revision, ...); a sum keeps those on which both sides agree. copies: the
+    base's own tensors that a file holds beside the adapter (embeddings), by name: part of no sum.
+    tied: output layer -> embedding whose delta is its transpose, once for both (tied weights).
+    format: of the file, which a sum is written in again; metadata: of the file, agreed on like
+    settings. identity: what makes this adapter one parent in a sum when it has no path; the same
+    under another base's name.
 
-    Raises BadInput when there is no delta or a value is not a Delta.
+    Raises BadInput when there is neither delta nor replacement or a value is not one.
     """
 
     deltas: Mapping[str, Delta]
@@ -41,6 +49,11 @@ class Adapter(Mapping[str, Delta]):
     path: str | None = None
     parents: tuple[Parent, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    replacements: Mapping[str, Replacement] = field(default_factory=dict, kw_only=True)
+    copies: Mapping[str, Array] = field(default_factory=dict, kw_only=True)
+    tied: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    format: str = field(default="peft", kw_only=True)
+    metadata: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     identity: object = field(default_factory=object, kw_only=True)
 
     # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
@@ -50,14 +63,17 @@ class Adapter(Mapping[str, Delta]):
     __hash__ = object.__hash__
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "deltas", dict(self.deltas))
-        object.__setattr__(self, "settings", dict(self.settings))
+        for name in ("deltas", "settings", "replacements", "copies", "tied", "metadata"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
         object.__setattr__(self, "parents", tuple(self.parents))
-        if not self.deltas:
+        if not self.deltas and not self.replacements:
             raise BadInput("an adapter needs at least one target module", where=self.name)
         for module, delta in self.deltas.items():
             if not isinstance(delta, Delta):
                 raise BadInput(f"`{module}` is {type(delta).__name__}, not Delta", where=self.name)
+        for key, replacement in self.replacements.items():
+            if not isinstance(replacement, Replacement):
+                raise BadInput(f"`{key}` is {type(replacement).__name__}, not Replacement")
 
     # A mapping.
 
@@ -86,8 +102,9 @@ class Adapter(Mapping[str, Delta]):
 
     @property
     def rank(self) -> int:
-        """Largest rank of a delta as held."""
-        return max(delta.rank for delta in self.deltas.values())
+        """Largest rank of a delta as held; a bias, which has no factors on disk, counts as 0."""
+        ranks = (d.rank for d in self.values() if d.place is None or d.place.kind != "bias")
+        return max(ranks, default=0)
 
     @property
     def parameters(self) -> int:
@@ -101,13 +118,23 @@ class Adapter(Mapping[str, Delta]):
         if not isinstance(other, Adapter):
             return NotImplemented
         check_same_base((self, other))
-        deltas = dict(self.deltas)
-        for module, delta in other.items():
-            deltas[module] = deltas[module] + delta if module in deltas else delta
-        agreed = {k: v for k, v in self.settings.items() if other.settings.get(k, _ABSENT) == v}
+        x, y = align((self, other))
         base_model = self.base_model if self.base_model is not None else other.base_model
         parents = joined((*self._as_parents(), *other._as_parents()))
-        return Adapter(deltas, sum_name(parents), base_model, None, parents, agreed)
+        return replace(
+            x,
+            deltas=_united(x.deltas, y.deltas),
+            replacements=_united(x.replacements, y.replacements),
+            name=sum_name(parents),
+            base_model=base_model,
+            path=None,
+            parents=parents,
+            settings=_agreed(self.settings, other.settings),
+            copies={**y.copies, **x.copies},
+            format=x.format if x.format == y.format else "peft",
+            metadata=_agreed(self.metadata, other.metadata),
+            identity=object(),
+        )
 
     def __radd__(self, other: object) -> Adapter:
         """Let Python's `sum` start from its 0; every other left operand is refused."""
@@ -185,7 +212,7 @@ class Adapter(Mapping[str, Delta]):
                 continue
             own = nonzero(delta.terms)
             kept = own if terms_rank(own) <= most else (found[module].term,)
-            deltas[module] = Delta(kept, delta.stored)
+            deltas[module] = replace(delta, terms=kept)
         smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents())
         return smaller, tuple(found.values())
 
@@ -201,11 +228,31 @@ class Adapter(Mapping[str, Delta]):
 
     def _scaled(self, change: Callable[[float], float]) -> Adapter:
         parents = tuple(p.with_weight(change(p.weight)) for p in self._as_parents())
-        deltas = {m: delta.with_coefficients(change) for m, delta in self.items()}
-        return replace(self, deltas=deltas, name=sum_name(parents), path=None, parents=parents)
+        return replace(
+            self,
+            deltas={m: delta.with_coefficients(change) for m, delta in self.items()},
+            replacements={k: r.with_coefficients(change) for k, r in self.replacements.items()},
+            name=sum_name(parents),
+            path=None,
+            parents=parents,
+        )
 
 
 _ABSENT: Any = object()
+
+V = TypeVar("V")
+
+
+def _united(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what both have; what one has joins the union."""
+    united = dict(x)
+    for key, value in y.items():
+        united[key] = united[key] + value if key in united else value
+    return united
+
+
+def _agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:
+    return {key: value for key, value in x.items() if y.get(key, _ABSENT) == value}
 
 
 def _is_scalar(value: object) -> TypeGuard[float]:

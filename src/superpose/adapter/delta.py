@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from superpose.adapter.place import Place
 from superpose.errors import BadInput
 from superpose.lowrank.terms import Array, Term, Terms, dtype_name, rank, shape
 
@@ -17,7 +18,9 @@ class Delta:
     terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all.
     A fresh LoRA delta is one term whose coefficient is its scaling s. stored: dtypes that the
     factors came in, which computing does not change: an SVD of bfloat16 factors gives float32 ones,
-    and is to be written in bfloat16 all the same. Empty means those of the terms.
+    and is to be written in bfloat16 all the same. Empty means those of the terms. place: which
+    part of the base model it changes; None is the weight of the linear layer that the adapter's key
+    names.
 
     Raises BadInput when there is no term, a factor is not a matrix, ranks or shapes disagree, or
     a coefficient is NaN or infinite. The factors' own values are not looked at: whoever reads them
@@ -26,6 +29,7 @@ class Delta:
 
     terms: Terms
     stored: frozenset[str] = frozenset()
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -41,9 +45,9 @@ class Delta:
             object.__setattr__(self, "stored", used)
 
     @classmethod
-    def of(cls, B: Array, A: Array, scaling: float = 1.0) -> Delta:
+    def of(cls, B: Array, A: Array, scaling: float = 1.0, place: Place | None = None) -> Delta:
         """Make `scaling * B @ A`: B (out_features, rank), A (rank, in_features)."""
-        return cls((Term(float(scaling), B, A),))
+        return cls((Term(float(scaling), B, A),), place=place)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,20 +65,25 @@ class Delta:
         return self.rank * sum(self.shape)
 
     def __add__(self, other: object) -> Delta:
-        """Join the terms; terms with the very same factors become one, which is exact."""
+        """Join the terms; terms with the very same factors become one, which is exact.
+
+        Raises BadInput when the two change different parts of the base model.
+        """
         if not isinstance(other, Delta):
             return NotImplemented
+        if self.place != other.place:
+            raise BadInput(f"two deltas of different places: {self.place} and {other.place}")
         joined: dict[tuple[int, int], Term] = {}
         for term in (*self.terms, *other.terms):
             key = id(term.B), id(term.A)
             before = joined[key].coefficient if key in joined else 0.0
             joined[key] = term._replace(coefficient=before + term.coefficient)
-        return Delta(tuple(joined.values()), self.stored | other.stored)
+        return Delta(tuple(joined.values()), self.stored | other.stored, self.place)
 
     def with_coefficients(self, change: Callable[[float], float]) -> Delta:
         """Give the delta whose coefficients went through `change`; the factors are shared."""
         changed = tuple(t._replace(coefficient=change(t.coefficient)) for t in self.terms)
-        return Delta(changed, self.stored)
+        return Delta(changed, self.stored, self.place)
 
     def __repr__(self) -> str:
         out_features, in_features = self.shape

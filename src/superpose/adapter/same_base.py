@@ -11,6 +11,7 @@ from superpose.errors import DifferentBase, SuperposeWarning
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
+    from superpose.adapter.delta import Delta
 
 _IN_HUB_CACHE = re.compile(r"models--.+?--([^/\\]+)[/\\]snapshots(?:[/\\]|$)")
 
@@ -47,14 +48,33 @@ def plain_name(base_model: str | None) -> str | None:
 def _check_shapes(adapters: Sequence[Adapter]) -> None:
     first: dict[str, Adapter] = {}
     for adapter in adapters:
+        _check_replacements(adapter, adapters)
         for module, delta in adapter.items():
             other = first.setdefault(module, adapter)
-            if other[module].shape != delta.shape:
+            if other[module].shape != delta.shape and not _pooled(delta, other[module]):
                 raise DifferentBase(
                     f"`{module}` has shape {other[module].shape} in {other.label} "
                     f"and {delta.shape} in {adapter.label}",
                     where=module,
                     hint="Was one of them trained on another base model? Such deltas have no sum.",
+                )
+
+
+def _pooled(*deltas: Delta) -> bool:
+    """Whether a width may be a number of groups: `align` knows what it means then."""
+    return any(d.place is not None and d.place.pooled > 1 for d in deltas)
+
+
+def _check_replacements(adapter: Adapter, adapters: Sequence[Adapter]) -> None:
+    for key, own in adapter.replacements.items():
+        for other in adapters:
+            theirs = other.replacements.get(key)
+            if theirs is not None and theirs.shape != own.shape:
+                raise DifferentBase(
+                    f"`{key}` has shape {theirs.shape} in {other.label} and {own.shape} in "
+                    f"{adapter.label}",
+                    where=key,
+                    hint="Heads for another number of labels, or another vocabulary, have no sum.",
                 )
 
 

@@ -7,14 +7,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from superpose.adapter import Adapter
+from superpose.errors import Refused
 from superpose.files import check_free, locate
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 
 def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
-    """Read an adapter from a PEFT folder or, by its name, from the Hugging Face hub.
+    """Read an adapter from a PEFT folder, a file or, by its name, from the Hugging Face hub.
 
-    name: a path, `org/name` or `org/name@revision`; what exists here wins. ignore_keys: keys of
+    name: a path, `org/name` or `org/name@revision`; what exists here wins. A file is a GGUF LoRA
+    (.gguf), or one of kohya's or diffusers' (.safetensors). ignore_keys: keys of
     the configuration that superpose does not know and that you know not to touch the weights.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
@@ -22,7 +24,15 @@ def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> 
 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
-    return read_peft(locate(name), given=os.fspath(name), ignore_keys=ignore_keys)
+    path, given = locate(name), os.fspath(name)
+    if path.is_dir():
+        return read_peft(path, given=given, ignore_keys=ignore_keys)
+    return _read_file(path, given)
+
+
+def _read_file(path: Path, given: str) -> Adapter:
+    """Read an adapter that is one file: its ending tells the format."""
+    raise Refused("is a file; superpose reads PEFT folders", where=given)
 
 
 def check_output(

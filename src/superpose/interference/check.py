@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from superpose.adapter import Adapter, check_same_base
+from superpose.adapter import Adapter, align, check_same_base
 from superpose.errors import BadInput
 from superpose.files import without_nan
 from superpose.interference.modules import per_module
@@ -69,6 +69,7 @@ def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
             hint="superpose check A B [C ...]",
         )
     check_same_base(adapters, same_base)
+    adapters = align(adapters)
     names = told_apart(adapters)
     figures = per_module(adapters)
     gram = figures.inner.sum(axis=0)

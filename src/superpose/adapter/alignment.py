@@ -1,0 +1,143 @@
+"""Adapters brought to one structure before they are added or compared.
+
+Two files may hold one kind of delta in two ways: tied to another layer or not, pooled or not. Which
+way it was stored changes no delta, so one of them is expanded; what cannot agree is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superpose.adapter.delta import Delta
+from superpose.errors import DifferentBase, Refused
+from superpose.lowrank.terms import Term, upcast
+
+if TYPE_CHECKING:
+    from superpose.adapter.adapter import Adapter
+
+_ONE_FAMILY = frozenset({"peft", "gguf"})
+"""Formats whose target modules go by the base model's own names."""
+
+
+def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
+    """Give the same adapters, held so that their deltas can be added key by key.
+
+    Raises Refused when one kind of name cannot be told from another (a kohya file beside a PEFT
+    folder), or layers are replicated in different ways; DifferentBase when the copies of the base's
+    own tensors differ.
+    """
+    _check_formats(adapters)
+    _check_replication(adapters)
+    _check_copies(adapters)
+    if any(a.tied != adapters[0].tied for a in adapters):
+        adapters = [untied(a) for a in adapters]
+    pooled = {m for a in adapters for m, d in a.items() if d.place and d.place.pooled > 1}
+    return tuple(_resolved(a, adapters, pooled) if pooled else a for a in adapters)
+
+
+def untied(adapter: Adapter) -> Adapter:
+    """Give the adapter with a delta of its own for each output layer that is tied to another."""
+    if not adapter.tied:
+        return adapter
+    deltas = dict(adapter.deltas)
+    for output, embedding in adapter.tied.items():
+        source = adapter.deltas[embedding]
+        terms = tuple(Term(t.coefficient, t.A.T, t.B.T) for t in source.terms)
+        deltas[output] = Delta(terms, source.stored)
+    return replace(adapter, deltas=deltas, tied={})
+
+
+def unpooled(delta: Delta) -> Delta:
+    """Give a QA-LoRA delta as a plain one: each column of A stands for a group of inputs.
+
+    The layer sees the mean of each group times the number of groups. Source: peft 0.21.2,
+    `QALoraLinearVariant.forward`.
+    """
+    assert delta.place is not None
+    group = delta.place.pooled
+    terms = tuple(
+        Term(t.coefficient * t.A.shape[1] / group, t.B, np.repeat(upcast(t.A), group, axis=1))
+        for t in delta.terms
+    )
+    return Delta(terms, delta.stored)
+
+
+def _resolved(adapter: Adapter, adapters: Sequence[Adapter], pooled: set[str]) -> Adapter:
+    deltas = dict(adapter.deltas)
+    for module in pooled & deltas.keys():
+        others = [a[module] for a in adapters if module in a]
+        if len({d.place for d in others}) > 1:
+            deltas[module] = _as_plain(deltas[module], others, module)
+    return replace(adapter, deltas=deltas)
+
+
+def _as_plain(delta: Delta, others: Sequence[Delta], module: str) -> Delta:
+    """Tell by a plain delta's width whether a pooled one is: PEFT ignores the flag elsewhere."""
+    if delta.place is None or delta.place.pooled == 1:
+        return delta
+    plain = {d.shape for d in others if d.place is None or d.place.pooled == 1}
+    if delta.shape in plain:
+        return replace(delta, place=None)
+    wide = unpooled(delta)
+    if plain and wide.shape not in plain:
+        raise DifferentBase(
+            f"`{module}` has shape {wide.shape} in one adapter and {plain.pop()} in another",
+            where=module,
+            hint="Was one of them trained on another base model? Such deltas have no sum.",
+        )
+    return wide
+
+
+def _check_formats(adapters: Sequence[Adapter]) -> None:
+    families = {"peft" if a.format in _ONE_FAMILY else a.format: a for a in adapters}
+    if len(families) > 1:
+        said = " and ".join(f"{a.label} is {kind}'s" for kind, a in sorted(families.items()))
+        raise Refused(
+            f"adapters of different formats name their target modules differently: {said}",
+            hint="Convert one of them to the other's format first.",
+        )
+
+
+def _check_replication(adapters: Sequence[Adapter]) -> None:
+    kinds = [a.settings.get("layer_replication") for a in adapters]
+    for adapter, kind in zip(adapters, kinds, strict=True):
+        if kind != kinds[0]:
+            raise Refused(
+                f"layer_replication is {kinds[0]} in {adapters[0].label} and {kind} in "
+                f"{adapter.label}: their layers are not the same ones",
+                where="layer_replication",
+            )
+
+
+def _check_copies(adapters: Sequence[Adapter]) -> None:
+    first: dict[str, Adapter] = {}
+    for adapter in adapters:
+        for name, tensor in adapter.copies.items():
+            other = first.setdefault(name, adapter)
+            if other is adapter:
+                continue
+            before = other.copies[name]
+            if before.shape != tensor.shape or not _close(before, tensor):
+                raise DifferentBase(
+                    f"the base model's `{name}` is another one in {other.label} and "
+                    f"{adapter.label}",
+                    where=name,
+                    hint="Was a vocabulary resized, or one trained on another base model? PEFT "
+                    "would overwrite the one with the other.",
+                )
+
+
+def _close(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two tensors are one, up to the rounding of the coarser dtype."""
+    coarse = any(t.dtype.name in ("bfloat16", "float16") for t in (x, y)) and x.dtype != y.dtype
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    if not coarse:
+        return bool(np.array_equal(x, y))
+    return bool(np.linalg.norm(x - y) <= 2.0**-8 * np.linalg.norm(x))
+
+
+__all__ = ["align", "unpooled", "untied"]
