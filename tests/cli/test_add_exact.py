@@ -56,12 +56,18 @@ def test_json_tells_whether_the_sum_is_exact(
     assert 0.99 < short["energy_kept"] <= 1.0
 
 
+@pytest.mark.filterwarnings("default::superpose.errors.SuperposeWarning")
 def test_a_sum_that_cancels_is_zero_and_has_no_energy_to_keep(
     write_adapter: WriteAdapter, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     a = write_adapter("a", rank=3)
-    said = run(capfd, f"{a}:0.3", f"{a}:-0.3", "-o", tmp_path / "sum", "--rank", 2, "--json")
-    assert json.loads(said)["energy_kept"] is None
+    args = [f"{a}:0.3", f"{a}:-0.3", "-o", tmp_path / "sum", "--rank", 2, "--json"]
+    with pytest.raises(SystemExit) as end:
+        main(["add", *map(str, args)])
+    said = capfd.readouterr()
+    assert end.value.code == 0
+    assert "warning: the sum is zero: `0*a` adds nothing" in said.err
+    assert json.loads(said.out)["energy_kept"] is None
     tensors = load_file(tmp_path / "sum" / WEIGHTS)
     assert not any(np.any(x) for name, x in tensors.items() if "lora_B" in name)
     assert "NaN" not in (tmp_path / "sum" / WEIGHTS).read_bytes()[:2000].decode("latin-1")

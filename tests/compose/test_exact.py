@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import superpose
+from superpose.adapter import Part, Replacement, Stored
 from superpose.compose import exact_sum
-from superpose.errors import BadInput, DifferentBase
+from superpose.errors import BadInput, DifferentBase, SuperposeWarning
 from superpose.lowrank import dense
 
 if TYPE_CHECKING:
@@ -51,9 +53,45 @@ def test_one_adapter_with_weight_1_is_itself(write_adapter: WriteAdapter) -> Non
     assert exact_sum([a], [1.0]).norm() == a.norm()
 
 
-def test_an_adapter_minus_itself_is_zero(write_adapter: WriteAdapter) -> None:
+ZERO = r"the sum is zero: `.*` adds nothing"
+
+
+def test_an_adapter_minus_itself_is_zero_and_said_to_be(write_adapter: WriteAdapter) -> None:
     a = superpose.load(write_adapter("a"))
-    assert exact_sum([a, a], [1.0, -1.0]).norm() == 0.0
+    with pytest.warns(SuperposeWarning, match=ZERO):
+        assert exact_sum([a, a], [1.0, -1.0]).norm() == 0.0
+
+
+def test_a_copy_in_another_folder_cancels_and_is_said_to(write_adapter: WriteAdapter) -> None:
+    a, b = (superpose.load(write_adapter(name, seed=1)) for name in "ab")
+    with pytest.warns(SuperposeWarning, match=ZERO):
+        assert exact_sum([a, b], [0.5, -0.5]).norm() == 0.0
+    with pytest.warns(SuperposeWarning, match=ZERO):
+        exact_sum([a, b], [0.0, 0.0])
+
+
+def test_a_sum_that_nearly_cancels_is_not_zero_and_its_norm_is_right(
+    write_adapter: WriteAdapter,
+) -> None:
+    a, b = (superpose.load(write_adapter(name, seed=1)) for name in "ab")
+    left = exact_sum([a, b], [1.0, -(1.0 - 1e-10)])  # no warning, or this test fails
+    assert left.norm() == pytest.approx(1e-10 * a.norm(), rel=1e-4)
+
+
+def test_stored_tensors_that_cancel_are_zero_and_those_that_do_not_are_said_to_be_none(
+    write_adapter: WriteAdapter,
+) -> None:
+    a = superpose.load(write_adapter("a"))
+    bias = Replacement((Part(1.0, Stored(np.ones(8))),), "norm.bias")
+    same, other = (
+        replace(a, replacements={"norm.bias": replace(bias, parts=(Part(1.0, Stored(x)),))})
+        for x in (np.ones(8), np.full(8, 2.0))
+    )
+    held = replace(a, replacements={"norm.bias": bias})
+    with pytest.warns(SuperposeWarning, match=ZERO):
+        exact_sum([held, same], [1.0, -1.0])
+    exact_sum([held, other], [1.0, -1.0])
+    exact_sum([held, a], [1.0, -1.0])  # what is left of it depends on the base
 
 
 @pytest.mark.parametrize("weights", [[], [1.0], [1.0, 2.0, 3.0]], ids=len)

@@ -19,7 +19,7 @@ from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import BadInput
-from superpose.lowrank.gram import inner as inner_product
+from superpose.lowrank.gram import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
 from superpose.lowrank.truncate import Truncated, truncated
 
@@ -175,8 +175,8 @@ class Adapter(Mapping[str, Delta]):
         return math.fsum(inner_product(self[m].terms, other[m].terms) for m in shared)
 
     def norm(self) -> float:
-        """Give the Frobenius norm of all deltas together."""
-        return math.sqrt(max(0.0, self.inner(self)))
+        """Give the Frobenius norm of all deltas together, right for nearly cancelling sums too."""
+        return math.hypot(*(norm(delta.terms) for delta in self.values()))
 
     def cosine(self, other: Adapter) -> float:
         """Give the whole-adapter cosine: sums of inner products and of squared norms over modules.

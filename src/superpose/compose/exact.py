@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
-from superpose.adapter import Adapter, check_same_base
-from superpose.errors import BadInput
+import numpy as np
+
+from superpose.adapter import Adapter, Replacement, check_same_base
+from superpose.errors import BadInput, SuperposeWarning
+from superpose.lowrank import norm
 
 
 def exact_sum(
@@ -18,7 +22,8 @@ def exact_sum(
     """Give sum_k weights_k * adapters_k; target modules are united.
 
     adapters: at least one. weights: one task weight each, None means 1 each. same_base: differing
-    names of base models are known to mean one model.
+    names of base models are known to mean one model. A sum that is zero (an adapter minus itself)
+    is said with a SuperposeWarning.
 
     Raises BadInput for no adapter, another number of weights than adapters, a NaN or infinite
     weight; DifferentBase when the adapters were trained on different base models.
@@ -31,7 +36,28 @@ def exact_sum(
     total = parts[0]
     for part in parts[1:]:
         total = total + part
+    if _adds_nothing(total):
+        warnings.warn(
+            f"the sum is zero: `{total.name}` adds nothing to the base model",
+            SuperposeWarning,
+            stacklevel=2,
+        )
     return total
+
+
+def _adds_nothing(total: Adapter) -> bool:
+    # The first module that is not zero ends the question.
+    changed = any(norm(delta.terms) > 0.0 for delta in total.values())
+    return not changed and all(_cancels(stored) for stored in total.replacements.values())
+
+
+def _cancels(stored: Replacement) -> bool:
+    """Say whether an absolute part adds nothing, whatever the base's own tensor is."""
+    if not any(part.coefficient for part in stored.parts):
+        return True
+    if not stored.absolute or stored.total != 0.0:
+        return False
+    return not stored.change(np.zeros(stored.shape)).any()
 
 
 def _checked_weights(
