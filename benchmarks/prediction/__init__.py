@@ -1,0 +1,1 @@
+"""The tournament of predictors: measured interference of adapters on real question sets."""

@@ -1,0 +1,74 @@
+"""Train the tournament's adapters: one a domain and seed, and those of the control conditions.
+
+Every finished adapter is a folder that was renamed into place, so a training that was stopped
+goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.pace import Pace
+from superpose.study.cells import cell_seed
+from superpose.study.train import train
+
+__all__ = ["Training", "train_missing", "trainings"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One adapter to be trained.
+
+    condition: `main`; `same-a`, where all domains' A start from the same values; `calibration`,
+    trained on the domain's calibration rows alone.
+    """
+
+    condition: str
+    seed: int
+    domain: str
+
+    @property
+    def path(self) -> str:
+        """Where its adapter lies within the tournament's folder."""
+        return f"adapters/{self.condition}/seed-{self.seed}/{self.domain}"
+
+    @property
+    def training_seed(self) -> int:
+        """The start of A and the order of rows; one for all domains where A is the same."""
+        name = self.condition if self.condition == "same-a" else f"{self.condition}-{self.domain}"
+        return cell_seed(self.seed, name)
+
+
+def trainings(field: Field) -> list[Training]:
+    """All adapters, in the order in which they are trained: the main ones first."""
+    first = field.tournament.seeds[0]
+    conditions = [("main", seed) for seed in field.tournament.seeds]
+    conditions += [("same-a", first), ("calibration", first)]
+    return [Training(*condition, domain) for condition in conditions for domain in field.names]
+
+
+def train_missing(field: Field) -> None:
+    """Train what does not lie in the folder yet; the caller holds the folder's lock."""
+    todo = [t for t in trainings(field) if not (field.folder.path / t.path).is_dir()]
+    pace = Pace([_tokens(field, training) for training in todo])
+    for training in todo:
+        started = time.perf_counter()
+        train(
+            field.base,
+            field.examples(training.domain, _rows(training)),
+            field.folder.path / training.path,
+            lora=field.tournament.lora,
+            training=field.tournament.training,
+            seed=training.training_seed,
+        )
+        pace.done(f"trained {training.path}", time.perf_counter() - started)
+
+
+def _rows(training: Training) -> str:
+    return "calibration" if training.condition == "calibration" else "train"
+
+
+def _tokens(field: Field, training: Training) -> int:
+    return sum(row.length for row in field.examples(training.domain, _rows(training)))
