@@ -28,7 +28,8 @@ LFS_START = b"version https://git-lfs"
 """First bytes of the pointer that Git leaves where a large file has not been fetched."""
 
 _NAMES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16"}
-_DTYPES = {theirs: ours for ours, theirs in _NAMES.items()}
+FLOATS = {theirs: ours for ours, theirs in _NAMES.items()}
+"""Dtypes of a header that a factor may have -> NumPy's name."""
 
 
 class TensorFile(NamedTuple):
@@ -140,13 +141,11 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
 
 
 def _view(name: str, data: Array, entry: Entry) -> Array:
-    if entry.dtype not in _DTYPES:
+    if entry.dtype not in FLOATS:
         raise BadInput(
             f"tensor `{name}` is {entry.dtype}; factors are float32, float16, bfloat16 or float64"
         )
-    return (
-        data[entry.begin : entry.end].view(numpy_dtype(_DTYPES[entry.dtype])).reshape(entry.shape)
-    )
+    return data[entry.begin : entry.end].view(numpy_dtype(FLOATS[entry.dtype])).reshape(entry.shape)
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
