@@ -14,7 +14,7 @@ from peft.utils.other import get_pattern_key
 import superpose
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, SuperposeWarning
-from superpose.formats.peft.rounding import loss
+from superpose.formats.rounding import loss
 from superpose.lowrank import Term
 
 if TYPE_CHECKING:

@@ -6,32 +6,18 @@ the configuration and reads no patterns, llama.cpp's converter stores one alpha.
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput, SuperposeWarning
-from superpose.files.finite import all_finite
-from superpose.files.tensors import numpy_dtype
+from superpose.formats.folded import cast, check_loss, check_range, exact_term, rounding_error
 from superpose.formats.peft.keys import factor_name
-from superpose.formats.peft.rounding import Loss, loss
-from superpose.lowrank import Term, dtype_name, nonzero, norm, upcast
+from superpose.formats.rounding import Loss, loss
+from superpose.lowrank import Term, nonzero
 
 Array = NDArray[Any]
-
-DTYPES = ("bfloat16", "float16", "float32", "float64")
-"""Dtypes that a file may be written in."""
-
-MUCH_LOST = 0.01
-"""Rounding error that is said: bfloat16, the coarsest, costs a third of it unless values cancel."""
-
-_FACTOR_OF_FLOAT32 = 1e-6
-"""Coefficients of this size, up to its inverse, leave what a half holds within float32's range."""
 
 
 class Factors(NamedTuple):
@@ -43,25 +29,6 @@ class Factors(NamedTuple):
     tensors: dict[str, Array]
     ranks: dict[str, int]
     rounding_error: float
-
-
-def widest_dtype(adapter: Adapter) -> str:
-    """Give the narrowest dtype that holds every factor exactly as the parents stored it.
-
-    float16 and bfloat16 together take float32: neither holds the other.
-    """
-    used = {dtype for delta in adapter.values() for dtype in delta.stored}
-    for dtype in ("float64", "float32"):
-        if dtype in used:
-            return dtype
-    return used.pop() if len(used) == 1 else "float32"
-
-
-def checked_dtype(dtype: str) -> str:
-    """Let a dtype that can be written pass; raises BadInput for any other."""
-    if dtype not in DTYPES:
-        raise BadInput(f"dtype is {dtype!r}; it can be {', '.join(DTYPES)}")
-    return dtype
 
 
 def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
@@ -80,105 +47,16 @@ def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
     losses: dict[str, Loss] = {}
     something = False
     for module, delta in shortened.items():
-        exact = _exact_term(delta, dtype)
-        B, A = _cast(exact.B, dtype), _cast(exact.A, dtype)
+        exact = exact_term(delta, dtype)
+        B, A = cast(exact.B, dtype), cast(exact.A, dtype)
         for side, factor in (("B", B), ("A", A)):
-            _check_range(factor, factor_name(module, side), dtype)
+            check_range(factor, factor_name(module, side), dtype)
         losses[module] = loss(exact, Term(1.0, B, A))
         something = something or bool(B.any() and A.any())
         ranks[module] = delta.rank if compact else largest
         missing = ranks[module] - delta.rank
         tensors[factor_name(module, "A")] = np.pad(A, ((0, missing), (0, 0))) if missing else A
         tensors[factor_name(module, "B")] = np.pad(B, ((0, 0), (0, missing))) if missing else B
-    error = _rounding_error(shortened, losses)
-    _check_loss(error, something, dtype)
+    error = rounding_error(shortened, losses)
+    check_loss(error, something, dtype)
     return Factors(tensors, ranks, error)
-
-
-def _check_loss(error: float, something: bool, dtype: str) -> None:
-    """Refuse a sum of which nothing is left, say it when much is lost.
-
-    something: whether a module is left whose factors are not zero.
-    """
-    if error <= MUCH_LOST:
-        return
-    wider = "float32" if dtype in ("float16", "bfloat16") else "float64"
-    remedy = f"--dtype {wider} holds more." if dtype != "float64" else "Use larger task weights."
-    if not something:
-        raise BadInput(
-            f"the sum is too small for {dtype}: every value of it would become zero; "
-            "nothing was written",
-            hint=remedy,
-        )
-    warnings.warn(
-        f"{dtype} is too coarse for this sum: rounding changes it by {100 * error:.2g} % of its "
-        f"size. {remedy}",
-        SuperposeWarning,
-        stacklevel=4,
-    )
-
-
-def _rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> float:
-    lost = math.hypot(*(found.lost for found in losses.values()))
-    if lost == 0.0:
-        return 0.0
-    sizes = [
-        norm(deltas[module].terms) if found.exact is None else found.exact
-        for module, found in losses.items()
-    ]
-    size = math.hypot(*sizes)
-    return lost / size if size > 0.0 else 0.0
-
-
-def written_bytes(tensors: Mapping[str, Array]) -> int:
-    """Give how many bytes the tensors take."""
-    return sum(tensor.nbytes for tensor in tensors.values())
-
-
-def _exact_term(delta: Delta, dtype: str) -> Term:
-    """Give the delta as one term of NumPy factors before rounding: the scaling is in B.
-
-    B is float32, for files as precise as that, or coefficients beyond its reach, float64: what
-    rounding costs is measured against it.
-    A is left in the file's dtype where all of it is in that already.
-    """
-    precision = "float32" if dtype in ("float16", "bfloat16") and _ordinary(delta) else "float64"
-    terms = [Term(t.coefficient, _to_numpy(t.B), _to_numpy(t.A)) for t in delta.terms]
-    B = np.empty((delta.shape[0], delta.rank), precision)
-    at = 0
-    with np.errstate(over="ignore"):  # an overflow is found, and named, after the cast
-        for t in terms:
-            # Into its place at once: three times quicker than scaling and joining.
-            columns = slice(at, at + t.B.shape[1])
-            np.multiply(upcast(t.B, precision), t.coefficient, out=B[:, columns])
-            at = columns.stop
-    as_written = all(dtype_name(t.A) == dtype for t in terms)
-    A = [t.A if as_written else upcast(t.A, precision) for t in terms]
-    return Term(1.0, B, np.concatenate(A, axis=0))
-
-
-def _ordinary(delta: Delta) -> bool:
-    sizes = [abs(term.coefficient) for term in delta.terms]
-    return all(_FACTOR_OF_FLOAT32 <= size <= 1 / _FACTOR_OF_FLOAT32 for size in sizes)
-
-
-def _cast(factor: Array, dtype: str) -> Array:
-    if factor.dtype.name == dtype:
-        return factor
-    with np.errstate(over="ignore"):
-        return factor.astype(numpy_dtype(dtype))
-
-
-def _check_range(factor: Array, name: str, dtype: str) -> None:
-    if not all_finite(np.ascontiguousarray(factor)):
-        raise BadInput(
-            f"tensor `{name}` holds values too large for {dtype}; nothing was written",
-            hint="Choose a wider dtype, for example --dtype float32.",
-        )
-
-
-def _to_numpy(x: Any) -> Array:
-    if isinstance(x, np.ndarray):
-        return x
-    wide = upcast(x)  # exact; NumPy takes no bfloat16 from elsewhere
-    return np.asarray(np.from_dlpack(wide.detach().cpu() if hasattr(wide, "detach") else wide))

@@ -13,13 +13,9 @@ from typing import Any
 from superpose._version import __version__
 from superpose.adapter import Adapter
 from superpose.files import check_free, encodable, new_folder, write_tensors
+from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.peft.card import model_card
-from superpose.formats.peft.portable import (
-    checked_dtype,
-    fold,
-    widest_dtype,
-    written_bytes,
-)
+from superpose.formats.peft.portable import fold
 from superpose.formats.peft.read import HEADER_KEY
 from superpose.formats.recognise import CONFIG, WEIGHTS
 
