@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from superpose.cli.app import COMMANDS
+
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
 
@@ -56,7 +58,7 @@ def test_importing_superpose_loads_nothing_heavy() -> None:
     assert heavy_modules_after("import superpose") == set()
 
 
-@pytest.mark.parametrize("name", ["demo", "check", "add", "info", "train", "eval", "ask", "study"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     assert heavy_modules_after(command(name, "--help")) == set()
 
@@ -66,6 +68,7 @@ def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> N
     assert heavy_modules_after(command("check", first, second)) == set()
     assert heavy_modules_after(command("check", first, second, "--json")) == set()
     assert heavy_modules_after(command("info", first)) == set()
+    assert heavy_modules_after(command("diff", first, first)) == set()
     out = first.parent / "sum"
     assert heavy_modules_after(command("add", first, second, "-o", out)) == set()
     assert heavy_modules_after(command("add", first, second, "--rank", 1, "-o", f"{out}1")) == set()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
     from superpose.compose import exact_sum
     from superpose.formats import load, save
-    from superpose.interference import check
+    from superpose.interference import check, diff
 
 __all__ = [
     "Adapter",
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "check",
     "cosine",
+    "diff",
     "errors",
     "exact_sum",
     "load",
@@ -38,6 +39,7 @@ _HOMES = {
     "Adapter": "superpose.adapter",
     "Delta": "superpose.adapter",
     "check": "superpose.interference",
+    "diff": "superpose.interference",
     "exact_sum": "superpose.compose",
     "load": "superpose.formats",
     "save": "superpose.formats",

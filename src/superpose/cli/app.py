@@ -40,6 +40,7 @@ COMMANDS = {
     "check": "superpose.cli.check:check",
     "add": "superpose.cli.add:add",
     "info": "superpose.cli.info:info",
+    "diff": "superpose.cli.diff:diff",
     "train": "superpose.cli.train:train",
     "eval": "superpose.cli.eval_:evaluate",
     "ask": "superpose.cli.ask:ask",

@@ -1,7 +1,20 @@
-"""What the weights alone tell about a sum of adapters."""
+"""What the weights alone tell about adapters."""
 
 from superpose.interference.check import AdapterFigures, Check, check
+from superpose.interference.diff import Difference, Fact, ModuleDifference, diff
 from superpose.interference.pair import ModuleFigures, Pair
 from superpose.interference.verdict import Verdict, judge
 
-__all__ = ["AdapterFigures", "Check", "ModuleFigures", "Pair", "Verdict", "check", "judge"]
+__all__ = [
+    "AdapterFigures",
+    "Check",
+    "Difference",
+    "Fact",
+    "ModuleDifference",
+    "ModuleFigures",
+    "Pair",
+    "Verdict",
+    "check",
+    "diff",
+    "judge",
+]

@@ -1,0 +1,121 @@
+"""`superpose diff`: how two adapters differ."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superpose.cli.console import one_line, out, plain, print_json
+from superpose.cli.options import IgnoreKey, Json, SameBase
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from superpose.interference import Difference
+
+__all__ = ["diff"]
+
+MOST_LISTED = 10
+"""Modules that the table shows; `--json` lists all."""
+
+First = Annotated[str, typer.Argument(metavar="A", help="An adapter.", show_default=False)]
+Second = Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Relative difference of a module that still counts as the same; by default what "
+        "rounding to the adapters' dtype can do (4e-6 in float32, 0.002 in float16, 0.02 in "
+        "bfloat16).",
+        show_default=False,
+    ),
+]
+
+
+def diff(
+    a: First,
+    b: Second,
+    tolerance: Tolerance = None,
+    same_base: SameBase = False,
+    ignore_key: IgnoreKey = None,
+    json: Json = False,
+) -> None:
+    """Say how two adapters differ, and whether they do: exit code 0 the same, 1 different.
+
+    What counts is what they add to the base model: the same delta in other factors, of another
+    rank and alpha, or in another file format is the same. What is held differently is listed
+    beside it. A module's difference is |dW_a - dW_b| / max(|dW_a|, |dW_b|).
+
+    Example: superpose diff runs/math runs/math-copy
+    """
+    from superpose.errors import BadInput
+    from superpose.formats import load
+    from superpose.interference import diff as difference_of
+
+    if tolerance is not None and not 0.0 <= tolerance < math.inf:
+        raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")
+    loaded = [load(name, ignore_keys=ignore_key or ()) for name in (a, b)]
+    found = difference_of(*loaded, tolerance=tolerance, same_base=same_base)
+    if json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def _print(found: Difference) -> None:
+    from rich.table import Table
+
+    if found.facts:
+        table = Table("held differently", plain(found.a), plain(found.b))
+        for fact in found.facts:
+            table.add_row(plain(fact.name.replace("_", " ")), _value(fact.a), _value(fact.b))
+        out().print(table)
+    for name, only in ((found.a, found.only_in("a")), (found.b, found.only_in("b"))):
+        if only:
+            listed = ", ".join(only[:3]) + (f" and {len(only) - 3} more" if len(only) > 3 else "")
+            _say(f"only in {name}: {listed}")
+    if found.differing:
+        out().print(_module_table(found))
+    _say(_verdict(found))
+
+
+def _module_table(found: Difference) -> Table:
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("most different", overflow="fold")
+    for title in (f"norm in {found.a}", f"norm in {found.b}", "difference"):
+        table.add_column(plain(title), justify="right")
+    for module in found.differing[:MOST_LISTED]:
+        norms = ("-" if n is None else _number(n) for n in (module.norm_a, module.norm_b))
+        table.add_row(plain(module.name), *norms, _number(module.difference))
+    return table
+
+
+def _verdict(found: Difference) -> str:
+    size = _number(found.difference)
+    if found.same:
+        exactly = found.difference == 0.0
+        return "the same" if exactly else f"the same up to rounding: relative difference {size}"
+    if not found.one_base:
+        return f"different: base models of different names; relative difference {size}"
+    count = len(found.differing)
+    of = len(found.modules) + len(found.tensors)
+    return f"different in {count} of {of} modules: relative difference {size} over all"
+
+
+def _number(value: float) -> str:
+    return "shapes differ" if math.isnan(value) else f"{value:.3g}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "-" if value is None else plain(value)
+
+
+def _say(line: str) -> None:
+    out().print(one_line(line), markup=False, soft_wrap=True)

@@ -1,0 +1,239 @@
+"""How two adapters differ: in what they add to the base model, and in how they are held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from superpose.adapter import Adapter, Replacement, align
+from superpose.adapter.same_base import plain_name
+from superpose.files import without_nan
+from superpose.interference.check import told_apart
+from superpose.lowrank import norm
+
+ROUNDING = {"float64": 2.0**-40, "float32": 2.0**-18, "float16": 2.0**-9, "bfloat16": 2.0**-6}
+"""Relative difference of a delta that factors of each dtype may have from rounding alone: twice
+their own spacing in halves; in wider ones room for the arithmetic that made them."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A property in which the two adapters are held differently. a, b: its value in each."""
+
+    name: str
+    a: object
+    b: object
+
+
+@dataclass(frozen=True)
+class ModuleDifference:
+    """One target module, or one tensor stored absolutely.
+
+    norm_a, norm_b: |dW| in each (of the tensor itself, for one stored absolutely), None in one that
+    does not have it. difference: |dW_a - dW_b| / max(|dW_a|, |dW_b|): 0 for the same, 1 where one
+    is zero or missing, up to 2 for opposites; NaN where their shapes differ.
+    """
+
+    name: str
+    norm_a: float | None
+    norm_b: float | None
+    difference: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two adapters differ.
+
+    a, b: their names, told apart. facts: properties that differ without changing what is added,
+    and the base model. modules, tensors: all that either has (target modules; tensors stored
+    absolutely). difference: |a - b| / max(|a|, |b|) over all target modules as one vector, 0 when
+    both are zero, NaN where shapes differ. tolerance: up to which a module counts as the same.
+    one_base: whether both name one base model.
+    """
+
+    a: str
+    b: str
+    facts: tuple[Fact, ...]
+    modules: tuple[ModuleDifference, ...]
+    tensors: tuple[ModuleDifference, ...]
+    difference: float
+    tolerance: float
+    one_base: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether both add the same to the same base model, up to rounding, module by module."""
+        return self.one_base and not self.differing
+
+    @property
+    def differing(self) -> tuple[ModuleDifference, ...]:
+        """Modules and tensors beyond the tolerance, the most different first."""
+        found = [m for m in (*self.modules, *self.tensors) if not m.difference <= self.tolerance]
+        return tuple(
+            sorted(
+                found,
+                key=lambda m: math.inf if math.isnan(m.difference) else m.difference,
+                reverse=True,
+            )
+        )
+
+    def only_in(self, side: str) -> tuple[str, ...]:
+        """Give what only one adapter has. side: "a" or "b"."""
+        other = {"a": "norm_b", "b": "norm_a"}[side]
+        return tuple(m.name for m in (*self.modules, *self.tensors) if getattr(m, other) is None)
+
+    def to_json(self) -> dict[str, object]:
+        """Give what `superpose diff --json` prints: a figure that does not exist is None."""
+        found: dict[str, object] = {
+            "a": self.a,
+            "b": self.b,
+            "same": self.same,
+            "difference": self.difference,
+            "tolerance": self.tolerance,
+            "one_base": self.one_base,
+            "facts": [vars(fact) for fact in self.facts],
+            "only_a": list(self.only_in("a")),
+            "only_b": list(self.only_in("b")),
+            "modules": [vars(module) for module in self.modules],
+            "tensors": [vars(tensor) for tensor in self.tensors],
+        }
+        return {name: without_nan(value) for name, value in found.items()}
+
+
+def diff(
+    a: Adapter, b: Adapter, *, tolerance: float | None = None, same_base: bool = False
+) -> Difference:
+    """Say how two adapters differ, from their factors alone.
+
+    tolerance: relative difference up to which a module counts as the same; None is what rounding
+    in the coarsest dtype of either allows (ROUNDING). same_base: differing names of the base model
+    are known to mean one.
+
+    Norms of differences come from a QR where squares would lose them (`lowrank.norm`), so that near
+    equals are told apart down to 2e-15. What a value that depends on the base model (DoRA) makes is
+    compared on a fixed random tensor in the base's place.
+
+    Raises Refused when the two name their modules in ways that cannot be compared.
+    """
+    a_name, b_name = told_apart((a, b))
+    facts = _facts(a, b)
+    names = [plain_name(x.base_model) for x in (a, b)]
+    one_base = same_base or None in names or names[0] == names[1]
+    if tolerance is None:
+        tolerance = max(ROUNDING.get(dtype, 0.0) for x in (a, b) for dtype in _dtypes(x))
+    x, y = align((a, b))
+    found = [_module(name, x, y) for name in dict.fromkeys((*x, *y))]
+    modules = tuple(module for module, _ in found)
+    tensors = [
+        _tensor(name, x.replacements.get(name), y.replacements.get(name))
+        for name in dict.fromkeys((*x.replacements, *y.replacements))
+    ]
+    apart = math.hypot(*(distance for _, distance in found))
+    sizes = [math.hypot(*(m.norm_a or 0.0 for m in modules))]
+    sizes += [math.hypot(*(m.norm_b or 0.0 for m in modules))]
+    return Difference(
+        a=a_name,
+        b=b_name,
+        facts=facts,
+        modules=modules,
+        tensors=tuple(tensors),
+        difference=_relative(apart, *sizes),
+        tolerance=tolerance,
+        one_base=one_base,
+    )
+
+
+def _module(name: str, a: Adapter, b: Adapter) -> tuple[ModuleDifference, float]:
+    """Compare one target module; gives |dW_a - dW_b| too."""
+    found = [x.get(name) for x in (a, b)]
+    norms = [None if delta is None else norm(delta.terms) for delta in found]
+    x, y = found
+    if x is None or y is None:
+        apart = norms[0] if norms[1] is None else norms[1]
+        assert apart is not None
+    elif x.shape != y.shape or x.place != y.place:
+        apart = math.nan
+    else:
+        apart = norm((x + y.with_coefficients(lambda c: -c)).terms)
+    relative = _relative(apart, *(n or 0.0 for n in norms))
+    return ModuleDifference(name, norms[0], norms[1], relative), apart
+
+
+def _tensor(name: str, a: Replacement | None, b: Replacement | None) -> ModuleDifference:
+    """Compare what two adapters put in one tensor's place."""
+    there = [x for x in (a, b) if x is not None]
+    if len({x.shape for x in there}) > 1:
+        return ModuleDifference(name, math.nan, math.nan, math.nan)
+    absolute = all(x.absolute for x in there) and len({x.total for x in there}) == 1
+    base = np.zeros(there[0].shape)
+    if not absolute:
+        base = np.random.default_rng(0).standard_normal(there[0].shape)
+    made = [None if x is None else x.change(base) for x in (a, b)]
+    norms = [None if x is None else float(np.linalg.norm(x)) for x in made]
+    apart = np.linalg.norm(sum(s * x for s, x in zip((1, -1), made, strict=True) if x is not None))
+    relative = _relative(float(apart), *(n or 0.0 for n in norms))
+    return ModuleDifference(name, norms[0], norms[1], relative)
+
+
+def _relative(apart: float, a: float, b: float) -> float:
+    largest = max(a, b)
+    return apart / largest if largest > 0.0 or math.isnan(apart) else 0.0
+
+
+def _facts(a: Adapter, b: Adapter) -> tuple[Fact, ...]:
+    """Give the properties in which two adapters are held differently."""
+    x, y = _held(a), _held(b)
+    names = dict.fromkeys((*x, *y))
+    found = [Fact(name, x.get(name), y.get(name)) for name in names if x.get(name) != y.get(name)]
+    for name, of in _PER_MODULE.items():
+        found += _per_module(name, a, b, of)
+    return tuple(found)
+
+
+def _held(adapter: Adapter) -> dict[str, object]:
+    return {
+        "base_model": adapter.base_model,
+        "format": adapter.format,
+        "dtype": ", ".join(sorted(_dtypes(adapter))),
+        **adapter.settings,
+    }
+
+
+def _dtypes(adapter: Adapter) -> set[str]:
+    parts: Iterable[frozenset[str]] = (
+        *(delta.stored for delta in adapter.values()),
+        *(replacement.stored for replacement in adapter.replacements.values()),
+    )
+    return {dtype for stored in parts for dtype in stored}
+
+
+def _ranks(adapter: Adapter) -> dict[str, object]:
+    return {module: delta.rank for module, delta in adapter.items()}
+
+
+def _scalings(adapter: Adapter) -> dict[str, object]:
+    found = {m: sorted({t.coefficient for t in delta.terms}) for m, delta in adapter.items()}
+    return {m: sizes[0] if len(sizes) == 1 else tuple(sizes) for m, sizes in found.items()}
+
+
+_PER_MODULE: Mapping[str, Callable[[Adapter], dict[str, object]]] = {
+    "rank": _ranks,
+    "scaling": _scalings,
+}
+
+
+def _per_module(
+    name: str, a: Adapter, b: Adapter, of: Callable[[Adapter], dict[str, object]]
+) -> list[Fact]:
+    """Give one fact for each pair of values, with the number of modules that have it."""
+    x, y = of(a), of(b)
+    pairs = [(x[m], y[m]) for m in x if m in y]
+    differing = [pair for pair in pairs if pair[0] != pair[1]]
+    return [
+        Fact(name if often == len(pairs) else f"{name} ({often} modules)", *pair)
+        for pair in dict.fromkeys(differing)
+        for often in [differing.count(pair)]
+    ]
