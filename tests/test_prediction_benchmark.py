@@ -234,6 +234,23 @@ def test_a_point_that_was_lost_is_measured_again_and_is_the_same(played: Field) 
         assert after[domain].row_nll == pytest.approx(before[domain].row_nll, abs=1e-5)
 
 
+@pytest.mark.slow
+def test_two_processes_measure_the_same_as_one(played: Field) -> None:
+    lost = [Point("main", 1, ("sums", "coins")), Point("random", 0, ("sums", "halves"))]
+    before = losses(played.folder.path)
+    for point in lost:
+        (played.folder.path / point.file).unlink()
+    with played.claimed():
+        measure.measure_missing(played, jobs=2)
+    after = losses(played.folder.path)
+    assert set(after) == set(before)
+    for point in lost:
+        for domain in point.domains:
+            assert after[point][domain].row_nll == pytest.approx(
+                before[point][domain].row_nll, abs=1e-5
+            )
+
+
 def test_a_damaged_measurement_is_named(played: Field, tmp_path: Path) -> None:
     file = tmp_path / "cells" / "main" / "seed-0" / "sums.json"
     file.parent.mkdir(parents=True)

@@ -4,7 +4,8 @@
     python -m benchmarks.prediction measure --out runs/tournament
 
 Hours of two cores; both go on where they were stopped. The question sets lie outside the
-repository: `--data FOLDER`, by default ../shared/data beside it.
+repository: `--data FOLDER`, by default ../shared/data beside it. Where other work runs on the
+same cores, `--jobs 2` loses less than two threads would.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, default=Path("runs/tournament"), help="its folder")
     parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
+    )
     asked = parser.parse_args(arguments)
     field = Field(asked.out, data=asked.data)
     try:
         with field.claimed():
-            STEPS[asked.step](field)
+            STEPS[asked.step](field, asked.jobs)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

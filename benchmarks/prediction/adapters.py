@@ -6,15 +6,16 @@ goes on where it stood.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.pace import Pace
+from benchmarks.prediction.workers import work_off
 from superpose.study.cells import cell_seed
 from superpose.study.train import train
 
-__all__ = ["Training", "train_missing", "trainings"]
+__all__ = ["Training", "train_missing", "trainer", "trainings"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Training:
     condition: str
     seed: int
     domain: str
+
+    @property
+    def name(self) -> str:
+        """Such as `trained main, seed 0: finance`."""
+        return f"trained {self.condition}, seed {self.seed}: {self.domain}"
 
     @property
     def path(self) -> str:
@@ -49,12 +55,17 @@ def trainings(field: Field) -> list[Training]:
     return [Training(*condition, domain) for condition in conditions for domain in field.names]
 
 
-def train_missing(field: Field) -> None:
+def train_missing(field: Field, jobs: int = 1) -> None:
     """Train what does not lie in the folder yet; the caller holds the folder's lock."""
     todo = [t for t in trainings(field) if not (field.folder.path / t.path).is_dir()]
-    pace = Pace([_tokens(field, training) for training in todo])
-    for training in todo:
-        started = time.perf_counter()
+    work_off(field, todo, [_tokens(field, training) for training in todo], trainer, jobs)
+
+
+@contextmanager
+def trainer(field: Field) -> Iterator[Callable[[Training], None]]:
+    """Give the function that trains one adapter."""
+
+    def train_one(training: Training) -> None:
         train(
             field.base,
             field.examples(training.domain, _rows(training)),
@@ -63,7 +74,8 @@ def train_missing(field: Field) -> None:
             training=field.tournament.training,
             seed=training.training_seed,
         )
-        pace.done(f"trained {training.path}", time.perf_counter() - started)
+
+    yield train_one
 
 
 def _rows(training: Training) -> str:

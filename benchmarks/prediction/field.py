@@ -40,6 +40,15 @@ class Field:
         self._data = Path(data)
         self._examples: dict[tuple[str, str], list[Example]] = {}
 
+    def plan(self) -> dict[str, Any]:
+        """What another process makes the same field from: the arguments of this class."""
+        return {
+            "out": self.folder.path,
+            "data": self._data,
+            "tournament": self.tournament,
+            "sources": dict(self._sources),
+        }
+
     @cached_property
     def base(self) -> BaseModel:
         """The loaded base model."""

@@ -6,54 +6,82 @@ A finished point is one JSON file, so measuring goes on where it was stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import groupby
 
 from benchmarks.prediction.adapters import Training
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.pace import Pace
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.points import Point, points
+from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
 from superpose.errors import BadInput
 from superpose.formats import load
 from superpose.landscape import SuperposedModel
 from superpose.study.evaluate import Score, score
 
-__all__ = ["measure_missing"]
+__all__ = ["measure_missing", "measurer"]
 
 _PARTNERS = {"base": (), "main": ("main",), "random": ("main", "random")}
 """Kinds of adapters that a condition's model holds, where it is not the condition's own."""
 
 
-def measure_missing(field: Field) -> None:
+def measure_missing(field: Field, jobs: int = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where an adapter that is needed was not trained yet.
     """
     wanted = points(field.names, field.tournament)
     todo = [point for point in wanted if not (field.folder.path / point.file).exists()]
-    pace = Pace([_tokens(field, point) for point in todo])
-    for (condition, seed), group in groupby(todo, lambda point: (point.condition, point.seed)):
-        _measure_group(field, condition, seed, list(group), pace)
+    work_off(field, todo, [_tokens(field, point) for point in todo], measurer, jobs)
 
 
-def _measure_group(
-    field: Field, condition: str, seed: int, group: Sequence[Point], pace: Pace
-) -> None:
-    """Points that are one superposed model at different task weights."""
-    adapters = _adapters(field, condition, seed)
-    with SuperposedModel(field.base.model, list(adapters.values())) as model:
-        for point in group:
-            started = time.perf_counter()
-            scores = {
-                domain: _score(field, model, adapters, _parts(point, domain), domain)
-                for domain in point.domains
-            }
-            seconds = time.perf_counter() - started
-            field.folder.write(point.file, _content(point, scores, seconds))
-            pace.done(f"measured {point.name}", seconds)
+@contextmanager
+def measurer(field: Field) -> Iterator[Callable[[Point], None]]:
+    """Give the function that measures one point."""
+    bench = _Bench(field)
+    try:
+        yield bench.measure
+    finally:
+        bench.clear()
+
+
+class _Bench:
+    """Holds one superposed model for the points of a condition and seed that come in a row."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.holds: tuple[str, int] | None = None
+        self.adapters: dict[tuple[str, str], Adapter] = {}
+        self.model: SuperposedModel | None = None
+
+    def measure(self, point: Point) -> None:
+        """Score the point's sum on each of its domains and write the point's file."""
+        model = self._model(point)
+        started = time.perf_counter()
+        scores = {}
+        for domain in point.domains:
+            parts = _parts(point, domain)
+            with model.at([float(key in parts) for key in self.adapters]) as weighted:
+                scores[domain] = score(weighted, self.field.examples(domain, "test"))
+        seconds = time.perf_counter() - started
+        self.field.folder.write(point.file, _content(point, scores, seconds))
+
+    def clear(self) -> None:
+        """Give the base back as it was."""
+        if self.model is not None:
+            self.model.remove()
+        self.model = self.holds = None
+
+    def _model(self, point: Point) -> SuperposedModel:
+        wanted = point.condition, point.seed
+        if self.model is None or self.holds != wanted:
+            self.clear()
+            self.adapters = _adapters(self.field, *wanted)
+            self.model = SuperposedModel(self.field.base.model, list(self.adapters.values()))
+            self.holds = wanted
+        return self.model
 
 
 def _adapters(field: Field, condition: str, seed: int) -> dict[tuple[str, str], Adapter]:
@@ -85,17 +113,6 @@ def _parts(point: Point, domain: str) -> list[tuple[str, str]]:
         return [(point.condition, member) for member in point.domains]
     others = [member for member in point.domains if member != domain]
     return [("main", domain), *(("random", member) for member in others)]
-
-
-def _score(
-    field: Field,
-    model: SuperposedModel,
-    adapters: Mapping[tuple[str, str], Adapter],
-    parts: Sequence[tuple[str, str]],
-    domain: str,
-) -> Score:
-    with model.at([float(key in parts) for key in adapters]) as weighted:
-        return score(weighted, field.examples(domain, "test"))
 
 
 def _tokens(field: Field, point: Point) -> int:

@@ -31,8 +31,8 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Such as `main, seed 0: finance+math`."""
-        return f"{self.condition}, seed {self.seed}: {'+'.join(self.domains)}"
+        """Such as `measured main, seed 0: finance+math`."""
+        return f"measured {self.condition}, seed {self.seed}: {'+'.join(self.domains)}"
 
     @property
     def file(self) -> str:
