@@ -10,12 +10,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
+if TYPE_CHECKING:
+    from tests.loopback_hub import Hub
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -114,6 +118,37 @@ def superpose() -> Superpose:
         )
 
     return run
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub of the tests' own, for the real client here and in processes that are started."""
+    from huggingface_hub import constants
+    from tests.loopback_hub import Hub, served
+
+    hub, home = Hub(), tmp_path / "hugging face"
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with served(hub) as address:
+        for name, value in {
+            "HF_ENDPOINT": address,
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+            "TRANSFORMERS_OFFLINE": "0",
+        }.items():
+            monkeypatch.setenv(name, value)
+        for name, constant in {
+            "ENDPOINT": address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+            "HF_TOKEN_PATH": str(home / "token"),
+        }.items():
+            monkeypatch.setattr(constants, name, constant)
+        yield hub
 
 
 QUESTIONS = {

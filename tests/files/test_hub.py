@@ -1,103 +1,118 @@
-"""A hub repository that holds no PEFT adapter is named as what it is, from its list of files.
+"""Adapters by their hub name: exactly their own files are asked for, of the place that was named.
 
-The hub here is a server of our own on the loopback device: huggingface_hub asks it as it asks the
-real one.
+The hub is a server of our own on the loopback device: huggingface_hub asks it as it asks the real
+one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 import pytest
 
 import superpose
 from superpose.errors import BadInput
+from superpose.files import locate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import WriteAdapter
+    from tests.loopback_hub import Hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = b'{"peft_type": "LORA", "r": 2, "lora_alpha": 2, "target_modules": ["q"]}'
+OWN = ["adapter_config.json", "adapter_model.safetensors"]
 
 
-class Hub:
-    """The repository org/math. files: its paths and what they hold. asked: paths of requests."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.lists_files = True
-
-    def answer(self, path: str) -> tuple[int, bytes]:
-        """Give status and body, as far as huggingface_hub needs the hub's API."""
-        self.asked.append(path)
-        if path.startswith("/api/models/org/math/tree/"):
-            found = [
-                {"type": "file", "path": name, "size": len(content), "oid": f"{i:040x}"}
-                for i, (name, content) in enumerate(self.files.items())
-            ]
-            return (200, json.dumps(found).encode()) if self.lists_files else (503, b"{}")
-        if path.startswith("/api/models/org/math"):
-            listed = [{"rfilename": name} for name in self.files]
-            return 200, json.dumps({"id": "org/math", "sha": COMMIT, "siblings": listed}).encode()
-        name = path.removeprefix(f"/org/math/resolve/{COMMIT}/")
-        return (200, self.files[name]) if name in self.files else (404, b"{}")
+def files_of(folder: Path, inside: str = "") -> dict[str, bytes]:
+    return {inside + path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    from huggingface_hub import constants
-
-    hub = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = hub.answer(unquote(self.path).partition("?")[0])
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    at = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", at)
-    template = at + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield hub
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def test_only_the_adapters_own_files_are_fetched(hub: Hub, write_adapter: WriteAdapter) -> None:
+    files = files_of(write_adapter("a")) | files_of(write_adapter("b", seed=1), "checkpoint-9/")
+    others = ("adapter_model.bin", "optimizer.pt", "README.md", "handler.py", "model.safetensors")
+    hub.put("org/math", files | dict.fromkeys(others, b"x"))
+    assert len(superpose.load("org/math")) == 2
+    assert hub.fetched == [f"org/math/{name}" for name in OWN]
 
 
-def test_an_adapter_on_the_hub_is_read_and_nothing_else_is_fetched(
+@pytest.mark.parametrize(
+    "name",
+    [
+        "org/math/runs/best@v1",
+        "hf://org/math@v1/runs/best",
+        "https://huggingface.co/org/math/tree/v1/runs/best",
+        "https://huggingface.co/org/math/blob/v1/runs/best/adapter_config.json",
+    ],
+)
+def test_revision_and_folder_reach_the_hub_in_each_spelling(
+    name: str, hub: Hub, write_adapter: WriteAdapter
+) -> None:
+    old, new = write_adapter("old", seed=1), write_adapter("new", seed=2)
+    hub.put("org/math", files_of(new, "runs/best/") | files_of(new))
+    made = hub.put("org/math", files_of(old, "runs/best/") | files_of(new), branch="v1")
+    loaded = superpose.load(name)
+    assert (loaded - superpose.load(old)).norm() == 0.0
+    assert (loaded - superpose.load(new)).norm() > 0.0
+    assert loaded.path is not None
+    assert loaded.path.startswith("org/math/runs/best") or "blob" in name
+    assert ("GET", "/api/models/org/math/revision/v1") in hub.asked
+    assert hub.fetched == [f"org/math/runs/best/{own}" for own in OWN]
+    commits = {path.split("/")[4] for _, path in hub.asked if "/resolve/" in path}
+    assert commits == {made.commit("v1")}
+
+
+def test_a_commit_is_a_revision_too(hub: Hub, write_adapter: WriteAdapter) -> None:
+    commit = hub.put("org/math", files_of(write_adapter("a"))).commit("main")
+    assert len(superpose.load(f"org/math@{commit}")) == 2
+
+
+def test_what_was_fetched_once_is_not_fetched_again(hub: Hub, write_adapter: WriteAdapter) -> None:
+    hub.put("org/math", files_of(write_adapter("a")))
+    superpose.load("org/math")
+    superpose.load("org/math")
+    assert len(hub.fetched) == 2
+
+
+def test_a_hub_that_is_down_leaves_what_the_cache_holds(
     hub: Hub, write_adapter: WriteAdapter
 ) -> None:
-    hub.files = {path.name: path.read_bytes() for path in write_adapter("a").iterdir()}
-    hub.files["adapter_model.bin"] = b"\x80\x02"
-    assert len(superpose.load("org/math")) == 2
-    fetched = {path.rpartition("/")[2] for path in hub.asked if "/resolve/" in path}
-    assert fetched == {"adapter_config.json", "adapter_model.safetensors"}
+    hub.put("org/math", files_of(write_adapter("a")))
+    first = superpose.load("org/math")
+    hub.broken = 503
+    assert (superpose.load("org/math") - first).norm() == 0.0
+
+
+@pytest.mark.parametrize("name", ["ink.safetensors", "big/ink (v2).safetensors", "ink.gguf"])
+def test_of_a_file_that_is_named_nothing_else_is_fetched(name: str, hub: Hub) -> None:
+    hub.put("org/styles", dict.fromkeys([name, "other.safetensors", "ink.pt"], b"not read here"))
+    assert locate(f"org/styles/{name}").read_bytes() == b"not read here"
+    assert hub.fetched == [f"org/styles/{name}"]
+
+
+def test_a_file_that_is_not_there_is_answered_with_those_that_are(hub: Hub) -> None:
+    hub.put("org/styles", {"v1/ink.safetensors": b"", "v1/ink.pt": b"", "v1/x.gguf": b""})
+    with pytest.raises(BadInput, match=r"org/styles has no file v1/inc\.safetensors") as caught:
+        locate("org/styles/v1/inc.safetensors")
+    assert caught.value.hint == "It holds ink.safetensors."
+
+
+def test_a_repository_of_diffusers_means_its_one_file(hub: Hub) -> None:
+    name = "pytorch_lora_weights.safetensors"
+    hub.put("org/ink", {name: b"not read here", "model_index.json": b"{}"})
+    assert locate("org/ink").name == name
+    assert hub.fetched == [f"org/ink/{name}"]
+    hub.broken = 503
+    assert locate("org/ink").name == name
+
+
+def test_a_peft_adapter_in_a_repository_of_diffusers_is_what_counts(
+    hub: Hub, write_adapter: WriteAdapter
+) -> None:
+    both = files_of(write_adapter("a")) | {"pytorch_lora_weights.safetensors": b""}
+    hub.put("org/ink", both)
+    assert locate("org/ink").is_dir()
+    assert hub.fetched == [f"org/ink/{own}" for own in OWN]
 
 
 NAMED: dict[str, tuple[str, dict[str, bytes], list[str]]] = {
@@ -112,7 +127,6 @@ NAMED: dict[str, tuple[str, dict[str, bytes], list[str]]] = {
         ["--revision v1 --include 'best/*' --local-dir FOLDER", " FOLDER/best"],
     ),
     "mlx": ("org/math", {"adapters.safetensors": b"", "config.json": b"{}"}, ["an MLX adapter"]),
-    "diffusers": ("org/math", {"pytorch_lora_weights.safetensors": b""}, ["a diffusers LoRA"]),
     "full model": (
         "org/math",
         {"config.json": b"{}", "model.safetensors": b""},
@@ -131,20 +145,22 @@ NAMED: dict[str, tuple[str, dict[str, bytes], list[str]]] = {
 
 @pytest.mark.parametrize("case", NAMED)
 def test_a_repository_that_holds_something_else_is_named_as_what_it_is(case: str, hub: Hub) -> None:
-    name, hub.files, words = NAMED[case]
+    name, files, words = NAMED[case]
+    hub.put("org/math", files)
+    hub.put("org/math", files, branch="v1")
     with pytest.raises(BadInput) as caught:
         superpose.load(name)
     assert str(caught.value).startswith(f"{name}: ")
     for part in words:
         assert part in str(caught.value)
-    assert not [path for path in hub.asked if path.endswith(".bin")], "a pickle was fetched"
+    assert not [path for _, path in hub.asked if path.endswith(".bin")], "a pickle was fetched"
 
 
 def test_a_hub_that_cannot_be_asked_again_leaves_what_was_fetched_to_tell(hub: Hub) -> None:
     """The second question fails: the answer says what is missing, and is no traceback."""
-    hub.files = {"adapter_config.json": CONFIG, "adapter_model.bin": b"\x80\x02"}
+    hub.put("org/math", {"adapter_config.json": CONFIG, "adapter_model.bin": b"\x80\x02"})
     with pytest.raises(BadInput, match="as a pickle"):
         superpose.load("org/math")
-    hub.lists_files = False
+    hub.broken = 403  # which the client does not ask again
     with pytest.raises(BadInput, match=r"adapter_model\.safetensors is missing"):
         superpose.load("org/math")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import superpose
-from superpose.errors import BadInput, MissingExtra
-from superpose.files import locate, short_name
-from superpose.files.hub import fetch, is_hub_name
+from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
+from superpose.files import locate, locate_base, short_name
+from superpose.files.hub import fetch
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -20,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub cache of its own, as huggingface_hub lays it out; gives the snapshot of org/math."""
     from huggingface_hub import constants
 
@@ -36,40 +36,39 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", ["org/math", "org/math@v1", f"org/math@{COMMIT}"])
 def test_a_hub_name_with_or_without_revision_is_found_in_the_cache(
-    name: str, hub: Path, write_adapter: WriteAdapter
+    name: str, cache: Path, write_adapter: WriteAdapter
 ) -> None:
     for file in write_adapter("a").iterdir():
-        file.rename(hub / file.name)
+        file.rename(cache / file.name)
     adapter = superpose.load(name)
     assert adapter.path == name
     assert len(adapter) == 2
 
 
 def test_an_adapter_may_lie_deeper_in_its_repository(
-    hub: Path, write_adapter: WriteAdapter
+    cache: Path, write_adapter: WriteAdapter
 ) -> None:
-    (hub / "best").mkdir()
+    (cache / "best").mkdir()
     for file in write_adapter("a").iterdir():
-        file.rename(hub / "best" / file.name)
+        file.rename(cache / "best" / file.name)
     assert superpose.load("org/math/best").name == "best"
     with pytest.raises(BadInput, match="Give one: org/math/best"):
         superpose.load("org/math")
 
 
 def test_what_exists_here_wins_over_the_hub(
-    hub: Path, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
+    cache: Path, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_adapter("org/math")
     monkeypatch.chdir(folder.parent.parent)
     assert locate("org/math") == Path("org/math")
 
 
-@pytest.mark.usefixtures("hub")
-def test_a_name_that_the_hub_does_not_have_is_bad_input_with_both_meanings() -> None:
-    with pytest.raises(BadInput, match="no folder here, and the hub does not give it"):
-        locate("org/nothing")
-    with pytest.raises(BadInput, match="no folder here, and the hub does not give it"):
-        locate("org/math@v2")
+@pytest.mark.usefixtures("cache")
+def test_offline_a_name_that_the_cache_lacks_has_both_meanings() -> None:
+    for name in ("org/nothing", "org/math@v2"):
+        with pytest.raises(Missing, match="no folder here, and it is not in the hub's cache"):
+            locate(name)
 
 
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,20 +85,52 @@ def test_what_can_only_be_a_path_never_asks_the_hub(
     name: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert not is_hub_name(name)
     with pytest.raises(BadInput):
         locate(name)
     with pytest.raises(BadInput, match="not a hub name"):
         fetch(name)
 
 
-def test_a_file_in_place_of_a_folder_is_answered_with_the_folder(
-    write_adapter: WriteAdapter,
-) -> None:
+def test_a_file_of_a_peft_folder_is_answered_with_the_folder(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a")
     with pytest.raises(BadInput, match="is a file") as caught:
         locate(folder / "adapter_model.safetensors")
     assert str(folder) in str(caught.value)
+
+
+def test_a_file_is_an_adapter_where_its_ending_says_so(tmp_path: Path) -> None:
+    for name in ("ink.safetensors", "math.gguf"):
+        (tmp_path / name).touch()
+        assert locate(tmp_path / name) == tmp_path / name
+    for name, said in (("notes.txt", r"other adapters end in \.saf"), ("ink.pt", "is a pickle")):
+        (tmp_path / name).touch()
+        with pytest.raises(BadInput, match=said):
+            locate(tmp_path / name)
+
+
+def test_a_folder_of_diffusers_means_its_one_file(
+    tmp_path: Path, write_adapter: WriteAdapter
+) -> None:
+    image = "pytorch_lora_weights.safetensors"
+    (tmp_path / image).touch()
+    assert locate(tmp_path) == tmp_path / image
+    folder = write_adapter("a")
+    (folder / image).touch()
+    assert locate(folder) == folder
+
+
+def test_a_base_model_is_a_folder_here_or_named_as_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    (tmp_path / "model.safetensors").touch()
+    assert locate_base("gpt2") == Path("gpt2")
+    with pytest.raises(BadInput, match="is a file; a base model is a folder"):
+        locate_base("model.safetensors")
+    for name in ("./nothing", "gpt2/nothing"):
+        with pytest.raises(MissingBase, match="there is no such base model"):
+            locate_base(name)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,6 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
         "an AdapterHub adapter",
     ),
     "adapterhub weights": ({"pytorch_adapter__bin": b"\x80\x02"}, "an AdapterHub adapter"),
-    "diffusers": ({"pytorch_lora_weights__safetensors": {"a": TENSOR}}, "a diffusers LoRA"),
     "diffusers renamed": ({"style__safetensors": {"unet.q.lora_A.weight": TENSOR}}, "a diffusers"),
     "kohya": ({"style__safetensors": {"lora_unet_x.lora_down.weight": TENSOR}}, "a kohya LoRA"),
     "lerobot": (

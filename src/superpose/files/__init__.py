@@ -4,12 +4,21 @@ from superpose.files.atomic import check_free, new_file, new_folder
 from superpose.files.checksum import sha256
 from superpose.files.hub import download_command
 from superpose.files.json_values import without_nan
-from superpose.files.names import exists, is_here, listing, locate, short_name
+from superpose.files.names import (
+    called,
+    exists,
+    is_here,
+    listing,
+    locate,
+    locate_base,
+    short_name,
+)
 from superpose.files.tensors import TensorFile, read_header, read_tensors, write_tensors
 from superpose.files.text import check_characters, encodable
 
 __all__ = [
     "TensorFile",
+    "called",
     "check_characters",
     "check_free",
     "download_command",
@@ -18,6 +27,7 @@ __all__ = [
     "is_here",
     "listing",
     "locate",
+    "locate_base",
     "new_file",
     "new_folder",
     "read_header",

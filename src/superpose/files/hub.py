@@ -1,77 +1,144 @@
-"""Adapters by their name on the Hugging Face hub: `org/name`, `org/name/folder`, `...@revision`."""
+"""Adapters, base models and files by their name on the Hugging Face hub.
+
+Only what will be read is fetched, into the hub's own cache: never code, never a pickle.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
-from superpose.errors import BadInput, MissingExtra
+from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
+from superpose.files.hub_errors import hub_errors
+from superpose.files.hub_name import HubName, parse_base_name, parse_hub_name
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
-"""All that is fetched of a repository: never code, never a pickle."""
+"""All that is fetched of a PEFT adapter."""
 
-_NAME = re.compile(
-    r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<folder>(/[\w.-]+)*)(@(?P<revision>[\w./-]+))?"
-)
+DIFFUSERS = "pytorch_lora_weights.safetensors"
+"""What diffusers calls the one file of an image LoRA."""
+
+SINGLE = (".safetensors", ".gguf")
+"""How the name of an adapter ends that is one file."""
+
+_SETTINGS = (
+    "added_tokens.json chat_template.jinja chat_template.json config.json generation_config.json "
+    "merges.txt preprocessor_config.json processor_config.json sentencepiece.bpe.model "
+    "special_tokens_map.json spiece.model tekken.json tokenizer.json tokenizer.model "
+    "tokenizer_config.json vocab.json vocab.txt LICENSE LICENSE.txt LICENSE.md NOTICE"
+).split()
+_WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
+_INDEX = ".index.json"
+_LARGEST_INDEX = 50_000_000  # bytes; a model of a trillion parameters has some megabytes
 
 
 def is_hub_name(given: str) -> bool:
     """Say whether `given` could name an adapter on the hub (it may be a mistyped path as well)."""
-    match = _NAME.fullmatch(given)
-    return match is not None and ".." not in given
+    return parse_hub_name(given) is not None
 
 
 def fetch(given: str) -> Path:
-    """Bring an adapter's files into the hub's own cache and give the local folder.
+    """Bring an adapter's own files into the hub's cache and give the local folder, or file.
 
-    given: `org/name`, with `/folder` for one that lies deeper and `@revision` for a branch, tag or
-    commit; without it, the default branch. A copy in the cache is used when the hub is out of
-    reach; HF_HUB_OFFLINE=1 asks for that at once.
+    given: a hub name as `files.hub_name` reads it. A folder's FILES are fetched, or the one file of
+    diffusers where those are not; of a file's name, that file. A copy in the cache is used when the
+    hub is out of reach; HF_HUB_OFFLINE=1 asks for that at once.
 
     The repository may hold none of FILES, and the folder not exist then: `hub_files` tells what
     it holds instead.
 
-    Raises MissingExtra without huggingface_hub, BadInput when the hub has no such repository, does
-    not give it to us, or cannot be reached.
+    Raises MissingExtra without huggingface_hub, BadInput when the hub has no such repository,
+    revision or file or does not give it to us, Missing when it cannot be asked.
     """
-    repo, folder, revision = _parts(given)
-    patterns = [f"{folder}/{name}" if folder else name for name in FILES]
-    return Path(_snapshot(given, repo, revision, patterns)) / folder
+    name = _parsed(given)
+    last = name.path.rpartition("/")[2]
+    if last in FILES:  # the address of one of them, from a browser
+        name = replace(name, path=name.path.removesuffix(last).rstrip("/"))
+    elif last.endswith(SINGLE):
+        return fetch_file(given, name)
+    root = snapshot(given, name, FILES)
+    image = root / DIFFUSERS
+    if not (root / FILES[0]).exists() and (image.exists() or DIFFUSERS in _listed(given, name)):
+        return snapshot(given, _at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
+    return root
+
+
+def fetch_file(given: str, name: HubName) -> Path:
+    """Bring the one file that a hub name names, and give where it lies; raises as `fetch` does."""
+    inside, _, last = name.path.rpartition("/")
+    folder = replace(name, path=inside)
+    path = snapshot(given, folder, [last]) / last
+    if path.exists():
+        return path
+    ending = Path(last).suffix
+    found = [file for file in _listed(given, folder) if file.endswith(ending)]
+    raise BadInput(
+        f"{name.repo} has no file {name.path}",
+        where=given,
+        hint=f"It holds {', '.join(found[:6])}." if found else None,
+    )
+
+
+def fetch_base(given: str) -> Path:
+    """Bring a base model's configuration, tokenizer and safetensors weights; give the folder.
+
+    given: a hub name; `gpt2` and the other old ones without an owner as well. Of sharded weights
+    those are fetched that the index names; no pickles, no code, no second copy in another format.
+
+    Raises MissingBase when it cannot be had, BadInput when it has no safetensors weights.
+    """
+    name = _parsed_base(given)
+    with _missing_base(given):
+        root = snapshot(given, name, [*_SETTINGS, *(file + _INDEX for file in _WEIGHTS)])
+    indices = [path for file in _WEIGHTS if (path := root / (file + _INDEX)).exists()]
+    wanted = _shards(indices[0], given) if indices else _WEIGHTS
+    with _missing_base(given):
+        snapshot(given, _at_commit(name, root), wanted)
+    missing = [file for file in wanted if not (root / file).exists()]
+    if missing and indices:
+        raise BadInput(f"its {indices[0].name} names {missing[0]}, which is not there", where=given)
+    if len(missing) == len(wanted):
+        raise BadInput(
+            "holds no weights as safetensors",
+            where=given,
+            hint="superpose opens no pickle. Load it with transformers, save it with "
+            "save_pretrained, and give that folder.",
+        )
+    return root
 
 
 def hub_files(given: str) -> list[str]:
     """Give the paths of all files in a hub repository (or its folder), relative and sorted.
 
-    given: as for `fetch`. Raises BadInput when the hub does not tell or is out of reach.
+    given: as for `fetch`. Raises as `fetch` does.
     """
+    return _files_of(given, _parsed(given))
+
+
+def _files_of(given: str, name: HubName) -> list[str]:
     from huggingface_hub import HfApi
 
-    repo, folder, revision = _parts(given)
-    start = f"{folder}/" if folder else ""
-    with _hub_errors(given):
-        paths = HfApi().list_repo_files(repo, revision=revision)
+    start = f"{name.path}/" if name.path else ""
+    with hub_errors(given, name):
+        paths = HfApi().list_repo_files(name.repo, repo_type=name.kind, revision=name.revision)
     return sorted(path.removeprefix(start) for path in paths if path.startswith(start))
 
 
 def download_command(given: str) -> str:
     """Give the shell command that brings all files of a hub name, not just FILES, into FOLDER."""
-    repo, folder, revision = _parts(given)
-    at = f" --revision {revision}" if revision else ""
-    only = f" --include '{folder}/*'" if folder else ""
-    return f"hf download {repo}{at}{only} --local-dir FOLDER"
+    name = _parsed(given)
+    at = f" --revision {name.revision}" if name.revision else ""
+    only = f" --include '{name.path}/*'" if name.path else ""
+    return f"hf download {name.repo}{at}{only} --local-dir FOLDER"
 
 
-def _parts(given: str) -> tuple[str, str, str | None]:
-    """Split a hub name into repository, folder ("" for none) and revision."""
-    match = _NAME.fullmatch(given)
-    if match is None:
-        raise BadInput("is not a hub name (org/name)", where=given)
-    return match["repo"], match["folder"].strip("/"), match["revision"]
-
-
-def _snapshot(given: str, repo: str, revision: str | None, patterns: list[str]) -> str:
+def snapshot(given: str, name: HubName, files: Iterable[str]) -> Path:
+    """Fetch those of `files` that the named folder holds, and give it as it lies in the cache."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -80,17 +147,64 @@ def _snapshot(given: str, repo: str, revision: str | None, patterns: list[str]) 
             where=given,
             hint='Install it with: pip install "superpose[hub]"',
         ) from error
-    with _hub_errors(given):
-        return snapshot_download(repo, revision=revision, allow_patterns=patterns)
+    paths = [f"{name.path}/{file}" if name.path else file for file in files]
+    with hub_errors(given, name):
+        root = snapshot_download(
+            name.repo,
+            repo_type=name.kind,
+            revision=name.revision,
+            allow_patterns=[escape(path) for path in paths],
+        )
+    return Path(root) / name.path
+
+
+def _parsed(given: str) -> HubName:
+    name = parse_hub_name(given)
+    if name is None:
+        raise BadInput("is not a hub name (org/name)", where=given)
+    return name
+
+
+def _parsed_base(given: str) -> HubName:
+    name = parse_base_name(given)
+    if name is None:
+        raise BadInput("is not a hub name (org/name)", where=given)
+    return name
+
+
+def _at_commit(name: HubName, folder: Path) -> HubName:
+    """Give the name with the commit that `folder`, its snapshot, is of: branches may move."""
+    commit = folder.parts[-1 - len(Path(name.path).parts)]
+    return replace(name, revision=commit)
+
+
+def _listed(given: str, name: HubName) -> list[str]:
+    """The files of a repository, or none where the hub does not tell."""
+    try:
+        return _files_of(given, name)
+    except (BadInput, Missing):
+        return []
 
 
 @contextmanager
-def _hub_errors(given: str) -> Iterator[None]:
+def _missing_base(given: str) -> Iterator[None]:
+    """Whatever keeps a base model on the hub, it is missing here."""
     try:
         yield
-    except Exception as error:  # the client's errors have no common base
-        raise BadInput(
-            f"is no folder here, and the hub does not give it ({type(error).__name__})",
-            where=given,
-            hint="Check the spelling; a private or gated one needs `hf auth login`.",
-        ) from error
+    except MissingExtra:
+        raise
+    except (BadInput, Missing) as error:
+        raise MissingBase(error.problem, where=given, hint=error.hint) from error
+
+
+def _shards(index: Path, given: str) -> list[str]:
+    """Read which files a model's index names: each lies beside it."""
+    try:
+        if index.stat().st_size > _LARGEST_INDEX:
+            raise ValueError("too large")
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"its {index.name} is no index of weights", where=given) from error
+    if not shards or not all(map(re.compile(r"[\w-][\w.-]*\.safetensors").fullmatch, shards)):
+        raise BadInput(f"its {index.name} names other files than safetensors", where=given)
+    return shards

@@ -1,37 +1,90 @@
-"""What the name of an adapter means: a folder here, or an adapter on the hub."""
+"""What a name means: a folder or file here, or a place on the hub."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from superpose.errors import BadInput
-from superpose.files.hub import fetch, hub_files, is_hub_name
+from superpose.errors import BadInput, Missing, MissingBase
+from superpose.files.hub import DIFFUSERS, FILES, SINGLE, fetch, fetch_base, hub_files
+from superpose.files.hub_name import HubName, is_hub_address, parse_base_name, parse_hub_name
+
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def locate(given: str | os.PathLike[str]) -> Path:
-    """Give the local folder that `given` means; whatever exists here wins over the hub.
+    """Give what an adapter's name means: a PEFT folder, or the one file of another format.
 
-    given: a path (`~` is the home folder), or a hub name: `org/name`, `org/name@revision`.
+    given: a path (`~` is the home folder) or a hub name: `org/name`, `org/name/folder@revision`,
+    `hf://...`, an address from a browser. Whatever exists here wins over the hub. A folder that
+    holds diffusers' one file and no PEFT adapter means that file.
 
-    Raises BadInput when there is no such folder, MissingExtra when it can only be a hub name and
-    huggingface_hub is not installed.
+    Raises BadInput when there is no such thing, or not on the hub; Missing when it can only be a
+    hub name and the hub cannot be asked, MissingExtra then without huggingface_hub.
     """
     text = os.fspath(given)
     if not text:
         raise BadInput("the name of an adapter is empty")
     path = Path(text).expanduser()
     if is_here(path):
+        image = path / DIFFUSERS
+        return image if image.is_file() and not exists(path / FILES[0], given) else path
+    if exists(path, given):
+        return _adapter_file(path, given)
+    if _is_hub_name(given):
+        return fetch(text)
+    raise BadInput("no such folder or file", where=given)
+
+
+def locate_base(given: str | os.PathLike[str]) -> Path:
+    """Give the local folder of a base model: configuration, tokenizer and safetensors weights.
+
+    given: a path, or a hub name as for `locate`; of a hub's repository only those files are
+    fetched. `smollm2`, the embedded model, is `landscape.smollm2`'s.
+
+    Raises MissingBase when there is none of that name, BadInput for a file or for pickles alone.
+    """
+    text = os.fspath(given)
+    if not text:
+        raise BadInput("the name of a base model is empty")
+    path = Path(text).expanduser()
+    if is_here(path):
         return path
     if exists(path, given):
         raise BadInput(
-            "is a file; an adapter is a folder", where=given, hint=f"Give the folder: {path.parent}"
+            "is a file; a base model is a folder", where=given, hint=f"Give {path.parent}"
         )
+    if _is_hub_name(given, parse_base_name):
+        return fetch_base(text)
+    raise MissingBase("there is no such base model", where=given)
+
+
+def _is_hub_name(
+    given: str | os.PathLike[str], parse: Callable[[str], HubName | None] = parse_hub_name
+) -> bool:
+    """Say whether a name that does not exist here may be asked of the hub."""
+    if not isinstance(given, str):
+        return False
+    if is_hub_address(given):
+        return True
     # `runs/math` with a folder `runs` here is a mistyped path, not somebody's repository.
-    if isinstance(given, str) and is_hub_name(text) and not exists(Path(path.parts[0]), given):
-        return fetch(text)
-    raise BadInput("no such folder", where=given)
+    return parse(given) is not None and not exists(Path(given.partition("/")[0]), given)
+
+
+def _adapter_file(path: Path, given: object) -> Path:
+    """Give the path of a file that may be an adapter; raises BadInput for all others."""
+    if path.suffix in _PICKLES:
+        raise BadInput("is a pickle; superpose opens none: loading one can run code", where=given)
+    if path.name in FILES or not path.name.endswith(SINGLE) or not path.is_file():
+        raise BadInput(
+            "is a file; a PEFT adapter is a folder, and other adapters end in "
+            f"{' or '.join(SINGLE)}",
+            where=given,
+            hint=f"Give the folder: {path.parent}",
+        )
+    return path
 
 
 def is_here(given: str | os.PathLike[str]) -> bool:
@@ -60,15 +113,32 @@ def listing(given: str | os.PathLike[str], folder: Path) -> list[str]:
     only an adapter's files were fetched, all files, or those that were where the hub does not tell.
     """
     if not is_here(given):
-        with suppress(BadInput):
+        with suppress(BadInput, Missing):
             return hub_files(os.fspath(given))
     found = [*folder.glob("*"), *folder.glob("*/*")]
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
+def called(given: str | os.PathLike[str]) -> str:
+    """Give the name that a thing given as `given` keeps: an address of the hub in its short form.
+
+    >>> called("https://huggingface.co/org/math/tree/v1/best")
+    'org/math/best@v1'
+    """
+    text = os.fspath(given)
+    name = parse_hub_name(text) if is_hub_address(text) else None
+    return text if name is None else str(name)
+
+
 def short_name(given: str | os.PathLike[str]) -> str:
-    """Give what people call an adapter that was given as `given`: the last part of it."""
-    text = os.fspath(given).replace("\\", "/").rstrip("/")
-    last = text.rpartition("/")[2]
+    """Give what people call an adapter that was given as `given`: the last part of it.
+
+    Of a file the name without its ending, of a hub's address the name in the repository.
+    """
+    last = called(given).replace("\\", "/").rstrip("/").rpartition("/")[2]
     # `.` and `..` name nothing; the folder they stand for does.
-    return last if last.strip(".") else Path(os.path.realpath(given)).name or "adapter"
+    if not last.strip("."):
+        return Path(os.path.realpath(given)).name or "adapter"
+    for ending in SINGLE:
+        last = last.removesuffix(ending)
+    return last or "adapter"

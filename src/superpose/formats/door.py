@@ -8,26 +8,27 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.errors import Refused
-from superpose.files import check_free, locate
+from superpose.files import called, check_free, locate
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 
 def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
     """Read an adapter from a PEFT folder, a file or, by its name, from the Hugging Face hub.
 
-    name: a path, `org/name` or `org/name@revision`; what exists here wins. A file is a GGUF LoRA
-    (.gguf), or one of kohya's or diffusers' (.safetensors). ignore_keys: keys of
-    the configuration that superpose does not know and that you know not to touch the weights.
+    name: a path, `org/name`, `org/name/folder@revision` or an address of the hub; what exists
+    here wins. A file is a GGUF LoRA (.gguf), or one of kohya's or diffusers' (.safetensors).
+    ignore_keys: keys of the configuration that superpose does not know and that you know not to
+    touch the weights.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
     layers; BadInput when it is not there, damaged, or another tool's.
 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
-    path, given = locate(name), os.fspath(name)
-    if path.is_dir():
-        return read_peft(path, given=given, ignore_keys=ignore_keys)
-    return _read_file(path, given)
+    path, given = locate(name), called(name)
+    if path.is_file():
+        return _read_file(path, given)
+    return read_peft(path, given=given, ignore_keys=ignore_keys)  # or says what it is
 
 
 def _read_file(path: Path, given: str) -> Adapter:

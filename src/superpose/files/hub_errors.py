@@ -1,0 +1,150 @@
+"""What huggingface_hub raises, in superpose's words: what is wrong, of which name, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from superpose.errors import BadInput, Missing, SuperposeError
+from superpose.files.hub_name import HubName, is_hub_address
+
+LOGIN = "`hf auth login` or HF_TOKEN gives a token"
+
+
+@contextmanager
+def hub_errors(given: str, name: HubName) -> Iterator[None]:
+    """Turn what the client raises in this block into superpose's errors.
+
+    given: what the user wrote. Raises BadInput where the hub says no (no such repository, revision
+    or file, no access), Missing where it could not be asked (no network, offline, too busy).
+    """
+    try:
+        yield
+    except SuperposeError:
+        raise
+    except Exception as error:  # the client's errors have no common base
+        raise _translated(given, name, error) from error
+
+
+def _translated(given: str, name: HubName, error: Exception) -> SuperposeError:
+    from huggingface_hub import errors
+
+    no_folder = "" if is_hub_address(given) else "is no folder here, and "
+    if isinstance(error, errors.HFValidationError):
+        return BadInput(f"{no_folder}{name.repo} is no name of the hub: {said(error)}", where=given)
+    if isinstance(error, errors.GatedRepoError):
+        return BadInput(
+            "is gated on the hub, and access was not granted",
+            where=given,
+            hint=f"Ask for it at {hub_page(name)}; {LOGIN}.",
+        )
+    # Without a token the hub tells a repository that is not there from a private one to nobody; of
+    # a mirror's 401 the client makes no error of its own.
+    if isinstance(error, errors.RepositoryNotFoundError) or _hidden(error):
+        return BadInput(
+            f"{no_folder}the hub has no {_kind(name)} {name.repo}, or does not show it to you",
+            where=given,
+            hint=f"Check the spelling; for a private one, {LOGIN}.",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return BadInput(
+            f"{name.repo} has no revision `{name.revision or 'main'}`",
+            where=given,
+            hint=_of_revisions(name),
+        )
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, FileNotFoundError):
+        return BadInput(f"{name.repo} has no such file", where=given)
+    return _unanswered(given, no_folder, error)
+
+
+def _unanswered(given: str, no_folder: str, error: Exception) -> SuperposeError:
+    """The hub gave no answer, or one about the asker: by status, then by what went wrong."""
+    status = _status(error)
+    if status == 401:
+        return BadInput("the hub does not accept your token", where=given, hint=f"{LOGIN}.")
+    if status == 403:
+        return BadInput(
+            "the hub forbids it to your token",
+            where=given,
+            hint="Is the token one that may do this, and is the repository yours to use so?",
+        )
+    if status is not None and status < 429:
+        return BadInput(f"the hub refuses it ({status}): {said(error)}", where=given)
+    if status is not None:
+        return Missing(
+            f"{no_folder}the hub is too busy or down ({status})", where=given, hint="Try again."
+        )
+    if _offline(error):
+        return Missing(
+            f"{no_folder}it is not in the hub's cache, and HF_HUB_OFFLINE forbids asking",
+            where=given,
+            hint="Check the spelling, or run it once with HF_HUB_OFFLINE=0.",
+        )
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        return BadInput(f"the hub's cache takes it not: {error.strerror}", where=given)
+    return Missing(
+        f"{no_folder}the hub cannot be reached ({said(_cause(error))})",
+        where=given,
+        hint=f"Check the spelling and the network; the hub is {endpoint()} (HF_ENDPOINT).",
+    )
+
+
+def said(error: BaseException) -> str:
+    """The first line of an error's message that says something, or its type."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)[:300]
+
+
+def endpoint() -> str:
+    """The address of the hub that is asked."""
+    from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)
+
+
+def hub_page(name: HubName) -> str:
+    """The web page of a repository, folder or file on the hub."""
+    kind = "datasets/" if name.kind == "dataset" else ""
+    page = f"{endpoint()}/{kind}{name.repo}"
+    if not name.path and name.revision is None:
+        return page
+    revision = (name.revision or "main").replace("/", "%2F")
+    return f"{page}/tree/{revision}" + (f"/{name.path}" if name.path else "")
+
+
+def _kind(name: HubName) -> str:
+    return "data set" if name.kind == "dataset" else "repository"
+
+
+def _of_revisions(name: HubName) -> str:
+    start, slash, rest = (name.revision or "").partition("/")
+    if slash and not name.path:
+        return f"The revision stands last: {name.repo}/{rest}@{start}"
+    return f"Its branches and tags: {hub_page(HubName(name.repo, kind=name.kind))}/tree/main"
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status behind an error, or behind what it was raised from."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is None and error.__cause__ is not None:
+        return _status(error.__cause__)
+    return status
+
+
+def _hidden(error: Exception) -> bool:
+    """Whether the hub asks for a token, and has not refused one."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    refused = str(headers.get("X-Error-Message", "")).startswith("Invalid credentials")
+    return _status(error) == 401 and not refused
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error if error.__cause__ is None else _cause(error.__cause__)
+
+
+def _offline(error: BaseException) -> bool:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return True
+    return error.__cause__ is not None and _offline(error.__cause__)
