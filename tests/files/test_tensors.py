@@ -247,3 +247,11 @@ def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"tensor `broken` .*2 of 6 values") as caught:
         read_tensors(tmp_path / "f")
     assert caught.value.where == str(tmp_path / "f")
+
+
+def test_whole_numbers_are_read_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "alpha.safetensors"
+    save_file({"alpha": np.array(4, dtype=np.int64), "x": np.ones(3, np.float16)}, path)
+    assert read_tensors(path, integers=True).tensors["alpha"] == 4
+    with pytest.raises(BadInput, match="`alpha` is I64"):
+        read_tensors(path)

@@ -31,6 +31,9 @@ _NAMES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF1
 FLOATS = {theirs: ours for ours, theirs in _NAMES.items()}
 """Dtypes of a header that a factor may have -> NumPy's name."""
 
+INTEGERS = {"I32": "int32", "I64": "int64"}
+"""Dtypes of a header that kohya's tools may give an alpha -> NumPy's name."""
+
 
 class TensorFile(NamedTuple):
     """What a file holds: tensors by name (read-only), and its metadata."""
@@ -39,8 +42,10 @@ class TensorFile(NamedTuple):
     metadata: dict[str, str]
 
 
-def read_tensors(path: Path) -> TensorFile:
+def read_tensors(path: Path, *, integers: bool = False) -> TensorFile:
     """Read every tensor of a safetensors file of float16, bfloat16, float32 or float64.
+
+    integers: let int32 and int64 pass as well.
 
     Raises BadInput, naming file and tensor, when the file is missing, is something else (a Git LFS
     pointer, a pickle), lies about its contents, holds another dtype, or holds NaN or infinity.
@@ -51,9 +56,10 @@ def read_tensors(path: Path) -> TensorFile:
         if data.size < length:
             raise BadInput("the file became shorter while it was read")
         data.flags.writeable = False
-        tensors = {n: _view(n, data, e) for n, e in header.entries.items()}
+        tensors = {n: _view(n, data, e, integers) for n, e in header.entries.items()}
         for name, tensor in tensors.items():
-            _check_finite(name, tensor)
+            if header.entries[name].dtype in FLOATS:
+                _check_finite(name, tensor)
         return TensorFile(tensors, header.metadata)
 
 
@@ -140,16 +146,17 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
     return BadInput(f"is not a safetensors file ({size:,} bytes)")
 
 
-def _view(name: str, data: Array, entry: Entry) -> Array:
-    if entry.dtype not in FLOATS:
+def _view(name: str, data: Array, entry: Entry, integers: bool) -> Array:
+    dtype = FLOATS.get(entry.dtype) or (INTEGERS.get(entry.dtype) if integers else None)
+    if dtype is None:
         raise BadInput(
             f"tensor `{name}` is {entry.dtype}; factors are float32, float16, bfloat16 or float64"
         )
-    return data[entry.begin : entry.end].view(numpy_dtype(FLOATS[entry.dtype])).reshape(entry.shape)
+    return data[entry.begin : entry.end].view(numpy_dtype(dtype)).reshape(entry.shape)
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Give the dtype called float16, float32, float64 or bfloat16, little-endian as in a file."""
+    """Give the dtype of this name, bfloat16 too, little-endian as in a file."""
     if name != "bfloat16":
         return np.dtype(name).newbyteorder("<")
     import ml_dtypes  # only an adapter that holds bfloat16 pays for it

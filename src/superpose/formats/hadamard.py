@@ -1,0 +1,79 @@
+"""LoHa: delta = (w1_a w1_b) o (w2_a w2_b), the entrywise product of two low-rank matrices.
+
+It is itself of low rank: column (i, j) of B is w1_a[:, i] * w2_a[:, j], row (i, j) of A is
+w1_b[i] * w2_b[j], the row-wise and column-wise Khatri-Rao products. Rank r1 * r2, exact.
+
+Source: Hyeon-Woo, Ye-Bin, Oh, FedPara, ICLR 2022 (arXiv 2108.06098), propositions 1 and 3; the
+tensors are LyCORIS' (lycoris-lora 4.1.3, `modules/loha.py`) and PEFT's (0.21.2, `tuners/loha`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from superpose.formats.expanded import (
+    Array,
+    Factors,
+    Layout,
+    Shape,
+    exact,
+    fits,
+    from_dense,
+    mode_products,
+    needed,
+    volume,
+)
+
+HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")
+"""Names of a module's tensors; t1 and t2, of a convolution, together or not at all."""
+
+
+def hadamard_layout(shapes: Mapping[str, Shape]) -> Layout:
+    """Say what a module's tensors make. shapes: by their names, of HADAMARD.
+
+    Plain: w_a (out, r), w_b (r, columns). Tucker: w_a (r, out), w_b (r, in), t (r, r, *kernel).
+    Raises BadInput when one is missing or they do not belong together.
+    """
+    needed(shapes, *HADAMARD[:4])
+    tucker = bool(shapes.keys() & set(HADAMARD[4:]))
+    if tucker:
+        needed(shapes, *HADAMARD[4:])
+    halves = [_half(shapes, n, tucker) for n in "12"]
+    (rows, columns, kernel, r1), (*other, r2) = halves
+    fits([rows, columns, kernel] == other, shapes, *HADAMARD[:4])
+    rank = min(r1 * r2, rows, columns)
+    return Layout((rows, columns), kernel, shapes["hada_w1_b"][0], rank)
+
+
+def hadamard_factors(tensors: Mapping[str, Array]) -> Factors:
+    """Give one pair of factors with the same delta. tensors: by name, checked by the above."""
+    first, second = (_half_factors(tensors, n) for n in "12")
+    rows, columns = first.B.shape[0], first.A.shape[1]
+    if first.B.shape[1] * second.B.shape[1] >= min(rows, columns):
+        wide = [Factors(f.B.astype(np.float64), f.A.astype(np.float64)) for f in (first, second)]
+        return from_dense((wide[0].B @ wide[0].A) * (wide[1].B @ wide[1].A))
+    B = first.B[:, :, None] * second.B[:, None, :]
+    A = first.A[:, None, :] * second.A[None, :, :]
+    return Factors(B.reshape(rows, -1), A.reshape(-1, columns))
+
+
+def _half(shapes: Mapping[str, Shape], n: str, tucker: bool) -> tuple[int, int, Shape, int]:
+    """Give rows, columns, kernel and rank of one of the two products."""
+    a, b, t = f"hada_w{n}_a", f"hada_w{n}_b", f"hada_t{n}"
+    fits(len(shapes[a]) == len(shapes[b]) == 2, shapes, a, b)
+    if not tucker:
+        fits(shapes[a][1] == shapes[b][0], shapes, a, b)
+        return shapes[a][0], shapes[b][1], (), shapes[b][0]
+    r1, r2 = shapes[a][0], shapes[b][0]
+    fits(2 < len(shapes[t]) <= 5 and shapes[t][:2] == (r1, r2), shapes, a, b, t)
+    kernel = shapes[t][2:]
+    return shapes[a][1], shapes[b][1] * volume(kernel), kernel, r1
+
+
+def _half_factors(tensors: Mapping[str, Array], n: str) -> Factors:
+    a, b = tensors[f"hada_w{n}_a"], tensors[f"hada_w{n}_b"]
+    if f"hada_t{n}" in tensors:
+        return mode_products(tensors[f"hada_t{n}"], a, b)
+    return Factors(exact(a), exact(b))
