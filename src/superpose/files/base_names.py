@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 PREFIXES = ("model", "transformer", "gpt_neox", "backbone", "bert", "roberta", "base_model")
 """What a model with a head calls the model without one; files may leave it out or put it in."""
@@ -68,6 +68,9 @@ _EMBEDDINGS = (
     "roberta.embeddings.word_embeddings.weight",
 )
 
+_INNER = "coder.embed_tokens.weight"
+"""Ending of what an encoder-decoder calls its shared embedding in either half."""
+
 _CONV1D = {
     "gpt2": "c_attn q_attn c_proj c_fc",
     "openai-gpt": "c_attn c_proj c_fc",
@@ -106,29 +109,33 @@ def _respelled(parameter: str) -> list[str]:
     return found[1:]
 
 
+def end_of(parameter: str) -> Literal["input", "output"] | None:
+    """Say which end of weights that a configuration may tie a parameter is, None for neither."""
+    if parameter.endswith(_OUTPUTS):
+        return "output"
+    return "input" if parameter.endswith((*_EMBEDDINGS, _INNER)) else None
+
+
 def tied_partner(parameter: str, stored_as: Callable[[str], str | None]) -> str | None:
     """Give the stored tensor of the other end of tied weights; None when it is no end of any.
 
     stored_as: stored name of a parameter's own tensor.
     """
-    if any(parameter.endswith(name) for name in _OUTPUTS):
-        ends: Sequence[str] = _EMBEDDINGS
-    elif parameter.endswith("coder.embed_tokens.weight"):
+    ends: Sequence[str] = ()
+    if parameter.endswith(_INNER):
         ends = ("model.shared.weight", "shared.weight", *_OUTPUTS)
-    elif any(parameter.endswith(name) for name in _EMBEDDINGS):
-        ends = _OUTPUTS
-    else:
-        return None
+    elif end := end_of(parameter):
+        ends = _EMBEDDINGS if end == "output" else _OUTPUTS
     return next((found for name in ends if (found := stored_as(name)) is not None), None)
 
 
-def conv1d_types(config: Mapping[str, Any]) -> frozenset[str]:
-    """Give those model types of a configuration (and of its parts) that have Conv1D layers."""
+def model_types(config: Mapping[str, Any]) -> frozenset[str]:
+    """Give the model types of a configuration and of its parts."""
     parts = [config, *(value for value in config.values() if isinstance(value, Mapping))]
-    return frozenset(str(part.get("model_type")) for part in parts) & _CONV1D.keys()
+    return frozenset(str(part["model_type"]) for part in parts if "model_type" in part)
 
 
 def is_conv1d(module: str, types: frozenset[str]) -> bool:
-    """Say whether a module of a model with these types is a Conv1D."""
+    """Say whether a module of a model of these types is a Conv1D."""
     last = module.rpartition(".")[2]
-    return any(last in _CONV1D[kind].split() for kind in types)
+    return any(last in _CONV1D.get(kind, "").split() for kind in types)

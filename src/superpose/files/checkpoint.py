@@ -7,6 +7,7 @@ must stand in the shard that it names, and no tensor may stand in two.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput, Refused
-from superpose.files.base_names import candidates, conv1d_types, is_conv1d, tied_partner
-from superpose.files.header import Entry
+from superpose.files.base_names import candidates, is_conv1d, model_types, tied_partner
+from superpose.files.header import SIZES, Entry
 from superpose.files.tensors import FLOATS, numpy_dtype, read_header
 from superpose.files.text import check_characters
 
@@ -106,11 +107,15 @@ class Checkpoint:
 
     def read_rows(self, name: str, begin: int, end: int) -> Array:
         """Give a copy of the rows begin to end of one tensor; its other bytes are not read."""
+        rest = self._location(name).entry.shape[1:]
+        width = math.prod(rest)
+        return self.read_part(name, begin * width, end * width).reshape((end - begin, *rest))
+
+    def read_part(self, name: str, begin: int, end: int) -> Array:
+        """Give a copy of the values begin to end of one tensor in row-major order."""
         location = self._location(name)
-        rows, *rest = location.entry.shape
-        width = (location.entry.end - location.entry.begin) // max(rows, 1)
-        part = self._bytes(name, location, begin * width, (end - begin) * width)
-        return part.reshape((end - begin, *rest))
+        width = SIZES[location.entry.dtype]
+        return self._bytes(name, location, begin * width, (end - begin) * width)
 
     def resolve(self, parameter: str) -> str | None:
         """Give the stored name of a parameter that an adapter calls by its name in the module tree.
@@ -122,7 +127,7 @@ class Checkpoint:
         found = self.stored_as(parameter)
         if found is not None or not self.tied:
             return found
-        return tied_partner(parameter, self.stored_as)
+        return self.other_end(parameter)
 
     def stored_as(self, parameter: str) -> str | None:
         """Give the stored name of a parameter's own tensor: `resolve`, but not through tying."""
@@ -131,6 +136,13 @@ class Checkpoint:
             if len(there) == 1:
                 return there[0]
         return None
+
+    def other_end(self, parameter: str) -> str | None:
+        """Give the stored tensor of an embedding's output layer, or of that one's embedding.
+
+        None when the files hold none, as where the two are tied, or `parameter` is neither.
+        """
+        return tied_partner(parameter, self.stored_as)
 
     @property
     def tied(self) -> bool:
@@ -148,7 +160,12 @@ class Checkpoint:
 
         The architecture tells: a square weight looks the same either way.
         """
-        return is_conv1d(module, conv1d_types(self.config))
+        return is_conv1d(module, self.model_types)
+
+    @cached_property
+    def model_types(self) -> frozenset[str]:
+        """Model types of the configuration and of its parts."""
+        return model_types(self.config)
 
     @cached_property
     def _tops(self) -> list[str]:

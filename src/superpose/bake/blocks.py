@@ -1,0 +1,74 @@
+"""The new tensors' values, a block of rows at a time: nothing is ever held whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.bake.change import ready
+from superpose.bake.plan import Target
+from superpose.files.checkpoint import Checkpoint
+
+Array = NDArray[Any]
+
+BLOCK = 1 << 20
+"""Values in a block: 4 MB in float32, what the caches of a processor still hold."""
+
+
+class Block(NamedTuple):
+    """Rows begin to end of a tensor: as the base has them (as stored), and as they are to be.
+
+    new: float32, or float64 where the base is or the adapter stores the tensor absolutely.
+    """
+
+    begin: int
+    end: int
+    base: Array
+    new: Array
+
+
+def new_rows(checkpoint: Checkpoint, target: Target, dtype: str = "float32") -> Iterator[Block]:
+    """Give W_0 + change, a block of rows at a time.
+
+    dtype: least precision of the arithmetic, "float32" or "float64".
+    """
+    plain = all(change.is_delta for change in target.changes)
+    if target.dtype == "F64" or not plain:
+        dtype = "float64"
+
+    def base(begin: int, end: int) -> Iterator[tuple[int, int, Array]]:
+        return stored_rows(checkpoint, target, begin, end)
+
+    changes = [
+        (change.at, change.at + change.height, rows)
+        for change in target.changes
+        for rows in ready(change, base, dtype)
+    ]
+    for begin, end, stored in base(0, target.rows):
+        # Not in place where a change asks for the base's values after another was added.
+        wide = stored.astype(dtype)
+        new = wide if plain else wide.copy()
+        for at, until, rows in changes:
+            low, high = max(begin, at), min(end, until)
+            if low < high:
+                part = slice(low - begin, high - begin)
+                new[part] += rows.rows(low - at, high - at, wide[part])
+        yield Block(begin, end, stored, new)
+
+
+def stored_rows(
+    checkpoint: Checkpoint, target: Target, begin: int, end: int
+) -> Iterator[tuple[int, int, Array]]:
+    """Give (begin, end, rows) of a target's source, in its stored dtype; zeros without one."""
+    step = max(1, BLOCK // max(target.columns, 1))
+    for low in range(begin, end, step):
+        high = min(low + step, end)
+        shape = high - low, target.columns
+        if target.source is None:
+            yield low, high, np.zeros(shape, np.float32)
+        else:
+            part = checkpoint.read_part(target.source, low * shape[1], high * shape[1])
+            yield low, high, part.reshape(shape)

@@ -1,0 +1,156 @@
+"""The new model's weight files: the base's, shard by shard, in the base's order.
+
+What no delta touches is copied byte for byte; the rest is computed a block of rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.bake.blocks import new_rows
+from superpose.bake.layout import matrix_shape
+from superpose.bake.plan import Plan, Target
+from superpose.errors import BadInput
+from superpose.files.checkpoint import stored_dtype
+from superpose.files.copying import copy_bytes, write_all
+from superpose.files.finite import all_finite
+from superpose.files.header import SIZES, Entry, write_header
+from superpose.files.tensors import FLOATS
+
+Array = NDArray[Any]
+
+Done = Callable[[int], object]
+"""Told how many bytes were written, now and then."""
+
+
+class Piece(NamedTuple):
+    """One tensor of a new file: its name, its entry there, and where its values come from."""
+
+    name: str
+    entry: Entry
+    target: Target
+
+
+class Shard(NamedTuple):
+    """One new file: its name and its tensors in order."""
+
+    file: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Of its tensors."""
+        return self.pieces[-1].entry.end if self.pieces else 0
+
+
+def shards_of(plan: Plan, dtype: str | None) -> list[Shard]:
+    """Give the new model's files.
+
+    dtype: of a header, that every floating-point tensor is converted to; None keeps each one's.
+    """
+    checkpoint, new = plan.checkpoint, list(plan.new)
+    shards = []
+    for number, file in enumerate(checkpoint.files):
+        names = [n for n, location in checkpoint.locations.items() if location.file == file]
+        targets = [plan.targets.get(name) or _as_it_is(plan, name) for name in names]
+        last = number == len(checkpoint.files) - 1
+        targets += [t for t in new if t.source in names or (t.source is None and last)]
+        shards.append(Shard(file, tuple(_pieces(targets, dtype))))
+    return shards
+
+
+def write_shard(plan: Plan, shard: Shard, folder: Path, done: Done) -> None:
+    """Write one new file into `folder`.
+
+    Raises BadInput, naming the tensor, when a new value is not finite; OSError as the system does.
+    """
+    checkpoint = plan.checkpoint
+    entries = {piece.name: piece.entry for piece in shard.pieces}
+    header = write_header(entries, checkpoint.metadata[shard.file])
+    with (
+        (folder / shard.file).open("xb", buffering=0) as target,
+        (checkpoint.folder / shard.file).open("rb", buffering=0) as source,
+    ):
+        write_all(target.fileno(), memoryview(header))
+        for run in _runs(shard.pieces, plan):
+            if _is_copied(run[0], plan):
+                begin = checkpoint.locations[run[0].name].offset
+                count = run[-1].entry.end - run[0].entry.begin
+                _copy(source.fileno(), target.fileno(), begin, count, done, source.name)
+            else:
+                _compute(plan, run[0], target.fileno(), done)
+
+
+def _as_it_is(plan: Plan, name: str) -> Target:
+    entry = plan.checkpoint.entry(name)
+    return Target(name, name, entry.shape, entry.dtype, *matrix_shape(entry.shape), ())
+
+
+def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:
+    at = 0
+    for target in targets:
+        own = dtype if dtype is not None and target.dtype in FLOATS else target.dtype
+        end = at + target.rows * target.columns * SIZES[own]
+        yield Piece(target.name, Entry(own, target.shape, at, end), target)
+        at = end
+
+
+def _is_copied(piece: Piece, plan: Plan) -> bool:
+    target = piece.target
+    return not target.changes and target.name == target.source and piece.entry.dtype == target.dtype
+
+
+def _runs(pieces: tuple[Piece, ...], plan: Plan) -> Iterator[list[Piece]]:
+    """Put tensors that are copied and lie side by side together; each other one is alone."""
+    run: list[Piece] = []
+    for piece in pieces:
+        if run and not (_is_copied(piece, plan) and _is_copied(run[-1], plan)):
+            yield run
+            run = []
+        run.append(piece)
+    if run:
+        yield run
+
+
+def _copy(source: int, target: int, begin: int, count: int, done: Done, name: str) -> None:
+    try:
+        copy_bytes(source, target, begin, count, done)
+    except EOFError as error:
+        raise BadInput("became shorter while it was copied", where=name) from error
+
+
+def _compute(plan: Plan, piece: Piece, target: int, done: Done) -> None:
+    dtype = stored_dtype(piece.entry.dtype)
+    for block in new_rows(plan.checkpoint, piece.target):
+        with np.errstate(over="ignore", invalid="ignore"):  # seen below, by name
+            rounded = np.ascontiguousarray(block.new).astype(dtype, copy=False)
+        if not all_finite(rounded) and not _was_so(piece, block.base, rounded):
+            raise _not_finite(piece, block.base)
+        write_all(target, rounded.reshape(-1).view(np.uint8).data)
+        done(rounded.nbytes)
+
+
+def _was_so(piece: Piece, base: Array, rounded: Array) -> bool:
+    """Whether a tensor that is merely converted was infinite or NaN where it is now."""
+    if piece.target.changes:
+        return False
+    x, y = (np.isfinite(a.astype(np.float64)) for a in (base, rounded))
+    return bool(np.array_equal(x, y))
+
+
+def _not_finite(piece: Piece, base: Array) -> BadInput:
+    if not np.isfinite(base.astype(np.float64)).all():
+        reason = "the base model's own values are not"
+    elif piece.entry.dtype in ("F16", "BF16"):
+        reason = f"{FLOATS[piece.entry.dtype]} does not hold the sum"
+    else:
+        reason = "a delta is too large"
+    return BadInput(
+        f"`{piece.name}` would not be finite: {reason}; nothing was written",
+        where=piece.name,
+    )
