@@ -19,6 +19,7 @@ from superpose._version import __version__
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
     from superpose.compose import exact_sum
+    from superpose.extraction import extract
     from superpose.formats import load, save
     from superpose.interference import check, diff
 
@@ -31,6 +32,7 @@ __all__ = [
     "diff",
     "errors",
     "exact_sum",
+    "extract",
     "load",
     "save",
 ]
@@ -41,6 +43,7 @@ _HOMES = {
     "check": "superpose.interference",
     "diff": "superpose.interference",
     "exact_sum": "superpose.compose",
+    "extract": "superpose.extraction",
     "load": "superpose.formats",
     "save": "superpose.formats",
 }

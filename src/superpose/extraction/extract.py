@@ -1,0 +1,183 @@
+"""From a base model and its fine-tuned self to an adapter, module by module from the disk."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+from superpose.adapter import Adapter, Delta, Place
+from superpose.errors import BadInput, MissingExtra
+from superpose.extraction.change import change
+from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
+from superpose.extraction.factors import factored, needs_sklearn
+from superpose.extraction.pairs import Pair, pairs_of
+from superpose.files import called, locate_base, short_name
+from superpose.files.checkpoint import Checkpoint
+
+MOST_RANK = 512
+"""The largest rank taken where an energy decides: what vLLM serves at most."""
+
+ORIGIN = "extracted_from"
+"""Key of an adapter's metadata under which the fine-tuned model's name stands."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with the values done, those to do in all, and the name of the tensor at hand."""
+
+
+def extract(
+    base: str | os.PathLike[str],
+    finetuned: str | os.PathLike[str],
+    rank: int | None = None,
+    *,
+    energy: float | None = None,
+    targets: Collection[str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Give the adapter that comes closest to what full fine-tuning did to a base model.
+
+    base, finetuned: transformers folders with safetensors weights, or hub names. rank: of each
+    module. energy: the share of each module's |dW|^2 to keep: the least rank that does so, at most
+    `rank` (512 unless given). One of the two is needed. targets: names of layers or ends of them,
+    as PEFT's `target_modules`; None takes every linear layer but heads and routers. seed: of the
+    randomised SVD that is used where the rank is far below a module's dimension.
+
+    One module's difference is in memory at a time. What is not a target module and differs (norms,
+    biases, embeddings, heads) is measured and listed in `leftovers`: the adapter lacks it.
+
+    Raises BadInput when a folder is no base model, nothing differs, or an option makes no sense;
+    DifferentBase when the two are not one architecture; MissingExtra without scikit-learn where it
+    is needed.
+
+    >>> superpose.extract("org/base", "org/tuned", rank=16).adapter  # doctest: +SKIP
+    """
+    _check_options(rank, energy)
+    first, second = (Checkpoint.open(_folder(given)) for given in (base, finetuned))
+    most = MOST_RANK if rank is None else rank
+    pairs = pairs_of(first, second, targets)
+    _check_sklearn(pairs, most)
+    deltas: dict[str, Delta] = {}
+    modules: list[ExtractedModule] = []
+    leftovers: list[Leftover] = []
+    for pair in _reported(pairs, progress):
+        if not pair.target:
+            leftovers += _leftover(first, second, pair)
+        elif (found := _module(first, second, pair, most, energy, seed)) is not None:
+            deltas[pair.module], module = found
+            modules.append(module)
+    if not modules:
+        raise _nothing(finetuned, leftovers)
+    adapter = Adapter(
+        deltas,
+        short_name(finetuned),
+        called(base),
+        settings=_settings(first, deltas),
+        metadata={ORIGIN: called(finetuned)},
+    )
+    unchanged = len(pairs) - len(modules) - len(leftovers)
+    return Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
+
+
+def _check_options(rank: int | None, energy: float | None) -> None:
+    if rank is None and energy is None:
+        raise BadInput(
+            "an extraction needs a rank or a share of the energy to keep",
+            hint="--rank 16, or --energy 0.9 (in Python: rank=16, energy=0.9)",
+        )
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+        raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+    if energy is not None and not 0.0 < energy <= 1.0:
+        raise BadInput(f"energy is {energy}; it must be above 0 and at most 1")
+
+
+def _check_sklearn(pairs: tuple[Pair, ...], rank: int) -> None:
+    """Ask for scikit-learn before the first tensor is read, not after an hour."""
+    if not any(pair.target and needs_sklearn(pair.shapes[0] or (0, 0), rank) for pair in pairs):
+        return
+    try:
+        import sklearn.utils.extmath  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "this needs scikit-learn, which is not installed",
+            hint='Install it with: pip install "superpose[extract]"',
+        ) from error
+
+
+def _module(
+    base: Checkpoint, tuned: Checkpoint, pair: Pair, rank: int, energy: float | None, seed: int
+) -> tuple[Delta, ExtractedModule] | None:
+    """Give one target module's delta; None where it is the same in both models."""
+    assert pair.base is not None
+    assert pair.tuned is not None
+    found = change(base, pair.base, tuned, pair.tuned, wanted=True)
+    if found.matrix is None:
+        return None
+    embedding = pair.kind == "embedding"
+    matrix = found.matrix.T if embedding or base.is_conv1d(pair.module) else found.matrix
+    factors = factored(matrix, rank, energy, seed=seed)
+    place = Place(pair.module, kind="embedding") if embedding else None
+    delta = Delta.of(factors.B, factors.A, place=place)
+    kept = (factors.kept / factors.whole) ** 2
+    return delta, ExtractedModule(pair.module, delta.rank, found.norm, found.relative, kept)
+
+
+def _leftover(base: Checkpoint, tuned: Checkpoint, pair: Pair) -> list[Leftover]:
+    """Measure what no factors hold; nothing where it is the same in both models."""
+    size = relative = math.nan
+    if pair.comparable:
+        assert pair.base is not None
+        assert pair.tuned is not None
+        found = change(base, pair.base, tuned, pair.tuned, wanted=False)
+        if found.norm == 0.0:
+            return []
+        size, relative = found.norm, found.relative
+    kind = "linear, not chosen" if pair.kind == "linear" else pair.kind
+    return [Leftover(pair.name, kind, pair.shapes[1], pair.shapes[0], size, relative, math.nan)]
+
+
+def _shares(leftovers: list[Leftover], modules: list[ExtractedModule]) -> tuple[Leftover, ...]:
+    """Give the leftovers with their shares of the whole change, the largest first."""
+    sizes = [m.change for m in modules] + [x.change for x in leftovers]
+    whole = math.hypot(*filter(math.isfinite, sizes))
+    shared = [replace(x, share=(x.change / whole) ** 2) for x in leftovers]
+    return tuple(sorted(shared, key=lambda x: math.inf if math.isnan(x.share) else -x.share))
+
+
+def _settings(base: Checkpoint, modules: Collection[str]) -> dict[str, object]:
+    """Give what PEFT wants to know of the base model."""
+    settings: dict[str, object] = {"fan_in_fan_out": any(map(base.is_conv1d, modules))}
+    architectures = base.config.get("architectures") or [""]
+    if str(architectures[0]).endswith(("ForCausalLM", "LMHeadModel")):
+        settings["task_type"] = "CAUSAL_LM"
+    return settings
+
+
+def _reported(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:
+    """Give the pairs one by one, telling before each how far it is."""
+    tell = progress or (lambda done, total, name: None)
+    done, total = 0, sum(map(_values, pairs))
+    for pair in pairs:
+        tell(done, total, pair.name)
+        yield pair
+        done += _values(pair)
+    tell(done, total, "")
+
+
+def _values(pair: Pair) -> int:
+    return math.prod(pair.shapes[1] or ()) if pair.comparable else 0
+
+
+def _folder(given: str | os.PathLike[str]) -> str:
+    return os.fspath(locate_base(given))
+
+
+def _nothing(finetuned: object, leftovers: list[Leftover]) -> BadInput:
+    if not leftovers:
+        return BadInput("is the base model itself: no tensor differs", where=finetuned)
+    names = ", ".join(f"`{x.name}`" for x in leftovers[:3])
+    more = f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else ""
+    return BadInput(
+        f"differs from the base model in no target module, only in {names}{more}", where=finetuned
+    )

@@ -1,0 +1,119 @@
+"""What an extraction found: the adapter, the energy it keeps, and what it leaves out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from superpose.adapter import Adapter
+from superpose.files import without_nan
+
+
+@dataclass(frozen=True)
+class ExtractedModule:
+    """One target module. change, relative: |dW| of the fine-tuning, and beside |W0|.
+
+    energy_kept: |B A|^2 / |dW|^2 at this rank.
+    """
+
+    name: str
+    rank: int
+    change: float
+    relative: float
+    energy_kept: float
+
+
+@dataclass(frozen=True)
+class ExtractedKind:
+    """Target modules with one last name (q_proj).
+
+    share: of the energy of the whole change. energy_kept: of their own.
+    """
+
+    name: str
+    modules: int
+    ranks: tuple[int, ...]
+    share: float
+    energy_kept: float
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A tensor that differs and that the adapter does not hold.
+
+    kind: embedding, head, norm, bias, router, experts, other, or a linear layer that was not
+    chosen. shape, base_shape: in both models, None where there is none. change, relative:
+    |T - T_0|, and beside |T_0|; NaN where there is no difference, for want of one of them or of one
+    shape. share: of the energy of the whole change, as far as that can be measured.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    base_shape: tuple[int, ...] | None
+    change: float
+    relative: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A fine-tuned model's delta as an adapter.
+
+    modules: the target modules that changed. leftovers: what else did, the largest share first.
+    unchanged: tensors that are the same in both models.
+    """
+
+    adapter: Adapter
+    modules: tuple[ExtractedModule, ...]
+    leftovers: tuple[Leftover, ...]
+    unchanged: int
+
+    @property
+    def energy_kept(self) -> float:
+        """|adapter|^2 / |change|^2 over the target modules."""
+        kept = _energy(m.change * math.sqrt(m.energy_kept) for m in self.modules)
+        return min(1.0, kept / _energy(m.change for m in self.modules))
+
+    @property
+    def share_left(self) -> float:
+        """Share of the whole change's energy that lies in the leftovers."""
+        return math.fsum(x.share for x in self.leftovers if math.isfinite(x.share))
+
+    @property
+    def kinds(self) -> tuple[ExtractedKind, ...]:
+        """The target modules by their last name."""
+        groups: dict[str, list[ExtractedModule]] = {}
+        for module in self.modules:
+            groups.setdefault(module.name.rpartition(".")[2], []).append(module)
+        whole = _energy(m.change for m in self.modules)
+        return tuple(
+            ExtractedKind(
+                name=name,
+                modules=len(group),
+                ranks=tuple(sorted({m.rank for m in group})),
+                share=(1.0 - self.share_left) * _energy(m.change for m in group) / whole,
+                energy_kept=_energy(m.change * math.sqrt(m.energy_kept) for m in group)
+                / _energy(m.change for m in group),
+            )
+            for name, group in groups.items()
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Give the figures as plain values; one that does not exist is None."""
+        found: dict[str, object] = {
+            "name": self.adapter.name,
+            "base_model": self.adapter.base_model,
+            "energy_kept": self.energy_kept,
+            "share_left": self.share_left,
+            "unchanged": self.unchanged,
+            "kinds": [asdict(kind) for kind in self.kinds],
+            "modules": [asdict(module) for module in self.modules],
+            "leftovers": [asdict(leftover) for leftover in self.leftovers],
+        }
+        return {name: without_nan(value) for name, value in found.items()}
+
+
+def _energy(sizes: Iterable[float]) -> float:
+    return math.fsum(size * size for size in sizes)

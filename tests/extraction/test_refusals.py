@@ -1,0 +1,114 @@
+"""What is no fine-tuned model of this base is refused by file and tensor, and nonsense by name."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from superpose import extract
+from superpose.errors import BadInput, DifferentBase, MissingBase
+
+if TYPE_CHECKING:
+    from tests.extraction.conftest import Tuned
+
+    MakeTuned = Callable[..., Tuned]
+
+
+def rewrite(path: Path, **settings: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+
+
+def broken(path: Path, name: str, change: Callable[[torch.Tensor], torch.Tensor | None]) -> None:
+    """Change one tensor of a file, or take it away."""
+    tensors = load_file(path)
+    new = change(tensors.pop(name))
+    save_file(tensors if new is None else {**tensors, name: new}, path)
+
+
+Q = "model.layers.1.self_attn.q_proj.weight"
+
+
+def test_a_layer_that_one_model_lacks_is_refused(tuned: MakeTuned) -> None:
+    made = tuned()
+    broken(made.finetuned / "model.safetensors", Q, lambda x: None)
+    with pytest.raises(DifferentBase, match=f"finetuned: has no `{Q}`, and the base model .* does"):
+        extract(made.base, made.finetuned, rank=3)
+    with pytest.raises(DifferentBase, match=f"base: has `{Q}`, and the base model .* does not"):
+        extract(made.finetuned, made.base, rank=3)
+
+
+def test_a_layer_of_another_shape_is_refused(tuned: MakeTuned) -> None:
+    made = tuned()
+    broken(made.finetuned / "model.safetensors", Q, lambda x: x[:8].clone())
+    problem = rf"`{Q}` has shape \(8, 32\), in the base model \(32, 32\)"
+    with pytest.raises(DifferentBase, match=problem):
+        extract(made.base, made.finetuned, rank=3)
+
+
+@pytest.mark.parametrize("side", ["base", "finetuned"])
+@pytest.mark.parametrize("name", [Q, "model.norm.weight"])
+def test_a_value_that_is_not_finite_is_refused_by_file_and_tensor(
+    tuned: MakeTuned, side: str, name: str
+) -> None:
+    made = tuned()
+    broken(getattr(made, side) / "model.safetensors", name, lambda x: x * torch.nan)
+    problem = rf"{side}/model.safetensors: tensor `{name}` holds NaN or infinity"
+    with pytest.raises(BadInput, match=problem):
+        extract(made.base, made.finetuned, rank=3)
+
+
+def test_another_architecture_is_refused(tuned: MakeTuned) -> None:
+    made = tuned()
+    rewrite(made.finetuned / "config.json", model_type="mistral")
+    with pytest.raises(DifferentBase, match="is a mistral model and the base model a llama one"):
+        extract(made.base, made.finetuned, rank=3)
+
+
+def test_a_model_that_is_the_base_has_no_delta(tuned: MakeTuned) -> None:
+    made = tuned(rank=0)
+    with pytest.raises(BadInput, match="is the base model itself"):
+        extract(made.base, made.finetuned, rank=3)
+    other = made.base.parent / "norms"
+    shutil.copytree(made.base, other)
+    broken(other / "model.safetensors", "model.norm.weight", lambda x: x + 1)
+    with pytest.raises(BadInput, match=r"in no target module, only in `model.norm.weight`"):
+        extract(made.base, other, rank=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "needs a rank or a share"),
+        ({"rank": 0}, "rank is 0"),
+        ({"rank": True}, "rank is True"),
+        ({"energy": 0.0}, "energy is 0.0"),
+        ({"energy": 1.5}, "energy is 1.5"),
+        ({"energy": math.nan}, "energy is nan"),
+        ({"rank": 2, "targets": ["qproj"]}, "is called `qproj`"),
+        ({"rank": 2, "targets": ["norm"]}, "`model.norm` is no matrix"),
+    ],
+    ids=str,
+)
+def test_options_that_make_no_sense_are_bad_input(
+    tuned: MakeTuned, options: dict[str, Any], problem: str
+) -> None:
+    made = tuned()
+    with pytest.raises(BadInput, match=problem):
+        extract(made.base, made.finetuned, **options)
+
+
+def test_what_is_no_model_is_said(tmp_path: Path, tuned: MakeTuned) -> None:
+    made = tuned()
+    with pytest.raises((BadInput, MissingBase), match="missing"):
+        extract(tmp_path / "missing", made.finetuned, rank=1)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"config\.json"):
+        extract(made.base, tmp_path / "empty", rank=1)
