@@ -22,6 +22,7 @@ HEAVY = (
     "peft",
     "pydantic",
     "scipy",
+    "sklearn",
     "torch",
     "transformers",
     "yaml",

@@ -10,10 +10,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.conftest import WriteAdapter
 
@@ -26,6 +29,7 @@ HEAVY = (
     "peft",
     "pydantic",
     "scipy",
+    "sklearn",
     "torch",
     "transformers",
     "yaml",
@@ -109,3 +113,29 @@ def test_a_command_that_needs_the_study_extra_says_how_to_get_it(
     assert 'pip install "superpose[study]"' in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (folder / "result").exists()
+
+
+def test_extract_needs_scikit_learn_for_large_layers_alone(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    for width in (16, 512):
+        weight = rng.standard_normal((width, width)).astype(np.float32)
+        for name, change in (("base", 0.0), ("tuned", 1.0)):
+            folder = tmp_path / f"{name}-{width}"
+            folder.mkdir()
+            tensors = {"model.layers.0.mlp.up_proj.weight": weight + np.float32(change)}
+            save_file(tensors, folder / "model.safetensors")
+            (folder / "config.json").write_text('{"model_type": "llama"}')
+
+    def extract(width: int) -> subprocess.CompletedProcess[str]:
+        args = ["extract", *(str(tmp_path / f"{name}-{width}") for name in ("base", "tuned"))]
+        args += ["-o", str(tmp_path / f"out-{width}"), "--rank", "1"]
+        return without_them(f"from superpose.cli.app import main\nmain({args!r})")
+
+    ended = extract(16)
+    assert ended.returncode == 0, ended.stderr
+    ended = extract(512)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert 'pip install "superpose[extract]"' in ended.stderr
+    assert not (tmp_path / "out-512").exists()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place
+from superpose.adapter.parents import EXTRACTED_FROM
 from superpose.errors import BadInput, MissingExtra
 from superpose.extraction.change import change
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
@@ -18,9 +19,6 @@ from superpose.files.checkpoint import Checkpoint
 
 MOST_RANK = 512
 """The largest rank taken where an energy decides: what vLLM serves at most."""
-
-ORIGIN = "extracted_from"
-"""Key of an adapter's metadata under which the fine-tuned model's name stands."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the values done, those to do in all, and the name of the tensor at hand."""
@@ -54,7 +52,7 @@ def extract(
     >>> superpose.extract("org/base", "org/tuned", rank=16).adapter  # doctest: +SKIP
     """
     _check_options(rank, energy)
-    first, second = (Checkpoint.open(_folder(given)) for given in (base, finetuned))
+    first, second = _opened(base), _opened(finetuned)
     most = MOST_RANK if rank is None else rank
     pairs = pairs_of(first, second, targets)
     _check_sklearn(pairs, most)
@@ -74,7 +72,7 @@ def extract(
         short_name(finetuned),
         called(base),
         settings=_settings(first, deltas),
-        metadata={ORIGIN: called(finetuned)},
+        metadata={EXTRACTED_FROM: called(finetuned)},
     )
     unchanged = len(pairs) - len(modules) - len(leftovers)
     return Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
@@ -169,8 +167,15 @@ def _values(pair: Pair) -> int:
     return math.prod(pair.shapes[1] or ()) if pair.comparable else 0
 
 
-def _folder(given: str | os.PathLike[str]) -> str:
-    return os.fspath(locate_base(given))
+def _opened(given: str | os.PathLike[str]) -> Checkpoint:
+    folder = locate_base(given)
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise BadInput(
+            "is an adapter already, and no model",
+            where=given,
+            hint="superpose diff compares adapters, superpose add subtracts them: A B:-1",
+        )
+    return Checkpoint.open(folder)
 
 
 def _nothing(finetuned: object, leftovers: list[Leftover]) -> BadInput:

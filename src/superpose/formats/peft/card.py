@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
+from superpose.adapter.parents import EXTRACTED_FROM
 
 _PORTABLE = (
     "The scaling is folded into B and is 1 in every module, so PEFT, vLLM and llama.cpp compute "
@@ -28,8 +29,7 @@ def model_card(
         *_front_matter(adapter),
         f"# {title}",
         "",
-        "A superposition of LoRA adapters: a weighted sum of their deltas, written by "
-        f"superpose {__version__}.",
+        f"{_opening(adapter)}, written by superpose {__version__}.",
         "",
         *_parents(adapter),
         "| figure | value |",
@@ -49,6 +49,15 @@ def model_card(
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _opening(adapter: Adapter) -> str:
+    origin = adapter.metadata.get(EXTRACTED_FROM)
+    if adapter.parents:
+        return "A superposition of LoRA adapters: a weighted sum of their deltas"
+    if origin is None:
+        return "A LoRA adapter"
+    return f"A LoRA adapter: what `{_cell(origin)}` adds to its base model, as factors of low rank"
 
 
 def _front_matter(adapter: Adapter) -> list[str]:
