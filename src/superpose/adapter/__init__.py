@@ -5,7 +5,7 @@ from superpose.adapter.alignment import align, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import Place, place_of
-from superpose.adapter.replacement import Part, Replacement, Stored
+from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Part",
     "Place",
     "Replacement",
+    "Rescaled",
     "Stored",
     "align",
     "check_same_base",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superpose.adapter.delta import Delta
+from superpose.adapter.place import Place
 from superpose.errors import DifferentBase, Refused
 from superpose.lowrank.terms import Term, upcast
 
@@ -35,6 +36,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     _check_copies(adapters)
     if any(a.tied != adapters[0].tied for a in adapters):
         adapters = [untied(a) for a in adapters]
+    adapters = _with_kernels(adapters)
     pooled = {m for a in adapters for m, d in a.items() if d.place and d.place.pooled > 1}
     return tuple(_resolved(a, adapters, pooled) if pooled else a for a in adapters)
 
@@ -64,6 +66,29 @@ def unpooled(delta: Delta) -> Delta:
         for t in delta.terms
     )
     return Delta(terms, delta.stored)
+
+
+def _with_kernels(adapters: Sequence[Adapter]) -> Sequence[Adapter]:
+    """Say the kernel of a convolution where one file stores its delta as a matrix.
+
+    LoHa and LoKr are stored flattened, and a kernel of one position may be left out: the matrices
+    are the same, and another adapter tells what they are.
+    """
+    kernels = {
+        module: delta.place
+        for adapter in adapters
+        for module, delta in adapter.items()
+        if delta.place is not None and delta.place.kind == "convolution" and delta.place.blocks == 1
+    }
+    if not kernels:
+        return adapters
+    return [
+        replace(a, deltas={m: _placed(d, kernels.get(m)) for m, d in a.items()}) for a in adapters
+    ]
+
+
+def _placed(delta: Delta, place: Place | None) -> Delta:
+    return replace(delta, place=place) if delta.place is None and place is not None else delta
 
 
 def _resolved(adapter: Adapter, adapters: Sequence[Adapter], pooled: set[str]) -> Adapter:
@@ -96,9 +121,12 @@ def _check_formats(adapters: Sequence[Adapter]) -> None:
     families = {"peft" if a.format in _ONE_FAMILY else a.format: a for a in adapters}
     if len(families) > 1:
         said = " and ".join(f"{a.label} is {kind}'s" for kind, a in sorted(families.items()))
+        of_base = "llama.cpp" in families  # a GGUF file read without its base's numbers of heads
         raise Refused(
             f"adapters of different formats name their target modules differently: {said}",
-            hint="Convert one of them to the other's format first.",
+            hint="Give the GGUF file's base model: --base BASE (in Python: load(..., base=...))."
+            if of_base
+            else "Convert one of them to the other's format first.",
         )
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.adapter.place import Place
 from superpose.errors import BadInput
-from superpose.lowrank.terms import dtype_name
+from superpose.lowrank.stack import stacked_inputs, stacked_outputs
+from superpose.lowrank.terms import Terms, dtype_name, shape as terms_shape
 
 Array: TypeAlias = NDArray[Any]
 
@@ -61,6 +63,37 @@ class Stored(NamedTuple):
         return np.asarray(self.tensor, dtype=np.float64)
 
 
+class Rescaled(NamedTuple):
+    """A weight whose rows DoRA gave new lengths: m_i (W_0 + dW)_i / |(W_0 + dW)_i|.
+
+    magnitude: m (out_features,). terms: dW. Source: Liu et al., DoRA (arXiv 2402.09353), eq. 5; as
+    peft 0.21.2 merges it, `DoraLinearVariant.merge_safe`.
+    """
+
+    magnitude: Array
+    terms: Terms
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(out_features, in_features)."""
+        return terms_shape(self.terms)
+
+    @property
+    def dtype(self) -> str:
+        """Of the magnitude."""
+        return dtype_name(self.magnitude)
+
+    def at(self, base: Array | None) -> Array:
+        """Give the weight in float64. base: W_0 (out_features, in_features)."""
+        if base is None:
+            raise BadInput("a DoRA weight cannot be told without the base model's own")
+        B, A = stacked_outputs(self.terms, "float64"), stacked_inputs(self.terms, "float64")
+        scales = [t.coefficient for t in self.terms for _ in range(t.A.shape[0])]
+        moved = np.asarray(base, dtype=np.float64) + (B * np.asarray(scales)) @ A
+        lengths = np.linalg.norm(moved, axis=1)
+        return np.asarray((self.magnitude.astype(np.float64) / lengths)[:, None] * moved)
+
+
 class Part(NamedTuple):
     """`coefficient * (value - T_0)`."""
 
@@ -73,7 +106,9 @@ class Replacement:
     """sum_k c_k (value_k(T_0) - T_0), one tensor's (or one row's) part of an adapter.
 
     parts: at least one; values of one shape. tensor: of the base, by name. row: of that tensor,
-    None for all of it. linear: whether the values do not depend on T_0.
+    None for all of it. owner: the module that was saved whole with it, None for a bias or a row.
+    place: of a weight that is given and taken as (out_features, in_features) whatever its layer's
+    own layout, None for a tensor that goes by the base's.
 
     Raises BadInput when there is no part, shapes differ, or a coefficient is NaN or infinite.
     """
@@ -81,6 +116,8 @@ class Replacement:
     parts: tuple[Part, ...]
     tensor: str
     row: int | None = None
+    owner: str | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -129,12 +166,12 @@ class Replacement:
         for part in (*self.parts, *other.parts):
             before = joined[_identity(part)].coefficient if _identity(part) in joined else 0.0
             joined[_identity(part)] = part._replace(coefficient=before + part.coefficient)
-        return Replacement(tuple(joined.values()), self.tensor, self.row)
+        return replace(self, parts=tuple(joined.values()))
 
     def with_coefficients(self, change: Callable[[float], float]) -> Replacement:
         """Give the replacement whose coefficients went through `change`."""
         parts = tuple(p._replace(coefficient=change(p.coefficient)) for p in self.parts)
-        return Replacement(parts, self.tensor, self.row)
+        return replace(self, parts=parts)
 
     def value(self, base: Array | None = None) -> Array:
         """Give the new tensor, float64: (1 - total) T_0 + sum_k c_k value_k(T_0).

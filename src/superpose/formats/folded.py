@@ -37,8 +37,8 @@ def widest_dtype(adapter: Adapter) -> str:
 
     float16 and bfloat16 together take float32: neither holds the other.
     """
-    stored = (part.stored for part in (*adapter.values(), *adapter.replacements.values()))
-    used = {dtype for dtypes in stored for dtype in dtypes}
+    used = {dtype for delta in adapter.values() for dtype in delta.stored}
+    used |= {dtype for whole in adapter.replacements.values() for dtype in whole.stored}
     for dtype in ("float64", "float32"):
         if dtype in used:
             return dtype

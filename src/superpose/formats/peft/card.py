@@ -17,6 +17,10 @@ _COMPACT = (
     "The scaling is folded into B and is 1 in every module. The modules differ in rank, which PEFT "
     "reads from `rank_pattern`; vLLM and llama.cpp do not."
 )
+_WHOLE = (
+    "It also stores {count} tensor(s) in place of the base model's own (biases, whole modules, "
+    "token rows). PEFT puts them there; vLLM and llama.cpp take no such adapter."
+)
 
 
 def model_card(
@@ -24,7 +28,7 @@ def model_card(
 ) -> str:
     """Give README.md: front matter, parents with their task weights, figures, how to load it."""
     title = " ".join(adapter.name.split())
-    largest = max(ranks.values())
+    largest = max(ranks.values(), default=0)
     lines = [
         *_front_matter(adapter),
         f"# {title}",
@@ -40,8 +44,9 @@ def model_card(
         f"| dtype | {dtype} |",
         *(f"| {name.replace('_', ' ')} | {value:.6g} |" for name, value in figures.items()),
         "",
-        _PORTABLE if len(set(ranks.values())) == 1 else _COMPACT,
+        _PORTABLE if len(set(ranks.values())) <= 1 else _COMPACT,
         "",
+        *_whole(adapter),
         "```python",
         "from peft import PeftModel",
         "",
@@ -85,6 +90,11 @@ def _parents(adapter: Adapter) -> list[str]:
         for p in adapter.parents
     ]
     return ["| parent | task weight | read from |", "| --- | --- | --- |", *rows, ""]
+
+
+def _whole(adapter: Adapter) -> list[str]:
+    count = len(adapter.replacements)
+    return [_WHOLE.format(count=count), ""] if count else []
 
 
 def _cell(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
+from superpose.formats.peft.structure import structure
 
 NARROWING = ("exclude_modules", "layers_to_transform")
 """Fields that may leave nothing of what target_modules names."""
@@ -49,7 +50,10 @@ class Pattern:
 class LoraConfig:
     """The part of an adapter_config.json that decides what the factors mean.
 
-    narrowed: other fields take away some of the modules that target_modules names.
+    narrowed: other fields take away some of the modules that target_modules names. diagonal: parts
+    of names whose A, and whose B, is block-diagonal in so many blocks. pooled: inputs that share a
+    column of A. rows: of embeddings, that are trained, by (the end of) the embedding's name.
+    whole_modules: that are stored whole. tying: tied layers carry one delta.
     """
 
     r: int
@@ -61,6 +65,21 @@ class LoraConfig:
     narrowed: bool
     base_model: str | None
     carried: Mapping[str, object]
+    target_parameters: tuple[str, ...]
+    diagonal: Mapping[str, tuple[str, ...]]
+    diagonal_blocks: int
+    pooled: int
+    rows: Mapping[str, tuple[int, ...]]
+    whole_modules: tuple[str, ...]
+    tying: bool
+    use_dora: bool
+
+    def diagonal_side(self, module: str) -> str | None:
+        """Give the side of a module's factors that is block-diagonal: "A", "B" or None."""
+        for side, parts in self.diagonal.items():
+            if any(part in module for part in parts):
+                return side
+        return None
 
     def rank_of(self, module: str) -> int:
         """Give the rank that the configuration announces for a module."""
@@ -101,7 +120,9 @@ def parse_config(
                 "task_type": _optional(config, "task_type", str),
                 "fan_in_fan_out": bool(_optional(config, "fan_in_fan_out", bool)),
                 "revision": _optional(config, "revision", str),
+                "layer_replication": _replication(config.get("layer_replication")),
             },
+            **structure(config),
         )
     except BadInput as error:
         raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
@@ -175,6 +196,21 @@ def _target_modules(value: object) -> str | tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return tuple(value)
     raise BadInput("target_modules is neither a list of names nor a regular expression")
+
+
+def _replication(value: object) -> object:
+    """Give layer_replication in a form that compares; an empty one is none."""
+    return None if is_empty(value) else tuple(map(tuple, _ranges(value)))
+
+
+def _ranges(value: object) -> list[list[int]]:
+    good = isinstance(value, list) and all(
+        isinstance(r, list) and len(r) == 2 and all(type(n) is int for n in r) for r in value
+    )
+    if not good:
+        raise BadInput(f"layer_replication is {_kind(value)}, not a list of ranges of layers")
+    assert isinstance(value, list)
+    return value
 
 
 def _optional(config: Mapping[str, Any], name: str, kind: type) -> Any:

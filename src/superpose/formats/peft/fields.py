@@ -13,12 +13,22 @@ USED = frozenset(
         "alpha_pattern",
         "base_model_name_or_path",
         "bias",
+        "ensure_weight_tying",
         "init_lora_weights",
+        "layer_replication",
         "lora_alpha",
+        "lora_bias",
+        "modules_to_save",
         "peft_type",
+        "qalora_group_size",
         "r",
         "rank_pattern",
         "target_modules",
+        "target_parameters",
+        "trainable_token_indices",
+        "use_bdlora",
+        "use_dora",
+        "use_qalora",
         "use_rslora",
     }
 )
@@ -38,29 +48,19 @@ HARMLESS = {
     "lora_ga_config": "read only while init_lora_weights is lora_ga, which is refused",
     "megatron_config": "how layers are split among processes",
     "megatron_core": "how layers are split among processes",
+    "monteclora_config": "a sampler that acts in training alone",
     "peft_version": "who wrote the file",
-    "qalora_group_size": "read only with use_qalora, which is refused",
     "revision": "which version of the base model's files",
     "runtime_config": "where tensors lie at run time",
     "task_type": "which head is put on the base model",
+    "velora_config": "saves memory in training; the update is s*B*A all the same",
 }
 """Known not to touch the weights, and why."""
 
 REFUSED = {
     "alora_invocation_tokens": "aLoRA acts only after certain tokens, a sum acts on all",
     "arrow_config": "Arrow chooses adapters token by token",
-    "ensure_weight_tying": "one delta is stored twice, for two tied layers",
     "kasa_config": "KaSA changes the base model's own weights",
-    "layer_replication": "the base model's layers are replicated",
-    "lora_bias": "B has a bias, which is no part of B*A",
-    "modules_to_save": "whole modules are stored, not deltas",
-    "monteclora_config": "MonteCLoRA keeps a sampler beside the factors",
-    "target_parameters": "the factors belong to stacked expert weights",
-    "trainable_token_indices": "whole embedding rows are stored, not deltas",
-    "use_bdlora": "one factor is block-diagonal and stored folded",
-    "use_dora": "DoRA rescales the base model's weight: its update is not B*A",
-    "use_qalora": "A is stored pooled over groups of inputs",
-    "velora_config": "VeLoRA keeps an embedding beside the factors",
 }
 """Refused by name unless empty (null, false, 0, "", [] or {}), and why."""
 

@@ -1,13 +1,15 @@
-"""What the tensors of a PEFT file are: factors of a target module, or something refused by name.
+"""What the tensors of a PEFT file are: factors, biases, whole tensors, or something refused.
 
-A factor is `base_model.model.<module>.lora_A.weight` or `.lora_B.weight`. Names are parsed from
-their ends, because a module's own name may contain `lora_`.
+A factor is `base_model.model.<module>.lora_A.weight` or `.lora_B.weight`, an embedding's
+`.lora_embedding_A` or `_B`. Names are parsed from their ends, because a module's own name may
+contain `lora_`. Which module of the base a name means is the business of `parts`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from superpose.errors import BadInput
@@ -18,73 +20,142 @@ Shape = tuple[int, ...]
 
 
 class Pair(NamedTuple):
-    """The factors of one target module by name, and their common rank."""
+    """The factors of one module by name, and their shapes. embedding: A (rank, vocabulary)."""
 
     A: str
     B: str
-    rank: int
+    A_shape: Shape
+    B_shape: Shape
+    embedding: bool = False
 
+    @property
+    def rank(self) -> int:
+        """Number of A's rows: the rank, of all experts together where there are several."""
+        return self.A_shape[0]
+
+
+@dataclass
+class Sorted:
+    """Every tensor of a file by what it is; values are names in the file.
+
+    factors: module as the file calls it -> Pair. biases: of B, by module. magnitudes: of DoRA, by
+    module. rows: trained token rows, by embedding. wholes: tensors in place of the base's, by the
+    base's name. copies: of the base's own tensors, by its name. reasons: why the rest is refused.
+    """
+
+    factors: dict[str, Pair] = field(default_factory=dict)
+    biases: dict[str, str] = field(default_factory=dict)
+    magnitudes: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, str] = field(default_factory=dict)
+    wholes: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+
+EMBEDDINGS = ("embed_tokens", "lm_head")
+"""Layers whose own weights PEFT saves beside an adapter (peft 0.21.2, EMBEDDING_LAYER_NAMES)."""
 
 # Tried in this order; what each ending says about the tensor.
 _REFUSED = (
-    (r"\.lora_magnitude_vector(\.weight)?$", "a DoRA magnitude"),
-    (r"\.lora_[AB]\.bias$", "a bias of a LoRA factor (lora_bias)"),
-    (r"\.lora_embedding_[AB]$", "a factor of an embedding"),
+    (r"\.lora_A\.bias$", "a bias of A, which PEFT does not write"),
     (r"\.lora_diag$", "a KaSA diagonal"),
-    (r"\.lora_velora_", "a VeLoRA embedding"),
-    (r"\.lora_monteclora_", "a MonteCLoRA sampler"),
-    (r"\.trainable_tokens_", "trained token rows"),
-    (r"\.base_layer(\..*)?\.lora_[AB]\.weight$", "a factor inside a wrapped layer "
-     "(target_parameters or attention)"),
     (r"\.lora_[AB]\.[^.]+\.weight$", "a factor with an adapter's name in it, as state_dict() gives "
      "and save_pretrained() does not; PEFT would not load it"),
     (r"(^|\.)lora_(down|up)\b|^lora_(unet|te)", "a kohya or diffusers factor"),
-    (r"\.base_layer\.", "a weight of the base model, which loading would overwrite"),
-    (r"(^|\.)(original_module|modules_to_save)\.", "a whole module (modules_to_save)"),
-    (r"\.bias$", "a bias"),
-    (r"\.weight$", "a whole module (modules_to_save, or the head of a classifier)"),
+    (r"\.(hada|lokr)_", "a LoHa or LoKr factor"),
 )  # fmt: skip
 _REFUSED_COMPILED = tuple((re.compile(pattern), what) for pattern, what in _REFUSED)
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_EMBEDDING = re.compile(r"(?P<module>.+)\.lora_embedding_(?P<side>[AB])")
+# What acts in training alone, and the base's own tensors that `bias="all"` finds again in wrappers.
+_DROPPED = re.compile(r"\.lora_velora_|\.lora_monteclora_|(^|\.)original_module\.")
+_BY_MODULE = (
+    (re.compile(r"(?P<module>.+)\.lora_B\.bias"), "biases"),
+    (re.compile(r"(?P<module>.+)\.lora_magnitude_vector(\.weight)?"), "magnitudes"),
+    (re.compile(r"(?P<module>.+)\.token_adapter\.trainable_tokens_delta"), "rows"),
+)
 
 
-def sort_tensors(shapes: Mapping[str, Shape]) -> tuple[dict[str, Pair], list[str]]:
-    """Give the factors by target module, and every reason why the others cannot be in a sum.
+def sort_tensors(shapes: Mapping[str, Shape], whole_modules: tuple[str, ...] = ()) -> Sorted:
+    """Say what each tensor of a file is.
 
-    shapes: of every tensor of the file, by name.
+    shapes: of every tensor, by name. whole_modules: of the configuration's modules_to_save.
 
     Raises BadInput when there is nothing to refuse but a factor has no partner, is no matrix or
     does not fit its partner: then the file is damaged.
     """
-    sides: dict[str, dict[str, str]] = {}
-    others: dict[str, list[str]] = {}
-    for name, shape in shapes.items():
-        factor = _FACTOR.fullmatch(name.removeprefix(PREFIX))
-        what = _refused(name, shape, factor)
-        if factor is not None and what is None:
-            sides.setdefault(factor["module"], {})[factor["side"]] = name
-        else:
-            others.setdefault(what or "", []).append(name)
-    if others:
-        return {}, [f"{_counted(names)}: {what}" for what, names in others.items()]
-    return {module: _pair(names, shapes) for module, names in sides.items()}, []
+    found = Sorted()
+    sides: dict[tuple[str, bool], dict[str, str]] = {}
+    refused: dict[str, list[str]] = {}
+    for name in shapes:
+        what = _refused(name)
+        if what is not None:
+            refused.setdefault(what, []).append(name)
+        elif not _DROPPED.search(name):
+            _place(name, name.removeprefix(PREFIX), found, sides, whole_modules)
+    found.reasons = [f"{_counted(names)}: {what}" for what, names in refused.items()]
+    if not found.reasons:
+        for (module, embedding), names in sides.items():
+            found.factors[module] = _pair(names, shapes, embedding)
+    return found
 
 
-def factor_name(module: str, side: str) -> str:
+def factor_name(module: str, side: str, *, embedding: bool = False) -> str:
     """Give the name of a module's factor in a PEFT file; side: "A" or "B"."""
-    return f"{PREFIX}{module}.lora_{side}.weight"
+    middle = "lora_embedding_" if embedding else "lora_"
+    return f"{PREFIX}{module}.{middle}{side}" + ("" if embedding else ".weight")
 
 
-def _refused(name: str, shape: Shape, factor: re.Match[str] | None) -> str | None:
-    """Say what a tensor is that is no factor of a linear layer; None for a factor."""
-    if factor is None or re.search(r"\.base_layer(\.|$)", factor["module"]):
+def _refused(name: str) -> str | None:
+    """Say why a tensor cannot be in a sum; None for all that can."""
+    short = name.removeprefix(PREFIX)
+    if not (_FACTOR.fullmatch(short) or _EMBEDDING.fullmatch(short)):
         for pattern, what in _REFUSED_COMPILED:
             if pattern.search(name):
                 return what
-        return "an unknown tensor"
     if not name.startswith(PREFIX):
-        return f"a factor without the prefix `{PREFIX}`; PEFT would not load it"
-    return "a factor of a convolution" if len(shape) > 2 else None
+        return f"a tensor without the prefix `{PREFIX}`; PEFT would not load it"
+    return None
+
+
+def _place(
+    name: str,
+    short: str,
+    found: Sorted,
+    sides: dict[tuple[str, bool], dict[str, str]],
+    whole_modules: tuple[str, ...],
+) -> None:
+    for pattern, embedding in ((_FACTOR, False), (_EMBEDDING, True)):
+        if factor := pattern.fullmatch(short):
+            sides.setdefault((factor["module"], embedding), {})[factor["side"]] = name
+            return
+    for pattern, where in _BY_MODULE:
+        if match := pattern.fullmatch(short):
+            getattr(found, where)[match["module"]] = name
+            return
+    # The wrapper of a module that is saved whole; `bias="all"` finds its bias there once more.
+    plain = short.replace(".modules_to_save.", ".")
+    tensor = plain.replace(".base_layer.", ".")
+    if tensor != plain and not tensor.endswith(".bias"):
+        found.copies[tensor] = name  # what an embedding or output layer was before
+    elif _owner_name(tensor) in EMBEDDINGS and not owner_of(tensor, whole_modules):
+        found.copies[tensor] = name  # a resized vocabulary
+    elif plain == short or tensor not in found.wholes:
+        found.wholes[tensor] = name
+
+
+def owner_of(tensor: str, whole_modules: tuple[str, ...]) -> str | None:
+    """Give the module of `modules_to_save` that a tensor of the base belongs to, None for none."""
+    parts = tensor.split(".")[:-1]
+    for end in range(1, len(parts) + 1):
+        module = ".".join(parts[:end])
+        if any(module == saved or module.endswith(f".{saved}") for saved in whole_modules):
+            return module
+    return None
+
+
+def _owner_name(tensor: str) -> str:
+    return tensor.rpartition(".")[0].rpartition(".")[2]
 
 
 def _counted(names: list[str]) -> str:
@@ -92,21 +163,20 @@ def _counted(names: list[str]) -> str:
     return f"tensor `{names[0]}`{more}"
 
 
-def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape]) -> Pair:
+def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool) -> Pair:
     if len(names) < 2:
         ((side, present),) = names.items()
-        missing = present.replace(f".lora_{side}.", f".lora_{'B' if side == 'A' else 'A'}.")
+        other = "B" if side == "A" else "A"
+        missing = re.sub(rf"_{side}(\.weight)?$", rf"_{other}\1", present)
         raise BadInput(f"tensor `{present}` has no partner: `{missing}` is missing")
     for name in names.values():
-        if len(shapes[name]) != 2 or 0 in shapes[name]:
+        if len(shapes[name]) not in ((2,) if embedding else (2, 3, 4, 5)) or 0 in shapes[name]:
             raise BadInput(
                 f"tensor `{name}` has shape {shapes[name]}; a factor is a matrix",
                 hint="DeepSpeed ZeRO-3 and FSDP write such stubs when the shards were not gathered "
                 "before saving.",
             )
     a, b = names["A"], names["B"]
-    if shapes[a][0] != shapes[b][1]:
-        raise BadInput(
-            f"tensors `{a}` {shapes[a]} and `{b}` {shapes[b]} do not have one rank",
-        )
-    return Pair(a, b, shapes[a][0])
+    if len(shapes[a]) != len(shapes[b]):
+        raise BadInput(f"tensors `{a}` {shapes[a]} and `{b}` {shapes[b]} do not belong together")
+    return Pair(a, b, shapes[a], shapes[b], embedding)

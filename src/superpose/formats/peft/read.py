@@ -7,70 +7,124 @@ import math
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from superpose.adapter import Adapter, Delta, Parent
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
+from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
-from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
-from superpose.formats.peft.keys import Pair, sort_tensors
+from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
+from superpose.formats.peft.parts import Target, deltas_of, targets
+from superpose.formats.peft.whole import bias_deltas, copies_of, replacements_of, tied_layers
 from superpose.formats.recognise import CONFIG, read_config, weights_file
 
 HEADER_KEY = "superpose"
 """Where in a safetensors header superpose notes what the file was made from."""
 
+_DORA = (
+    "it is DoRA (use_dora), which rescales the base model's own weights: its update is not B*A (superpose "
+    "bake BASE ADAPTER writes the exact model; superpose add --base BASE --rank K the best "
+    "approximation of rank K, and says how good it is)"
+)
+
 
 def read_peft(
-    folder: Path, *, given: str | None = None, ignore_keys: Collection[str] = ()
+    folder: Path,
+    *,
+    given: str | None = None,
+    ignore_keys: Collection[str] = (),
+    dora: bool = False,
 ) -> Adapter:
     """Read the adapter in a local PEFT folder.
 
     given: what the user called it, kept as the adapter's path. ignore_keys: unknown keys of the
-    configuration to pass over.
+    configuration to pass over. dora: let DoRA pass, whose weights become replacements that nobody
+    can tell without the base model.
 
-    Raises Refused with every reason at once when the adapter is more than deltas s*B*A of linear
-    layers, BadInput when files are missing, damaged or contradict each other.
+    Raises Refused with every reason at once when the adapter is no linear change of the base model,
+    BadInput when files are missing, damaged or contradict each other.
     """
     where = given or str(folder)
     raw = read_config(folder, where)
     weights = weights_file(folder, where)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
-    pairs, more = _sorted_tensors(weights)
-    if reasons or more:
-        raise _refused(where, reasons + more)
-    if not pairs:
-        raise BadInput("holds no LoRA factors", where=weights)
-    for pattern in (config.rank_pattern, config.alpha_pattern):
-        pattern.check_ways(pairs, folder / CONFIG)
-    _check_ranks(config, pairs, weights)
-    _compare_with_targets(config, list(pairs), where)
-    warn_if_ambiguous(config, list(pairs), where)
+    found, placed = _sorted(weights, config, reasons, where, dora)
+    names = [target.name for target in placed.values()]
+    modules = [target.place.module for target in placed.values()]
+    compare_with_targets(config, list(dict.fromkeys(modules)), where)
+    warn_if_ambiguous(config, names, where)
     file = read_tensors(weights)
-    deltas = {
-        module: Delta.of(file.tensors[pair.B], file.tensors[pair.A], config.scaling_of(module))
-        for module, pair in pairs.items()
-    }
-    if not any(t.coefficient for d in deltas.values() for t in d.terms):
-        _warn(f"{where}: lora_alpha is 0, so the scaling is zero and this adapter adds nothing")
-    elif not any(x.any() for d in deltas.values() for t in d.terms for x in (t.B,)):
-        _warn(f"{where}: every lora_B is zero, so this adapter adds nothing")
+    with _naming(weights):
+        deltas = _deltas(found, placed, file.tensors, config)
+        rescaled = {m: deltas.pop(m) for m in found.magnitudes}
+        replacements = replacements_of(found, config, file.tensors, rescaled)
+        tied = tied_layers(deltas, config)
+    for output in tied:
+        del deltas[output]
+    _warn_if_nothing(deltas, replacements, where)
     return Adapter(
         deltas,
         name=short_name(where),
         base_model=config.base_model,
         path=where,
         parents=_parents(file.metadata),
-        settings=dict(config.carried),
+        settings={key: value for key, value in config.carried.items() if value is not None},
+        replacements=replacements,
+        copies=copies_of(found, file.tensors),
+        tied=tied,
     )
 
 
-def _sorted_tensors(weights: Path) -> tuple[dict[str, Pair], list[str]]:
+def _sorted(
+    weights: Path, config: LoraConfig, reasons: list[str], where: object, dora: bool
+) -> tuple[Sorted, dict[str, Target]]:
     header = read_header(weights)
-    try:
-        return sort_tensors({name: entry.shape for name, entry in header.entries.items()})
-    except BadInput as error:
-        raise BadInput(error.problem, where=weights, hint=error.hint) from None
+    with _naming(weights):
+        shapes = {name: entry.shape for name, entry in header.entries.items()}
+        # Tied layers are saved whole together, though the configuration names one of them.
+        whole = config.whole_modules + (EMBEDDINGS if config.tying else ())
+        found = sort_tensors(shapes, whole)
+        if (found.magnitudes or config.use_dora) and not dora:
+            reasons = [*reasons, _DORA]
+        if reasons or found.reasons:
+            raise _refused(where, reasons + found.reasons)
+        if not (found.factors or found.wholes or found.rows):
+            raise BadInput("holds no LoRA factors")
+        _check_ways(config, found, weights.with_name(CONFIG))
+        return found, targets(found, config)
+
+
+def _check_ways(config: LoraConfig, found: Sorted, where: object) -> None:
+    """Before a pattern is asked for anything: a hostile one could take for ever to answer."""
+    parameters = [entry.rpartition(".")[2] for entry in config.target_parameters]
+    names = [*found.factors, *(f"{m}.{p}" for m in found.factors for p in parameters)]
+    for pattern in (config.rank_pattern, config.alpha_pattern):
+        pattern.check_ways(names, where)
+
+
+def _deltas(
+    found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any], config: LoraConfig
+) -> dict[str, Delta]:
+    deltas: dict[str, Delta] = {}
+    for target in placed.values():
+        deltas.update(deltas_of(target, tensors, config))
+    return deltas | bias_deltas(found, placed, tensors)
+
+
+class _naming:  # noqa: N801  used like a function
+    """Let what is wrong inside a file say which file it is."""
+
+    def __init__(self, weights: Path) -> None:
+        self.weights = weights
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, BadInput):
+            error.where = error.where if isinstance(error, Refused) else str(self.weights)
 
 
 def _refused(where: object, reasons: list[str]) -> Refused:
@@ -80,67 +134,16 @@ def _refused(where: object, reasons: list[str]) -> Refused:
     return Refused(f"cannot be part of a sum, for {len(reasons)} reasons:{listed}", where=where)
 
 
-def _check_ranks(config: LoraConfig, pairs: Mapping[str, Pair], weights: Path) -> None:
-    for module, pair in pairs.items():
-        announced = config.rank_of(module)
-        if pair.rank != announced:
-            raise BadInput(
-                f"tensor `{pair.A}` has rank {pair.rank}, but {CONFIG} says {announced}",
-                where=weights,
-                hint="The scaling depends on the rank, so nobody can tell what this adapter does. "
-                "Are both files of one training run?",
-            )
-
-
-def _compare_with_targets(config: LoraConfig, modules: list[str], where: object) -> None:
-    """Say where target_modules and the tensors differ; the tensors are what counts."""
-    targets = config.target_modules
-    if targets is None or targets == "all-linear":
+def _warn_if_nothing(
+    deltas: Mapping[str, Delta], replacements: Mapping[str, object], where: object
+) -> None:
+    if replacements:
         return
-    if isinstance(targets, str):
-        missing: list[str] = []
-        extra = _unmatched(targets, modules, where)
-    else:
-        hit = _ends(modules)
-        missing = [] if config.narrowed else sorted(set(targets) - hit.keys())
-        named = {module for target in targets for module in hit.get(target, ())}
-        extra = [module for module in modules if module not in named]
-    if missing:
-        _warn(
-            f"{where}: the configuration announces {_listed(missing)}, but the weights hold "
-            "nothing for it; it adds nothing there"
-        )
-    if extra:
-        _warn(
-            f"{where}: the weights hold {_listed(extra)}, which target_modules does not name; "
-            "superpose counts it, PEFT leaves it out"
-        )
-
-
-def _ends(modules: list[str]) -> dict[str, list[str]]:
-    """Map each way to name some modules in target_modules (the last parts of a name) to them."""
-    ends: dict[str, list[str]] = {}
-    for module in modules:
-        parts = module.split(".")
-        for start in range(len(parts)):
-            ends.setdefault(".".join(parts[start:]), []).append(module)
-    return ends
-
-
-def _unmatched(expression: str, modules: list[str], where: object) -> list[str]:
-    try:
-        pattern, ways = compiled(expression, "target_modules")
-    except BadInput as error:
-        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
-    if total_ways([ways], modules) > MOST_WAYS:
-        _warn(f"{where}: target_modules is not compared with the weights; it could take for ever")
-        return []
-    return [module for module in modules if not pattern.fullmatch(module)]
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(f"`{name}`" for name in names[:3]) + more
+    terms = [term for delta in deltas.values() for term in delta.terms]
+    if not any(term.coefficient for term in terms):
+        _warn(f"{where}: lora_alpha is 0, so the scaling is zero and this adapter adds nothing")
+    elif not any(term.B.any() for term in terms):
+        _warn(f"{where}: every lora_B is zero, so this adapter adds nothing")
 
 
 def _warn(message: str) -> None:

@@ -15,6 +15,7 @@ from superpose.adapter import Adapter
 from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.peft.card import model_card
+from superpose.formats.peft.layout import Layout, check_writable, file_layout
 from superpose.formats.peft.portable import fold
 from superpose.formats.peft.read import HEADER_KEY
 from superpose.formats.recognise import CONFIG, WEIGHTS
@@ -61,54 +62,67 @@ def write_peft(
     target = Path(path)
     check_free(target, force=force, replaceable=REPLACEABLE)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
+    check_writable(adapter)
     factors = fold(adapter, chosen, compact)
+    layout = file_layout(adapter, factors, chosen)
     written = Written(
         path=target,
-        rank=max(factors.ranks.values()),
+        rank=max(layout.ranks.values(), default=1),
         dtype=chosen,
         rounding_error=factors.rounding_error,
-        bytes=written_bytes(factors.tensors),
-        modules=len(factors.ranks),
+        bytes=written_bytes(layout.tensors),
+        modules=len(layout.ranks),
     )
     numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
-    config = json.dumps(peft_config(adapter, factors.ranks), indent=2, ensure_ascii=False)
-    card = model_card(adapter, factors.ranks, chosen, numbers)
+    config = json.dumps(peft_config(adapter, layout), indent=2, ensure_ascii=False)
+    card = model_card(adapter, layout.ranks, chosen, numbers)
     with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
-        write_tensors(folder / WEIGHTS, factors.tensors, _metadata(adapter, numbers))
+        write_tensors(folder / WEIGHTS, layout.tensors, _metadata(adapter, numbers))
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / CARD).write_text(encodable(card), encoding="utf-8")
     return written
 
 
-def peft_config(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, Any]:
-    """Give the adapter_config.json for factors of these ranks whose scaling is 1 everywhere.
+def peft_config(adapter: Adapter, layout: Layout) -> dict[str, Any]:
+    """Give the adapter_config.json for factors whose scaling is 1 everywhere.
 
     alpha equals rank, module by module too: a loader that ignores patterns still scales by 1.
     """
-    rank = max(ranks.values())
+    rank = max(layout.ranks.values(), default=1)
     # Escaped and bound to the start: a pattern is a regular expression that may match the end of a
     # longer name.
-    pattern = {f"^{re.escape(module)}": r for module, r in ranks.items() if r != rank}
+    pattern = {f"^{re.escape(name)}": r for name, r in layout.ranks.items() if r != rank}
     settings = adapter.settings
-    return {
+    plain = {
         "alpha_pattern": pattern,
         "base_model_name_or_path": adapter.base_model,
-        "bias": "none",
+        "bias": layout.bias,
         "fan_in_fan_out": bool(settings.get("fan_in_fan_out")),
         "inference_mode": True,
         "init_lora_weights": True,
         "lora_alpha": rank,
         "lora_dropout": 0.0,
-        "modules_to_save": None,
+        "modules_to_save": list(layout.whole_modules) or None,
         "peft_type": "LORA",
         "r": rank,
         "rank_pattern": pattern,
         "revision": settings.get("revision"),
-        "target_modules": list(ranks),
+        "target_modules": list(layout.target_modules),
         "task_type": settings.get("task_type"),
         "use_dora": False,
         "use_rslora": False,
     }
+    # Fields that older readers do not know stand there only where something needs them.
+    special = {
+        "ensure_weight_tying": bool(adapter.tied),
+        "layer_replication": settings.get("layer_replication"),
+        "lora_bias": layout.lora_bias,
+        "qalora_group_size": layout.pooled if layout.pooled > 1 else None,
+        "target_parameters": list(layout.target_parameters),
+        "trainable_token_indices": layout.rows,
+        "use_qalora": layout.pooled > 1,
+    }
+    return dict(sorted({**plain, **{k: v for k, v in special.items() if v}}.items()))
 
 
 def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""What target_modules announces, held against the tensors, which are what counts."""
+
+from __future__ import annotations
+
+import warnings
+
+from superpose.errors import BadInput, SuperposeWarning
+from superpose.formats.peft.config import LoraConfig
+from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
+
+
+def compare_with_targets(config: LoraConfig, modules: list[str], where: object) -> None:
+    """Say with a SuperposeWarning where target_modules and the tensors differ.
+
+    modules: that the tensors hold factors for. Raises BadInput for a regular expression that
+    Python's `re` does not take.
+    """
+    targets = config.target_modules
+    if targets is None or targets == "all-linear" or config.target_parameters:
+        return
+    if isinstance(targets, str):
+        missing: list[str] = []
+        extra = _unmatched(targets, modules, where)
+    else:
+        hit = _ends(modules)
+        missing = [] if config.narrowed else sorted(set(targets) - hit.keys())
+        named = {module for target in targets for module in hit.get(target, ())}
+        extra = [module for module in modules if module not in named]
+        extra = [] if config.tying else [m for m in extra if m.rpartition(".")[0] not in named]
+    if missing:
+        _warn(
+            f"{where}: the configuration announces {_listed(missing)}, but the weights hold "
+            "nothing for it; it adds nothing there"
+        )
+    if extra:
+        _warn(
+            f"{where}: the weights hold {_listed(extra)}, which target_modules does not name; "
+            "superpose counts it, PEFT leaves it out"
+        )
+
+
+def _ends(modules: list[str]) -> dict[str, list[str]]:
+    """Map each way to name some modules in target_modules (the last parts of a name) to them."""
+    ends: dict[str, list[str]] = {}
+    for module in modules:
+        parts = module.split(".")
+        for start in range(len(parts)):
+            ends.setdefault(".".join(parts[start:]), []).append(module)
+    return ends
+
+
+def _unmatched(expression: str, modules: list[str], where: object) -> list[str]:
+    try:
+        pattern, ways = compiled(expression, "target_modules")
+    except BadInput as error:
+        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
+    if total_ways([ways], modules) > MOST_WAYS:
+        _warn(f"{where}: target_modules is not compared with the weights; it could take for ever")
+        return []
+    return [module for module in modules if not pattern.fullmatch(module)]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"`{name}`" for name in names[:3]) + more
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SuperposeWarning, stacklevel=4)

@@ -1,0 +1,207 @@
+"""From folded factors to a PEFT file's tensors, and what the configuration has to say of them.
+
+The inverse of `parts` and `whole`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.adapter import Adapter, Place, Replacement, place_of
+from superpose.errors import BadInput, Refused
+from superpose.files.finite import all_finite
+from superpose.files.tensors import numpy_dtype
+from superpose.formats.peft.experts import file_module
+from superpose.formats.peft.keys import PREFIX, factor_name
+from superpose.formats.peft.portable import Factors
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Layout:
+    """A file to be: tensors by name, and the fields of the configuration that they decide.
+
+    ranks: of each module or expert parameter, by the name that PEFT's patterns see. rows: numbers
+    of the trained rows, by embedding. pooled: inputs that share a column of A.
+    """
+
+    tensors: dict[str, Array] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
+    target_modules: list[str] = field(default_factory=list)
+    target_parameters: list[str] = field(default_factory=list)
+    whole_modules: list[str] = field(default_factory=list)
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    bias: str = "none"
+    lora_bias: bool = False
+    pooled: int = 1
+
+
+def check_writable(adapter: Adapter) -> None:
+    """Raise Refused, naming the tensor, for what no PEFT LoRA folder can hold together."""
+    places = {key: place_of(key, delta.place) for key, delta in adapter.items()}
+    kinds = {place.kind: key for key, place in places.items()}
+    if "bias" in kinds:
+        for kind in ("embedding", "experts"):
+            if kind in kinds:
+                raise Refused(
+                    f"`{kinds['bias']}` and `{kinds[kind]}` cannot be in one PEFT adapter: it "
+                    f"takes no lora_bias beside LoRA on {kind}",
+                    hint="superpose bake BASE ADAPTERS writes the exact model.",
+                )
+    pooled = {place.pooled for place in places.values() if place.kind == "linear"}
+    if len(pooled) > 1:
+        raise Refused(
+            "some modules are QA-LoRA with pooled inputs and others are not, or in other groups; "
+            "one PEFT adapter has one group size",
+            where="qalora_group_size",
+            hint="superpose bake BASE ADAPTERS writes the exact model.",
+        )
+    for replacement in adapter.replacements.values():
+        if not replacement.absolute:
+            raise Refused(
+                f"`{replacement.key}` is DoRA's: rescaled base weights, no update of low rank",
+                hint="superpose bake BASE ADAPTERS writes the exact model; superpose add --base "
+                "BASE --rank K the best approximation of rank K.",
+            )
+        _check_row(replacement, adapter, places)
+
+
+def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
+    """Give the tensors and what the configuration says of them.
+
+    Raises BadInput when a tensor needs the base model's own, or does not fit the dtype.
+    """
+    layout = Layout()
+    by_tensor: dict[str, list[tuple[Place, Array, Array]]] = {}
+    for key, (B, A) in factors.pairs.items():
+        place = place_of(key, adapter[key].place)
+        by_tensor.setdefault(place.tensor, []).append((place, B, A))
+    written = [blocks[0][0] for blocks in by_tensor.values()]
+    for blocks in by_tensor.values():
+        _add_factors(layout, blocks, written)
+    for output, embedding in adapter.tied.items():
+        B, A = factors.pairs[embedding]
+        layout.tensors[factor_name(output, "A")] = np.ascontiguousarray(B.T)
+        layout.tensors[factor_name(output, "B")] = np.ascontiguousarray(A.T)
+    _add_biases(layout, factors.biases, by_tensor, dtype)
+    _add_replacements(layout, adapter, dtype)
+    wrapped = {*layout.target_modules, *adapter.tied}
+    for tensor, value in adapter.copies.items():
+        module, _, parameter = tensor.rpartition(".")
+        inside = f"{module}.base_layer" if module in wrapped else module
+        layout.tensors[f"{PREFIX}{inside}.{parameter}"] = np.ascontiguousarray(value)
+    return layout
+
+
+def _add_factors(
+    layout: Layout, blocks: list[tuple[Place, Array, Array]], written: list[Place]
+) -> None:
+    place = blocks[0][0]
+    B, A = _joined(blocks)
+    embedding = place.kind == "embedding"
+    name, module = place.module, place.module
+    if place.kind == "experts":
+        parameters = [p.parameter for p in written if p.module == module and p.kind == "experts"]
+        name, module = place.tensor, file_module(module, place.parameter, parameters)
+        layout.target_parameters.append(name)
+    elif place.wrapped:
+        parent, _, last = module.rpartition(".")
+        module = f"{parent}.base_layer.{last}"
+    else:
+        layout.target_modules.append(module)
+    layout.tensors[factor_name(module, "A", embedding=embedding)] = A
+    layout.tensors[factor_name(module, "B", embedding=embedding)] = B
+    if not place.wrapped:  # PEFT gives the two layers of nn.MultiheadAttention one rank
+        layout.ranks[name] = A.shape[0] // (place.blocks if place.kind == "experts" else 1)
+    layout.pooled = max(layout.pooled, place.pooled)
+
+
+def _joined(blocks: list[tuple[Place, Array, Array]]) -> tuple[Array, Array]:
+    """Put the blocks of one tensor together: B and A as the file holds them."""
+    place, B, A = blocks[0]
+    if place.blocks > 1:
+        found = {p.block: (b, a) for p, b, a in blocks}
+        nothing = np.zeros_like(B), np.zeros_like(A)
+        parts = [found.get(block, nothing) for block in range(place.blocks)]
+        A = np.concatenate([a for _, a in parts])
+        if place.kind == "experts":  # B's columns: all experts of rank 0, then of rank 1, ...
+            B = np.stack([b for b, _ in parts], axis=2).reshape(B.shape[0], -1)
+        else:
+            B = np.concatenate([b for b, _ in parts])
+    if place.kind == "convolution":
+        A = A.reshape(A.shape[0], -1, *place.kernel)
+        B = B.reshape(*B.shape, *(1 for _ in place.kernel))
+    return B, A
+
+
+def _add_biases(
+    layout: Layout,
+    biases: Mapping[str, Array],
+    by_tensor: Mapping[str, list[tuple[Place, Array, Array]]],
+    dtype: str,
+) -> None:
+    if not biases:
+        return
+    layout.lora_bias = True
+    for tensor, blocks in by_tensor.items():
+        module, _, parameter = tensor.rpartition(".")
+        if parameter == "weight":  # PEFT gives each of its layers a bias then; it misses none
+            rows = sum(B.shape[0] for _, B, _ in blocks)
+            bias = biases.get(f"{module}.bias", np.zeros(rows, numpy_dtype(dtype)))
+            layout.tensors[f"{PREFIX}{module}.lora_B.bias"] = np.ascontiguousarray(bias)
+
+
+def _add_replacements(layout: Layout, adapter: Adapter, dtype: str) -> None:
+    rows: dict[str, dict[int, Array]] = {}
+    for replacement in adapter.replacements.values():
+        value = _cast(replacement, dtype)
+        module, _, parameter = replacement.tensor.rpartition(".")
+        if replacement.row is not None:
+            rows.setdefault(module, {})[replacement.row] = value
+            continue
+        inside = module
+        if replacement.owner is not None:
+            layout.whole_modules.append(replacement.owner)
+        elif module in layout.target_modules:
+            inside = f"{module}.base_layer"
+            layout.bias = "lora_only" if layout.bias == "none" else layout.bias
+        else:
+            layout.bias = "all"
+        layout.tensors[f"{PREFIX}{inside}.{parameter}"] = value
+    layout.whole_modules = list(dict.fromkeys(layout.whole_modules))
+    for module, by_number in rows.items():
+        layout.rows[module] = sorted(by_number)
+        stacked = np.stack([by_number[number] for number in layout.rows[module]])
+        layout.tensors[f"{PREFIX}{module}.token_adapter.trainable_tokens_delta"] = stacked
+
+
+def _cast(replacement: Replacement, dtype: str) -> Array:
+    with np.errstate(over="ignore"):
+        value = np.ascontiguousarray(replacement.value()).astype(numpy_dtype(dtype))
+    if not all_finite(value):
+        raise BadInput(
+            f"`{replacement.key}` holds values too large for {dtype}; nothing was written",
+            hint="Choose a wider dtype, for example --dtype float32.",
+        )
+    return value
+
+
+def _check_row(replacement: Replacement, adapter: Adapter, places: Mapping[str, Place]) -> None:
+    """A row cannot stand beside another change of its tensor: PEFT has one wrapper for each."""
+    if replacement.row is None:
+        return
+    others = {place.tensor for place in places.values()} | {
+        r.tensor for r in adapter.replacements.values() if r.row is None
+    }
+    if replacement.tensor in others:
+        raise Refused(
+            f"`{replacement.key}` is a trained row of a tensor that another adapter changes as a "
+            "whole; one PEFT adapter cannot hold both",
+            hint="superpose bake BASE ADAPTERS writes the exact model.",
+        )

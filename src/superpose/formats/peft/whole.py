@@ -1,0 +1,127 @@
+"""What a PEFT file holds beside factors: biases of B, whole tensors, token rows, DoRA's lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.adapter import Delta, Part, Place, Replacement, Rescaled, Stored, place_of
+from superpose.errors import BadInput, Refused
+from superpose.formats.peft.config import LoraConfig
+from superpose.formats.peft.keys import Sorted, owner_of
+from superpose.formats.peft.parts import Target
+
+Array = NDArray[Any]
+
+
+def bias_deltas(
+    found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any]
+) -> dict[str, Delta]:
+    """Give the biases of B (lora_bias) as deltas (out_features, 1), by key: s * b joins the sum."""
+    deltas = {}
+    for module, name in found.biases.items():
+        target, bias = placed.get(module), tensors[name]
+        if target is None or bias.shape != (target.pair.B_shape[0],):
+            raise BadInput(f"tensor `{name}` {bias.shape} does not fit the factors of `{module}`")
+        place = Place(target.place.module, "bias", "bias")
+        one = np.ones((1, 1), bias.dtype)
+        deltas[place.key] = Delta.of(bias[:, None], one, target.scaling, place)
+    return deltas
+
+
+def replacements_of(
+    found: Sorted,
+    config: LoraConfig,
+    tensors: Mapping[str, Any],
+    rescaled: Mapping[str, Delta],
+) -> dict[str, Replacement]:
+    """Give what the file stores absolutely, by key.
+
+    rescaled: the deltas of the modules that have a magnitude (DoRA).
+    """
+    wholes = [
+        Replacement((Part(1.0, Stored(tensors[name])),), tensor, owner=_owner(tensor, config))
+        for tensor, name in found.wholes.items()
+    ]
+    lengths = [_rescaled(m, tensors[found.magnitudes[m]], delta) for m, delta in rescaled.items()]
+    rows = [r for m, name in found.rows.items() for r in _rows(m, name, tensors[name], config)]
+    return {r.key: r for r in (*wholes, *lengths, *rows)}
+
+
+def copies_of(found: Sorted, tensors: Mapping[str, Any]) -> dict[str, Array]:
+    """Give the base's own tensors that the file holds, by name."""
+    return {tensor: tensors[name] for tensor, name in found.copies.items()}
+
+
+def tied_layers(deltas: Mapping[str, Delta], config: LoraConfig) -> dict[str, str]:
+    """Give the output layers that carry an embedding's delta once more, transposed.
+
+    Raises Refused when ensure_weight_tying says so and the two are not one.
+    """
+    if not config.tying:
+        return {}
+    embeddings = [k for k, d in deltas.items() if place_of(k, d.place).kind == "embedding"]
+    tied = {}
+    for key, delta in deltas.items():
+        if delta.place is not None or not embeddings:
+            continue
+        mine = delta.terms[0]
+        same = [k for k in embeddings if _is_transposed(mine, deltas[k].terms[0])]
+        if not same and not _is_unasked(key, config):
+            continue
+        if not same:
+            raise Refused(
+                f"ensure_weight_tying is true, but `{key}` and `{embeddings[0]}` hold different "
+                "factors: one of the two files was changed",
+                where="ensure_weight_tying",
+            )
+        tied[key] = same[0]
+    return tied
+
+
+def _is_unasked(key: str, config: LoraConfig) -> bool:
+    """Whether a layer carries factors that target_modules did not ask for: tying brought them."""
+    named = config.target_modules
+    if not isinstance(named, tuple):
+        return False
+    return not any(key == name or key.endswith(f".{name}") for name in named)
+
+
+def _is_transposed(x: Any, y: Any) -> bool:
+    return bool(np.array_equal(x.A, y.B.T) and np.array_equal(x.B, y.A.T))
+
+
+def _owner(tensor: str, config: LoraConfig) -> str | None:
+    """Give the module to save whole; a head that the task put there names itself."""
+    owner = owner_of(tensor, config.whole_modules)
+    if owner is None and not tensor.endswith(".bias"):
+        return tensor.rpartition(".")[0]
+    return owner
+
+
+def _rescaled(module: str, magnitude: Array, delta: Delta) -> Replacement:
+    place = place_of(module, delta.place)
+    if place.kind != "linear" or magnitude.size != delta.shape[0]:
+        raise Refused(
+            f"`{module}` is DoRA on {place.kind} weights of shape {delta.shape} with "
+            f"{magnitude.size} lengths, which superpose does not compute",
+        )
+    value = Rescaled(magnitude.reshape(-1), delta.terms)
+    return Replacement((Part(1.0, value),), place.tensor, place=place)
+
+
+def _rows(module: str, name: str, rows: Array, config: LoraConfig) -> list[Replacement]:
+    named = [n for n in config.rows if module == n or module.endswith(f".{n}")]
+    numbers = config.rows[named[0]] if named else ()
+    if len(numbers) != len(rows) or rows.ndim != 2:
+        raise BadInput(
+            f"tensor `{name}` {rows.shape} and the {len(numbers)} trainable_token_indices of "
+            f"`{module}` do not agree"
+        )
+    return [
+        Replacement((Part(1.0, Stored(row)),), f"{module}.weight", row=number)
+        for number, row in zip(numbers, rows, strict=True)
+    ]
