@@ -2,5 +2,6 @@
 
 from superpose.compose.compressed import Compressed, best_rank
 from superpose.compose.exact import exact_sum
+from superpose.compose.on_base import on_base
 
-__all__ = ["Compressed", "best_rank", "exact_sum"]
+__all__ = ["Compressed", "best_rank", "exact_sum", "on_base"]

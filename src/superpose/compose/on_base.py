@@ -1,0 +1,133 @@
+"""What adapters store absolutely, worked out with the base model: no share of it left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
+from superpose.errors import BadInput, DifferentBase
+from superpose.files.checkpoint import Checkpoint
+from superpose.lowrank import Term
+
+Array = NDArray[Any]
+
+
+def on_base(adapter: Adapter, base: Checkpoint) -> Adapter:
+    """Give the adapter with every stored tensor worked out: (1 - sum c_k) T_0 + sum_k c_k T_k.
+
+    Rows of a tensor that is also changed as a whole go into it. Weights of DoRA stay: they are no
+    stored tensors, see `rescaled_deltas`.
+
+    Raises DifferentBase when the base has no such tensor, or not the one that an adapter carries a
+    copy of; BadInput when shapes differ.
+    """
+    check_copies(adapter, base)
+    done: dict[str, Replacement] = {}
+    whole = {r.tensor for r in adapter.replacements.values() if r.row is None and r.absolute}
+    for key, replacement in adapter.replacements.items():
+        if not replacement.absolute:
+            done[key] = replacement
+        elif replacement.row is None or replacement.tensor not in whole:
+            rows = [] if replacement.row is not None else _rows_of(adapter, replacement.tensor)
+            done[key] = _worked_out(replacement, rows, base)
+    return replace(adapter, replacements=done)
+
+
+def rescaled_deltas(adapter: Adapter, base: Checkpoint) -> Iterator[tuple[str, Delta]]:
+    """Give what DoRA changes, one module at a time, as an exact delta of full rank.
+
+    The module's own deltas are part of it. One factor is the dense change, (out, in), float64, the
+    other the identity. Raises as `on_base` does.
+    """
+    for replacement in adapter.replacements.values():
+        if replacement.absolute:
+            continue
+        place = replacement.place
+        assert place is not None
+        change = replacement.change(base_tensor(replacement, base))
+        stored = replacement.stored
+        plain = adapter.get(place.key)
+        if plain is not None:
+            for c, B, A in plain.terms:
+                change = change + c * (np.asarray(B, np.float64) @ np.asarray(A, np.float64))
+            stored = stored | plain.stored
+        high, wide = change.shape
+        term = (
+            Term(1.0, change, np.eye(wide)) if high > wide else Term(1.0, np.eye(high), change)
+        )
+        own = None if plain is None else plain.place
+        yield place.key, Delta((term,), stored, own)
+
+
+def base_tensor(replacement: Replacement, base: Checkpoint) -> Array:
+    """Read the tensor (or row) that a replacement takes the place of, in the replacement's layout.
+
+    Raises DifferentBase when the base has none of that name or shape.
+    """
+    name = base.resolve(replacement.tensor)
+    if name is None:
+        raise DifferentBase(
+            f"the base model has no tensor `{replacement.tensor}`",
+            where=replacement.key,
+            hint="Was the adapter trained on another base model?",
+        )
+    if replacement.row is not None:
+        rows = base.entry(name).shape[0]
+        if replacement.row >= rows:
+            raise DifferentBase(
+                f"`{replacement.key}` is beyond the {rows} rows of the base model's `{name}`",
+                hint="Was its vocabulary resized? The base has to be the resized one.",
+            )
+        row: Array = base.read_rows(name, replacement.row, replacement.row + 1)[0]
+        return row
+    tensor = base.read(name)
+    place = replacement.place
+    return tensor.T if place is not None and base.is_conv1d(place.module) else tensor
+
+
+def check_copies(adapter: Adapter, base: Checkpoint) -> None:
+    """Raise DifferentBase when an adapter carries a copy of another base's tensor."""
+    for tensor, copy in adapter.copies.items():
+        name = base.resolve(tensor)
+        if name is None:
+            continue
+        own = base.read(name)
+        if own.shape != copy.shape or not _close(own, copy):
+            raise DifferentBase(
+                f"{adapter.label} carries a copy of the base model's `{tensor}`, and it is not "
+                f"this base's",
+                where=tensor,
+                hint="Was the vocabulary resized, or the adapter trained on another base model?",
+            )
+
+
+def _rows_of(adapter: Adapter, tensor: str) -> list[Replacement]:
+    return [r for r in adapter.replacements.values() if r.tensor == tensor and r.row is not None]
+
+
+def _worked_out(
+    replacement: Replacement, rows: list[Replacement], base: Checkpoint
+) -> Replacement:
+    if not replacement.needs_base and not rows:
+        return replacement
+    tensor = base_tensor(replacement, base)
+    try:
+        value = replacement.value(tensor)
+        for row in rows:
+            assert row.row is not None
+            value[row.row] += row.change(tensor[row.row])
+    except BadInput as error:
+        raise DifferentBase(error.problem, where=error.where, hint=error.hint) from error
+    narrow = value if "float64" in replacement.stored else value.astype(np.float32)
+    return replace(replacement, parts=(Part(1.0, Stored(narrow)),))
+
+
+def _close(x: Array, y: Array) -> bool:
+    """Whether two tensors are one, up to the rounding of the coarser dtype."""
+    a, b = x.astype(np.float32), y.astype(np.float32)
+    return bool(np.linalg.norm(a - b) <= 2.0**-8 * np.linalg.norm(a))
