@@ -91,6 +91,15 @@ def test_factors_are_of_one_size_so_that_halves_hold_them() -> None:
     )
 
 
+@pytest.mark.parametrize("size", [2.0**-120, 2.0**100])
+def test_the_size_of_a_change_does_not_matter(size: float) -> None:
+    D = decaying(500, 400, 1.0)
+    one, scaled = factored(D, 8), factored(D * np.float32(size), 8)
+    root = np.float32(np.sqrt(size))
+    np.testing.assert_allclose(scaled.B / root, one.B, rtol=1e-4, atol=1e-6)
+    assert (scaled.kept / size, scaled.whole / size) == pytest.approx((one.kept, one.whole))
+
+
 def test_the_norm_is_float64s_whatever_the_change_is_in() -> None:
     x = np.full((3000, 1001), 1e-3, dtype=np.float32)
     assert norm_of(x) == pytest.approx(float(np.float32(1e-3)) * np.sqrt(x.size), rel=1e-12)

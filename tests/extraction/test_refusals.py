@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from superpose import extract
-from superpose.errors import BadInput, DifferentBase, MissingBase
+from superpose.errors import BadInput, DifferentBase, MissingBase, Refused, SuperposeWarning
 
 if TYPE_CHECKING:
     from tests.extraction.conftest import Tuned
@@ -26,7 +26,7 @@ def rewrite(path: Path, **settings: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
 
 
-def broken(path: Path, name: str, change: Callable[[torch.Tensor], torch.Tensor | None]) -> None:
+def broken(path: Path, name: str, change: Callable[..., torch.Tensor | None]) -> None:
     """Change one tensor of a file, or take it away."""
     tensors = load_file(path)
     new = change(tensors.pop(name))
@@ -63,6 +63,31 @@ def test_a_value_that_is_not_finite_is_refused_by_file_and_tensor(
     problem = rf"{side}/model.safetensors: tensor `{name}` holds NaN or infinity"
     with pytest.raises(BadInput, match=problem):
         extract(made.base, made.finetuned, rank=3)
+
+
+def test_a_change_that_float32_cannot_hold_is_refused(tuned: MakeTuned) -> None:
+    made = tuned()
+    for folder, sign in ((made.base, -1), (made.finetuned, 1)):
+        broken(folder / "model.safetensors", Q, lambda x, s=sign: torch.full_like(x, s * 3e38))
+    with pytest.raises(BadInput, match=f"`{Q}` differs by more than float32 holds"):
+        extract(made.base, made.finetuned, rank=3)
+
+
+def test_quantised_weights_are_refused(tuned: MakeTuned) -> None:
+    made = tuned()
+    broken(made.finetuned / "model.safetensors", Q, lambda x: x.to(torch.int8))
+    with pytest.raises(Refused, match=f"`{Q}` is I8: quantised weights have no difference"):
+        extract(made.base, made.finetuned, rank=3)
+
+
+def test_a_coarser_fine_tuned_model_is_warned_of(tuned: MakeTuned) -> None:
+    made = tuned()
+    tensors = load_file(made.finetuned / "model.safetensors")
+    halves = {name: x.to(torch.bfloat16) for name, x in tensors.items()}
+    save_file(halves, made.finetuned / "model.safetensors")
+    with pytest.warns(SuperposeWarning, match="stored in bfloat16, the base model in float32"):
+        extract(made.base, made.finetuned, rank=3)
+    extract(made.finetuned, made.base, rank=3)  # a finer one is none of the warning's business
 
 
 def test_another_architecture_is_refused(tuned: MakeTuned) -> None:

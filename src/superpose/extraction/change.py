@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ Array = NDArray[Any]
 
 CHUNK = 1 << 20
 """Values of each model that are read at once."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Change(NamedTuple):
@@ -61,7 +64,7 @@ def change(
         if not math.isfinite(norms[-1]):
             raise _not_finite(base, base_name, before, tuned, tuned_name)
         if matrix is not None:
-            matrix[begin:end] = difference
+            matrix[begin:end] = _narrowed(difference, matrix, tuned.path(tuned_name), tuned_name)
     norm = math.hypot(*norms)
     return Change(matrix if norm > 0.0 else None, norm, math.hypot(*sizes))
 
@@ -77,6 +80,12 @@ def _rows(model: Checkpoint, name: str, begin: int, end: int) -> Array:
     if not model.entry(name).shape:
         return model.read(name).astype(np.float64).reshape(1)
     return model.read_rows(name, begin, end).astype(np.float64)
+
+
+def _narrowed(difference: Array, matrix: Array, path: Path, name: str) -> Array:
+    if matrix.dtype == np.float32 and np.abs(difference).max(initial=0.0) > _LARGEST:
+        raise BadInput(f"tensor `{name}` differs by more than float32 holds", where=path)
+    return difference.astype(matrix.dtype)
 
 
 def _not_finite(

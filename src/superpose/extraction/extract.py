@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place
 from superpose.adapter.parents import EXTRACTED_FROM
-from superpose.errors import BadInput, MissingExtra
+from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
 from superpose.extraction.change import change
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
-from superpose.extraction.factors import factored, needs_sklearn
+from superpose.extraction.factors import factored, first_tried, needs_sklearn
 from superpose.extraction.pairs import Pair, pairs_of
 from superpose.files import called, locate_base, short_name
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.tensors import FLOATS
 
 MOST_RANK = 512
 """The largest rank taken where an energy decides: what vLLM serves at most."""
+
+_SPACING = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
+"""Of the values of each dtype that weights may have, around 1."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the values done, those to do in all, and the name of the tensor at hand."""
@@ -45,9 +50,12 @@ def extract(
     One module's difference is in memory at a time. What is not a target module and differs (norms,
     biases, embeddings, heads) is measured and listed in `leftovers`: the adapter lacks it.
 
+    A fine-tuned model of a coarser dtype than the base is a SuperposeWarning: its rounding is part
+    of the change.
+
     Raises BadInput when a folder is no base model, nothing differs, or an option makes no sense;
-    DifferentBase when the two are not one architecture; MissingExtra without scikit-learn where it
-    is needed.
+    Refused for quantised weights; DifferentBase when the two are not one architecture; MissingExtra
+    without scikit-learn where it is needed.
 
     >>> superpose.extract("org/base", "org/tuned", rank=16).adapter  # doctest: +SKIP
     """
@@ -55,7 +63,8 @@ def extract(
     first, second = _opened(base), _opened(finetuned)
     most = MOST_RANK if rank is None else rank
     pairs = pairs_of(first, second, targets)
-    _check_sklearn(pairs, most)
+    _check_dtypes(first, second, pairs)
+    _check_sklearn(pairs, first_tried(most, energy))
     deltas: dict[str, Delta] = {}
     modules: list[ExtractedModule] = []
     leftovers: list[Leftover] = []
@@ -88,6 +97,30 @@ def _check_options(rank: int | None, energy: float | None) -> None:
         raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
     if energy is not None and not 0.0 < energy <= 1.0:
         raise BadInput(f"energy is {energy}; it must be above 0 and at most 1")
+
+
+def _check_dtypes(base: Checkpoint, tuned: Checkpoint, pairs: tuple[Pair, ...]) -> None:
+    coarser: set[tuple[str, str]] = set()
+    for pair in pairs:
+        if not pair.target or pair.base is None or pair.tuned is None:
+            continue
+        dtypes = base.entry(pair.base).dtype, tuned.entry(pair.tuned).dtype
+        for model, dtype in zip((base, tuned), dtypes, strict=True):
+            if dtype not in _SPACING:
+                raise Refused(
+                    f"`{pair.name}` is {dtype}: quantised weights have no difference",
+                    where=model.folder,
+                    hint="Give both models in float32, bfloat16 or float16.",
+                )
+        if _SPACING[dtypes[1]] > _SPACING[dtypes[0]]:
+            coarser.add((FLOATS[dtypes[1]], FLOATS[dtypes[0]]))
+    for theirs, ours in sorted(coarser):
+        warnings.warn(
+            f"the fine-tuned model is stored in {theirs}, the base model in {ours}: what rounding "
+            "did to it is part of the change",
+            SuperposeWarning,
+            stacklevel=3,
+        )
 
 
 def _check_sklearn(pairs: tuple[Pair, ...], rank: int) -> None:

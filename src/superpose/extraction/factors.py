@@ -50,9 +50,10 @@ def factored(change: Array, rank: int, energy: float | None = None, *, seed: int
     rank that keeps it is taken, or `rank` where none does; None takes `rank`. seed: of the random
     directions.
     """
+    change, scale = _ordinary(change)
     whole = norm_of(change)
     most = min(rank, *change.shape)
-    tried = most if energy is None else min(_FIRST, most)
+    tried = first_tried(most, energy)
     while True:
         if not needs_sklearn(change.shape, tried):
             tried = most  # a dense SVD gives all of them at once
@@ -68,7 +69,14 @@ def factored(change: Array, rank: int, energy: float | None = None, *, seed: int
     # Directions that are only rounding are none of the change.
     few = min(few, int(np.count_nonzero(sizes > _ROUNDING * sizes[0])))
     size = min(math.sqrt(kept[few - 1]), whole)
-    return Factored(B[:, :few].astype(np.float32), A[:few].astype(np.float32), size, whole)
+    root = math.sqrt(scale)
+    B, A = ((factor * root).astype(np.float32) for factor in (B[:, :few], A[:few]))
+    return Factored(B, A, size * scale, whole * scale)
+
+
+def first_tried(rank: int, energy: float | None) -> int:
+    """Give the rank that is tried first: the search for a share of energy begins small."""
+    return rank if energy is None else min(_FIRST, rank)
 
 
 def needs_sklearn(shape: tuple[int, ...], rank: int) -> bool:
@@ -82,6 +90,15 @@ def norm_of(x: Array) -> float:
     flat = x.reshape(-1)
     parts = (flat[start : start + _VALUES] for start in range(0, flat.size, _VALUES))
     return math.hypot(*(float(np.linalg.norm(part.astype(np.float64))) for part in parts))
+
+
+def _ordinary(change: Array) -> tuple[Array, float]:
+    """Give the change at a size whose products float32 holds, and by what it was divided."""
+    peak = float(max(change.max(), -change.min()))
+    if 2.0**-40 < peak < 2.0**40:
+        return change, 1.0
+    scale = 4.0 ** round(math.log2(peak) / 2)  # rounds nothing, and neither does its root
+    return change / np.asarray(scale, change.dtype), scale
 
 
 def _leading(change: Array, rank: int, seed: int) -> tuple[Array, Array, Array]:
