@@ -79,11 +79,16 @@ def test_the_flag_does_not_override_a_key_that_is_known_to_matter(
 
 def test_all_reasons_are_given_at_once(write_adapter: WriteAdapter) -> None:
     folder = write_adapter(
-        "a", use_dora=True, lora_bias=True, init_lora_weights="pissa", novelty={"x": 1}
+        "a",
+        use_dora=True,
+        kasa_config={},
+        alora_invocation_tokens=[1],
+        init_lora_weights="pissa",
+        novelty={"x": 1},
     )
     with pytest.raises(Refused) as caught:
         superpose.load(folder)
-    for reason in ("4 reasons", "use_dora", "lora_bias", "pissa", "novelty"):
+    for reason in ("4 reasons", "use_dora", "alora", "pissa", "novelty"):
         assert reason in str(caught.value)
 
 
