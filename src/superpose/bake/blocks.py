@@ -18,26 +18,34 @@ BLOCK = 1 << 20
 """Values in a block: 4 MB in float32, what the caches of a processor still hold."""
 
 
+_ROUNDING = {"float32": 2.0**-24, "float64": 2.0**-53}
+"""What one operation may cost, relative to its result."""
+
+
 class Block(NamedTuple):
     """Rows begin to end of a tensor: as the base has them (as stored), and as they are to be.
 
-    new: float32, or float64 where the base is or the adapter stores the tensor absolutely.
+    new: float32, or float64 where the base is or the adapter stores the tensor absolutely. noise:
+    how far bake's own arithmetic may be from it, None unless asked for.
     """
 
     begin: int
     end: int
     base: Array
     new: Array
+    noise: Array | None
 
 
-def new_rows(checkpoint: Checkpoint, target: Target, dtype: str = "float32") -> Iterator[Block]:
+def new_rows(
+    checkpoint: Checkpoint, target: Target, dtype: str = "float32", *, bounds: bool = False
+) -> Iterator[Block]:
     """Give W_0 + change, a block of rows at a time.
 
-    dtype: least precision of the arithmetic, "float32" or "float64".
+    dtype: least precision of the arithmetic, "float32" or "float64". bounds: give `noise` as well.
     """
     plain = all(change.is_delta for change in target.changes)
-    if target.dtype == "F64" or not plain:
-        dtype = "float64"
+    least = "float64" if target.dtype == "F64" or not plain else "float32"
+    dtype = "float64" if "float64" in (dtype, least) else "float32"
 
     def base(begin: int, end: int) -> Iterator[tuple[int, int, Array]]:
         return stored_rows(checkpoint, target, begin, end)
@@ -50,13 +58,17 @@ def new_rows(checkpoint: Checkpoint, target: Target, dtype: str = "float32") -> 
     for begin, end, stored in base(0, target.rows):
         # Not in place where a change asks for the base's values after another was added.
         wide = stored.astype(dtype)
-        new = wide if plain else wide.copy()
+        new = wide if plain and not bounds else wide.copy()
+        sizes = np.abs(wide) if bounds else None
         for at, until, rows in changes:
             low, high = max(begin, at), min(end, until)
             if low < high:
                 part = slice(low - begin, high - begin)
                 new[part] += rows.rows(low - at, high - at, wide[part])
-        yield Block(begin, end, stored, new)
+                if sizes is not None:
+                    sizes[part] += rows.bound(low - at, high - at, wide[part])
+        noise = None if sizes is None else _ROUNDING[least] * (sizes + 2.0 * np.abs(new))
+        yield Block(begin, end, stored, new, noise)
 
 
 def stored_rows(

@@ -52,6 +52,9 @@ class Rows(Protocol):
     def rows(self, begin: int, end: int, base: Array) -> Array:
         """Give rows begin to end of what is added. base: those rows before any change."""
 
+    def bound(self, begin: int, end: int, base: Array) -> Array:
+        """Give, for the same rows, what the rounding of one operation is multiplied with."""
+
 
 @dataclass(frozen=True, eq=False)
 class Product:
@@ -64,6 +67,12 @@ class Product:
         """Give rows begin to end of the product."""
         del base
         return np.asarray(self.L[begin:end] @ self.R)
+
+    def bound(self, begin: int, end: int, base: Array) -> Array:
+        """Give (rank + 2) |L_i| |R_j|, which no sum of products' rounding exceeds."""
+        del base
+        lengths = np.linalg.norm(self.L[begin:end], axis=1), np.linalg.norm(self.R, axis=0)
+        return np.asarray((len(self.R) + 2.0) * np.outer(*lengths))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +90,13 @@ class Difference:
         # Exactly 1, so that T_0 + (T_1 - T_0) rounds to T_1 and not to its neighbour.
         share = 1.0 if abs(share - 1.0) <= SUMS_TO_ONE else share
         return total - share * base.astype(np.float64)
+
+    def bound(self, begin: int, end: int, base: Array) -> Array:
+        """Give the sum of the sizes of all that is added up."""
+        wide = sum(
+            abs(c) * (np.abs(v[begin:end].astype(np.float64)) + abs(base)) for c, v in self.values
+        )
+        return np.asarray(wide)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +117,13 @@ class Lengthened:
         return np.asarray(
             self.coefficient * (scale * (wide + self.product.rows(begin, end, wide)) - wide)
         )
+
+    def bound(self, begin: int, end: int, base: Array) -> Array:
+        """Give a size for the lengths' own rounding too, which grows with what they sum up."""
+        scale = self.scale if self.scale.shape[0] == 1 else self.scale[begin:end]
+        size = abs(base) + self.product.bound(begin, end, base)
+        most = base.shape[0] + base.shape[1]
+        return np.asarray(abs(self.coefficient) * (most * abs(scale) * size + abs(base)))
 
 
 class Blocks(Protocol):

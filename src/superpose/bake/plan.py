@@ -112,6 +112,12 @@ def make_plan(checkpoint: Checkpoint, adapter: Adapter) -> Plan:
     return _plan(checkpoint, found)
 
 
+def as_it_is(plan: Plan, name: str) -> Target:
+    """Give a stored tensor that nothing changes as a target."""
+    entry = plan.checkpoint.entry(name)
+    return Target(name, name, entry.shape, entry.dtype, *matrix_shape(entry.shape), ())
+
+
 def _refuse(adapter: Adapter) -> None:
     if adapter.format not in ("peft", "gguf"):
         raise Refused(
@@ -180,10 +186,17 @@ def _plan(checkpoint: Checkpoint, found: _Found) -> Plan:
 
 def _target(checkpoint: Checkpoint, name: str, source: str, changes: list[Change]) -> Target:
     entry = checkpoint.entry(source)
-    columns = min((c.columns for c in changes), default=matrix_shape(entry.shape)[1])
-    rows = math.prod(entry.shape) // max(columns, 1)
-    same = tuple(_narrowed(change, columns) for change in changes)
-    return Target(name, source, entry.shape, entry.dtype, rows, columns, same)
+    seen = Target(
+        name, source, entry.shape, entry.dtype, *matrix_shape(entry.shape), tuple(changes)
+    )
+    return seen_as(seen, min((c.columns for c in changes), default=seen.columns))
+
+
+def seen_as(target: Target, columns: int) -> Target:
+    """See a target as a matrix of so many columns, which divide those of its changes."""
+    rows = math.prod(target.shape) // max(columns, 1)
+    changes = tuple(_narrowed(change, columns) for change in target.changes)
+    return target._replace(rows=rows, columns=columns, changes=changes)
 
 
 def _narrowed(change: Change, columns: int) -> Change:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.bake.blocks import new_rows
-from superpose.bake.layout import matrix_shape
-from superpose.bake.plan import Plan, Target
+from superpose.bake.plan import Plan, Target, as_it_is
 from superpose.errors import BadInput
 from superpose.files.checkpoint import stored_dtype
 from superpose.files.copying import copy_bytes, write_all
@@ -57,7 +56,7 @@ def shards_of(plan: Plan, dtype: str | None) -> list[Shard]:
     shards = []
     for number, file in enumerate(checkpoint.files):
         names = [n for n, location in checkpoint.locations.items() if location.file == file]
-        targets = [plan.targets.get(name) or _as_it_is(plan, name) for name in names]
+        targets = [plan.targets.get(name) or as_it_is(plan, name) for name in names]
         last = number == len(checkpoint.files) - 1
         targets += [t for t in new if t.source in names or (t.source is None and last)]
         shards.append(Shard(file, tuple(_pieces(targets, dtype))))
@@ -84,11 +83,6 @@ def write_shard(plan: Plan, shard: Shard, folder: Path, done: Done) -> None:
                 _copy(source.fileno(), target.fileno(), begin, count, done, source.name)
             else:
                 _compute(plan, run[0], target.fileno(), done)
-
-
-def _as_it_is(plan: Plan, name: str) -> Target:
-    entry = plan.checkpoint.entry(name)
-    return Target(name, name, entry.shape, entry.dtype, *matrix_shape(entry.shape), ())
 
 
 def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:

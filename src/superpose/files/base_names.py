@@ -68,6 +68,11 @@ _EMBEDDINGS = (
     "roberta.embeddings.word_embeddings.weight",
 )
 
+_INPUT = re.compile(
+    r"(^|\.)(embed_tokens|wte|word_embeddings|tokens_embed|shared|embed_in|backbone\.embeddings?)"
+    r"\.weight$"
+)
+
 _INNER = "coder.embed_tokens.weight"
 """Ending of what an encoder-decoder calls its shared embedding in either half."""
 
@@ -113,7 +118,7 @@ def end_of(parameter: str) -> Literal["input", "output"] | None:
     """Say which end of weights that a configuration may tie a parameter is, None for neither."""
     if parameter.endswith(_OUTPUTS):
         return "output"
-    return "input" if parameter.endswith((*_EMBEDDINGS, _INNER)) else None
+    return "input" if _INPUT.search(parameter) else None
 
 
 def tied_partner(parameter: str, stored_as: Callable[[str], str | None]) -> str | None:
