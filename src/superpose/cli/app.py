@@ -53,7 +53,7 @@ EXTRA_OF = {
     "accelerate": "study",
     "datasets": "study",
     "filelock": "study",
-    "gguf": "study",
+    "gguf": "gguf",
     "huggingface_hub": "hub",
     "peft": "study",
     "pydantic": "study",

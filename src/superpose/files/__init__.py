@@ -1,6 +1,6 @@
 """Names, hub, tensor files, checksums and atomic writes: what lies where, not what it means."""
 
-from superpose.files.atomic import check_free, new_file, new_folder
+from superpose.files.atomic import check_free, check_free_file, new_file, new_folder
 from superpose.files.checksum import sha256
 from superpose.files.hub import download_command
 from superpose.files.json_values import without_nan
@@ -21,6 +21,7 @@ __all__ = [
     "called",
     "check_characters",
     "check_free",
+    "check_free_file",
     "download_command",
     "encodable",
     "exists",

@@ -92,6 +92,23 @@ def check_free(
         )
 
 
+def check_free_file(target: str | Path, *, force: bool = False) -> None:
+    """Raise OutputExists when something stands at `target` that a file may not replace.
+
+    force: a file there may be replaced; a folder never.
+    """
+    if not os.path.lexists(target):
+        return
+    if Path(target).is_dir():
+        raise OutputExists("is a folder, not a file; nothing was written", where=target)
+    if not force:
+        raise OutputExists(
+            "already exists; nothing was written",
+            where=target,
+            hint="Give another output, or --force (in Python: force=True) to replace it.",
+        )
+
+
 @contextmanager
 def _errors_of(target: str | Path) -> Iterator[None]:
     try:

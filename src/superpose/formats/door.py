@@ -1,4 +1,8 @@
-"""The two doors of the package: `load` a name, `save` an adapter."""
+"""The two doors of the package: `load` a name, `save` an adapter.
+
+What a PEFT folder does not need is imported when another format is asked for: `superpose check`
+would pay for it at every start.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,33 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from superpose.adapter import Adapter
-from superpose.errors import Refused
-from superpose.files import called, check_free, locate
+from superpose.errors import BadInput
+from superpose.files import called, check_free, check_free_file, locate
+from superpose.files.hub import DIFFUSERS
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
+GGUF = ".gguf"
+"""How the name of a llama.cpp adapter ends."""
 
-def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> Adapter:
+IMAGE = ".safetensors"
+"""How the name of an image LoRA ends, kohya's or diffusers'."""
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    base: str | os.PathLike[str] | None = None,
+    ignore_keys: Collection[str] = (),
+) -> Adapter:
     """Read an adapter from a PEFT folder, a file or, by its name, from the Hugging Face hub.
 
     name: a path, `org/name`, `org/name/folder@revision` or an address of the hub; what exists
     here wins. A file is a GGUF LoRA (.gguf), or one of kohya's or diffusers' (.safetensors).
-    ignore_keys: keys of the configuration that superpose does not know and that you know not to
-    touch the weights.
+    base: the base model, for a GGUF file alone: its folder, its own GGUF file, `smollm2` or a hub
+    name, of which no more than the configuration is read. Without it an adapter whose rows
+    llama.cpp reorders by heads stays under llama.cpp's names, where neither the file nor this
+    machine tells them. ignore_keys: keys of the configuration that superpose does not know and that
+    you know not to touch the weights.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
     layers; BadInput when it is not there, damaged, or another tool's.
@@ -27,13 +46,19 @@ def load(name: str | os.PathLike[str], *, ignore_keys: Collection[str] = ()) -> 
     """
     path, given = locate(name), called(name)
     if path.is_file():
-        return _read_file(path, given)
+        return _read_file(path, given, base)
     return read_peft(path, given=given, ignore_keys=ignore_keys)  # or says what it is
 
 
-def _read_file(path: Path, given: str) -> Adapter:
+def _read_file(path: Path, given: str, base: str | os.PathLike[str] | None) -> Adapter:
     """Read an adapter that is one file: its ending tells the format."""
-    raise Refused("is a file; superpose reads PEFT folders", where=given)
+    if path.suffix == GGUF:
+        from superpose.formats.gguf import read_gguf
+
+        return read_gguf(path, given=given, base=base)
+    from superpose.formats.image import read_image
+
+    return read_image(path, given=given)
 
 
 def check_output(
@@ -43,30 +68,63 @@ def check_output(
 
     OutputExists when it could not write to `path`, BadInput for a dtype that is none.
     """
+    if Path(path).suffix == GGUF:
+        from superpose.formats.gguf import check_gguf_output
+
+        check_gguf_output(path, dtype=dtype, force=force)
+        return
     if dtype is not None:
         checked_dtype(dtype)
-    check_free(Path(path), force=force, replaceable=REPLACEABLE)
+    if Path(path).suffix == IMAGE:
+        check_free_file(path, force=force)
+    else:
+        check_free(Path(path), force=force, replaceable=REPLACEABLE | {DIFFUSERS})
 
 
 def save(
     adapter: Adapter,
     path: str | os.PathLike[str],
     *,
+    base: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
     compact: bool = False,
     force: bool = False,
     figures: Mapping[str, float] | None = None,
 ) -> Written:
-    """Write an adapter as a PEFT folder that PEFT, vLLM and llama.cpp read alike.
+    """Write an adapter as a PEFT folder that PEFT, vLLM and llama.cpp read alike, or as GGUF.
 
+    An image LoRA is written as one, in the format and the spelling that it came in.
+
+    path: a folder; a name that ends in .gguf is a GGUF LoRA file, for llama.cpp alone, one that
+    ends in .safetensors an image LoRA. base: the
+    base model, as for `load`, which GGUF needs where the adapter's own is not on this machine.
     dtype: "float32", "float16", "bfloat16" or "float64"; None is the narrowest that holds every
-    parent's factors. compact: each module keeps its own rank, which PEFT alone reads; otherwise
-    smaller modules are padded with zeros. force: replace an adapter at `path`. figures: more
-    numbers for the model card.
+    parent's factors, for GGUF float32. compact: each module keeps its own rank, which PEFT alone
+    reads; otherwise smaller modules are padded with zeros. force: replace an adapter at `path`.
+    figures: more numbers for the model card.
 
     Raises OutputExists before any work is done; BadInput when a value is too large for the dtype or
-    the disk does not take the file. Nothing is left behind then.
+    the disk does not take the file; Refused, with every reason, for what GGUF cannot hold, and
+    MissingBase and MissingExtra for what writing it needs. Nothing is left behind then.
 
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
+    if adapter.format in ("kohya", "diffusers"):
+        from superpose.formats.image import write_image
+
+        return write_image(
+            adapter, path, dtype=dtype, compact=compact, force=force, figures=figures
+        )
+    if Path(path).suffix == IMAGE:
+        raise BadInput("a PEFT adapter is a folder, not a file", where=path, hint="Give a folder.")
+    if Path(path).suffix == GGUF:
+        from superpose.formats.gguf import write_gguf
+
+        if compact:
+            raise BadInput("a GGUF adapter has one rank for all modules", where="compact")
+        return write_gguf(adapter, path, base=base, dtype=dtype, force=force, figures=figures)
+    if adapter.format == "llama.cpp":
+        from superpose.formats.gguf import given_base, to_transformers
+
+        adapter = to_transformers(adapter, given_base(adapter, base))
     return write_peft(adapter, path, dtype=dtype, compact=compact, force=force, figures=figures)

@@ -1,0 +1,198 @@
+"""What has to be known of the base model to write or read a GGUF adapter: a few numbers.
+
+They stand in config.json, or in the metadata of the base's own GGUF file; weights are never read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from superpose.adapter import Adapter
+from superpose.errors import BadInput, MissingBase, Refused
+from superpose.files.base_config import cached_config, fetch_config
+from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture, of_gguf
+from superpose.formats.gguf.header import Value, read_header
+
+CONFIG = "config.json"
+_LARGEST_CONFIG = 10_000_000
+
+EMBEDDED = ("smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct", "HuggingFaceTB/SmolLM2-135M")
+"""Names of the embedded base model, whose numbers need no file."""
+
+NOTED = "superpose.base"
+"""Key of an adapter's metadata under which the base's numbers go with it."""
+
+HINT = (
+    "Give it with --base (in Python: base=...): a folder with the base's config.json, its GGUF "
+    "file, or its hub name."
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model in numbers. heads: of queries; kv_heads: of keys and values; None: not known.
+
+    tied: whether output and embedding are one tensor; None when not known. experts: of a layer, 0
+    for none or not known.
+    """
+
+    architecture: Architecture
+    heads: int | None = None
+    kv_heads: int | None = None
+    tied: bool | None = None
+    experts: int = 0
+
+    def to_json(self) -> str:
+        """Give it as text that `from_json` reads."""
+        fields = {**vars(self), "architecture": self.architecture.name}
+        return json.dumps(fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> Base | None:
+        """Read what `to_json` gave; None for anything else."""
+        try:
+            fields = json.loads(text)
+            known = ARCHITECTURES[fields["architecture"]]
+            heads, kv, tied, experts = (fields[k] for k in ("heads", "kv_heads", "tied", "experts"))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        good = all(n is None or _is_count(n) for n in (heads, kv)) and isinstance(tied, bool | None)
+        if not good or not (experts == 0 or _is_count(experts)):
+            return None
+        return cls(known, heads, kv, tied, experts)
+
+
+def read_base(given: str | os.PathLike[str]) -> Base:
+    """Read the numbers of a base model.
+
+    given: a folder with its config.json, that file, the model's GGUF file, `smollm2`, or a hub
+    name, of which config.json alone is fetched.
+
+    Raises MissingBase when it is not here, BadInput when what is there tells nothing usable,
+    Refused, naming it, when superpose does not know its architecture in llama.cpp.
+    """
+    text = os.fspath(given)
+    if text in EMBEDDED:
+        return Base(ARCHITECTURES["LlamaForCausalLM"], heads=9, kv_heads=3, tied=True)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if not (path / CONFIG).is_file():
+            raise BadInput(f"holds no {CONFIG}", where=given, hint=HINT)
+        return _of_config(path / CONFIG)
+    if path.is_file():
+        return _of_gguf(path) if path.suffix == ".gguf" else _of_config(path)
+    return _of_config(fetch_config(text))
+
+
+def base_of(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
+    """Give the base model's numbers: of `given`, or of the base that the adapter itself names.
+
+    A base that the adapter names is looked for on this machine only. Raises as `read_base`, and
+    MissingBase, saying what to give, when there is none.
+    """
+    if given is not None:
+        return read_base(given)
+    noted = Base.from_json(adapter.metadata.get(NOTED, ""))
+    if noted is not None:
+        return noted
+    name = adapter.base_model
+    if name is not None:
+        local = name in EMBEDDED or Path(name).expanduser().exists()
+        cached = None if local else cached_config(name)
+        if local or cached is not None:
+            return read_base(cached or name)
+    raise MissingBase(
+        "a GGUF adapter is written for an architecture, and "
+        + (f"the base model `{name}` is not here" if name else "the adapters name no base model"),
+        hint=HINT,
+    )
+
+
+def _of_config(path: Path) -> Base:
+    config = _parsed(path)
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else None
+    if not isinstance(name, str):
+        raise BadInput("names no architecture", where=path, hint=HINT)
+    if name not in ARCHITECTURES:
+        raise _unknown(name, path)
+    architecture = ARCHITECTURES[name]
+    inner = config.get("text_config")
+    own = {**config, **inner} if isinstance(inner, dict) else config
+    heads = _count(own, "num_attention_heads", path)
+    tied = config.get("tie_word_embeddings", own.get("tie_word_embeddings"))
+    return Base(
+        architecture,
+        heads=heads,
+        kv_heads=_count(own, "num_key_value_heads", path) or heads,
+        tied=tied if isinstance(tied, bool) else architecture.tied,
+        experts=_count(own, "num_local_experts", path) or _count(own, "num_experts", path) or 0,
+    )
+
+
+def _of_gguf(path: Path) -> Base:
+    header = read_header(path)
+    if header.metadata.get("general.type", "model") != "model":
+        raise BadInput("is no model's GGUF file", where=path, hint=HINT)
+    name = header.metadata.get("general.architecture")
+    known = of_gguf(str(name))
+    if not known:
+        raise _unknown(str(name)[:80], path)
+    experts = _own(header.metadata, f"{name}.expert_count")
+    stacked = "model.layers.N.mlp.experts.down_proj"
+    architecture = next((a for a in known if (stacked in a.names) == bool(experts)), known[0])
+    heads = _own(header.metadata, f"{name}.attention.head_count")
+    return Base(
+        architecture,
+        heads=heads,
+        kv_heads=_own(header.metadata, f"{name}.attention.head_count_kv") or heads,
+        tied="output.weight" not in header.tensors,
+        experts=experts or 0,
+    )
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_CONFIG:
+            raise BadInput("is far too large for a configuration", where=path)
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"is not JSON ({error})", where=path) from error
+    if not isinstance(config, dict):
+        raise BadInput("holds no JSON object", where=path)
+    return config
+
+
+def _count(config: Mapping[str, Any], key: str, path: Path) -> int | None:
+    value = config.get(key)
+    if value is None or _is_count(value):
+        return value
+    raise BadInput(f"{key} is {str(value)[:40]}, no count", where=path)
+
+
+def _own(metadata: Mapping[str, Value], key: str) -> int | None:
+    """Give a count; None where there is none, or one for each layer."""
+    value = metadata.get(key)
+    return value if isinstance(value, int) and _is_count(value) else None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 < value < 1 << 20
+
+
+def _unknown(name: str, path: Path) -> Refused:
+    known = ", ".join(sorted(ARCHITECTURES))
+    return Refused(
+        f"is of the architecture {name}, of which superpose does not know what llama.cpp makes of "
+        "its layers",
+        where=path,
+        hint=f"It knows {known}. Write a PEFT folder, and convert that with llama.cpp's "
+        "convert_lora_to_gguf.py.",
+    )
