@@ -123,7 +123,7 @@ def superpose() -> Superpose:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub of the tests' own, for the real client here and in processes that are started."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, hf_api
     from tests.loopback_hub import Hub, served
 
     hub, home = Hub(), tmp_path / "hugging face"
@@ -148,6 +148,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             "HF_TOKEN_PATH": str(home / "token"),
         }.items():
             monkeypatch.setattr(constants, name, constant)
+        monkeypatch.setattr(hf_api.api, "endpoint", address)  # behind its module's functions
         yield hub
 
 

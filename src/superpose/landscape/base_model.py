@@ -1,7 +1,7 @@
 """The base model: from a name to a loaded model and tokenizer, once a process.
 
-A name is `smollm2` (the embedded default), a transformers folder, or a hub name with an
-optional `@revision`.
+A name is `smollm2` (the embedded default), a transformers folder, or a hub name: `org/name`,
+`org/name/folder@revision`, an address from a browser.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.files import called
+from superpose.files.hub_name import parse_base_name
 from superpose.landscape import smollm2
 
 __all__ = ["BaseModel", "load_base"]
@@ -45,9 +47,8 @@ def _load(name: str, dtype: str, device: str | None) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
-    path, revision = _resolve(name)
+    path, options = _resolve(name)
     _ask_whether_smollm2_was_meant(path)
-    options = {} if revision is None else {"revision": revision}
     transformers.utils.logging.disable_progress_bar()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
@@ -62,7 +63,7 @@ def _load(name: str, dtype: str, device: str | None) -> BaseModel:
         device = str(torch.accelerator.current_accelerator() or "cpu")
     model.requires_grad_(False)
     # PEFT writes this name into every adapter trained here; a cache path would tell nobody.
-    model.name_or_path = smollm2.HUB_NAME if name == smollm2.NAME else name
+    model.name_or_path = smollm2.HUB_NAME if name == smollm2.NAME else called(name)
     return BaseModel(name, path, model.to(device).eval(), tokenizer)
 
 
@@ -78,13 +79,16 @@ def _libraries() -> tuple[Any, Any]:
     return torch, transformers
 
 
-def _resolve(name: str) -> tuple[str, str | None]:
+def _resolve(name: str) -> tuple[str, dict[str, str]]:
+    """Give the folder or repository of a name, and what else from_pretrained has to be told."""
     if name == smollm2.NAME:
-        return str(smollm2.folder()), None
-    if Path(name).expanduser().exists():
-        return str(Path(name).expanduser()), None
-    repository, _, revision = name.partition("@")
-    return repository, revision or None
+        return str(smollm2.folder()), {}
+    path = Path(name).expanduser()
+    on_hub = None if path.exists() else parse_base_name(name)
+    if on_hub is None:
+        return str(path), {}
+    options = {"revision": on_hub.revision, "subfolder": on_hub.path}
+    return on_hub.repo, {key: value for key, value in options.items() if value}
 
 
 def _ask_whether_smollm2_was_meant(path: str) -> None:
