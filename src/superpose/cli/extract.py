@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,11 +89,11 @@ def extract(
             located.folder, finetuned, rank, energy=energy, targets=_names(targets), seed=seed,
             progress=step,
         )  # fmt: skip
-    adapter = found.adapter.on_base(located.name)
+    found = replace(found, adapter=found.adapter.on_base(located.name))
     figures = {"energy_kept": found.energy_kept, "share_left_out": found.share_left}
-    written = save(adapter, out, dtype=dtype, compact=compact, force=force, figures=figures)
+    written = save(found.adapter, out, dtype=dtype, compact=compact, force=force, figures=figures)
     if json:
-        print_json({**_as_json(written), **found.to_json(), "base_model": located.name})
+        print_json({**_as_json(written), **found.to_json()})
     else:
         _tell(found, written)
     if found.leftovers:
