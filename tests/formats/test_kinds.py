@@ -1,0 +1,451 @@
+"""Every kind of thing that a PEFT LoRA folder can hold: the sum is PEFT's own deltas, added.
+
+The oracle: PEFT merges each adapter alone into a fresh base; the weighted sum of what that changed,
+added to a fresh base, is the model that the written sum has to give when PEFT loads it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import peft
+import pytest
+import torch
+import transformers
+from safetensors.numpy import load_file
+from torch import nn
+
+import superpose
+from superpose.adapter import Adapter, Delta, Place, unpooled
+from superpose.compose import best_rank, on_base
+from superpose.errors import BadInput, DifferentBase, Refused
+from superpose.files.checkpoint import Checkpoint
+from superpose.formats.peft import read_peft
+
+SMALL = {
+    "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "vocab_size": 61,
+}  # fmt: skip
+
+
+def llama(**settings: Any) -> Any:
+    return seeded(transformers.LlamaForCausalLM, transformers.LlamaConfig(**SMALL, **settings))
+
+
+def tied_llama() -> Any:
+    return llama(tie_word_embeddings=True)
+
+
+def classifier() -> Any:
+    config = transformers.LlamaConfig(**SMALL, num_labels=3, pad_token_id=0)
+    return seeded(transformers.LlamaForSequenceClassification, config)
+
+
+def opt() -> Any:
+    config = transformers.OPTConfig(
+        num_hidden_layers=1, hidden_size=32, ffn_dim=48, num_attention_heads=4, vocab_size=61,
+        max_position_embeddings=32, word_embed_proj_dim=32, dropout=0.0,
+    )  # fmt: skip
+    return seeded(transformers.OPTForCausalLM, config)
+
+
+def experts() -> Any:
+    config = transformers.Qwen3MoeConfig(
+        **SMALL, moe_intermediate_size=24, num_experts=4, num_experts_per_tok=2, head_dim=8
+    )
+    return seeded(transformers.Qwen3MoeForCausalLM, config)
+
+
+class Convolutions(nn.Module):
+    """One of each dimension, one of them grouped, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv1d(4, 8, 3)
+        self.two = nn.Conv2d(4, 8, 3, groups=2)
+        self.three = nn.Conv3d(4, 8, (1, 2, 3))
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = (self.one(x[:, :, 0, 0]), self.two(x[:, :, 0]), self.three(x))
+        return torch.cat([*(y.flatten() for y in out), self.linear(x[0, 0, 0]).flatten()])
+
+
+class Attention(nn.Module):
+    """torch's own attention, whose three input projections are one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2)
+        self.linear = nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mixed, _ = self.attention(x, x, x)
+        return self.linear(mixed)
+
+
+def plain(kind: type[nn.Module]) -> Any:
+    torch.manual_seed(0)
+    return kind().eval()
+
+
+def seeded(kind: Any, config: Any) -> Any:
+    torch.manual_seed(0)
+    return kind(config).eval()
+
+
+BLOCKS = {"target_modules_bd_a": ["q_proj"], "target_modules_bd_b": ["o_proj"], "nblocks": 2}
+
+# What is changed by deltas alone: any task weights, no base.
+DELTAS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "lora_bias": (opt, {"lora_bias": True}),
+    "embedding": (llama, {"target_modules": ["embed_tokens", "q_proj"]}),
+    "output layer": (llama, {"target_modules": ["lm_head", "q_proj"]}),
+    "embedding of a tied base": (tied_llama, {"target_modules": ["embed_tokens", "q_proj"]}),
+    "tied embedding": (
+        tied_llama,
+        {"target_modules": ["embed_tokens", "q_proj"], "ensure_weight_tying": True},
+    ),
+    "convolutions": (
+        lambda: plain(Convolutions),
+        {"target_modules": ["one", "two", "three", "linear"], "rank_pattern": {"two": 2}},
+    ),
+    "attention": (lambda: plain(Attention), {"target_modules": ["attention", "linear"]}),
+    "experts": (
+        experts,
+        {
+            "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
+            "rank_pattern": {"experts.down_proj": 3},
+            "alpha_pattern": {"0.mlp.experts.gate_up_proj": 5},
+        },
+    ),
+    "one parameter of experts": (experts, {"target_parameters": ["experts.down_proj"]}),
+    "a weight as a parameter": (
+        llama,
+        {"target_modules": ["o_proj"], "target_parameters": ["0.self_attn.q_proj.weight"]},
+    ),
+    "block-diagonal": (
+        llama,
+        {
+            "target_modules": ["q_proj", "o_proj"],
+            "use_bdlora": peft.tuners.lora.BdLoraConfig(**BLOCKS),
+        },
+    ),
+}  # fmt: skip
+
+# What is stored absolutely: no base where the task weights sum to 1.
+WHOLE: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "bias all": (opt, {"bias": "all"}),
+    "bias lora_only": (opt, {"bias": "lora_only"}),
+    "module": (llama, {"modules_to_save": ["lm_head", "norm"]}),
+    "head": (classifier, {"task_type": "SEQ_CLS"}),
+    "head and biases": (classifier, {"task_type": "SEQ_CLS", "bias": "all"}),
+    "tied module": (
+        tied_llama,
+        {"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True},
+    ),
+    "rows": (llama, {"trainable_token_indices": [5, 3]}),
+    "rows of a tied base": (tied_llama, {"trainable_token_indices": {"embed_tokens": [3, 5]}}),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """Give the adapter of a kind, made by PEFT with random values once a module."""
+    root = tmp_path_factory.mktemp("kinds")
+
+    def give(kind: str, seed: int) -> Path:
+        path = root / f"{kind}-{seed}"
+        if not path.exists():
+            base, settings = (DELTAS | WHOLE)[kind]
+            make(path, base(), settings, seed)
+        return path
+
+    return give
+
+
+def make(path: Path, base: Any, settings: Mapping[str, Any], seed: int) -> None:
+    settings = {"r": 4, "lora_alpha": 6, "target_modules": ["q_proj"], **settings}
+    model = peft.get_peft_model(base, peft.LoraConfig(**settings))
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                noise = 0.2 * torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(noise if "lora_" in name else parameter + noise)
+    model.save_pretrained(path)
+
+
+def changes(base: Any, path: Path) -> dict[str, torch.Tensor]:
+    """Give what PEFT's merged model has in place of the base's, minus the base's, in float64."""
+    base = untied(base).double()
+    before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
+    merged = peft.PeftModel.from_pretrained(base, path).merge_and_unload()
+    return {name: tensor - before[name] for name, tensor in merged.state_dict().items()}
+
+
+def untied(model: Any) -> Any:
+    """Give an output layer of its own: PEFT merges a delta of a tied layer into both otherwise."""
+    config = getattr(model, "config", None)
+    if config is not None and config.tie_word_embeddings and hasattr(model, "lm_head"):
+        model.lm_head.weight = nn.Parameter(model.lm_head.weight.detach().clone())
+    return model
+
+
+def outputs(model: Any) -> torch.Tensor:
+    """Give what a model computes, in float64: else the forward pass rounds more than the sum."""
+    model = model.double().eval()
+    with torch.no_grad():
+        inner = getattr(model, "base_model", model)
+        inner = getattr(inner, "model", inner)
+        generator = torch.Generator().manual_seed(5)
+        if isinstance(inner, Convolutions):
+            return model(torch.randn(2, 4, 3, 5, 8, generator=generator).double())
+        if isinstance(inner, Attention):
+            return model(torch.randn(6, 2, 16, generator=generator).double())
+        tokens = torch.arange(24).reshape(2, 12) % 61
+        return model(input_ids=tokens).logits
+
+
+def distance(base: Callable[[], Any], parents: list[tuple[Path, float]], result: Path) -> float:
+    """|PEFT's outputs of the written sum - right| / |right - the base's|."""
+    if isinstance(base(), Convolutions):
+        return of_linear_outputs(base, parents, result)
+    right = untied(base())
+    state = {name: tensor.double() for name, tensor in right.state_dict().items()}
+    for path, weight in parents:
+        for name, change in changes(base(), path).items():
+            state[name] = state[name] + weight * change
+    bare = outputs(base())
+    right.double().load_state_dict(state)
+    ours = outputs(peft.PeftModel.from_pretrained(base(), result))
+    expected = outputs(right)
+    return float((ours - expected).norm() / (expected - bare).norm())
+
+
+def of_linear_outputs(
+    base: Callable[[], Any], parents: list[tuple[Path, float]], result: Path
+) -> float:
+    """The same where outputs are linear in the weights: PEFT merges no grouped convolution."""
+    bare = outputs(base())
+    ours, *alone = (
+        outputs(peft.PeftModel.from_pretrained(base(), path)) - bare
+        for path in (result, *(path for path, _ in parents))
+    )
+    expected = sum(weight * y for y, (_, weight) in zip(alone, parents, strict=True))
+    return float((ours - expected).norm() / expected.norm())
+
+
+CLOSE = 1e-5
+"""A result in float32 against the sum in float64."""
+
+quietly = pytest.mark.filterwarnings("ignore")
+"""PEFT warns of tied layers, of merging and of saved embeddings; transformers of its heads."""
+
+
+@quietly
+@pytest.mark.parametrize("compact", [False, True], ids=["portable", "compact"])
+@pytest.mark.parametrize("kind", DELTAS)
+def test_a_sum_of_deltas_is_the_sum_in_the_model(
+    kind: str, compact: bool, made: Any, tmp_path: Path
+) -> None:
+    parents = [(made(kind, 0), 1.0), (made(kind, 1), -0.7)]
+    total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [w for _, w in parents])
+    superpose.save(total, tmp_path / "sum", compact=compact)
+    assert distance(DELTAS[kind][0], parents, tmp_path / "sum") < CLOSE
+
+
+@quietly
+@pytest.mark.parametrize("kind", WHOLE)
+def test_stored_tensors_whose_weights_sum_to_1_need_no_base(
+    kind: str, made: Any, tmp_path: Path
+) -> None:
+    parents = [(made(kind, 0), 0.3), (made(kind, 1), 0.7)]
+    total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [w for _, w in parents])
+    superpose.save(total, tmp_path / "sum")
+    assert distance(WHOLE[kind][0], parents, tmp_path / "sum") < CLOSE
+
+
+@quietly
+@pytest.mark.parametrize("kind", WHOLE)
+def test_stored_tensors_of_other_weights_need_the_base_and_are_right_with_it(
+    kind: str, made: Any, tmp_path: Path
+) -> None:
+    base = WHOLE[kind][0]
+    parents = [(made(kind, 0), 1.0), (made(kind, 1), -0.7)]
+    total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [w for _, w in parents])
+    with pytest.raises(BadInput, match="--base"):
+        superpose.save(total, tmp_path / "sum")
+    assert not (tmp_path / "sum").exists()
+    base().save_pretrained(tmp_path / "base")
+    resolved = on_base(total, Checkpoint.open(tmp_path / "base"))
+    superpose.save(resolved, tmp_path / "sum")
+    assert distance(base, parents, tmp_path / "sum") < CLOSE
+
+
+@quietly
+@pytest.mark.parametrize("kind", [*DELTAS, *WHOLE])
+def test_one_adapter_of_weight_1_is_that_adapter_again(
+    kind: str, made: Any, tmp_path: Path
+) -> None:
+    path = made(kind, 0)
+    adapter = superpose.load(path)
+    superpose.save(adapter, tmp_path / "copy")
+    again = superpose.load(tmp_path / "copy")
+    assert distance((DELTAS | WHOLE)[kind][0], [(path, 1.0)], tmp_path / "copy") < CLOSE
+    assert list(again) == list(adapter)
+    assert again.tied == adapter.tied
+    assert again.copies.keys() == adapter.copies.keys()
+    for key, replacement in adapter.replacements.items():
+        assert np.array_equal(again.replacements[key].value(), replacement.value())
+
+
+@quietly
+def test_two_kinds_add_into_one_adapter(made: Any, tmp_path: Path) -> None:
+    for one, other, base in (
+        ("embedding", "module", llama),
+        ("experts", "one parameter of experts", experts),
+        ("embedding of a tied base", "tied embedding", tied_llama),
+        ("block-diagonal", "output layer", llama),
+        ("lora_bias", "bias lora_only", opt),
+    ):
+        parents = [(made(one, 0), -0.7), (made(other, 1), 1.0)]
+        total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [-0.7, 1.0])
+        superpose.save(total, tmp_path / one)
+        assert distance(base, parents, tmp_path / one) < CLOSE, (one, other)
+
+
+@quietly
+def test_rows_that_only_some_adapters_have_join_the_union(made: Any, tmp_path: Path) -> None:
+    make(tmp_path / "other", llama(), {"trainable_token_indices": [5, 7]}, 3)
+    parents = [(made("rows", 0), 1.0), (tmp_path / "other", 0.5)]
+    total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [1.0, 0.5])
+    assert {key for key, r in total.replacements.items() if r.needs_base} == {
+        "model.embed_tokens.weight[5]", "model.embed_tokens.weight[7]",
+    }  # fmt: skip
+    llama().save_pretrained(tmp_path / "base")
+    superpose.save(on_base(total, Checkpoint.open(tmp_path / "base")), tmp_path / "sum")
+    assert distance(llama, parents, tmp_path / "sum") < CLOSE
+
+
+@quietly
+def test_dora_is_refused_as_an_adapter_and_approximated_at_a_rank_with_its_error(
+    tmp_path: Path,
+) -> None:
+    for seed in (0, 1):
+        make(tmp_path / f"{seed}", llama(), {"use_dora": True}, seed)
+        with pytest.raises(Refused, match="use_dora"):
+            superpose.load(tmp_path / f"{seed}")
+    llama().save_pretrained(tmp_path / "base")
+    base = Checkpoint.open(tmp_path / "base")
+    parents = [(tmp_path / "0", 1.0), (tmp_path / "1", -0.7)]
+    total = superpose.exact_sum([read_peft(p, dora=True) for p, _ in parents], [1.0, -0.7])
+    with pytest.raises(Refused, match="DoRA"):
+        superpose.save(total, tmp_path / "sum")
+    full = best_rank(total, 32, base)
+    superpose.save(full.adapter, tmp_path / "sum")
+    assert full.energy_kept == pytest.approx(1.0)
+    assert distance(llama, parents, tmp_path / "sum") < CLOSE
+
+    half = best_rank(total, 12, base)
+    both = [changes(llama(), path) for path, _ in parents]
+    kept, whole = 0.0, 0.0
+    for key in half.adapter:
+        right = (both[0][f"{key}.weight"] - 0.7 * both[1][f"{key}.weight"]).numpy()
+        energies = np.linalg.svd(right, compute_uv=False) ** 2
+        kept, whole = kept + energies[:12].sum(), whole + energies.sum()
+    assert half.energy_kept == pytest.approx(kept / whole, rel=1e-5)
+
+
+@quietly
+def test_pooled_inputs_are_what_peft_computes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(3, 4)), rng.normal(size=(5, 3))
+    x = rng.normal(size=(7, 32))
+    layers = {side: nn.Linear(1, 1, bias=False).double() for side in "AB"}
+    for side, factor in (("A", A), ("B", B)):
+        layers[side].weight = nn.Parameter(torch.from_numpy(factor))
+    module = SimpleNamespace(
+        lora_A={"x": layers["A"]}, lora_B={"x": layers["B"]}, lora_dropout={"x": nn.Identity()},
+        scaling={"x": 1.5}, qalora_group_size={"x": 8}, in_features=32, training=False,
+    )  # fmt: skip
+    variant = peft.tuners.lora.variants.QALoraLinearVariant
+    with torch.no_grad():
+        right = variant.forward(module, "x", torch.from_numpy(x), torch.zeros(7, 5).double())
+    delta = Delta.of(B, A, 1.5, Place("q", pooled=8))
+    ((c, b, a),) = unpooled(delta).terms
+    np.testing.assert_allclose(x @ (c * b @ a).T, right.numpy(), rtol=1e-12)
+
+
+def test_pooled_adapters_stay_pooled_until_one_that_is_not_tells_their_width(
+    write_adapter: Any, tmp_path: Path
+) -> None:
+    modules = ("model.layers.0.self_attn.q_proj",)
+    flag = {"use_qalora": True, "qalora_group_size": 4, "modules": modules}
+    narrow = [superpose.load(write_adapter(f"p{i}", seed=i, **flag)) for i in range(2)]
+    superpose.save(narrow[0] + narrow[1], tmp_path / "pooled")
+    again = superpose.load(tmp_path / "pooled")[modules[0]]
+    assert again.place == Place(modules[0], pooled=4)
+    assert again.shape == (8, 8)
+
+    def wide_one(name: str, width: int) -> Adapter:
+        rng = np.random.default_rng(1)
+        delta = Delta.of(rng.normal(size=(8, 2)), rng.normal(size=(2, width)))
+        return Adapter({modules[0]: delta}, name, base_model="org/tiny-llama")
+
+    assert (narrow[0] + wide_one("wide", 32))[modules[0]].shape == (8, 32)
+    ((_, _, a), *_) = (narrow[0] + wide_one("ignored", 8))[modules[0]].terms
+    assert a.shape == (2, 8)
+    with pytest.raises(DifferentBase):
+        narrow[0] + wide_one("other", 24)
+
+
+@quietly
+def test_replicated_layers_add_to_the_same_replication_alone(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make(tmp_path / f"{seed}", llama(), {"layer_replication": [[0, 2], [1, 2]]}, seed)
+    x, y = (superpose.load(tmp_path / f"{seed}") for seed in (0, 1))
+    superpose.save(x - y, tmp_path / "sum")
+    model = peft.PeftModel.from_pretrained(llama(), tmp_path / "sum")
+    assert len(model.base_model.model.model.layers) == 3
+    files = [load_file(tmp_path / n / "adapter_model.safetensors") for n in ("0", "1")]
+    for layer in range(3):
+        key = f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_"
+        right = sum(
+            sign * 1.5 * f[f"{key}B.weight"].astype(float) @ f[f"{key}A.weight"]
+            for sign, f in zip((1, -1), files, strict=True)
+        )
+        module = model.base_model.model.model.layers[layer].self_attn.q_proj
+        ours = module.get_delta_weight("default").detach().numpy()
+        np.testing.assert_allclose(ours, right, rtol=1e-4, atol=1e-5)
+    make(tmp_path / "plain", llama(), {}, 2)
+    with pytest.raises(Refused, match="layer_replication"):
+        x + superpose.load(tmp_path / "plain")
+
+
+@quietly
+def test_a_copy_of_another_bases_embedding_is_refused(made: Any, tmp_path: Path) -> None:
+    other = llama()
+    with torch.no_grad():
+        other.model.embed_tokens.weight += 0.1
+    settings = {"target_modules": ["embed_tokens", "q_proj"]}
+    make(tmp_path / "other", copy.deepcopy(other), settings, 4)
+    with pytest.raises(DifferentBase, match="embed_tokens"):
+        superpose.load(made("embedding", 0)) + superpose.load(tmp_path / "other")
+    llama().save_pretrained(tmp_path / "base")
+    with pytest.raises(DifferentBase, match="embed_tokens"):
+        on_base(superpose.load(tmp_path / "other"), Checkpoint.open(tmp_path / "base"))
+
+
+@quietly
+def test_heads_of_other_sizes_have_no_sum(made: Any, tmp_path: Path) -> None:
+    config = transformers.LlamaConfig(**SMALL, num_labels=5, pad_token_id=0)
+    base = seeded(transformers.LlamaForSequenceClassification, config)
+    make(tmp_path / "five", base, {"task_type": "SEQ_CLS"}, 2)
+    with pytest.raises(DifferentBase, match=r"score\.weight"):
+        superpose.load(made("head", 0)) + superpose.load(tmp_path / "five")
