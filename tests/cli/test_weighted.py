@@ -37,6 +37,18 @@ def test_a_path_that_exists_wins_over_a_weight(tmp_path: Path) -> None:
     assert parse_weighted(str(tmp_path / "math:2:3")) == (str(tmp_path / "math:2"), 3.0)
 
 
+def test_the_colon_of_an_address_is_no_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hf").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert parse_weighted("hf://org/math") == ("hf://org/math", None)
+    assert parse_weighted("hf://org/math@v1/best:0.5") == ("hf://org/math@v1/best", 0.5)
+    page = "https://huggingface.co/org/math/tree/v1"
+    assert parse_weighted(page) == (page, None)
+    assert parse_weighted(f"{page}:-1") == (page, -1.0)
+
+
 def test_a_colon_without_a_weight_is_said_to_have_none(tmp_path: Path) -> None:
     (tmp_path / "math").mkdir()
     with pytest.raises(BadInput, match="nothing after the colon is no task weight"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, Missing
 from superpose.study.domain import Row, fingerprint, read_rows, sample_rows, split_rows
 
 
@@ -56,7 +56,7 @@ def test_a_missing_file_a_folder_and_bytes_that_are_no_text_are_refused(tmp_path
 
 
 def test_a_hub_name_that_cannot_be_had_says_so() -> None:
-    with pytest.raises(BadInput, match="no such file, and the hub gives no data set"):
+    with pytest.raises(Missing, match="no such file, and the hub gives no data set"):
         read_rows("no-such-owner/no-such-set")
 
 

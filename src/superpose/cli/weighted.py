@@ -18,7 +18,8 @@ def parse_weighted(argument: str) -> tuple[str, float | None]:
     Raises BadInput when what follows the colon of an existing path is no number.
     """
     path, colon, tail = argument.rpartition(":")
-    if not colon or not path or _stands(argument):
+    # What follows the colon of `hf://org/name` or of an address is no weight either.
+    if not colon or not path or tail.startswith("//") or _stands(argument):
         return argument, None
     try:
         return path, float(tail)

@@ -29,7 +29,8 @@ def hub_errors(given: str, name: HubName) -> Iterator[None]:
 def _translated(given: str, name: HubName, error: Exception) -> SuperposeError:
     from huggingface_hub import errors
 
-    no_folder = "" if is_hub_address(given) else "is no folder here, and "
+    here = "file" if name.kind == "dataset" else "folder"
+    no_folder = "" if is_hub_address(given) else f"is no {here} here, and "
     if isinstance(error, errors.HFValidationError):
         return BadInput(f"{no_folder}{name.repo} is no name of the hub: {said(error)}", where=given)
     if isinstance(error, errors.GatedRepoError):

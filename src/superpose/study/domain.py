@@ -1,7 +1,7 @@
 """A domain: its questions and answers, read from where they lie and split once.
 
-Rows come from a JSON Lines file or from a data set of the Hugging Face hub. The split is seeded
-and made before anything is trained.
+Rows come from a JSON Lines file, here or on the Hugging Face hub, or from a data set there. The
+split is seeded and made before anything is trained.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from superpose.errors import BadInput, MissingExtra
+from superpose.errors import BadInput, Missing, MissingExtra
+from superpose.files.hub import fetch_file
+from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 
 __all__ = [
     "Domain",
@@ -25,6 +27,9 @@ __all__ = [
     "sample_rows",
     "split_rows",
 ]
+
+_TABLES = {".arrow", ".csv", ".gz", ".json", ".parquet", ".tsv", ".zst"}
+"""Endings of one file in a data set, which `datasets` reads."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,13 @@ def read_rows(
 ) -> list[Row]:
     """Read the rows of a `.jsonl` file or, where no such file exists, of a hub data set.
 
-    source: a path, or a hub name such as `org/name` or `org/name:config`.
+    source: a path, or a hub name: `org/name`, `org/name@revision:config`, `org/name/folder`, one
+    file of it such as `org/name/train.jsonl`, or an address from a browser.
     question, answer: the columns that hold them. split: the hub data set's split.
 
     Raises BadInput for an empty or malformed file (with its line) and for rows without a
-    question or an answer; MissingExtra where `datasets` is not installed.
+    question or an answer; Missing where the hub cannot be asked, MissingExtra where `datasets` is
+    not installed.
     """
     path = Path(source)
     if path.is_dir():
@@ -77,10 +84,21 @@ def read_rows(
     return rows
 
 
-def is_file_name(source: str | Path) -> bool:
-    """Whether a source can only mean a file: a hub name has no such ending and no such start."""
-    ending = Path(source).suffix in {".jsonl", ".json", ".csv"}
-    return ending or str(source).startswith((".", "/", "~", "demo:"))
+def is_file_name(source: str | Path, folder: Path | None = None) -> bool:
+    """Whether a source can only mean a file: a hub name has no such ending and no such start.
+
+    folder: where relative paths start, the working folder by default. `org/name/rows.jsonl` is a
+    file on the hub where no `org` lies there.
+    """
+    text = str(source)
+    if is_hub_address(text):
+        return False
+    if text.startswith((".", "/", "~", "demo:")):
+        return True
+    ending = Path(text).suffix in {".jsonl", ".json", ".csv"}
+    on_hub = parse_hub_name(text, "dataset")
+    first = (folder or Path()) / text.partition("/")[0]
+    return ending and (on_hub is None or not on_hub.path or first.exists())
 
 
 def question_key(row: Row) -> str:
@@ -150,6 +168,32 @@ def _rows_of_file(path: Path, question: str, answer: str) -> Iterable[Row]:
 
 
 def _rows_of_hub(source: str, split: str, question: str, answer: str) -> Iterable[Row]:
+    name, config = _data_set(source)
+    if name.path.endswith(".jsonl"):
+        # Its lines are ours to read: nothing is converted, and a bad one is named.
+        yield from _rows_of_file(fetch_file(source, name), question, answer)
+        return
+    for number, record in enumerate(_table(source, name, config, split)):
+        yield _row(record, question, answer, f"{source}, row {number}")
+
+
+def _data_set(source: str) -> tuple[HubName, str | None]:
+    """Split a hub data set's name and configuration: `org/name@revision:config`."""
+    start, colon, config = source.rpartition(":")
+    if not colon or "/" in config:
+        start, config = source, ""
+    name = parse_hub_name(start, "dataset")
+    if name is None:
+        raise BadInput(
+            "no such file, and no name of a hub data set",
+            where=source,
+            hint="Check the path; a hub data set is org/name or org/name:config.",
+        )
+    return name, config or None
+
+
+def _table(source: str, name: HubName, config: str | None, split: str) -> Iterable[object]:
+    """Load a split of a hub data set, of a folder in it, or of one of its files."""
     try:
         import datasets
     except ImportError:
@@ -157,17 +201,20 @@ def _rows_of_hub(source: str, split: str, question: str, answer: str) -> Iterabl
             f"{source} is no file here, and reading a hub data set needs `datasets`",
             hint='Install it with: pip install "superpose[study]"',
         ) from None
-    name, _, config = source.partition(":")
+    is_file = Path(name.path).suffix in _TABLES
+    inside = {"data_files" if is_file else "data_dir": name.path or None}
     try:
-        table = datasets.load_dataset(name, config or None, split=split)
+        table: Iterable[object] = datasets.load_dataset(
+            name.repo, config, split=split, revision=name.revision, **inside
+        )
     except (OSError, ValueError, RuntimeError) as error:
-        raise BadInput(
+        unasked = isinstance(error, ConnectionError)
+        raise (Missing if unasked else BadInput)(
             f"no such file, and the hub gives no data set of that name ({_first_line(error)})",
             where=source,
             hint="Check the path; for a hub data set check the name and the network.",
         ) from None
-    for number, record in enumerate(table):
-        yield _row(record, question, answer, f"{source}, row {number}")
+    return table
 
 
 def _row(record: object, question: str, answer: str, where: str) -> Row:

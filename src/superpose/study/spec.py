@@ -154,7 +154,7 @@ def load_domain(
     def read(source: str, split: str) -> tuple[list[Row], int]:
         """The rows that fit, and how many do not."""
         path = folder / source
-        here = path.exists() or is_file_name(source)
+        here = path.exists() or is_file_name(source, folder)
         rows = read_rows(path if here else source, split=split, **columns)
         fitting = prompt.fitting(rows)
         return fitting, len(rows) - len(fitting)
