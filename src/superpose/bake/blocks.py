@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.bake.change import ready
+from superpose.bake.change import Rows, ready
 from superpose.bake.plan import Target
 from superpose.files.checkpoint import Checkpoint
 
@@ -50,25 +50,39 @@ def new_rows(
     def base(begin: int, end: int) -> Iterator[tuple[int, int, Array]]:
         return stored_rows(checkpoint, target, begin, end)
 
-    changes = [
-        (change.at, change.at + change.height, rows)
-        for change in target.changes
-        for rows in ready(change, base, dtype)
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # whoever writes it sees what is not finite
+        changes = [
+            (change.at, change.at + change.height, rows)
+            for change in target.changes
+            for rows in ready(change, base, dtype)
+        ]
     for begin, end, stored in base(0, target.rows):
-        # Not in place where a change asks for the base's values after another was added.
         wide = stored.astype(dtype)
+        # Not in place where a change asks for the base's values after another was added.
         new = wide if plain and not bounds else wide.copy()
         sizes = np.abs(wide) if bounds else None
-        for at, until, rows in changes:
-            low, high = max(begin, at), min(end, until)
-            if low < high:
-                part = slice(low - begin, high - begin)
-                new[part] += rows.rows(low - at, high - at, wide[part])
-                if sizes is not None:
-                    sizes[part] += rows.bound(low - at, high - at, wide[part])
+        with np.errstate(over="ignore", invalid="ignore"):
+            _add(changes, begin, end, wide, new, sizes)
         noise = None if sizes is None else _ROUNDING[least] * (sizes + 2.0 * np.abs(new))
         yield Block(begin, end, stored, new, noise)
+
+
+def _add(
+    changes: list[tuple[int, int, Rows]],
+    begin: int,
+    end: int,
+    base: Array,
+    new: Array,
+    sizes: Array | None,
+) -> None:
+    """Add to rows begin to end (in `new`), and to the sizes of what is added, what changes them."""
+    for at, until, rows in changes:
+        low, high = max(begin, at), min(end, until)
+        if low < high:
+            part = slice(low - begin, high - begin)
+            new[part] += rows.rows(low - at, high - at, base[part])
+            if sizes is not None:
+                sizes[part] += rows.bound(low - at, high - at, base[part])
 
 
 def stored_rows(

@@ -141,6 +141,12 @@ def _experts_apart(
         first += shape[0]
 
 
+def is_apart(checkpoint: Checkpoint, parameter: str) -> bool:
+    """Say whether a parameter is a stack of experts that the files keep apart."""
+    module, _, name = parameter.rpartition(".")
+    return bool(_parts(checkpoint, module, name, 0))
+
+
 def _parts(checkpoint: Checkpoint, module: str, parameter: str, block: int) -> list[str]:
     """Give the stored names of one expert's part of a stack, none when they are not there."""
     for spelling in _PARTS.get(parameter, ()):

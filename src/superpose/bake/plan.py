@@ -13,6 +13,7 @@ from superpose.bake.change import Change
 from superpose.bake.layout import (
     Placed,
     Shape,
+    is_apart,
     matrix_shape,
     place_delta,
     place_replacement,
@@ -101,7 +102,7 @@ def make_plan(checkpoint: Checkpoint, adapter: Adapter) -> Plan:
     everywhere = rows_at_both_ends(adapter)
     for key, replacement in adapter.replacements.items():
         tensor = checkpoint.resolve(replacement.tensor)
-        if tensor is None and _is_new(replacement):
+        if tensor is None and _is_new(replacement) and not is_apart(checkpoint, replacement.tensor):
             found.brought.append(replacement)
             continue
         ends = BOTH if key in everywhere else ends_of(replacement.tensor)
