@@ -81,6 +81,13 @@ def print_check(figures: Check) -> None:
         console.print(f"[bold]{plain(names)}: {verdict}.[/bold] {plain(reason)}")
         if pair.most_overlapping:
             console.print(_module_table(pair))
+    for adapter in figures.adapters:
+        if adapter.stored:
+            console.print(
+                f"{plain(short[adapter.name])} also stores {adapter.stored} tensors in place of "
+                "the base model's own (superpose info names them); they are in none of these "
+                "figures."
+            )
     ratio = figures.energy_ratio
     count = len(figures.adapters)
     console.print(

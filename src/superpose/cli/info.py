@@ -18,7 +18,7 @@ __all__ = ["info"]
 
 def info(
     adapter: Annotated[
-        str, typer.Argument(help="A PEFT folder or a hub name.", show_default=False)
+        str, typer.Argument(help="An adapter: a folder, a file or a hub name.", show_default=False)
     ],
     ignore_key: IgnoreKey = None,
     json: Json = False,
@@ -50,6 +50,7 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         ("parameters", f"{summary.parameters:,}"),
         ("dtype", ", ".join(summary.dtypes)),
         ("norm", f"{summary.norm:.4g}"),
+        *((("stored whole", _some(summary.stored)),) if summary.stored else ()),
         *(("parent", f"{p.weight:g} * {p.path or p.name}") for p in summary.parents),
     )
     for name, value in facts:
@@ -70,3 +71,9 @@ def _print(adapter: Adapter, summary: Summary) -> None:
     out().print(table)
     for remark in summary.remarks:
         out().print(one_line(remark), markup=False, soft_wrap=True)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """Name a few and count the rest: an adapter may hold a thousand rows."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

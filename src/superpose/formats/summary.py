@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from superpose.adapter import Adapter, Delta, Parent
+from superpose.adapter import Adapter, Delta, Parent, place_of
 from superpose.lowrank import norm
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Target modules with one last name (q_proj). norm: Frobenius, of their deltas together."""
+    """Target modules with one last name (q_proj). norm: Frobenius, of their deltas together.
+
+    modules: deltas, one for each expert or group.
+    """
 
     name: str
     modules: int
@@ -27,8 +30,8 @@ class Kind:
 class Summary:
     """An adapter in numbers.
 
-    dtypes: that its factors are, or were, stored in. norm: of all deltas together. remarks: in
-    words, may be none.
+    dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
+    of the base's tensors (or rows) that it puts another one for. remarks: in words, may be none.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Summary:
     dtypes: tuple[str, ...]
     norm: float
     kinds: tuple[Kind, ...]
+    stored: tuple[str, ...]
     parents: tuple[Parent, ...]
     settings: dict[str, object]
     remarks: tuple[str, ...]
@@ -54,7 +58,7 @@ def summarise(adapter: Adapter) -> Summary:
     norms = {module: norm(delta.terms) for module, delta in adapter.items()}
     by_kind: dict[str, list[str]] = {}
     for module in adapter:
-        by_kind.setdefault(module.rpartition(".")[2], []).append(module)
+        by_kind.setdefault(_kind_name(module, adapter[module]), []).append(module)
     return Summary(
         name=adapter.name,
         path=adapter.path,
@@ -68,10 +72,21 @@ def summarise(adapter: Adapter) -> Summary:
             _kind(name, [adapter[m] for m in modules], [norms[m] for m in modules])
             for name, modules in by_kind.items()
         ),
+        stored=tuple(adapter.replacements),
         parents=adapter.parents,
         settings=dict(adapter.settings),
         remarks=tuple(_remarks(norms)),
     )
+
+
+def _kind_name(key: str, delta: Delta) -> str:
+    """Give what modules of one kind have in common: the last name, without the number of a block.
+
+    A bias or a parameter of a stack of experts goes by its module's name as well.
+    """
+    place = place_of(key, delta.place)
+    module = place.module.rpartition(".")[2]
+    return module if place.parameter == "weight" else f"{module}.{place.parameter}"
 
 
 def _kind(name: str, deltas: list[Delta], norms: list[float]) -> Kind:
@@ -87,7 +102,7 @@ def _kind(name: str, deltas: list[Delta], norms: list[float]) -> Kind:
 
 def _remarks(norms: dict[str, float]) -> Iterable[str]:
     zero = [module for module, size in norms.items() if size == 0.0]
-    if len(zero) == len(norms):
+    if zero and len(zero) == len(norms):
         yield "adds nothing: every delta is zero (lora_B was never trained?)"
     elif zero:
         more = f" and {len(zero) - 1} more" if len(zero) > 1 else ""

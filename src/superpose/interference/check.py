@@ -19,7 +19,10 @@ from superpose.interference.pair import Pair, pair_figures
 
 @dataclass(frozen=True)
 class AdapterFigures:
-    """One adapter. norm: Frobenius norm of all its deltas. rank: the largest of a module."""
+    """One adapter. norm: Frobenius norm of all its deltas. rank: the largest of a module.
+
+    stored: tensors that it stores in place of the base's own, which are part of no figure here.
+    """
 
     name: str
     path: str | None
@@ -27,6 +30,7 @@ class AdapterFigures:
     rank: int
     parameters: int
     norm: float
+    stored: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
     total = float(np.trace(gram))
     return Check(
         adapters=tuple(
-            AdapterFigures(name, a.path, len(a), a.rank, a.parameters, float(norm))
+            AdapterFigures(
+                name, a.path, len(a), a.rank, a.parameters, float(norm), len(a.replacements)
+            )
             for name, a, norm in zip(names, adapters, norms, strict=True)
         ),
         pairs=tuple(

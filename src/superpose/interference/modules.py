@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpose.adapter import Adapter
+from superpose.adapter import Adapter, Delta
 from superpose.lowrank import Overlaps, SideGrams, Terms, overlaps, side_grams
 
 _FLOAT32_CONDITION = 1e3
@@ -44,7 +44,7 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
     """
     names = tuple(dict.fromkeys(module for adapter in adapters for module in adapter))
     rows = [[a[name].terms if name in a else None for a in adapters] for name in names]
-    first = (next(a for a in adapters if name in a) for name in names)
+    first = [next(a for a in adapters if name in a) for name in names]
     size, count = len(names), len(adapters)
     figures = PerModule(
         names=names,
@@ -55,6 +55,7 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
         inputs=_empty(size, count),
         a_cosine=np.full((size, count, count), np.nan),
     )
+    biases = [n for n, a in enumerate(first) if _is_bias(a[names[n]])]
     for group, outputs, inputs in _groups(rows):
         at = group.modules
         figures.inner[at] = group.inner()
@@ -62,7 +63,14 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
         for target, source in ((figures.outputs, outputs), (figures.inputs, inputs)):
             for filled, values in zip(target, source, strict=True):
                 filled[at] = values
+    # A bias has no input side: its one column would overlap with every other.
+    figures.inputs.values[biases] = np.nan
+    figures.a_cosine[biases] = np.nan
     return figures
+
+
+def _is_bias(delta: Delta) -> bool:
+    return delta.place is not None and delta.place.kind == "bias"
 
 
 def _groups(
