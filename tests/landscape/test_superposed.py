@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput, DifferentBase
+from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.formats import load
 from superpose.landscape import SuperposedModel
 
@@ -173,3 +173,14 @@ def test_a_module_that_cannot_carry_a_delta_is_refused_by_its_kind() -> None:
     delta = Delta.of(np.ones((61, 2), np.float32), np.ones((2, 32), np.float32))
     with pytest.raises(BadInput, match="is a Embedding"):
         SuperposedModel(_llama(), [Adapter({"model.embed_tokens": delta}, name="words")])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_more_than_linear_deltas_is_refused_by_name(tmp_path: Path) -> None:
+    for name, extra in {
+        "embed_tokens": {"target_modules": ["embed_tokens"]},
+        "lm_head": {"modules_to_save": ["lm_head"], "target_modules": ["q_proj"]},
+    }.items():
+        peft.get_peft_model(_llama(), peft.LoraConfig(**extra)).save_pretrained(tmp_path / name)
+        with pytest.raises(Refused, match=name):
+            SuperposedModel(_llama(), [load(tmp_path / name)])

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput, DifferentBase
+from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.lowrank import stack
 
 __all__ = ["SuperposedModel"]
@@ -36,13 +36,15 @@ class SuperposedModel:
     adapters: K adapters of that model.
 
     Raises DifferentBase where a target module is missing in the model or its shape differs,
-    and BadInput where it is of another kind.
+    BadInput where it is of another kind, and Refused where an adapter holds more than that.
     """
 
     def __init__(self, model: nn.Module, adapters: Sequence[Adapter]) -> None:
+        for adapter in adapters:
+            _check_linear(adapter)
         self.model = model
         self.adapters = tuple(adapters)
-        names = dict.fromkeys(name for adapter in adapters for name in adapter)
+        names = dict.fromkeys(name for adapter in self.adapters for name in adapter)
         self._stacks = {name: _Stack.of(model, name, self.adapters) for name in names}
         self._hooks = [
             model.get_submodule(name).register_forward_hook(part.add)
@@ -143,6 +145,19 @@ class _Stack:
         flat = output.view(-1, output.shape[-1])
         flat.addmm_(low.view(-1, low.shape[-1]), B.T)
         return output
+
+
+def _check_linear(adapter: Adapter) -> None:
+    """Refuse, by name, what is more than deltas of linear layers."""
+    others = [*adapter.replacements, *(k for k, d in adapter.items() if d.place is not None)]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise Refused(
+            f"changes `{others[0]}`{more}, and a base model is superposed with deltas of linear "
+            "layers alone",
+            where=adapter.label,
+            hint="superpose bake BASE ADAPTER writes the exact model, which evaluates as a base.",
+        )
 
 
 def _weight(model: nn.Module, name: str, adapters: Sequence[Adapter]) -> torch.Tensor:
