@@ -1,15 +1,18 @@
 """Adapters on disk: what a folder means, and writing one."""
 
-from superpose.formats.door import check_output, load, save
+from superpose.formats.door import ENGINES, check_output, load, save
 from superpose.formats.peft import Written
 from superpose.formats.summary import Kind, Summary, summarise
-from superpose.formats.vllm import VLLM_DEFAULT_RANK, vllm_max_rank
+from superpose.formats.vllm import VLLM_DEFAULT_RANK, VLLM_RANKS, check_for_vllm, vllm_max_rank
 
 __all__ = [
+    "ENGINES",
     "VLLM_DEFAULT_RANK",
+    "VLLM_RANKS",
     "Kind",
     "Summary",
     "Written",
+    "check_for_vllm",
     "check_output",
     "load",
     "save",

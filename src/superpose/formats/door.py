@@ -16,6 +16,9 @@ from superpose.files import called, check_free, check_free_file, locate
 from superpose.files.hub import DIFFUSERS
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
+ENGINES = ("peft", "vllm", "llama.cpp")
+"""What an adapter can be written for."""
+
 GGUF = ".gguf"
 """How the name of a llama.cpp adapter ends."""
 
@@ -28,6 +31,7 @@ def load(
     *,
     base: str | os.PathLike[str] | None = None,
     ignore_keys: Collection[str] = (),
+    dora: bool = False,
 ) -> Adapter:
     """Read an adapter from a PEFT folder, a file or, by its name, from the Hugging Face hub.
 
@@ -37,7 +41,8 @@ def load(
     name, of which no more than the configuration is read. Without it an adapter whose rows
     llama.cpp reorders by heads stays under llama.cpp's names, where neither the file nor this
     machine tells them. ignore_keys: keys of the configuration that superpose does not know and that
-    you know not to touch the weights.
+    you know not to touch the weights. dora: let DoRA adapters pass, whose weights become
+    replacements that only the base model tells.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
     layers; BadInput when it is not there, damaged, or another tool's.
@@ -47,7 +52,7 @@ def load(
     path, given = locate(name), called(name)
     if path.is_file():
         return _read_file(path, given, base)
-    return read_peft(path, given=given, ignore_keys=ignore_keys)  # or says what it is
+    return read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
 
 
 def _read_file(path: Path, given: str, base: str | os.PathLike[str] | None) -> Adapter:
@@ -62,12 +67,18 @@ def _read_file(path: Path, given: str, base: str | os.PathLike[str] | None) -> A
 
 
 def check_output(
-    path: str | os.PathLike[str], *, dtype: str | None = None, force: bool = False
+    path: str | os.PathLike[str],
+    *,
+    engine: str | None = None,
+    dtype: str | None = None,
+    force: bool = False,
 ) -> None:
     """Raise what `save` would raise for these options; ask before a long computation.
 
-    OutputExists when it could not write to `path`, BadInput for a dtype that is none.
+    OutputExists when it could not write to `path`, BadInput for a dtype that is none, or a path
+    that is none for the engine.
     """
+    _check_engine(engine, path)
     if Path(path).suffix == GGUF:
         from superpose.formats.gguf import check_gguf_output
 
@@ -85,6 +96,7 @@ def save(
     adapter: Adapter,
     path: str | os.PathLike[str],
     *,
+    engine: str | None = None,
     base: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
     compact: bool = False,
@@ -96,12 +108,13 @@ def save(
     An image LoRA is written as one, in the format and the spelling that it came in.
 
     path: a folder; a name that ends in .gguf is a GGUF LoRA file, for llama.cpp alone, one that
-    ends in .safetensors an image LoRA. base: the
-    base model, as for `load`, which GGUF needs where the adapter's own is not on this machine.
-    dtype: "float32", "float16", "bfloat16" or "float64"; None is the narrowest that holds every
-    parent's factors, for GGUF float32. compact: each module keeps its own rank, which PEFT alone
-    reads; otherwise smaller modules are padded with zeros. force: replace an adapter at `path`.
-    figures: more numbers for the model card.
+    ends in .safetensors an image LoRA. engine: "peft"; "vllm": with the least rank of vLLM's list
+    that is enough, and nothing in it that vLLM does not serve; "llama.cpp": GGUF; None is what the
+    path says. base: the base model, as for `load`, which GGUF needs where the adapter's own is not
+    on this machine. dtype: "float32", "float16", "bfloat16" or "float64"; None is the narrowest
+    that holds every parent's factors, for GGUF float32. compact: each module keeps its own rank,
+    which PEFT alone reads; otherwise smaller modules are padded with zeros. force: replace an
+    adapter at `path`. figures: more numbers for the model card.
 
     Raises OutputExists before any work is done; BadInput when a value is too large for the dtype or
     the disk does not take the file; Refused, with every reason, for what GGUF cannot hold, and
@@ -109,7 +122,10 @@ def save(
 
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
+    _check_engine(engine, path)
     if adapter.format in ("kohya", "diffusers"):
+        if engine is not None:
+            raise BadInput(f"an image LoRA is nothing for {engine}", where=adapter.label)
         from superpose.formats.image import write_image
 
         return write_image(
@@ -127,4 +143,24 @@ def save(
         from superpose.formats.gguf import given_base, to_transformers
 
         adapter = to_transformers(adapter, given_base(adapter, base))
-    return write_peft(adapter, path, dtype=dtype, compact=compact, force=force, figures=figures)
+    return write_peft(
+        adapter,
+        path,
+        dtype=dtype,
+        compact=compact,
+        force=force,
+        for_vllm=engine == "vllm",
+        figures=figures,
+    )
+
+
+def _check_engine(engine: str | None, path: str | os.PathLike[str]) -> None:
+    """Raise BadInput for an engine that there is not, or that reads no such file."""
+    if engine is None:
+        return
+    if engine not in ENGINES:
+        raise BadInput(f"{engine!r} is no engine; there are {', '.join(ENGINES)}", where="--for")
+    ending = Path(path).suffix
+    if (engine == "llama.cpp") != (ending == GGUF):
+        hint = "Give a name that ends in .gguf." if engine == "llama.cpp" else "Give a folder."
+        raise BadInput(f"is not what {engine} reads", where=path, hint=hint)

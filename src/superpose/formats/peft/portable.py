@@ -7,7 +7,7 @@ the configuration and reads no patterns, llama.cpp's converter stores one alpha.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -37,17 +37,18 @@ class Factors(NamedTuple):
     rounding_error: float
 
 
-def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
+def fold(adapter: Adapter, dtype: str, compact: bool, sizes: Collection[int] = ()) -> Factors:
     """Give the factors to write: scaling 1 everywhere.
 
     dtype: one of DTYPES. compact: False pads every module with zero rows of A and zero columns of B
-    to one rank, which changes no delta; True leaves each module its own rank.
+    to one rank, which changes no delta; True leaves each module its own rank. sizes: the one rank
+    is the least of these that is enough, where one is.
 
     A rounding error above MUCH_LOST is a SuperposeWarning. Raises BadInput, naming the tensor, when
     a value is too large for the dtype; and when all of a sum is too small for it.
     """
     shortened = {m: replace(delta, terms=nonzero(delta.terms)) for m, delta in adapter.items()}
-    ranks = block_ranks(shortened, compact)
+    ranks = block_ranks(shortened, compact, sizes)
     pairs: dict[str, tuple[Array, Array]] = {}
     losses: dict[str, Loss] = {}
     for key, delta in shortened.items():
@@ -68,7 +69,9 @@ def fold(adapter: Adapter, dtype: str, compact: bool) -> Factors:
     return Factors(padded, biases, ranks, error)
 
 
-def block_ranks(deltas: Mapping[str, Delta], compact: bool) -> dict[str, int]:
+def block_ranks(
+    deltas: Mapping[str, Delta], compact: bool, sizes: Collection[int] = ()
+) -> dict[str, int]:
     """Give the rank that each delta is written with, by key; biases have none.
 
     Blocks of one tensor have one rank; a convolution's groups share its module's rank, which their
@@ -82,7 +85,9 @@ def block_ranks(deltas: Mapping[str, Delta], compact: bool) -> dict[str, int]:
         whole[place.tensor] = max(whole.get(place.tensor, 0), rank)
     if not compact and whole:
         step = math.lcm(*(_groups(place) for place in factored.values()))
-        whole = dict.fromkeys(whole, -(-max(whole.values()) // step) * step)
+        one = -(-max(whole.values()) // step) * step
+        one = min((size for size in sizes if size >= one and size % step == 0), default=one)
+        whole = dict.fromkeys(whole, one)
     return {key: whole[place.tensor] // _groups(place) for key, place in factored.items()}
 
 

@@ -19,6 +19,7 @@ from superpose.formats.peft.layout import Layout, check_writable, file_layout
 from superpose.formats.peft.portable import fold
 from superpose.formats.peft.read import HEADER_KEY
 from superpose.formats.recognise import CONFIG, WEIGHTS
+from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 
 CARD = "README.md"
 TRAINING = "training.json"
@@ -48,22 +49,24 @@ def write_peft(
     dtype: str | None = None,
     compact: bool = False,
     force: bool = False,
+    for_vllm: bool = False,
     figures: Mapping[str, float] | None = None,
 ) -> Written:
     """Write an adapter: portable unless `compact`, whole or not at all.
 
     dtype: of the file; None is the narrowest that holds every parent's factors. compact: keep each
     module's rank (rank_pattern and alpha_pattern, which PEFT alone reads). force: replace an
-    adapter that stands at `path`. figures: more numbers for the model card, by their name.
+    adapter that stands at `path`. for_vllm: take the least rank of vLLM's list that is enough, and
+    refuse what it does not serve. figures: more numbers for the model card, by their name.
 
     Raises OutputExists before any work is done, BadInput when a value does not fit the dtype or the
-    disk does not take the file.
+    disk does not take the file, Refused for what a PEFT folder, or vLLM, does not hold.
     """
     target = Path(path)
     check_free(target, force=force, replaceable=REPLACEABLE)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
     check_writable(adapter)
-    factors = fold(adapter, chosen, compact)
+    factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else ())
     layout = file_layout(adapter, factors, chosen)
     written = Written(
         path=target,
@@ -74,7 +77,10 @@ def write_peft(
         modules=len(layout.ranks),
     )
     numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
-    config = json.dumps(peft_config(adapter, layout), indent=2, ensure_ascii=False)
+    fields = peft_config(adapter, layout)
+    if for_vllm:
+        check_for_vllm(fields, {name: t.shape for name, t in layout.tensors.items()})
+    config = json.dumps(fields, indent=2, ensure_ascii=False)
     card = model_card(adapter, layout.ranks, chosen, numbers)
     with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
         write_tensors(folder / WEIGHTS, layout.tensors, _metadata(adapter, numbers))
