@@ -43,7 +43,7 @@ def carried(folder: Path) -> Iterator[Path]:
         name = path.name.lower()
         if path.is_dir():
             wanted = name == _TEMPLATES
-        elif name.endswith((".index.json", *_NOT_CARRIED)):
+        elif name in _NOT_CARRIED or name.endswith(".index.json"):
             wanted = False
         else:
             wanted = name.startswith(_LICENCES) or name.endswith(_CARRIED)

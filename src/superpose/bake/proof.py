@@ -24,9 +24,9 @@ class Proof:
     kind: of the result. checked: tensors of a model, or deltas and stored tensors of an adapter.
     changed: those of them that the adapters change. worst: name of the one that is farthest off,
     None where nothing was changed. error: how far: in a model in units in the last place of the
-    dtype it is stored in (rounding once costs up to half a unit), in an adapter relative to the
-    sum. lost: what rounding to the stored dtype took of the whole change, relative; None for an
-    adapter.
+    dtype it is stored in, beyond what float32 arithmetic may have cost (rounding once costs up to
+    half a unit), in an adapter relative to the sum. lost: what rounding to the stored dtype took
+    of the whole change, relative; None for an adapter.
     """
 
     kind: Literal["model", "adapter"]

@@ -72,8 +72,9 @@ def prove_model(
     for target in targets:
         name = written.stored_as(target.name)
         reason = _unlike(written, name, target)
-        if reason is None and name is not None:
+        if name is not None:
             seen.add(name)
+        if reason is None and name is not None:
             reason = _compared(plan, written, name, target, sums)
         if reason is not None:
             sums.failures.append(Failure(target.name, reason))
@@ -110,23 +111,23 @@ def _compared(
     """Say how a tensor differs from what it has to be; None when it does not."""
     if not target.changes and written.entry(name).dtype == target.dtype:
         return None if _same_bytes(plan, written, name, target) else "is not the base's own"
-    worst = farthest = 0.0
+    farthest = 0.0
     for low, theirs, new, base, noise in _rows(plan, written, name, target):
         unit = _unit(new, written.entry(name).dtype)
         with np.errstate(invalid="ignore"):  # NaN beside NaN is no agreement
             apart = np.abs(theirs - new)
-            beyond = (apart - noise) / unit
+            beyond = np.maximum(apart - noise, 0.0) / unit
         if not np.isfinite(theirs).all() or not np.isfinite(new).all():
             if not np.array_equal(theirs, new, equal_nan=not target.changes):
                 return f"is not finite from row {low} on"
             continue
-        worst, farthest = max(worst, float(beyond.max())), max(farthest, _largest(apart / unit))
+        farthest = max(farthest, float(beyond.max(initial=0.0)))
         if target.changes:
             sums.change += float(np.sum((new - base) ** 2))
             sums.lost += float(np.sum(apart * apart))
     if target.changes and (sums.worst is None or farthest > sums.error):
         sums.worst, sums.error = target.name, farthest
-    if worst > _HALF:
+    if farthest > _HALF:
         dtype = FLOATS[written.entry(name).dtype]
         return f"is off by {farthest:.3g} units in the last place of {dtype}"
     return None
@@ -150,15 +151,12 @@ def _unit(x: Array, dtype: str) -> Array:
     return np.asarray(np.ldexp(1.0, np.maximum(exponent, smallest) - bits))
 
 
-def _largest(x: Array) -> float:
-    return float(x.max()) if x.size else 0.0
-
-
 def _same_bytes(plan: Plan, written: Checkpoint, name: str, target: Target) -> bool:
+    source = target.source or target.name
     size, step = target.rows * target.columns, 1 << 22
     return all(
         np.array_equal(
-            plan.checkpoint.read_part(target.name, low, min(low + step, size)).view(np.uint8),
+            plan.checkpoint.read_part(source, low, min(low + step, size)).view(np.uint8),
             written.read_part(name, low, min(low + step, size)).view(np.uint8),
         )
         for low in range(0, size, step)
