@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from superpose import Adapter, Delta, diff, load
-from superpose.adapter import Part, Replacement, Stored
+from superpose.adapter import Part, Replacement, Rescaled, Stored
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -161,9 +161,40 @@ def test_stored_tensors_are_compared_as_they_are() -> None:
     assert diff(holding(2.0), holding(2.0)).same
     (tensor,) = diff(holding(2.0), holding(2.5)).tensors
     assert tensor.difference == pytest.approx(0.2)
-    # Half of it depends on the base: compared on a tensor in the base's place, and not the same.
-    assert not diff(holding(2.0), holding(2.0, 0.5)).same
-    assert not diff(holding(2.0), adapter(9)).same
+    # The other half is the base's own: compared by what the two are made of.
+    (tensor,) = diff(holding(2.0), holding(2.0, 0.5)).differing
+    assert tensor.difference == pytest.approx(0.5)
+    (tensor,) = diff(holding(2.0), adapter(9)).differing
+    assert (tensor.norm_a, tensor.norm_b, tensor.difference) == (4.0, None, 1.0)
+
+
+def test_dora_weights_are_compared_by_magnitude_and_delta() -> None:
+    plain = adapter(10)
+
+    def dora(length: float = 1.0, size: float = 1.0) -> Adapter:
+        terms = (size * plain)[Q].terms
+        part = Part(1.0, Rescaled(np.full(9, length), terms))
+        held = Replacement((part,), f"{Q}.weight")
+        return replace(plain, deltas={}, replacements={held.key: held})
+
+    found = diff(dora(), dora())
+    assert found.same
+    assert found.tensors[0].norm_a == pytest.approx(3.0)
+    assert diff(dora(), dora(length=1.25)).tensors[0].difference == pytest.approx(0.2)
+    assert diff(dora(), dora(size=0.9)).tensors[0].difference == pytest.approx(0.1)
+    assert not diff(dora(), plain).same
+
+
+def test_figures_of_a_mixed_sum_that_needs_the_base_do_not_exist() -> None:
+    parts = (
+        Part(0.5, Stored(np.ones((9, 7)))),
+        Part(0.5, Rescaled(np.ones(9), adapter(1)[Q].terms)),
+    )
+    one, other = (Replacement(order, f"{Q}.weight") for order in (parts, parts[::-1]))
+    a, b = (replace(adapter(1), replacements={x.key: x}) for x in (one, other))
+    assert diff(a, a).same
+    (tensor,) = diff(a, b).tensors
+    assert math.isnan(tensor.difference)
 
 
 def test_a_file_and_its_copy_are_the_same(write_adapter: WriteAdapter) -> None:

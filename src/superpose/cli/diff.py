@@ -32,11 +32,21 @@ Tolerance = Annotated[
     ),
 ]
 
+BaseOfFile = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        help="The base model, for GGUF files alone: which of their rows llama.cpp moved.",
+        show_default=False,
+    ),
+]
+
 
 def diff(
     a: First,
     b: Second,
     tolerance: Tolerance = None,
+    base: BaseOfFile = None,
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
@@ -55,7 +65,7 @@ def diff(
 
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")
-    loaded = [load(name, ignore_keys=ignore_key or ()) for name in (a, b)]
+    loaded = [load(x, base=base, ignore_keys=ignore_key or (), dora=True) for x in (a, b)]
     found = difference_of(*loaded, tolerance=tolerance, same_base=same_base)
     if json:
         print_json(found.to_json())
@@ -104,11 +114,12 @@ def _verdict(found: Difference) -> str:
         return f"different: base models of different names; relative difference {size}"
     count = len(found.differing)
     of = len(found.modules) + len(found.tensors)
-    return f"different in {count} of {of} modules: relative difference {size} over all"
+    over_all = f": relative difference {size} over all target modules" if found.modules else ""
+    return f"different in {count} of {of} modules{over_all}"
 
 
 def _number(value: float) -> str:
-    return "shapes differ" if math.isnan(value) else f"{value:.3g}"
+    return "not comparable" if math.isnan(value) else f"{value:.3g}"
 
 
 def _value(value: object) -> str:

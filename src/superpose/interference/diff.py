@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Replacement, align
+from superpose.adapter import Adapter, Part, Replacement, Rescaled, align
 from superpose.adapter.same_base import plain_name
 from superpose.files import without_nan
 from superpose.interference.check import told_apart
 from superpose.lowrank import norm
+
+Array = NDArray[Any]
 
 ROUNDING = {"float64": 2.0**-40, "float32": 2.0**-18, "float16": 2.0**-9, "bfloat16": 2.0**-6}
 """Relative difference of a delta that factors of each dtype may have from rounding alone: twice
@@ -34,7 +38,8 @@ class ModuleDifference:
 
     norm_a, norm_b: |dW| in each (of the tensor itself, for one stored absolutely), None in one that
     does not have it. difference: |dW_a - dW_b| / max(|dW_a|, |dW_b|): 0 for the same, 1 where one
-    is zero or missing, up to 2 for opposites; NaN where their shapes differ.
+    is zero or missing, up to 2 for opposites; NaN where it does not exist: their shapes differ, or
+    only the base model could tell. Of a DoRA weight it is that of magnitude or delta, the larger.
     """
 
     name: str
@@ -113,8 +118,7 @@ def diff(
     are known to mean one.
 
     Norms of differences come from a QR where squares would lose them (`lowrank.norm`), so that near
-    equals are told apart down to 2e-15. What a value that depends on the base model (DoRA) makes is
-    compared on a fixed random tensor in the base's place.
+    equals are told apart down to 2e-15.
 
     Raises Refused when the two name their modules in ways that cannot be compared.
     """
@@ -164,18 +168,55 @@ def _module(name: str, a: Adapter, b: Adapter) -> tuple[ModuleDifference, float]
 
 def _tensor(name: str, a: Replacement | None, b: Replacement | None) -> ModuleDifference:
     """Compare what two adapters put in one tensor's place."""
-    there = [x for x in (a, b) if x is not None]
-    if len({x.shape for x in there}) > 1:
-        return ModuleDifference(name, math.nan, math.nan, math.nan)
-    absolute = all(x.absolute for x in there) and len({x.total for x in there}) == 1
-    base = np.zeros(there[0].shape)
-    if not absolute:
-        base = np.random.default_rng(0).standard_normal(there[0].shape)
-    made = [None if x is None else x.change(base) for x in (a, b)]
-    norms = [None if x is None else float(np.linalg.norm(x)) for x in made]
-    apart = np.linalg.norm(sum(s * x for s, x in zip((1, -1), made, strict=True) if x is not None))
-    relative = _relative(float(apart), *(n or 0.0 for n in norms))
-    return ModuleDifference(name, norms[0], norms[1], relative)
+    sizes = [None if x is None else _size(x) for x in (a, b)]
+    if a is None or b is None:
+        apart = 1.0 if any(sizes) else 0.0
+    elif a.shape != b.shape:
+        apart = math.nan
+    elif a.absolute and b.absolute and a.total == b.total:
+        apart = _apart(_written(a), _written(b))
+    else:
+        apart = _parts_apart(a.parts, b.parts)
+    return ModuleDifference(name, sizes[0], sizes[1], apart)
+
+
+def _size(stored: Replacement) -> float:
+    if stored.absolute:
+        return float(np.linalg.norm(_written(stored)))
+    (part, *others) = stored.parts
+    if others or not isinstance(part.value, Rescaled):
+        return math.nan
+    # DoRA's rows have the lengths m, whatever the base's are.
+    return abs(part.coefficient) * float(np.linalg.norm(part.value.magnitude.astype(np.float64)))
+
+
+def _written(stored: Replacement) -> Array:
+    """Give sum_k c_k T_k of an absolute one."""
+    return stored.change(np.zeros(stored.shape))
+
+
+def _parts_apart(a: Sequence[Part], b: Sequence[Part]) -> float:
+    """Compare values that depend on the base model by what they are made of; NaN: they cannot."""
+    if [type(part.value) for part in a] != [type(part.value) for part in b]:
+        return math.nan
+    found = []
+    for x, y in zip(a, b, strict=True):
+        found.append(_apart(np.array(x.coefficient), np.array(y.coefficient)))
+        if isinstance(x.value, Rescaled) and isinstance(y.value, Rescaled):
+            found.append(_apart(x.value.magnitude, y.value.magnitude))
+            minus = tuple(t._replace(coefficient=-t.coefficient) for t in y.value.terms)
+            lengths = norm(x.value.terms), norm(y.value.terms)
+            found.append(_relative(norm((*x.value.terms, *minus)), *lengths))
+        else:
+            found.append(_apart(x.value.at(None), y.value.at(None)))
+    return max(found)
+
+
+def _apart(x: Array, y: Array) -> float:
+    """Give |x - y| / max(|x|, |y|)."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    sizes = (float(np.linalg.norm(z)) for z in (x, y))
+    return _relative(float(np.linalg.norm(x - y)), *sizes)
 
 
 def _relative(apart: float, a: float, b: float) -> float:
