@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import note, out, print_json
-from superpose.cli.options import IgnoreKey, Json, SameBase
+from superpose.cli.console import out, print_json
+from superpose.cli.engine import For, fitted, tell_of_ranks
+from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
 from superpose.cli.weighted import weighted
 
 if TYPE_CHECKING:
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
+GGUF = ".gguf"
+
 Adapters = Annotated[
     list[str],
     typer.Argument(
         metavar="ADAPTER[:WEIGHT]...",
-        help="PEFT folders or hub names, each with its task weight (1 when left out).",
+        help="PEFT folders, GGUF files or hub names, each with its task weight (1 when left out).",
         show_default=False,
     ),
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)
+    Path,
+    typer.Option("--output", "-o", help="The folder or .gguf file to write.", show_default=False),
 ]
 Weights = Annotated[
     str | None,
@@ -43,7 +47,7 @@ Dtype = Annotated[
     str | None,
     typer.Option(
         help="float32, float16, bfloat16 or float64; by default the narrowest that holds every "
-        "parent's factors."
+        "parent's factors, for GGUF float32."
     ),
 ]
 Compact = Annotated[
@@ -66,6 +70,8 @@ def add(
     weights: Weights = None,
     rank: Rank = None,
     dtype: Dtype = None,
+    engine: For = None,
+    base: BaseModel = None,
     compact: Compact = False,
     force: Force = False,
     same_base: SameBase = False,
@@ -83,34 +89,68 @@ def add(
     from superpose.formats import save
 
     names, numbers = weighted(adapters, weights)
-    _check_before(output, rank, dtype, force)
-    total, kept, exact = _sum(names, numbers, rank, same_base, ignore_key or ())
+    _check_before(output, engine, rank, dtype, force)
+    if verify is not None:
+        _check_for_peft(names)
+    found = fitted(_sum(names, numbers, rank, same_base, ignore_key or (), base), engine)
+    total, kept, exact = found
     # Before writing: base or parent may not load, and the output may be one of the parents.
     expected = None if verify is None else _expected(verify, names, numbers)
     # A zero sum has no energy of which anything could be kept: NaN, which JSON does not know.
-    figures = {} if rank is None or math.isnan(kept) else {"energy_kept": kept}
-    written = save(total, output, dtype=dtype, compact=compact, force=force, figures=figures)
-    checked = None
-    if expected is not None:
-        checked = expected.compare(written.path, approximate=not exact)
+    whole = (rank is None and exact) or math.isnan(kept)
+    written = save(
+        total,
+        output,
+        engine=engine,
+        base=base,
+        dtype=dtype,
+        compact=compact,
+        force=force,
+        figures={} if whole else {"energy_kept": kept},
+    )
+    checked = None if expected is None else _compared(expected, written.path, exact)
     if json:
         print_json(_as_json(total, written, kept, exact, checked))
     else:
         _tell(total, written, "exact" if exact else _kept(kept), checked)
-    if not compact:
-        _tell_of_vllm(written.rank)
+    if not compact and written.path.suffix != GGUF:
+        tell_of_ranks(found, written, engine)
     if checked is not None:
         checked.insist()
 
 
-def _check_before(output: Path, rank: int | None, dtype: str | None, force: bool) -> None:
+def _check_before(
+    output: Path, engine: str | None, rank: int | None, dtype: str | None, force: bool
+) -> None:
     """Refuse what can be refused without reading an adapter."""
     from superpose.errors import BadInput
-    from superpose.formats import check_output
+    from superpose.formats import VLLM_RANKS, check_output
 
     if rank is not None and rank < 1:
         raise BadInput(f"rank is {rank}; it must be at least 1", where="--rank")
-    check_output(output, dtype=dtype, force=force)
+    if rank is not None and engine == "vllm" and rank > VLLM_RANKS[-1]:
+        raise BadInput(f"rank is {rank}; vLLM serves at most {VLLM_RANKS[-1]}", where="--rank")
+    check_output(output, engine=engine, dtype=dtype, force=force)
+
+
+def _check_for_peft(names: list[str]) -> None:
+    from superpose.errors import BadInput
+
+    for name in names:
+        if name.endswith(GGUF):
+            raise BadInput("--verify asks PEFT for each parent, and it reads no GGUF", where=name)
+
+
+def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:
+    if path.suffix != GGUF:
+        return expected.compare(path, approximate=not exact)
+    from tempfile import TemporaryDirectory
+
+    from superpose.formats import load, save
+
+    with TemporaryDirectory() as folder:  # PEFT reads no GGUF: it is asked what the file holds
+        read_back = save(load(path), Path(folder) / "read-back")
+        return expected.compare(read_back.path, approximate=not exact)
 
 
 def _sum(
@@ -119,12 +159,13 @@ def _sum(
     rank: int | None,
     same_base: bool,
     ignore_keys: list[str] | tuple[str, ...],
+    base: str | None,
 ) -> Compressed:
     """Give the sum, the energy it keeps and whether it is exact; it is without a rank."""
     from superpose.compose import Compressed, best_rank, exact_sum
     from superpose.formats import load
 
-    loaded = [load(name, ignore_keys=ignore_keys) for name in names]
+    loaded = [load(name, base=base, ignore_keys=ignore_keys) for name in names]
     total = exact_sum(loaded, weights, same_base=same_base)
     return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank)
 
@@ -153,17 +194,6 @@ def _tell(total: Adapter, written: Written, kept: str, checked: Verification | N
     if checked is not None:
         lines.append(f"  {checked}")
     out().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def _tell_of_vllm(rank: int) -> None:
-    """Say what vLLM must be told where its own setting does not serve this rank."""
-    from superpose.formats import VLLM_DEFAULT_RANK, vllm_max_rank
-
-    least = vllm_max_rank(rank)
-    if least is None:
-        note("warning", f"rank {rank} is more than vLLM serves; --rank 512 or less makes it fit")
-    elif rank > VLLM_DEFAULT_RANK:
-        note("note", f"rank {rank}: start vLLM with --max-lora-rank {least}")
 
 
 def _as_json(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superpose.cli.console import out, plain, print_json
-from superpose.cli.options import IgnoreKey, Json, SameBase
+from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +21,9 @@ __all__ = ["check", "print_check"]
 Adapters = Annotated[
     list[str],
     typer.Argument(
-        metavar="ADAPTER...", help="Two or more PEFT folders or hub names.", show_default=False
+        metavar="ADAPTER...",
+        help="Two or more PEFT folders, GGUF files or hub names.",
+        show_default=False,
     ),
 ]
 FailOn = Annotated[
@@ -39,6 +41,7 @@ def check(
     fail_on: FailOn = None,
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
+    base: BaseModel = None,
     json: Json = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
@@ -61,7 +64,7 @@ def check(
             where=adapters[0],
             hint="Name two or more: superpose check A B",
         )
-    loaded = [load(name, ignore_keys=ignore_key or ()) for name in adapters]
+    loaded = [load(name, base=base, ignore_keys=ignore_key or ()) for name in adapters]
     figures = check_adapters(loaded, same_base=same_base)
     if json:
         print_json(figures.to_json())

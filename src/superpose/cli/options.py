@@ -10,6 +10,7 @@ __all__ = [
     "Adapters",
     "AnswerColumn",
     "Base",
+    "BaseModel",
     "Dtype",
     "IgnoreKey",
     "Json",
@@ -28,6 +29,16 @@ SameBase = Annotated[
 IgnoreKey = Annotated[
     list[str] | None,
     typer.Option(help="An unknown configuration key that does not touch the weights."),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="BASE",
+        help="The base model, for GGUF files: smollm2, a transformers folder, its own GGUF file or "
+        "a hub name. No more than its configuration is read.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
