@@ -1,0 +1,45 @@
+"""From names and task weights to a sum, for the commands that write or prove one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.compose import Compressed
+
+__all__ = ["summed"]
+
+
+def summed(
+    names: Sequence[str],
+    weights: Sequence[float],
+    *,
+    rank: int | None = None,
+    base: str | None = None,
+    same_base: bool = False,
+    ignore_keys: Sequence[str] = (),
+) -> Compressed:
+    """Load adapters and give their sum, the energy it keeps and whether it is exact.
+
+    rank: of the best approximation; None is the exact sum. base: the base model, for tensors that
+    are stored absolutely, for DoRA at a rank, and for GGUF files. Raises as the parts do.
+    """
+    from superpose.cli.bases import locate_named_base
+    from superpose.compose import Compressed, best_rank, exact_sum, on_base
+    from superpose.files.checkpoint import Checkpoint
+    from superpose.formats import load
+
+    loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
+    total = exact_sum(loaded, weights, same_base=same_base)
+    checkpoint = None
+    # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
+    if base is not None and _asks_for_weights(total):
+        checkpoint = Checkpoint.open(locate_named_base(base).folder)
+        total = on_base(total, checkpoint)
+    return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank, checkpoint)
+
+
+def _asks_for_weights(total: Adapter) -> bool:
+    return bool(total.copies) or any(r.needs_base for r in total.replacements.values())
