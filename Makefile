@@ -54,6 +54,7 @@ bench: $(VENV)/.dev  ## the benchmarks: medians, ratios in one run
 docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python scripts/cli_reference.py
 	$(BIN)/python scripts/results.py
+	$(BIN)/python -m benchmarks.exactness --pages
 
 clean:  ## forget the environments
 	rm -rf $(VENV) $(CORE)

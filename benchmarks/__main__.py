@@ -27,6 +27,9 @@ Made by `python -m benchmarks --readme` from the JSON in `results/`; no figure h
 Each benchmark runs what it compares by turns, so that whatever else the machine does hits both;
 a ratio is the median of the rounds' own ratios. Whole processes are timed from start to end, with
 the peak memory that the kernel counts. Run them again with `make bench`.
+
+How exact the sums are, beside other tools': [docs/exactness.md](../docs/exactness.md), made by
+`python -m benchmarks.exactness`.
 """
 
 

@@ -1,0 +1,197 @@
+"""docs/exactness.md and the block in README.md, from the record alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.result import RESULTS
+
+__all__ = ["PAGE", "README", "RECORD", "block_of", "page", "short_table", "write_pages"]
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+RECORD = RESULTS / "exactness.json"
+PAGE = _ROOT / "docs" / "exactness.md"
+README = _ROOT / "README.md"
+
+_BEGIN = "<!-- made by python -m benchmarks.exactness: begin -->"
+_END = "<!-- made by python -m benchmarks.exactness: end -->"
+
+_COUNTED = {
+    "exact": "exact",
+    "rounded": "as good as bfloat16",
+    "wrong": "wrong, without an error",
+}
+
+_HEAD = """\
+# Who writes the sum
+
+Made by `python -m benchmarks.exactness` in one run; no figure here is typed. Each case is two or
+three adapters with random factors on a tiny random model, saved by PEFT itself, and each tool is
+asked to write their weighted sum. What it wrote is loaded again, an adapter by PEFT into a fresh
+base, a model by transformers, in float64, and compared with the right sum: what each adapter's own
+`merge_and_unload` changes in a fresh base, times its weight, added up.
+
+- A number is |written - right| / |right| over all parameters. Up to {exact:g} it is exact: what is
+  left is the rounding to float32, of factors or of a model's weights. Up to {rounded:.1g} it is as
+  good as bfloat16. **Bold** is a wrong sum, written without an error.
+- *refused*: the tool ended with an error and left nothing. *broken*: what it left cannot be loaded.
+- *no way*: its interface cannot ask for this sum.
+- Some ways do not aim at the sum (said under "How each is called"). They stand here because they
+  are offered for the same purpose.
+"""
+
+Record = Mapping[str, Any]
+
+
+def write_pages() -> None:
+    """Write docs/exactness.md, and README.md's block, from the record that lies here."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    PAGE.write_text(page(record), encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    start, end = _block(text)
+    README.write_text(text[:start] + short_table(record) + text[end:], encoding="utf-8")
+
+
+def block_of(readme: str) -> str:
+    """Give what stands between the markers. Raises ValueError where they are missing."""
+    start, end = _block(readme)
+    return readme[start:end]
+
+
+def _block(readme: str) -> tuple[int, int]:
+    start = readme.index(_BEGIN) + len(_BEGIN)
+    return start, readme.index(_END, start)
+
+
+def short_table(record: Record) -> str:
+    """Give every case with the best ways: of each tool one that writes adapters, one models."""
+    best = [row for kind in ("adapter", "model") for row in _best_ways(record, kind)]
+    heads = [f"{row['tool']}<br>{row['way']}" for row in best]
+    lines = [*_matrix(record, best, heads), *_counts(record, best), "", *_never(record), ""]
+    return "\n\n" + "\n".join(lines)
+
+
+def page(record: Record) -> str:
+    """Give the whole page."""
+    parts = [_HEAD.format(exact=record["exact_at"], rounded=record["rounded_at"])]
+    for tool in dict.fromkeys(row["tool"] for row in record["ways"]):
+        rows = [row for row in record["ways"] if row["tool"] == tool]
+        heads = [row["way"] for row in rows]
+        lines = [*_matrix(record, rows, heads), *_counts(record, rows)]
+        parts.append(f"## {tool}\n\n" + "\n".join(lines) + "\n")
+    parts += [*_calls(record), *_cases(record), *_left_out(record), _made(record)]
+    return "\n".join(parts)
+
+
+def _best_ways(record: Record, writes: str) -> Iterator[Record]:
+    """Give each tool's best way to write an adapter or a model, in the record's order of tools.
+
+    The best has most sums exact or as good as bfloat16, then fewest wrong; the first of equals.
+    """
+    ways = [row for row in record["ways"] if row["writes"] == writes]
+    for tool in dict.fromkeys(row["tool"] for row in ways):
+        yield max(
+            (row for row in ways if row["tool"] == tool),
+            key=lambda row: (_right(record, row), -_count(record, row, "wrong")),
+        )
+
+
+def _never(record: Record) -> Iterator[str]:
+    """Name the ways that wrote no sum right."""
+    never: dict[str, list[str]] = {}
+    for row in record["ways"]:
+        if not _right(record, row):
+            never.setdefault(row["tool"], []).append(f"`{row['way']}`")
+    if never:
+        names = "; ".join(f"{tool} {', '.join(ways)}" for tool, ways in never.items())
+        yield f"Right in no case: {names}."
+
+
+def _matrix(record: Record, rows: Sequence[Record], heads: Sequence[str]) -> Iterator[str]:
+    yield "| | " + " | ".join(heads) + " |"
+    yield "| --- |" + " ---: |" * len(rows)
+    for case in record["cases"]:
+        cells = (_cell(record, row["outcomes"][case["name"]]) for row in rows)
+        yield f"| {case['name']} | " + " | ".join(cells) + " |"
+
+
+def _counts(record: Record, rows: Sequence[Record]) -> Iterator[str]:
+    for kind, label in _COUNTED.items():
+        counts = (f"{_count(record, row, kind)} of {len(record['cases'])}" for row in rows)
+        yield f"| *{label}* | " + " | ".join(counts) + " |"
+    yield "| *writes* | " + " | ".join(row["writes"] for row in rows) + " |"
+    needs = ("yes" if row["base"] else "no" for row in rows)
+    yield "| *needs the base model* | " + " | ".join(needs) + " |"
+
+
+def _cell(record: Record, outcome: Record) -> str:
+    kind = _kind(record, outcome)
+    if kind == "wrong":
+        return f"**{outcome['error']:.2g}**"
+    if kind in _COUNTED:
+        return f"{outcome['error']:.0e}" if outcome["error"] else "0"
+    return {"cannot": "no way"}.get(kind, kind)
+
+
+def _kind(record: Record, outcome: Record) -> str:
+    if outcome["outcome"] != "measured":
+        return str(outcome["outcome"])
+    if outcome["error"] <= record["exact_at"]:
+        return "exact"
+    return "rounded" if outcome["error"] <= record["rounded_at"] else "wrong"
+
+
+def _right(record: Record, row: Record) -> int:
+    return _count(record, row, "exact") + _count(record, row, "rounded")
+
+
+def _count(record: Record, row: Record, kind: str) -> int:
+    return sum(_kind(record, each) == kind for each in row["outcomes"].values())
+
+
+def _calls(record: Record) -> Iterator[str]:
+    yield "## How each is called\n"
+    yield "| tool | way | call | writes | aims at |"
+    yield "| --- | --- | --- | --- | --- |"
+    for row in record["ways"]:
+        call = row["call"].replace("|", "\\|")
+        aim = row["aim"] or "the sum"
+        yield f"| {row['tool']} | {row['way']} | `{call}` | {row['writes']} | {aim} |"
+    yield ""
+
+
+def _cases(record: Record) -> Iterator[str]:
+    yield "## The cases\n"
+    yield "Rank 4, alpha 8, q_proj and v_proj, weights 1 and float32, where nothing else is said.\n"
+    yield "| case | base | adapters | weights | files |"
+    yield "| --- | --- | --- | --- | --- |"
+    for case in record["cases"]:
+        adapters = "; ".join(
+            f"`{json.dumps(each)}`" if each else "plain" for each in case["adapters"]
+        )
+        if case["on_disk"]:
+            adapters += f"; on disk `{json.dumps(case['on_disk'])}`"
+        weights = ", ".join(f"{weight:g}" for weight in case["weights"])
+        base = case["base"] + (
+            "" if case["base_dtype"] == "float32" else f" in {case['base_dtype']}"
+        )
+        yield f"| {case['name']} | {base} | {adapters} | {weights} | {case['dtype']} |"
+    yield ""
+
+
+def _left_out(record: Record) -> Iterator[str]:
+    yield "## Not in the table\n"
+    yield from (f"- {tool}: {why}." for tool, why in record["not_measured"].items())
+    yield from (f"- {tool}: not installed in this run." for tool in record["missing"])
+    yield ""
+
+
+def _made(record: Record) -> str:
+    lines = ["## Versions\n"]
+    tools = {row["tool"]: row["versions"] for row in record["ways"]}
+    for tool, versions in tools.items():
+        lines.append(f"- {tool}: " + ", ".join(f"{name} {each}" for name, each in versions.items()))
+    return "\n".join([*lines, ""])
