@@ -87,7 +87,7 @@ def check_output(
     if dtype is not None:
         checked_dtype(dtype)
     if Path(path).suffix == IMAGE:
-        check_free_file(path, force=force)
+        check_free_file(Path(path), force=force)
     else:
         check_free(Path(path), force=force, replaceable=REPLACEABLE | {DIFFUSERS})
 

@@ -7,7 +7,7 @@ the configuration and reads no patterns, llama.cpp's converter stores one alpha.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -37,12 +37,20 @@ class Factors(NamedTuple):
     rounding_error: float
 
 
-def fold(adapter: Adapter, dtype: str, compact: bool, sizes: Collection[int] = ()) -> Factors:
+def fold(
+    adapter: Adapter,
+    dtype: str,
+    compact: bool,
+    sizes: Collection[int] = (),
+    *,
+    name: Callable[[str, str], str] = factor_name,
+) -> Factors:
     """Give the factors to write: scaling 1 everywhere.
 
     dtype: one of DTYPES. compact: False pads every module with zero rows of A and zero columns of B
     to one rank, which changes no delta; True leaves each module its own rank. sizes: the one rank
-    is the least of these that is enough, where one is.
+    is the least of these that is enough, where one is. name: what the file calls a factor, of side
+    "A" or "B", for messages.
 
     A rounding error above MUCH_LOST is a SuperposeWarning. Raises BadInput, naming the tensor, when
     a value is too large for the dtype; and when all of a sum is too small for it.
@@ -58,7 +66,7 @@ def fold(adapter: Adapter, dtype: str, compact: bool, sizes: Collection[int] = (
             exact = Term(1.0, exact.B @ upcast(exact.A, exact.B.dtype.name), one)
         B, A = cast(exact.B, dtype), cast(exact.A, dtype)
         for side, factor in (("B", B), ("A", A)):
-            check_range(factor, factor_name(key, side), dtype)
+            check_range(factor, name(key, side), dtype)
         losses[key] = loss(exact, Term(1.0, B, A))
         pairs[key] = B, A
     error = rounding_error(shortened, losses)

@@ -1,0 +1,165 @@
+"""An adapter's deltas as the tensors of an image LoRA; the inverse of `names` and `deltas`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from superpose.adapter import Adapter, Delta, Place, place_of
+from superpose.errors import Refused
+from superpose.formats.expanded import Array, from_dense
+from superpose.formats.image.names import SPELLINGS, component_of, factor_name, is_kohya
+from superpose.lowrank import Term, dense, dtype_name, nonzero, upcast
+
+_COMFYUI = "diffusion_model."
+"""Where ComfyUI's own names start, for which there is a way to store a bias's change."""
+
+_TEXT_MODEL = "text_model."
+
+# One module, called in two ways: by the original UNet's blocks, and by diffusers'.
+_SCHEMES = (
+    re.compile(r"lora_unet_(input_blocks|middle_block|output_blocks)_.*"),
+    re.compile(r"lora_unet_(down_blocks|mid_block|up_blocks)_.*"),
+)
+
+
+def check_writable(adapter: Adapter) -> None:
+    """Raise Refused for what the format cannot hold, or engines would misread."""
+    if adapter.replacements or adapter.tied or adapter.copies:
+        raise Refused("holds tensors that are stored absolutely; an image LoRA cannot")
+    found = [next((m for m in adapter if scheme.fullmatch(m)), None) for scheme in _SCHEMES]
+    if all(found):
+        raise Refused(
+            f"its parents call one UNet's modules in two ways, `{found[0]}` and `{found[1]}`: what "
+            "changes the same weight cannot be told",
+            hint="Convert one of them to the other's names first.",
+        )
+    for key, delta in adapter.items():
+        place = place_of(key, delta.place)
+        if place.kind not in ("linear", "convolution", "bias") or place.blocks > 1:
+            raise Refused(f"`{key}` is a part of {place.kind}; an image LoRA holds none")
+
+
+def writable(delta: Delta, dtype: str) -> Delta:
+    """Give the same delta with few columns, and factors of like size.
+
+    Columns that were padding are left out. More columns than the weight's smaller side are formed
+    densely: they say no more. Where the coefficient would carry half precision out of its range, a
+    power of two, which rounds nothing, goes from one factor to the other.
+    """
+    terms = tuple(_unpadded(term) for term in nonzero(delta.terms))
+    if sum(int(t.A.shape[0]) for t in terms) > min(delta.shape):
+        wide = tuple(Term(t.coefficient, _wide(t.B), _wide(t.A)) for t in terms)
+        terms = (Term(1.0, *from_dense(dense(wide))),)
+    elif dtype == "float16" and (delta.place is None or delta.place.kind != "bias"):
+        terms = tuple(_balanced(term) for term in terms)
+    return replace(delta, terms=terms)
+
+
+def spellings_of(adapter: Adapter) -> Mapping[str, str]:
+    """Give how the parents' files spell factors, by `sort_of` modules; empty for as usual."""
+    spellings: Any = adapter.settings.get(SPELLINGS)
+    return spellings or {}
+
+
+def tensors_of(
+    adapter: Adapter, pairs: Mapping[str, tuple[Array, Array]], biases: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Give the tensors by name.
+
+    pairs: B (out, r) and A (r, columns) by key. biases: (out,), by key.
+    """
+    spellings = spellings_of(adapter)
+    tensors: dict[str, Array] = {}
+    for key, (B, A) in pairs.items():
+        kernel = place_of(key, adapter[key].place).kernel
+        shape = (A.shape[0], A.shape[1] // math.prod(kernel), *kernel) if kernel else A.shape
+        tensors[factor_name(key, "down", spellings)] = A.reshape(shape)
+        tensors[factor_name(key, "up", spellings)] = B.reshape(*B.shape, *[1] * len(kernel))
+        if is_kohya(key):
+            tensors[f"{key}.alpha"] = np.array(A.shape[0], dtype=np.float32)
+    norms = {p.module for key in biases if (p := _place(adapter, key)).parameter == "weight"}
+    for key, values in biases.items():
+        place = _place(adapter, key)
+        tensors[_bias_name(place, norms, pairs)] = values
+    return tensors
+
+
+def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, object]:
+    """Give the fields of PEFT's configuration of each component, where its modules differ in rank.
+
+    ranks: by module; alpha equals rank. Empty where no component needs it: diffusers tells rank and
+    alpha by the tensors then. A configuration of one component asks for one of all.
+    """
+    components: dict[str, dict[str, int]] = {}
+    for key, rank in ranks.items():
+        component = component_of(key)
+        module = key.removeprefix(f"{component}.")
+        components.setdefault(component, {})[module] = rank
+    if all(len(set(own.values())) == 1 for own in components.values()):
+        return {}
+    fields: dict[str, object] = {}
+    for component, own in components.items():
+        most = max(own.values())
+        pattern = {_anywhere(module): r for module, r in own.items() if r != most}
+        biased = any(f"{component}.{module}.bias" in adapter for module in own)
+        for name, value in {
+            "r": most,
+            "lora_alpha": most,
+            "rank_pattern": pattern,
+            "alpha_pattern": pattern,
+            "target_modules": sorted(module.removeprefix(_TEXT_MODEL) for module in own),
+            "lora_bias": biased,
+        }.items():
+            fields[f"{component}.{name}"] = value
+    return fields
+
+
+def _anywhere(module: str) -> str:
+    """Give the expression for one module, with and without what transformers 5 left out."""
+    return f"^({re.escape(_TEXT_MODEL)})?{re.escape(module.removeprefix(_TEXT_MODEL))}$"
+
+
+def _place(adapter: Adapter, key: str) -> Place:
+    return place_of(key, adapter[key].place)
+
+
+def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object]) -> str:
+    if place.parameter == "weight":
+        return f"{place.module}.w_norm"
+    if place.module in norms:
+        return f"{place.module}.b_norm"
+    if is_kohya(place.module) or place.module.startswith(_COMFYUI):
+        return f"{place.module}.diff_b"
+    if place.module not in pairs:
+        raise Refused(f"`{place.module}` has a bias and no factors; diffusers' format holds none")
+    return f"{place.module}.lora_B.bias"
+
+
+def _unpadded(term: Term) -> Term:
+    used = term.B.any(axis=0) | term.A.any(axis=1)
+    if used.all() or not used.any():
+        return term
+    return Term(term.coefficient, term.B[:, used], term.A[used])
+
+
+def _balanced(term: Term) -> Term:
+    """Move a power of two from A to c B where c would make B small, or large, in half precision."""
+    if term.coefficient == 1.0:
+        return term  # as its file held it
+    B, A = (upcast(x) for x in (term.B, term.A))
+    b, a = (float(np.max(np.abs(x))) for x in (B, A))
+    size = abs(term.coefficient) * b
+    if not (size and a and math.isfinite(size)):
+        return term
+    shift = round((math.log2(a) - math.log2(size)) / 2)
+    return Term(math.ldexp(term.coefficient, shift), term.B, np.ldexp(A, -shift))
+
+
+def _wide(x: Array) -> Array:
+    return x if dtype_name(x) == "float64" else upcast(x).astype(np.float64)

@@ -1,0 +1,135 @@
+"""What the tensors of an image LoRA are called: module and role, in every spelling there is.
+
+A name is parsed from its end. kohya: `lora_unet_..._to_q.lora_down.weight`, the module's dots made
+underscores. diffusers: `unet....to_q.lora_A.weight` since 2023, before that
+`.to_q.lora.down.weight`, `.q_proj.lora_linear_layer.down.weight` and, first of all,
+`.attn1.processor.to_q_lora.down.weight`. Source: sd-scripts, `networks/lora.py`; diffusers 0.42.1,
+`utils/state_dict_utils.py`; LyCORIS 4.1.3, `weight_list` of its modules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from superpose.formats.hadamard import HADAMARD
+from superpose.formats.kronecker import KRONECKER
+
+SPELLINGS = "spellings"
+"""Setting of an adapter: how its file spells factors, by `sort_of` modules."""
+
+DIFFERENCES = ("diff", "diff_b", "w_norm", "b_norm")
+"""Roles of what is stored as a whole difference: of a weight, a bias, a norm's weight and bias."""
+
+# How the two factors end, by spelling; `mid` is LoCon's, and only the first spelling has one.
+_ENDINGS = {
+    "lora_down": (".lora_down.weight", ".lora_up.weight"),
+    "lora_A": (".lora_A.weight", ".lora_B.weight"),
+    "lora_A.default": (".lora_A.default.weight", ".lora_B.default.weight"),
+    "lora.down": (".lora.down.weight", ".lora.up.weight"),
+    "lora_linear_layer": (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
+}
+_ATTENTION = re.compile(
+    r"(?P<stem>.+?)(?P<processor>\.processor)?\.to_(?P<part>q|k|v|out)_lora\."
+    r"(?P<side>down|up)\.weight"
+)
+_ROLES = {
+    ".lora_mid.weight": "mid",
+    ".alpha": "alpha",
+    ".lora_B.bias": "bias",
+    **{f".{name}": name for name in (*HADAMARD, *KRONECKER, *DIFFERENCES)},
+}
+_TEXT = re.compile(r"(.+\.self_attn)\.(q|k|v|out)_proj")
+_UNET = re.compile(r"(.+)\.to_(q|k|v|out\.0)")
+
+# Tried in this order; what a name says about a tensor that no sum can hold.
+_REFUSED = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        (r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$",
+         "DoRA rescales the base model's weight, so that its update is not up * down"),
+        (r"\.(oft_blocks|oft_diag|oft_R|boft_.*)(\.weight)?$|\.oft_", "OFT multiplies the base "
+         "model's weight"),
+        (r"\.on_input$", "(IA)^3 multiplies the base model's weight"),
+        (r"\.[ab][12](\.weight)?$", "GLoRA's update depends on the base model's weight"),
+        (r"\.(up|down)_list\.", "a part of a DyLoRA, of which LyCORIS extracts a LoRA"),
+        (r"\.(set_weight|reshape_weight)$", "a whole weight in place of the base model's"),
+        (r"\.scalar$", "a trained scalar, which LyCORIS' own versions read in two ways"),
+        (r"^bundle_emb\.|string_to_param|^emb_params", "an embedding (textual inversion)"),
+        (r"^lora_controlnet$", "a control LoRA, which is a whole network"),
+        (r"\.lora_(down|up|A)\.bias$", "a bias of a factor, which no loader reads"),
+        (r"\.(weight|bias)$", "a whole weight, not a change of one"),
+    )
+)  # fmt: skip
+
+
+class Named(NamedTuple):
+    """A tensor's place in a file. role: "down", "up" or a value of the table above.
+
+    spelling: of a factor, what the other names of its module are like; None for the rest.
+    """
+
+    module: str
+    role: str
+    spelling: str | None = None
+
+
+def parse(name: str) -> Named | None:
+    """Say what a tensor is; None for what is no part of a LoRA."""
+    for spelling, endings in _ENDINGS.items():
+        for role, ending in zip(("down", "up"), endings, strict=True):
+            if name.endswith(ending) and name != ending:
+                return Named(name.removesuffix(ending), role, spelling)
+    if match := _ATTENTION.fullmatch(name):
+        text = match["processor"] is None and match["stem"].endswith("self_attn")
+        part = f"{match['part']}_proj" if text else f"to_{match['part']}"
+        module = f"{match['stem']}.{part}".replace(".to_out", ".to_out.0")
+        return Named(module, match["side"], "to_q_lora")
+    for ending, role in _ROLES.items():
+        if name.endswith(ending) and name != ending:
+            return Named(name.removesuffix(ending), role)
+    return None
+
+
+def refusal(name: str) -> str:
+    """Say why a tensor that `parse` does not know cannot be in a sum."""
+    return next((what for found, what in _REFUSED if found.search(name)), "an unknown tensor")
+
+
+def factor_name(module: str, side: str, spellings: Mapping[str, str]) -> str:
+    """Give the name of a module's factor. side: "down" or "up". spellings: by `sort_of` module."""
+    spelling = spellings.get(sort_of(module), _usual(module))
+    if spelling == "to_q_lora":
+        return _attention_name(module, side)
+    return module + _ENDINGS[spelling][side == "up"]
+
+
+def sort_of(module: str) -> str:
+    """Give what kind of name a module has; a file spells all of one kind alike."""
+    attention = _TEXT.fullmatch(module) or _UNET.fullmatch(module)
+    return f"{component_of(module)} attention" if attention else component_of(module)
+
+
+def component_of(module: str) -> str:
+    """Give the model that a module belongs to: unet, text_encoder_2; lora_unet, lora_te1."""
+    if is_kohya(module):
+        return "_".join(module.split("_")[:2])
+    return module.partition(".")[0]
+
+
+def is_kohya(module: str) -> bool:
+    """Say whether a module is called as kohya's tools do: with underscores for dots."""
+    return "." not in module and module.startswith(("lora_", "lycoris_"))
+
+
+def _usual(module: str) -> str:
+    return "lora_down" if is_kohya(module) else "lora_A"
+
+
+def _attention_name(module: str, side: str) -> str:
+    if match := _TEXT.fullmatch(module):
+        return f"{match[1]}.to_{match[2]}_lora.{side}.weight"
+    match = _UNET.fullmatch(module)
+    assert match is not None, module
+    return f"{match[1]}.processor.to_{match[2].removesuffix('.0')}_lora.{side}.weight"

@@ -1,0 +1,121 @@
+"""An image LoRA, one safetensors file of kohya's or diffusers' kind, to an adapter."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from superpose.adapter import Adapter
+from superpose.errors import BadInput, SuperposeWarning
+from superpose.files import read_header, read_tensors, short_name
+from superpose.files.header import Header
+from superpose.files.tensors import INTEGERS
+from superpose.formats.expanded import Array, check_size
+from superpose.formats.image.deltas import deltas_of
+from superpose.formats.image.names import SPELLINGS
+from superpose.formats.image.parts import Found, Part, find_parts
+from superpose.formats.image.scaling import alpha_of, configurations, kohya_scale
+from superpose.formats.noted import KEY, noted_parents
+from superpose.formats.peft.config import LoraConfig
+
+KOHYA, DIFFUSERS = "kohya", "diffusers"
+"""Values of `Adapter.format`."""
+
+_BASE_MODEL = "ss_base_model_version"
+
+
+def read_image(path: Path, *, given: str | None = None) -> Adapter:
+    """Read the adapter in a local file. given: what the user called it.
+
+    Target modules go by the file's own names. Metadata is kept, but for superpose's own note.
+
+    Raises Refused, with every reason at once, for what a sum cannot hold (DoRA, OFT, whole weights,
+    a LoKr that would not fit into memory); BadInput, naming file and tensor, when the file is
+    damaged or no image LoRA.
+    """
+    where = given or str(path)
+    header = read_header(path)
+    found = find_parts({name: entry.shape for name, entry in header.entries.items()}, path)
+    _check_dtypes(header, found, path)
+    products = {m: p.layout for m, p in found.parts.items() if p.kind in ("loha", "lokr")}
+    check_size({m: layout for m, layout in products.items() if layout is not None}, path)
+    configured = {} if found.kohya else configurations(header.metadata, path)
+    file = read_tensors(path, integers=True)
+    scale = _scale(found, file.tensors, configured, path)
+    deltas = {
+        key: delta
+        for part in found.parts.values()
+        for key, delta in deltas_of(part, file.tensors, scale)
+    }
+    if not any(t.B.any() and t.A.any() for d in deltas.values() for t in d.terms):
+        warnings.warn(f"{where}: every delta is zero", SuperposeWarning, stacklevel=3)
+    return Adapter(
+        deltas,
+        name=_name(where),
+        base_model=_base_model(header.metadata, configured),
+        path=where,
+        parents=noted_parents(header.metadata),
+        settings={SPELLINGS: found.spellings},
+        format=KOHYA if found.kohya else DIFFUSERS,
+        metadata={key: text for key, text in header.metadata.items() if key != KEY},
+    )
+
+
+def _check_dtypes(header: Header, found: Found, path: Path) -> None:
+    """Let whole numbers pass as alphas alone."""
+    for part in found.parts.values():
+        for role, name in part.names.items():
+            if role != "alpha" and header.entries[name].dtype in INTEGERS:
+                raise BadInput(f"tensor `{name}` holds whole numbers", where=path)
+
+
+def _scale(
+    found: Found, tensors: Mapping[str, Array], configured: Mapping[str, LoraConfig], path: Path
+) -> Callable[[Part], float]:
+    """Give what tells a module's scale."""
+    alphas = [part.names["alpha"] for part in found.parts.values() if "alpha" in part.names]
+    if configured and alphas:
+        raise BadInput(
+            f"tensor `{alphas[0]}` and the metadata both tell the scaling; diffusers takes neither",
+            where=path,
+        )
+
+    def scale(part: Part) -> float:
+        assert part.layout is not None
+        rank = part.layout.rank
+        component, _, module = part.module.partition(".")
+        if component in configured and rank is not None:
+            return _configured(configured[component], module, rank, part, path)
+        name = part.names.get("alpha")
+        if rank is None or name is None:
+            return 1.0
+        try:
+            alpha = alpha_of(tensors[name], name)
+        except BadInput as error:
+            raise type(error)(error.problem, where=path, hint=error.hint) from None
+        return kohya_scale(alpha, rank) if found.kohya else alpha / rank
+
+    return scale
+
+
+def _configured(config: LoraConfig, module: str, rank: int, part: Part, path: Path) -> float:
+    announced = config.rank_of(module)
+    if announced != rank:
+        raise BadInput(
+            f"module `{part.module}` has rank {rank}, but the file's metadata says {announced}",
+            where=path,
+            hint="The scaling depends on the rank, so nobody can tell what this adapter does.",
+        )
+    return config.scaling_of(module)
+
+
+def _name(where: str) -> str:
+    return short_name(where).removesuffix(".safetensors")
+
+
+def _base_model(metadata: Mapping[str, str], configured: Mapping[str, LoraConfig]) -> str | None:
+    """Give the base's name: of its family as kohya notes it, or as PEFT's configuration does."""
+    own = metadata.get(_BASE_MODEL)
+    named = (config.base_model for config in configured.values())
+    return own or next((name for name in named if name), None)

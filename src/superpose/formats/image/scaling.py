@@ -1,0 +1,94 @@
+"""What a file's alpha makes of its factors: by kohya's rule, or by diffusers'.
+
+kohya: scale = alpha / rank in float32, alpha as the file holds it, and 1 where there is none. Its
+merge multiplies up @ down, in float32, by the multiplier and then by the scale. Source: sd-scripts,
+`networks/merge_lora.py` (merge_to_sd_model) and `networks/lora.py` (LoRAInfModule.merge_to).
+
+diffusers: the configuration of PEFT that lies in the file's metadata as JSON, or alpha / rank in
+float64, or 1. Source: diffusers 0.42.1, `utils/peft_utils.py` (get_peft_kwargs).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superpose.errors import BadInput, Refused
+from superpose.formats.expanded import Array
+from superpose.formats.peft.config import LoraConfig, parse_config
+from superpose.formats.peft.fields import is_empty
+
+CONFIGURATION = "lora_adapter_metadata"
+"""Key of a file's metadata: JSON, the fields of PEFT's configuration with the component before."""
+
+# Fields that mean more than up @ down, which superpose reads from a PEFT folder alone.
+_ELSEWHERE = (
+    ("layer_replication", "the base model's layers are replicated"),
+    ("modules_to_save", "whole modules are stored, not changes"),
+    ("target_parameters", "the factors belong to stacked expert weights"),
+    ("trainable_token_indices", "whole embedding rows are stored, not changes"),
+    ("use_bdlora", "one factor is block-diagonal and stored folded"),
+    ("use_dora", "DoRA rescales the base model's weight, so that its update is not up * down"),
+    ("use_qalora", "the factors are pooled over groups of inputs"),
+)
+
+
+def alpha_of(tensor: Array, name: str) -> float:
+    """Give the number that an alpha tensor holds; raises BadInput unless it is one number."""
+    if tensor.size != 1:
+        raise BadInput(f"tensor `{name}` has shape {tensor.shape}; an alpha is one number")
+    alpha = float(tensor.reshape(()).astype(np.float64))
+    if alpha == 0.0:
+        raise Refused(
+            f"tensor `{name}` is 0: kohya's merge makes nothing of such a module, and kohya's "
+            "loader takes the rank in its place",
+            hint="Nobody can tell which was meant; write the alpha that was trained with.",
+        )
+    return alpha
+
+
+def kohya_scale(alpha: float, rank: int) -> float:
+    """Give alpha / rank as kohya's tools compute it: both float32, the quotient too."""
+    return float(np.float32(alpha) / np.float32(rank))
+
+
+def configurations(metadata: Mapping[str, str], path: Path) -> dict[str, LoraConfig]:
+    """Give the configuration of each component (unet, transformer, ...) in a file's metadata.
+
+    Raises BadInput when it is not what diffusers writes, and Refused for what a sum cannot hold.
+    """
+    text = metadata.get(CONFIGURATION)
+    if text is None:
+        return {}
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(
+            f"its metadata `{CONFIGURATION}` is not JSON ({error})", where=path
+        ) from error
+    if not isinstance(fields, dict):
+        raise BadInput(f"its metadata `{CONFIGURATION}` holds no JSON object", where=path)
+    by_component: dict[str, dict[str, Any]] = {}
+    for key, value in fields.items():
+        component, dot, field = key.partition(".")
+        if dot:
+            by_component.setdefault(component, {})[field] = value
+    return {name: _parsed(name, found, path) for name, found in by_component.items()}
+
+
+def _parsed(component: str, fields: dict[str, Any], path: Path) -> LoraConfig:
+    where = f"{path}, `{component}` of {CONFIGURATION}"
+    kind = fields.get("peft_type", "LORA")
+    config, reasons = parse_config(fields, where)
+    if kind != "LORA":
+        reasons = [f"it is of type {kind}"]
+    reasons += [
+        f"`{key}` is set: {why}" for key, why in _ELSEWHERE if not is_empty(fields.get(key))
+    ]
+    if reasons:
+        raise Refused(f"cannot be part of a sum: {'; '.join(reasons)}", where=where)
+    return config
