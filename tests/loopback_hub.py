@@ -23,20 +23,22 @@ TOKEN = "hf_of_the_tests"
 LARGE = (".safetensors", ".gguf")
 
 
-class Refusal(Exception):
-    """An answer that is none: a status, and the code in the hub's own header."""
-
-    def __init__(self, status: int, code: str = "", message: str = "") -> None:
-        super().__init__(status, code, message)
-        self.status, self.code, self.message = status, code, message
-
-
 @dataclass
 class Answer:
     """What goes back: a body, and headers beside its length."""
 
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """An answer that is none: a status, code and message in the hub's own headers, a body."""
+
+    def __init__(self, status: int, code: str = "", message: str = "", **body: Any) -> None:
+        super().__init__(status, code, message)
+        headers = {"X-Error-Code": code, "X-Error-Message": message}
+        told = {key: value for key, value in headers.items() if value}
+        self.status, self.answer = status, Answer(json.dumps(body).encode(), told)
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Hub:
         if asked["organization"] != "org":
             raise Refusal(403, message="You don't have the rights to create a model here")
         if name in self.repositories:
-            raise Refusal(409, message="You already created this model repo")
+            raise Refusal(409, url=f"{self.address}/{name}", error="You already created it")
         made = self.put(name, {".gitattributes": b"*.safetensors filter=lfs\n"})
         made.private = asked.get("visibility") == "private" or bool(asked.get("private"))
         return Answer(json.dumps({"url": f"{self.address}/{name}", "name": name}).encode())
@@ -190,7 +192,9 @@ def _read(repository: Repository, name: str, place: str, body: bytes) -> Answer:
     revision, path = map(unquote, (rest or "main").partition("/")[::2])
     files = repository.at(revision)
     if verb in {"", "revision"}:
-        return _json({"id": name, "sha": _commit(repository, revision), **_siblings(files)})
+        siblings = [{"rfilename": path} for path in files]
+        told = {"id": name, "sha": _commit(repository, revision), "siblings": siblings}
+        return _json({**told, "private": repository.private})
     if verb == "tree":
         inside = f"{path}/" if path else ""
         return _json([_entry(p, c) for p, c in files.items() if p.startswith(inside)])
@@ -214,10 +218,6 @@ def _commit(repository: Repository, revision: str) -> str:
     return repository.commit(revision) if revision in branches else revision
 
 
-def _siblings(files: Mapping[str, bytes]) -> dict[str, Any]:
-    return {"siblings": [{"rfilename": path} for path in files], "tags": [], "downloads": 0}
-
-
 def _entry(path: str, content: bytes) -> dict[str, Any]:
     oid = hashlib.sha1(content).hexdigest()
     return {"type": "file", "path": path, "size": len(content), "oid": oid}
@@ -232,7 +232,7 @@ def _checked_card(content: str) -> Answer:
     base = re.search(r'^base_model: "?(.*?)"?$', content, re.MULTILINE)
     if base and not re.fullmatch(r"[\w.-]+/[\w.-]+", base[1]):
         message = f'"base_model" with value "{base[1]}" is not valid. Use a model id.'
-        raise Refusal(400, message=json.dumps({"errors": [{"message": message}]}))
+        raise Refusal(400, errors=[{"message": message}])
     return Answer()
 
 
@@ -248,12 +248,7 @@ def served(hub: Hub) -> Iterator[str]:
                 given = hub.answer(self.command, path, _body(self), bearer or None)
                 status = 200
             except Refusal as no:
-                told = {"X-Error-Code": no.code} if no.code else {}
-                status = no.status
-                if no.message.startswith("{"):
-                    given = Answer(no.message.encode(), told)
-                else:
-                    given = Answer(b"{}", {**told, "X-Error-Message": no.message})
+                status, given = no.status, no.answer
             self.send_response(status)
             for key, value in {**given.headers, "Content-Length": str(len(given.body))}.items():
                 self.send_header(key, value)

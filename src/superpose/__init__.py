@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from superpose.compose import exact_sum
     from superpose.extraction import extract
     from superpose.formats import load, save
+    from superpose.formats.push import push
     from superpose.interference import check, diff
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "exact_sum",
     "extract",
     "load",
+    "push",
     "save",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",
     "load": "superpose.formats",
+    "push": "superpose.formats.push",
     "save": "superpose.formats",
 }
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "info": "superpose.cli.info:info",
     "diff": "superpose.cli.diff:diff",
     "extract": "superpose.cli.extract:extract",
+    "push": "superpose.cli.push:push",
     "train": "superpose.cli.train:train",
     "eval": "superpose.cli.eval_:evaluate",
     "ask": "superpose.cli.ask:ask",

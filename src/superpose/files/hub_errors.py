@@ -8,31 +8,37 @@ from contextlib import contextmanager
 from superpose.errors import BadInput, Missing, SuperposeError
 from superpose.files.hub_name import HubName, is_hub_address
 
+_NETWORK = {"httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"}
+"""Who raises what goes wrong on the way to the hub."""
+
 LOGIN = "`hf auth login` or HF_TOKEN gives a token"
 
 
 @contextmanager
-def hub_errors(given: str, name: HubName) -> Iterator[None]:
+def hub_errors(given: str, name: HubName, *, may_be_here: bool = True) -> Iterator[None]:
     """Turn what the client raises in this block into superpose's errors.
 
-    given: what the user wrote. Raises BadInput where the hub says no (no such repository, revision
-    or file, no access), Missing where it could not be asked (no network, offline, too busy).
+    given: what the user wrote. may_be_here: it could have been a mistyped path.
+
+    Raises BadInput where the hub says no (no such repository, revision or file, no access), Missing
+    where it could not be asked (no network, offline, too busy).
     """
     try:
         yield
     except SuperposeError:
         raise
     except Exception as error:  # the client's errors have no common base
-        raise _translated(given, name, error) from error
+        start = ""
+        if may_be_here and not is_hub_address(given):
+            start = f"is no {'file' if name.kind == 'dataset' else 'folder'} here, and "
+        raise _translated(given, name, start, error) from error
 
 
-def _translated(given: str, name: HubName, error: Exception) -> SuperposeError:
+def _translated(given: str, name: HubName, start: str, error: Exception) -> SuperposeError:
     from huggingface_hub import errors
 
-    here = "file" if name.kind == "dataset" else "folder"
-    no_folder = "" if is_hub_address(given) else f"is no {here} here, and "
     if isinstance(error, errors.HFValidationError):
-        return BadInput(f"{no_folder}{name.repo} is no name of the hub: {said(error)}", where=given)
+        return BadInput(f"{start}{name.repo} is no name of the hub: {said(error)}", where=given)
     if isinstance(error, errors.GatedRepoError):
         return BadInput(
             "is gated on the hub, and access was not granted",
@@ -43,7 +49,7 @@ def _translated(given: str, name: HubName, error: Exception) -> SuperposeError:
     # a mirror's 401 the client makes no error of its own.
     if isinstance(error, errors.RepositoryNotFoundError) or _hidden(error):
         return BadInput(
-            f"{no_folder}the hub has no {_kind(name)} {name.repo}, or does not show it to you",
+            f"{start}the hub has no {_kind(name)} {name.repo}, or does not show it to you",
             where=given,
             hint=f"Check the spelling; for a private one, {LOGIN}.",
         )
@@ -55,10 +61,10 @@ def _translated(given: str, name: HubName, error: Exception) -> SuperposeError:
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, FileNotFoundError):
         return BadInput(f"{name.repo} has no such file", where=given)
-    return _unanswered(given, no_folder, error)
+    return _unanswered(given, start, error)
 
 
-def _unanswered(given: str, no_folder: str, error: Exception) -> SuperposeError:
+def _unanswered(given: str, start: str, error: Exception) -> SuperposeError:
     """The hub gave no answer, or one about the asker: by status, then by what went wrong."""
     status = _status(error)
     if status == 401:
@@ -73,18 +79,26 @@ def _unanswered(given: str, no_folder: str, error: Exception) -> SuperposeError:
         return BadInput(f"the hub refuses it ({status}): {said(error)}", where=given)
     if status is not None:
         return Missing(
-            f"{no_folder}the hub is too busy or down ({status})", where=given, hint="Try again."
+            f"{start}the hub is too busy or down ({status})", where=given, hint="Try again."
         )
     if _offline(error):
+        cached = f"{start}it is not in the hub's cache, and " if start else ""
         return Missing(
-            f"{no_folder}it is not in the hub's cache, and HF_HUB_OFFLINE forbids asking",
+            f"{cached}HF_HUB_OFFLINE forbids asking the hub",
             where=given,
             hint="Check the spelling, or run it once with HF_HUB_OFFLINE=0.",
         )
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return BadInput(f"the hub's cache takes it not: {error.strerror}", where=given)
+    cause = _cause(error)
+    if isinstance(cause, OSError) or type(cause).__module__.partition(".")[0] in _NETWORK:
+        problem = f"{start}the hub cannot be reached ({said(cause)})"
+    else:
+        problem = (
+            f"{start}the hub's answer is not understood ({type(cause).__name__}: {said(cause)})"
+        )
     return Missing(
-        f"{no_folder}the hub cannot be reached ({said(_cause(error))})",
+        problem,
         where=given,
         hint=f"Check the spelling and the network; the hub is {endpoint()} (HF_ENDPOINT).",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from superpose._version import __version__
 from superpose.adapter import Adapter
 from superpose.adapter.parents import EXTRACTED_FROM
+from superpose.files.hub_name import is_hub_address, parse_base_name
 
 _PORTABLE = (
     "The scaling is folded into B and is 1 in every module, so PEFT, vLLM and llama.cpp compute "
@@ -66,9 +67,10 @@ def _opening(adapter: Adapter) -> str:
 
 
 def _front_matter(adapter: Adapter) -> list[str]:
-    # A JSON string is a YAML string: whatever a name holds, the front matter stays valid.
     base = adapter.base_model
-    known = [f"base_model: {json.dumps(base, ensure_ascii=True)}"] if base else []
+    # The hub takes no card that names a path here.
+    on_hub = base and not is_hub_address(base) and parse_base_name(base)
+    known = [f"base_model: {json.dumps(base)}"] if on_hub and not on_hub.path else []
     return [
         "---",
         *known,
