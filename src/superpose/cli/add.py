@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, print_json
+from superpose.cli.console import out as console, print_json
 from superpose.cli.engine import For, fitted, tell_of_ranks
 from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
+from superpose.cli.summing import summed
 from superpose.cli.weighted import weighted
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.compose import Compressed
     from superpose.formats import Written
     from superpose.landscape.verify import ExpectedSum, Verification
 
@@ -31,9 +31,9 @@ Adapters = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[
+Out = Annotated[
     Path,
-    typer.Option("--output", "-o", help="The folder or .gguf file to write.", show_default=False),
+    typer.Option("--out", "-o", help="The folder or .gguf file to write.", show_default=False),
 ]
 Weights = Annotated[
     str | None,
@@ -66,7 +66,7 @@ Verify = Annotated[
 
 def add(
     adapters: Adapters,
-    output: Output,
+    out: Out,
     weights: Weights = None,
     rank: Rank = None,
     dtype: Dtype = None,
@@ -89,18 +89,21 @@ def add(
     from superpose.formats import save
 
     names, numbers = weighted(adapters, weights)
-    _check_before(output, engine, rank, dtype, force)
-    if verify is not None:
-        _check_for_peft(names)
-    found = fitted(_sum(names, numbers, rank, same_base, ignore_key or (), base), engine)
+    _check_before(out, engine, rank, dtype, force)
+    added = summed(
+        names, numbers, rank=rank, base=base, same_base=same_base, ignore_keys=ignore_key or ()
+    )
+    found = fitted(added, engine)
     total, kept, exact = found
+    if verify is not None:
+        _check_for_peft(names, total)
     # Before writing: base or parent may not load, and the output may be one of the parents.
     expected = None if verify is None else _expected(verify, names, numbers)
     # A zero sum has no energy of which anything could be kept: NaN, which JSON does not know.
     whole = (rank is None and exact) or math.isnan(kept)
     written = save(
         total,
-        output,
+        out,
         engine=engine,
         base=base,
         dtype=dtype,
@@ -133,12 +136,19 @@ def _check_before(
     check_output(output, engine=engine, dtype=dtype, force=force)
 
 
-def _check_for_peft(names: list[str]) -> None:
+def _check_for_peft(names: list[str], total: Adapter) -> None:
+    """Refuse what PEFT's own deltas of linear layers do not tell."""
     from superpose.errors import BadInput
 
     for name in names:
         if name.endswith(GGUF):
             raise BadInput("--verify asks PEFT for each parent, and it reads no GGUF", where=name)
+    if total.replacements or any(delta.place for delta in total.values()):
+        raise BadInput(
+            "the sum holds more than deltas of linear layers, which --verify compares",
+            where="--verify",
+            hint="Leave it out, then: superpose verify BASE ADAPTERS RESULT proves every tensor.",
+        )
 
 
 def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:
@@ -151,23 +161,6 @@ def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:
     with TemporaryDirectory() as folder:  # PEFT reads no GGUF: it is asked what the file holds
         read_back = save(load(path), Path(folder) / "read-back")
         return expected.compare(read_back.path, approximate=not exact)
-
-
-def _sum(
-    names: list[str],
-    weights: list[float],
-    rank: int | None,
-    same_base: bool,
-    ignore_keys: list[str] | tuple[str, ...],
-    base: str | None,
-) -> Compressed:
-    """Give the sum, the energy it keeps and whether it is exact; it is without a rank."""
-    from superpose.compose import Compressed, best_rank, exact_sum
-    from superpose.formats import load
-
-    loaded = [load(name, base=base, ignore_keys=ignore_keys) for name in names]
-    total = exact_sum(loaded, weights, same_base=same_base)
-    return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank)
 
 
 def _expected(base: str, names: list[str], weights: list[float]) -> ExpectedSum:
@@ -193,7 +186,7 @@ def _tell(total: Adapter, written: Written, kept: str, checked: Verification | N
     ]
     if checked is not None:
         lines.append(f"  {checked}")
-    out().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _as_json(

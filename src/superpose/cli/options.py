@@ -35,8 +35,9 @@ BaseModel = Annotated[
     typer.Option(
         "--base",
         metavar="BASE",
-        help="The base model, for GGUF files: smollm2, a transformers folder, its own GGUF file or "
-        "a hub name. No more than its configuration is read.",
+        help="The base model (smollm2, a transformers folder or a hub name): for what adapters "
+        "store in place of its tensors, for DoRA with --rank, and for GGUF files, where it may be "
+        "its own GGUF file as well.",
         show_default=False,
     ),
 ]

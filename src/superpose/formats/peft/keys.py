@@ -145,11 +145,15 @@ def _place(
 
 
 def owner_of(tensor: str, whole_modules: tuple[str, ...]) -> str | None:
-    """Give the module of `modules_to_save` that a tensor of the base belongs to, None for none."""
+    """Give the module of `modules_to_save` that a tensor of the base belongs to, None for none.
+
+    An entry is the end of a module's name, not of one of its parts: `norm` means `layernorm` too
+    (peft 0.21.2, `_set_trainable`).
+    """
     parts = tensor.split(".")[:-1]
     for end in range(1, len(parts) + 1):
         module = ".".join(parts[:end])
-        if any(module == saved or module.endswith(f".{saved}") for saved in whole_modules):
+        if module.endswith(whole_modules):
             return module
     return None
 
