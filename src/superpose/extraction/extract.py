@@ -14,6 +14,7 @@ from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
 from superpose.extraction.change import change
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
 from superpose.extraction.factors import factored, first_tried, needs_sklearn
+from superpose.extraction.kinds import architecture_of
 from superpose.extraction.pairs import Pair, pairs_of
 from superpose.files import called, locate_base, short_name
 from superpose.files.checkpoint import Checkpoint
@@ -179,8 +180,7 @@ def _shares(leftovers: list[Leftover], modules: list[ExtractedModule]) -> tuple[
 def _settings(base: Checkpoint, modules: Collection[str]) -> dict[str, object]:
     """Give what PEFT wants to know of the base model."""
     settings: dict[str, object] = {"fan_in_fan_out": any(map(base.is_conv1d, modules))}
-    architectures = base.config.get("architectures") or [""]
-    if str(architectures[0]).endswith(("ForCausalLM", "LMHeadModel")):
+    if architecture_of(base.config).endswith(("ForCausalLM", "LMHeadModel")):
         settings["task_type"] = "CAUSAL_LM"
     return settings
 

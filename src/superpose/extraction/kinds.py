@@ -54,6 +54,12 @@ def vocabulary_of(config: Mapping[str, Any]) -> int | None:
     return None
 
 
+def architecture_of(config: Mapping[str, Any]) -> str:
+    """Give the class of transformers that a configuration names; empty where it names none."""
+    architectures = config.get("architectures")
+    return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+
+
 _PREFIX = {
     "bert": "bert",
     "bloom": "transformer",
@@ -80,8 +86,7 @@ def missing_prefix(config: Mapping[str, Any], names: tuple[str, ...]) -> str:
     GPT-2's own files say `h.0.attn.c_attn.weight` and GPT2LMHeadModel's tree `transformer.h.0...`.
     Empty where the files say it all, or hold a model without a head. names: of the stored tensors.
     """
-    architectures = config.get("architectures")
-    first = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+    first = architecture_of(config)
     if not first or (first.endswith("Model") and not first.endswith("LMHeadModel")):
         return ""
     prefix = f"{_PREFIX.get(str(config.get('model_type')), 'model')}."
