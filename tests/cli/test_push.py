@@ -225,7 +225,7 @@ def test_a_card_that_the_hub_would_refuse_is_refused_before_there_is_a_repositor
 ) -> None:
     folder = write_adapter("a")
     (folder / "README.md").write_text("---\ntags: [x]\nbase_model: /home/me/base\n---\n")
-    with pytest.raises(BadInput, match="names its base model by a path") as caught:
+    with pytest.raises(BadInput, match="names its base model by a path or revision") as caught:
         library.push(folder, "org/math")
     assert caught.value.where == str(folder / "README.md")
     assert hub.asked == []

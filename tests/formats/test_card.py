@@ -22,6 +22,7 @@ def front(base: str | None) -> dict[str, object]:
 @pytest.mark.parametrize("base", ["org/base", "gpt2", "org/Base_1.5-instruct"])
 def test_a_base_model_of_the_hub_is_named(base: str) -> None:
     assert front(base)["base_model"] == base
+    assert front(f"{base}@v1")["base_model"] == base
 
 
 @given(st.text(max_size=30))
@@ -33,7 +34,7 @@ def test_a_base_model_of_the_hub_is_named(base: str) -> None:
 @example("https://example.com/base")
 def test_what_is_no_name_of_the_hub_is_left_out_and_breaks_nothing(base: str) -> None:
     found = front(base)
-    assert found.get("base_model", base) == base
+    assert found.get("base_model", base) in (base, base.partition("@")[0])
     assert found["library_name"] == "peft"
     if any(mark in base for mark in '\\: "#') or base.startswith((".", "/", "~")):
         assert "base_model" not in found

@@ -41,7 +41,8 @@ def test_a_base_model_is_loaded_of_the_revision_and_folder_that_are_named(
     loaded = load_base(name)
     for key, expected in load_base(tiny_base).model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[key], expected)
-    assert loaded.model.name_or_path == "org/base/tiny@v1"
+    assert loaded.model.name_or_path == loaded.model.config.name_or_path == "org/base/tiny"
+    assert loaded.revision == "v1"
     weights = [path for _, path in hub.asked if path.endswith("model.safetensors")]
     assert weights
     assert all("/resolve/v1/" in path or f"/{made.commit('v1')}/" in path for path in weights)

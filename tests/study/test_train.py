@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,22 @@ def test_the_folder_is_one_that_peft_and_superpose_read(
     assert record["lora"]["alpha"] == 16
     assert record["steps"] == 12
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("a")) == ["a"]
+
+
+def test_the_base_of_a_hub_is_named_by_repository_and_revision_and_never_by_the_cache(
+    tiny_base: Path, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As load_base leaves it: the name without the revision, which has a field of its own."""
+    base = load_base(tiny_base)
+    monkeypatch.setattr(base.model, "name_or_path", "org/base")
+    monkeypatch.setattr(base.model.config, "_name_or_path", "org/base")
+    of_hub = replace(base, name="org/base@v1", revision="v1")
+    train(of_hub, examples, tmp_path / "a", lora=LORA, training=QUICK)
+    config = peft.LoraConfig.from_pretrained(tmp_path / "a")
+    assert (config.base_model_name_or_path, config.revision) == ("org/base", "v1")
+    card = (tmp_path / "a/README.md").read_text()
+    assert "\nbase_model: org/base\n" in card
+    assert base.path not in card
 
 
 def test_one_seed_gives_one_adapter_and_another_seed_another(

@@ -137,9 +137,9 @@ def _check_card(card: Path | None) -> None:
     text = card.read_text(encoding="utf-8", errors="replace")
     matter = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
     base = matter and _BASE.search(matter[1])
-    if base and _is_path(base[1]):
+    if base and (_is_path(base[1]) or "@" in base[1]):
         raise BadInput(
-            f"names its base model by a path ({base[1]}); the hub takes no such card",
+            f"names its base model by a path or revision ({base[1]}); the hub takes no such card",
             where=card,
             hint="Write the base model's name on the hub there: base_model: org/name",
         )

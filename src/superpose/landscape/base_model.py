@@ -7,13 +7,12 @@ A name is `smollm2` (the embedded default), a transformers folder, or a hub name
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
-from superpose.files import called
 from superpose.files.hub_name import parse_base_name
 from superpose.landscape import smollm2
 
@@ -22,12 +21,16 @@ __all__ = ["BaseModel", "load_base"]
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A frozen causal language model, its tokenizer, and the name it was asked for by."""
+    """A frozen causal language model, its tokenizer, and the name it was asked for by.
+
+    revision: of its repository on the hub, where one was asked for.
+    """
 
     name: str
     path: str
     model: Any
     tokenizer: Any
+    revision: str | None = None
 
 
 def load_base(name: str | Path, *, dtype: str = "float32", device: str | None = None) -> BaseModel:
@@ -62,9 +65,10 @@ def _load(name: str, dtype: str, device: str | None) -> BaseModel:
     if device is None:
         device = str(torch.accelerator.current_accelerator() or "cpu")
     model.requires_grad_(False)
-    # PEFT writes this name into every adapter trained here; a cache path would tell nobody.
-    model.name_or_path = smollm2.HUB_NAME if name == smollm2.NAME else called(name)
-    return BaseModel(name, path, model.to(device).eval(), tokenizer)
+    # PEFT writes this name into every adapter trained here and into its card; a cache path would
+    # tell nobody, and the revision has a field of its own.
+    model.name_or_path = model.config.name_or_path = _known_as(name)
+    return BaseModel(name, path, model.to(device).eval(), tokenizer, options.get("revision"))
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -89,6 +93,14 @@ def _resolve(name: str) -> tuple[str, dict[str, str]]:
         return str(path), {}
     options = {"revision": on_hub.revision, "subfolder": on_hub.path}
     return on_hub.repo, {key: value for key, value in options.items() if value}
+
+
+def _known_as(name: str) -> str:
+    """What an adapter of this base model calls it."""
+    if name == smollm2.NAME:
+        return smollm2.HUB_NAME
+    on_hub = None if Path(name).expanduser().exists() else parse_base_name(name)
+    return name if on_hub is None else str(replace(on_hub, revision=None))
 
 
 def _ask_whether_smollm2_was_meant(path: str) -> None:

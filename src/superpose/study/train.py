@@ -131,6 +131,7 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Iterator[Any]:
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets) or None,
         use_rslora=lora.rslora,
+        revision=base.revision,
     )
     torch.manual_seed(seed)
     try:

@@ -68,9 +68,9 @@ def _opening(adapter: Adapter) -> str:
 
 def _front_matter(adapter: Adapter) -> list[str]:
     base = adapter.base_model
-    # The hub takes no card that names a path here.
+    # The hub takes no card that names a path here, or a revision.
     on_hub = base and not is_hub_address(base) and parse_base_name(base)
-    known = [f"base_model: {json.dumps(base)}"] if on_hub and not on_hub.path else []
+    known = [f"base_model: {json.dumps(on_hub.repo)}"] if on_hub and not on_hub.path else []
     return [
         "---",
         *known,
