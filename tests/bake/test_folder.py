@@ -69,13 +69,21 @@ def test_tokenizer_and_settings_are_carried_and_nothing_else(base: Path, tmp_pat
 
 def test_the_card_names_base_parents_and_weights(base: Path, tmp_path: Path) -> None:
     total = adapter() - 0.5 * Adapter({"a": Delta.of(normal(4, 1), normal(1, 4))}, name="law")
-    bake(base, total, tmp_path / "out", base_name='org/a "base"')
+    bake(base, total, tmp_path / "out", base_name="org/base")
     card = (tmp_path / "out" / "README.md").read_text()
-    assert '\nbase_model: "org/a \\"base\\""\n' in card
+    assert card.startswith('---\nbase_model: "org/base"\n')
     assert "| math | 1 | made in memory |" in card
     assert "| law | -0.5 | made in memory |" in card
     assert "1 of the base model's 1 tensors are changed" in card
     assert "# The base model" not in card
+
+
+def test_a_card_names_no_base_by_a_path(base: Path, tmp_path: Path) -> None:
+    """The hub refuses such a card; the adapter may know where the folder came from."""
+    bake(base, adapter(), tmp_path / "out")
+    assert "base_model" not in (tmp_path / "out" / "README.md").read_text()
+    bake(base, adapter().on_base("org/base"), tmp_path / "named")
+    assert 'base_model: "org/base"' in (tmp_path / "named" / "README.md").read_text()
 
 
 def test_a_single_adapter_is_a_parent_of_weight_one(base: Path, tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ CASES: dict[str, tuple[Callable[[], Any], list[dict[str, Any]]]] = {
         mixtral,
         [{"target_modules": [], "target_parameters": EXPERTS[1:]}] * 2,
     ),
+    "DoRA": (llama, [{"target_modules": ["q_proj", "up_proj"], "use_dora": True}] * 2),
+    "DoRA on Conv1D, and LoRA": (
+        gpt2,
+        [
+            {"target_modules": ["c_attn", "c_proj"], "use_dora": True},
+            {"target_modules": ["c_proj"]},
+        ],
+    ),
     "embedding and output layer": (llama, [{"target_modules": ["embed_tokens", "lm_head"]}] * 2),
 }
 WEIGHTS = (1.0, -0.5)
@@ -69,7 +77,7 @@ def test_base_plus_sum_is_what_peft_merges(
     made = bench(model)
     adapters = [made.adapter(f"a{i}", seed=i, **each) for i, each in enumerate(settings)]
     right = made.summed(adapters, WEIGHTS)
-    total = sp.exact_sum([sp.load(path) for path in adapters], WEIGHTS)
+    total = sp.exact_sum([sp.load(path, dora=True) for path in adapters], WEIGHTS)
     bake(made.base, total, made.folder / "out")
     baked = load(made.folder / "out")
     state = baked.state_dict()

@@ -14,8 +14,9 @@ from superpose.adapter import Adapter
 from superpose.bake.plan import Plan
 from superpose.bake.shards import Shard
 from superpose.errors import BadInput, OutputExists
-from superpose.files import check_free, encodable
+from superpose.files import check_free, encodable, is_here
 from superpose.files.checkpoint import CONFIG, INDEX
+from superpose.files.hub_name import is_hub_address, parse_base_name
 from superpose.files.tensors import FLOATS
 
 CARD = "README.md"
@@ -124,7 +125,7 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
     title = " ".join(f"{Path(base).name} + {adapter.name}".split())
     lines = [
         "---",
-        f"base_model: {json.dumps(base)}",  # a JSON string is a YAML string
+        *_on_hub(base, adapter.base_model),
         "library_name: transformers",
         "tags:",
         "- superpose",
@@ -150,6 +151,15 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
         *_done(plan, dtype),
     ]
     (target / CARD).write_text(encodable("\n".join(lines)) + "\n", encoding="utf-8")
+
+
+def _on_hub(*names: str | None) -> list[str]:
+    """Give the front matter's line for the base model; the hub takes no path and no revision."""
+    for name in names:
+        known = name and not is_here(name) and not is_hub_address(name) and parse_base_name(name)
+        if known and not known.path:
+            return [f"base_model: {json.dumps(known.repo)}"]  # a JSON string is a YAML string
+    return []
 
 
 def _itself(adapter: Adapter) -> Any:

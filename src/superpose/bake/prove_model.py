@@ -111,26 +111,26 @@ def _compared(
     """Say how a tensor differs from what it has to be; None when it does not."""
     if not target.changes and written.entry(name).dtype == target.dtype:
         return None if _same_bytes(plan, written, name, target) else "is not the base's own"
-    farthest = 0.0
+    farthest = lost = change = 0.0
     for low, theirs, new, base, noise in _rows(plan, written, name, target):
-        unit = _unit(new, written.entry(name).dtype)
-        with np.errstate(invalid="ignore"):  # NaN beside NaN is no agreement
-            apart = np.abs(theirs - new)
-            beyond = np.maximum(apart - noise, 0.0) / unit
         if not np.isfinite(theirs).all() or not np.isfinite(new).all():
             if not np.array_equal(theirs, new, equal_nan=not target.changes):
                 return f"is not finite from row {low} on"
             continue
+        apart = np.abs(theirs - new)
+        beyond = np.maximum(apart - noise, 0.0) / _unit(new, written.entry(name).dtype)
         farthest = max(farthest, float(beyond.max(initial=0.0)))
-        if target.changes:
-            sums.change += float(np.sum((new - base) ** 2))
-            sums.lost += float(np.sum(apart * apart))
-    if target.changes and (sums.worst is None or farthest > sums.error):
-        sums.worst, sums.error = target.name, farthest
-    if farthest > _HALF:
-        dtype = FLOATS[written.entry(name).dtype]
-        return f"is off by {farthest:.3g} units in the last place of {dtype}"
-    return None
+        lost += float(np.sum(apart * apart))
+        change += float(np.sum((new - base) ** 2))
+    if target.changes:
+        sums.change, sums.lost = sums.change + change, sums.lost + lost
+        if sums.worst is None or farthest > sums.error:
+            sums.worst, sums.error = target.name, farthest
+    if farthest <= _HALF:
+        return None
+    share = f", {math.sqrt(lost / change):.2g} of its change" if change > 0.0 else ""
+    dtype = FLOATS[written.entry(name).dtype]
+    return f"is off by up to {farthest:.3g} units in the last place of {dtype}{share}"
 
 
 def _rows(

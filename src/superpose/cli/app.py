@@ -40,6 +40,8 @@ COMMANDS = {
     "check": "superpose.cli.check:check",
     "add": "superpose.cli.add:add",
     "info": "superpose.cli.info:info",
+    "bake": "superpose.cli.bake:bake",
+    "verify": "superpose.cli.verify:verify",
     "diff": "superpose.cli.diff:diff",
     "extract": "superpose.cli.extract:extract",
     "push": "superpose.cli.push:push",

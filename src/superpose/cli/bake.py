@@ -1,0 +1,124 @@
+"""`superpose bake`: a base model with adapters added to its weights, as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superpose.cli.console import note, out as console, print_json, progress
+from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.weighted import weighted
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.bake import Baked
+
+__all__ = ["bake", "percent_bar", "sum_on_base"]
+
+Adapters = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADAPTER[:WEIGHT]...",
+        help="Adapters: folders, files or hub names, each with its task weight (1 when left out).",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Task weights in the adapters' order, for example 1,0.5,-1."),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="float32, float16, bfloat16 or float64 for the whole model; by default each tensor "
+        "keeps its own."
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace a model that bake wrote to OUT before.")
+]
+
+
+def bake(
+    base: Base,
+    adapters: Adapters,
+    out: Out,
+    weights: Weights = None,
+    dtype: Dtype = None,
+    force: Force = False,
+    same_base: SameBase = False,
+    ignore_key: IgnoreKey = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a base model plus a weighted sum of adapters as a model of its own.
+
+    Every weight that an adapter changes is base + sum in float32, rounded once to the dtype it is
+    stored in; every other one is copied byte for byte, with configuration and tokenizer. The base
+    is read from its files tensor by tensor: memory does not grow with the model. Adapters that no
+    sum can hold as an adapter, DoRA among them, are exact here.
+
+    Example: superpose bake org/base runs/math runs/medicine:0.5 -o both-model
+    """
+    from superpose.bake import bake as bake_model
+    from superpose.cli.bases import locate_named_base
+
+    names, numbers = weighted(adapters, weights)
+    located = locate_named_base(base)
+    total = sum_on_base(located.folder, names, numbers, same_base, ignore_key or ())
+    with percent_bar(f"bake {out}", quiet) as step:
+        baked = bake_model(
+            located.folder, total, out, dtype=dtype, force=force, base_name=located.name,
+            progress=step,
+        )  # fmt: skip
+    if json:
+        print_json({**baked.to_json(), **_about(total, located.name)})
+    else:
+        _tell(baked, total, located.name)
+    if baked.new:
+        note("note", f"new in the model: {', '.join(baked.new)}")
+
+
+def sum_on_base(
+    folder: Path,
+    names: list[str],
+    weights: list[float],
+    same_base: bool,
+    ignore_keys: list[str] | tuple[str, ...],
+) -> Adapter:
+    """Load adapters for a base model that is here, and give their weighted sum."""
+    from superpose.compose import exact_sum
+    from superpose.formats import load
+
+    loaded = [load(name, base=folder, ignore_keys=ignore_keys, dora=True) for name in names]
+    return exact_sum(loaded, weights, same_base=same_base)
+
+
+@contextmanager
+def percent_bar(title: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar in per cent with the time left; give what it yields as `progress`."""
+    with progress(quiet=quiet, percent=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _tell(baked: Baked, total: Adapter, base: str) -> None:
+    copied = baked.tensors - baked.changed - len(baked.new)
+    lines = [
+        f"wrote {baked.path}: {base} + {total.name}",
+        f"  {baked.changed} tensors changed, {copied} copied as they are, "
+        f"{baked.bytes / 1e9:.2f} GB in {baked.files} file(s)",
+    ]
+    if baked.untied:
+        lines.append("  embedding and output layer, tied in the base model, differ now")
+    console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _about(total: Adapter, base: str) -> dict[str, object]:
+    parents = [parent.to_json() for parent in total.parents]
+    return {"name": total.name, "base_model": base, "parents": parents}
