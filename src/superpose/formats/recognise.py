@@ -19,6 +19,9 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PICKLE = "adapter_model.bin"
 
+PRODUCTS = ("LOHA", "LOKR")
+"""Types of PEFT's whose factors expand into LoRA's, `formats.peft.products`."""
+
 MAX_CONFIG = 10_000_000
 """Bytes; a real adapter_config.json has a few thousand."""
 
@@ -33,10 +36,11 @@ _OTHER_FILES = {
     "adapters.safetensors": "an MLX adapter",
     "adapters.npz": "an MLX adapter",
     "pytorch_lora_weights.safetensors": "a diffusers LoRA",
-    "pytorch_lora_weights.bin": "a diffusers LoRA",
+    "pytorch_lora_weights.bin": "a diffusers LoRA as a pickle",
     "pytorch_adapter.bin": "an AdapterHub adapter",
     "head_config.json": "an AdapterHub adapter",
 }
+IMAGES = ("a kohya LoRA", "a diffusers LoRA")
 _FULL_MODEL = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -59,9 +63,10 @@ def read_config(folder: Path, given: str) -> dict[str, Any]:
     config = _parsed(path)
     if "peft_type" not in config:
         raise _foreign(path, given, config)
-    if config["peft_type"] != "LORA":
+    if config["peft_type"] not in ("LORA", *PRODUCTS):
         raise Refused(
-            f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA only",
+            f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA, LOHA and "
+            "LOKR: other types have no factors whose product is added to a weight",
             where=given,
         )
     return config
@@ -148,6 +153,9 @@ def _not_an_adapter(folder: Path, given: str) -> BadInput:
     names = sorted({path.partition("/")[0] for path in paths})
     for name in names:
         what = _OTHER_FILES.get(name) or _image_lora(folder / name)
+        if what in IMAGES:
+            hint = f"Give the file: {_below(given, name)}"
+            return BadInput(f"holds {what}, which is one file", where=given, hint=hint)
         if what is not None:
             return Refused(f"is {what} (it holds {name}), not PEFT's", where=given)
     if WEIGHTS in names or PICKLE in names:
@@ -179,9 +187,9 @@ def _image_lora(path: Path) -> str | None:
         header: Header = read_header(path)
     except BadInput:
         return None  # not even safetensors, or not fetched: it does not tell what the folder is
-    for name in header.entries:
-        if name.startswith(("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")):
-            return "a kohya LoRA"
-        if name.startswith(("unet.", "text_encoder.", "transformer.")) and ".lora" in name:
-            return "a diffusers LoRA"
-    return None
+    from superpose.formats.image.names import is_kohya, parse  # a PEFT folder needs none of it
+
+    named = next((n for n in map(parse, header.entries) if n is not None), None)
+    if named is None or named.module.startswith("base_model.model."):
+        return None
+    return IMAGES[0] if is_kohya(named.module) else IMAGES[1]

@@ -17,7 +17,7 @@ from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambi
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
 from superpose.formats.peft.parts import Target, deltas_of, targets
 from superpose.formats.peft.whole import bias_deltas, copies_of, replacements_of, tied_layers
-from superpose.formats.recognise import CONFIG, read_config, weights_file
+from superpose.formats.recognise import CONFIG, PRODUCTS, read_config, weights_file
 
 HEADER_KEY = "superpose"
 """Where in a safetensors header superpose notes what the file was made from."""
@@ -47,6 +47,10 @@ def read_peft(
     """
     where = given or str(folder)
     raw = read_config(folder, where)
+    if raw["peft_type"] in PRODUCTS:
+        from superpose.formats.peft.products import read_products
+
+        return read_products(raw, folder, where, ignore_keys)
     weights = weights_file(folder, where)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
