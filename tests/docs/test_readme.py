@@ -102,11 +102,26 @@ def write_readme_adapter(folder: Path, seed: int) -> None:
     (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
+def write_image_lora(path: Path, seed: int) -> None:
+    """A LoRA of a UNet's attention, as kohya's training would have saved it."""
+    rng = np.random.default_rng(seed)
+    tensors: dict[str, Any] = {}
+    for part in ("q", "k", "v"):
+        module = f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_{part}"
+        for side, shape in (("down", (8, 320)), ("up", (320, 8))):
+            values = rng.normal(size=shape) * 0.02
+            tensors[f"{module}.lora_{side}.weight"] = values.astype(np.float16)
+        tensors[f"{module}.alpha"] = np.array(4, np.float16)
+    save_file(tensors, path, {"ss_base_model_version": "sd_v1"})
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the README's reader stands in."""
     for seed, name in enumerate(("math", "medicine", "finance")):
         write_readme_adapter(tmp_path / name, seed)
+    for seed, name in enumerate(("cats", "dogs")):
+        write_image_lora(tmp_path / f"{name}.safetensors", seed)
     rows = [
         {"question": f"What is {n} plus {n}?", "answer": f"{n} plus {n} is {2 * n}."}
         for n in range(24)

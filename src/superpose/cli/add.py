@@ -27,13 +27,19 @@ Adapters = Annotated[
     list[str],
     typer.Argument(
         metavar="ADAPTER[:WEIGHT]...",
-        help="PEFT folders, GGUF files or hub names, each with its task weight (1 when left out).",
+        help="PEFT folders, GGUF files, image LoRAs or hub names, each with its task weight (1 "
+        "when left out).",
         show_default=False,
     ),
 ]
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", help="The folder or .gguf file to write.", show_default=False),
+    typer.Option(
+        "--out",
+        "-o",
+        help="The folder to write, or the .gguf or, for image LoRAs, .safetensors file.",
+        show_default=False,
+    ),
 ]
 Weights = Annotated[
     str | None,
@@ -139,7 +145,10 @@ def _check_before(
 def _check_for_peft(names: list[str], total: Adapter) -> None:
     """Refuse what PEFT's own deltas of linear layers do not tell."""
     from superpose.errors import BadInput
+    from superpose.formats import IMAGE_FORMATS
 
+    if total.format in IMAGE_FORMATS:
+        raise BadInput("--verify asks PEFT, and it reads no image LoRA", where="--verify")
     for name in names:
         if name.endswith(GGUF):
             raise BadInput("--verify asks PEFT for each parent, and it reads no GGUF", where=name)

@@ -41,8 +41,10 @@ def fitted(found: Compressed, engine: str | None) -> Compressed:
 
 def tell_of_ranks(found: Compressed, written: Written, engine: str | None) -> None:
     """Say what was padded for vLLM, and what it must be told to serve this rank."""
-    from superpose.formats import VLLM_DEFAULT_RANK, vllm_max_rank
+    from superpose.formats import IMAGE_FORMATS, VLLM_DEFAULT_RANK, vllm_max_rank
 
+    if found.adapter.format in IMAGE_FORMATS:
+        return
     rank, least = written.rank, vllm_max_rank(written.rank)
     if engine == "vllm" and rank > found.adapter.rank:
         note("note", f"padded with zeros from rank {found.adapter.rank} to {rank}")

@@ -44,6 +44,7 @@ def _print(adapter: Adapter, summary: Summary) -> None:
 
     facts = (
         ("adapter", summary.path or summary.name),
+        *((("format", summary.format),) if summary.format != "peft" else ()),
         ("base model", summary.base_model or "not named"),
         ("task", adapter.settings.get("task_type") or "not named"),
         ("target modules", summary.modules),

@@ -25,6 +25,9 @@ GGUF = ".gguf"
 IMAGE = ".safetensors"
 """How the name of an image LoRA ends, kohya's or diffusers'."""
 
+IMAGE_FORMATS = ("kohya", "diffusers")
+"""Values of `Adapter.format` of an image LoRA."""
+
 
 def load(
     name: str | os.PathLike[str],
@@ -123,7 +126,7 @@ def save(
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
     _check_engine(engine, path)
-    if adapter.format in ("kohya", "diffusers"):
+    if adapter.format in IMAGE_FORMATS:
         if engine is not None:
             raise BadInput(f"an image LoRA is nothing for {engine}", where=adapter.label)
         from superpose.formats.image import write_image

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from superpose.adapter import Adapter, Delta, Parent, place_of
 from superpose.lowrank import norm
+
+# ..._1_attn1_to_q, but not the numbers in net_0_proj and to_out_0.
+_KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Summary:
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
-    of the base's tensors (or rows) that it puts another one for. remarks: in words, may be none.
+    of the base's tensors (or rows) that it puts another one for. format: of its file. remarks: in
+    words, may be none.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Summary:
     stored: tuple[str, ...]
     parents: tuple[Parent, ...]
     settings: dict[str, object]
+    format: str
     remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +81,7 @@ def summarise(adapter: Adapter) -> Summary:
         stored=tuple(adapter.replacements),
         parents=adapter.parents,
         settings=dict(adapter.settings),
+        format=adapter.format,
         remarks=tuple(_remarks(norms)),
     )
 
@@ -82,10 +89,14 @@ def summarise(adapter: Adapter) -> Summary:
 def _kind_name(key: str, delta: Delta) -> str:
     """Give what modules of one kind have in common: the last name, without the number of a block.
 
-    A bias or a parameter of a stack of experts goes by its module's name as well.
+    A bias or a parameter of a stack of experts goes by its module's name as well. kohya's names
+    have underscores for dots: there it is what stands behind the last number within.
     """
     place = place_of(key, delta.place)
-    module = place.module.rpartition(".")[2]
+    parts = place.module.split(".")
+    module = ".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+    if len(parts) == 1:
+        module = _KOHYA_BLOCKS.sub("", module)
     return module if place.parameter == "weight" else f"{module}.{place.parameter}"
 
 
