@@ -25,7 +25,8 @@ from superpose.lowrank import stack
 __all__ = ["SuperposedModel"]
 
 Weights = Sequence[float] | torch.Tensor
-"""K task weights, or (rows, K) of them for a batch: one weighting a row."""
+"""K task weights; (rows, K) of them for a batch, one weighting a row; or (rows, M, K), one for each
+row and target module. One row stands for all."""
 
 
 class SuperposedModel:
@@ -51,16 +52,21 @@ class SuperposedModel:
             for name, part in self._stacks.items()
         ]
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the M target modules that at least one adapter has, in order of appearance."""
+        return tuple(self._stacks)
+
     @contextmanager
     def at(self, weights: Weights) -> Iterator[nn.Module]:
         """The model at these task weights, inside the block; the base again after it.
 
-        weights: K numbers, a tensor (K,), or a tensor (rows, K); gradients flow into a tensor
-        that requires them.
+        weights: K numbers, or a tensor (K,), (rows, K) or (rows, M, K), modules as in `modules`;
+        gradients flow into a tensor that requires them.
         """
         weights = self._checked(weights)
-        for part in self._stacks.values():
-            part.choose(weights)
+        for position, part in enumerate(self._stacks.values()):
+            part.choose(weights[:, position] if weights.ndim == 3 else weights)
         try:
             yield self.model
         finally:
@@ -82,11 +88,11 @@ class SuperposedModel:
     def _checked(self, weights: Weights) -> torch.Tensor:
         if not isinstance(weights, torch.Tensor):
             weights = torch.tensor([float(weight) for weight in weights])
-        if weights.ndim not in (1, 2) or weights.shape[-1] != len(self.adapters):
-            raise BadInput(
-                f"{len(self.adapters)} adapters take as many task weights, "
-                f"not a tensor {tuple(weights.shape)}"
-            )
+        shape, count = tuple(weights.shape), len(self.adapters)
+        if len(shape) not in (1, 2, 3) or shape[-1] != count:
+            raise BadInput(f"{count} adapters take as many task weights, not a tensor {shape}")
+        if len(shape) == 3 and shape[1] != len(self._stacks):
+            raise BadInput(f"{len(self._stacks)} target modules, but a tensor {shape} of weights")
         return weights
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from superpose.errors import BadInput
 from superpose.study.batches import collate, evaluation_batches
 from superpose.study.loss import answer_nll
@@ -86,7 +88,8 @@ def score(
     device = model.device
     nll = [0.0] * len(examples)
     for batch in evaluation_batches(examples, batch_tokens):
-        sums = answer_nll(model, collate([examples[i] for i in batch]).to(device)).tolist()
+        with torch.no_grad():
+            sums = answer_nll(model, collate([examples[i] for i in batch]).to(device)).tolist()
         for index, value in zip(batch, sums, strict=True):
             nll[index] = value
         if progress is not None:

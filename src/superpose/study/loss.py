@@ -49,9 +49,11 @@ def answer_loss(model: Any, batch: Batch, tokens: torch.Tensor | int | None = No
     return total / (len(batch.labels) if tokens is None else tokens)
 
 
-@torch.no_grad()
 def answer_nll(model: Any, batch: Batch) -> torch.Tensor:
-    """Summed negative log-likelihood (rows,) in nats of each row's answer, in float64."""
+    """Summed negative log-likelihood (rows,) in nats of each row's answer, in float64.
+
+    Differentiable where gradients are on.
+    """
     logits = answer_logits(model, batch.input_ids, batch.positions)
     nll = nn.functional.cross_entropy(logits.float(), batch.labels, reduction="none")
     per_row = torch.zeros(batch.rows, dtype=torch.float64, device=nll.device)

@@ -1,0 +1,78 @@
+"""What was measured of one domain's loss in lambda space: values and gradients, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.errors import BadInput
+
+__all__ = ["Sample"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A domain's answers at P task weights: R rows, K adapters, M target modules.
+
+    points: (P, K). nll: (P, R), nats of each row's answer. gradient: (P, R, M, K), its derivative
+    by each adapter's weight in each module; NaN at a point where only the value was asked for.
+    tokens: (R,), of each row's answer. modules: names of the M target modules.
+
+    Raises BadInput when the shapes do not belong together, a value is not finite, or there is no
+    answer token.
+    """
+
+    points: Array
+    nll: Array
+    gradient: Array
+    tokens: NDArray[np.int64]
+    modules: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count, adapters = self.points.shape
+        rows = len(self.tokens)
+        if self.nll.shape != (count, rows) or self.gradient.shape != (
+            count, rows, len(self.modules), adapters,
+        ):  # fmt: skip
+            raise BadInput("points, values and gradients of a sample do not belong together")
+        if not rows or not self.tokens.all():
+            raise BadInput("a calibration row has no answer token")
+        if not np.isfinite(self.nll).all():
+            raise BadInput(
+                "the model's likelihoods are not finite",
+                hint="An adapter that large breaks the model; add with smaller task weights.",
+            )
+
+    @property
+    def loss(self) -> Array:
+        """Mean nats an answer token at each point: (P,)."""
+        return np.asarray(self.nll.sum(axis=1) / self.tokens.sum())
+
+    @property
+    def slope(self) -> Array:
+        """Derivative of the loss by each adapter's weight at each point: (P, K)."""
+        return np.asarray(self.gradient.sum(axis=(1, 2)) / self.tokens.sum())
+
+    @property
+    def module_slope(self) -> Array:
+        """Derivative of the loss by each adapter's weight in each module: (P, M, K)."""
+        return np.asarray(self.gradient.sum(axis=1) / self.tokens.sum())
+
+    def at(self, point: Array) -> int | None:
+        """Give the position of a point that was measured; None when it was not."""
+        found = np.flatnonzero(np.abs(self.points - point).max(axis=1) < 1e-12)
+        return int(found[0]) if len(found) else None
+
+    def joined(self, other: Sample) -> Sample:
+        """Add points that were measured on the same rows."""
+        return Sample(
+            np.concatenate([self.points, other.points]),
+            np.concatenate([self.nll, other.nll]),
+            np.concatenate([self.gradient, other.gradient]),
+            self.tokens,
+            self.modules,
+        )
