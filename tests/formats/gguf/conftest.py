@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ctypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 WriteLora = Callable[..., Path]
+
+WITHOUT_LLAMA_CPP = "needs llama-cpp-python, which compiles: make test-llama"
 
 
 @pytest.fixture
@@ -85,3 +89,60 @@ def config_json(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+class Engine:
+    """A model that llama.cpp loaded; logits with any adapters at any scales."""
+
+    def __init__(self, path: Path) -> None:
+        import llama_cpp
+
+        self.library = llama_cpp
+        # Keys and values in float32: in halves they would hide the rest.
+        self.llm = self.library.Llama(
+            model_path=str(path), n_ctx=64, n_batch=64, n_threads=1, logits_all=True,
+            type_k=0, type_v=0, verbose=False,
+        )  # fmt: skip
+
+    def logits(self, tokens: Sequence[int], *adapters: tuple[Path, float]) -> np.ndarray:
+        """Logits of all tokens (tokens, vocabulary); adapters: files with their scales."""
+        with self._loaded(adapters):
+            self.llm.reset()
+            self.llm.eval(list(tokens))
+            return np.array(self.llm.scores[: len(tokens)], dtype=np.float64)
+
+    def greedy(self, tokens: Sequence[int], count: int, *adapters: tuple[Path, float]) -> list[int]:
+        """The likeliest next token, `count` times."""
+        with self._loaded(adapters):
+            found = self.llm.generate(list(tokens), temp=0.0, top_k=1, repeat_penalty=1.0)
+            return [token for token, _ in zip(found, range(count), strict=False)]
+
+    @contextmanager
+    def _loaded(self, adapters: Sequence[tuple[Path, float]]) -> Iterator[None]:
+        library, model, context = self.library, self.llm._model.model, self.llm._ctx.ctx
+        found = [library.llama_adapter_lora_init(model, str(path).encode()) for path, _ in adapters]
+        assert all(found), f"llama.cpp does not load one of {[path.name for path, _ in adapters]}"
+        handles = (library.llama_adapter_lora_p_ctypes * len(found))(*found)
+        scales = (ctypes.c_float * len(found))(*(scale for _, scale in adapters))
+        assert library.llama_set_adapters_lora(context, handles, len(found), scales) == 0
+        try:
+            yield
+        finally:
+            library.llama_set_adapters_lora(context, handles, 0, scales)
+            for handle in found:
+                library.llama_adapter_lora_free(handle)
+
+
+@pytest.fixture
+def engine() -> Iterator[Callable[[Path], Engine]]:
+    """Load a model with llama.cpp; it is let go at the end."""
+    pytest.importorskip("llama_cpp", reason=WITHOUT_LLAMA_CPP)
+    made: list[Engine] = []
+
+    def load(path: Path) -> Engine:
+        made.append(Engine(path))
+        return made[-1]
+
+    yield load
+    for one in made:
+        one.llm.close()
