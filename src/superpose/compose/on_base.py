@@ -57,9 +57,7 @@ def rescaled_deltas(adapter: Adapter, base: Checkpoint) -> Iterator[tuple[str, D
                 change = change + c * (np.asarray(B, np.float64) @ np.asarray(A, np.float64))
             stored = stored | plain.stored
         high, wide = change.shape
-        term = (
-            Term(1.0, change, np.eye(wide)) if high > wide else Term(1.0, np.eye(high), change)
-        )
+        term = Term(1.0, change, np.eye(wide)) if high > wide else Term(1.0, np.eye(high), change)
         own = None if plain is None else plain.place
         yield place.key, Delta((term,), stored, own)
 
@@ -110,9 +108,7 @@ def _rows_of(adapter: Adapter, tensor: str) -> list[Replacement]:
     return [r for r in adapter.replacements.values() if r.tensor == tensor and r.row is not None]
 
 
-def _worked_out(
-    replacement: Replacement, rows: list[Replacement], base: Checkpoint
-) -> Replacement:
+def _worked_out(replacement: Replacement, rows: list[Replacement], base: Checkpoint) -> Replacement:
     if not replacement.needs_base and not rows:
         return replacement
     tensor = base_tensor(replacement, base)
