@@ -1,0 +1,104 @@
+"""The quadratic of a domain's loss: found again from values and slopes, with honest errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from superpose.errors import BadInput
+from superpose.landscape.quadratic import Quadratic, design_points, features
+from superpose.landscape.sample import Sample
+
+
+def sample_of(
+    adapters: int, rows: int, seed: int, *, domain: int = 0, cubic: float = 0.0, noise: float = 0.3
+) -> tuple[Sample, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows whose losses are known quadratics (plus a cubic), measured at the design's points."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(1, 40, rows)
+    constant, slope = 2.0, rng.normal(size=adapters)
+    root = rng.normal(size=(adapters, adapters))
+    curvature = root @ root.T
+    own = [rng.normal(size=s, scale=noise) for s in (rows, (rows, adapters))]
+    with_slope, plain = design_points(domain, adapters)
+    points = np.array([*with_slope, *plain])
+    nll = np.array(
+        [
+            tokens * (constant + own[0] + (slope + own[1]) @ p + p @ curvature @ p / 2)
+            + tokens * cubic * p.sum() ** 3
+            for p in points
+        ]
+    )
+    slopes = np.array(
+        [
+            tokens[:, None] * (slope + own[1] + curvature @ p + 3 * cubic * p.sum() ** 2)
+            for p in points
+        ]
+    )
+    slopes[len(with_slope) :] = np.nan
+    halves = slopes[:, :, None, :] * np.array([0.25, 0.75])[:, None]
+    return Sample(points, nll, halves, tokens, ("a", "b")), np.array(constant), slope, curvature
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 5), st.integers(0, 99))
+def test_a_quadratic_loss_is_found_again(adapters: int, domain: int, seed: int) -> None:
+    sample, constant, slope, curvature = sample_of(
+        adapters, 5, seed, domain=domain % adapters, noise=0.0
+    )
+    fitted = Quadratic.fit(sample)
+    assert fitted.constant == pytest.approx(float(constant))
+    np.testing.assert_allclose(fitted.slope, slope, atol=1e-9)
+    np.testing.assert_allclose(fitted.curvature, curvature, atol=1e-9)
+    assert fitted.misfit < 1e-9
+    at = np.random.default_rng(seed).normal(size=adapters)
+    assert fitted.value(at) == pytest.approx(float(constant + slope @ at + at @ curvature @ at / 2))
+    np.testing.assert_allclose(fitted.gradient(at), slope + curvature @ at, atol=1e-8)
+
+
+def test_the_intervals_cover_as_often_as_they_say() -> None:
+    inside = []
+    for seed in range(400):
+        sample, constant, slope, curvature = sample_of(3, 40, seed)
+        at = np.array([[1.0, 1.0, 0.0], [0.3, 0.2, 0.9]])
+        right = constant + at @ slope + np.einsum("si,ij,sj->s", at, curvature, at) / 2
+        found = Quadratic.fit(sample).predict(at)
+        inside.append(np.abs(found.nll - right) < 1.96 * found.error)
+    assert 0.91 < np.mean(inside) < 0.98
+
+
+def test_a_difference_has_the_smaller_error_of_paired_rows() -> None:
+    sample, *_ = sample_of(3, 40, 1)
+    fitted = Quadratic.fit(sample)
+    own, both = np.array([1.0, 0.0, 0.0]), np.array([[1.0, 0.1, 0.0]])
+    paired = fitted.predict(both, against=own)
+    apart = fitted.predict(both)
+    assert paired.sampling[0] < 0.5 * apart.sampling[0]
+    assert paired.nll[0] == pytest.approx(apart.nll[0] - fitted.value(own))
+    same = fitted.predict(own[None], against=own)
+    assert (same.nll[0], same.error[0]) == (0.0, 0.0)
+
+
+def test_what_is_no_quadratic_shows_as_misfit() -> None:
+    straight = Quadratic.fit(sample_of(3, 10, 2, noise=0.0)[0])
+    bent = Quadratic.fit(sample_of(3, 10, 2, noise=0.0, cubic=0.01)[0])
+    assert straight.misfit < 1e-9 < 1e-3 < bent.misfit < 0.1
+
+
+def test_too_few_points_are_refused() -> None:
+    sample, *_ = sample_of(3, 4, 0)
+    few = Sample(
+        sample.points[:2], sample.nll[:2], sample.gradient[:2], sample.tokens, sample.modules
+    )
+    with pytest.raises(BadInput, match="undetermined"):
+        Quadratic.fit(few)
+
+
+def test_the_points_cost_two_forward_passes_an_adapter_and_two_more() -> None:
+    for adapters in range(2, 9):
+        with_slope, plain = design_points(1, adapters)
+        assert 2 * len(with_slope) + len(plain) == 2 + 2 * adapters
+        assert features(np.array(with_slope)).shape == (
+            adapters, 1 + adapters + adapters * (adapters + 1) // 2,
+        )  # fmt: skip
