@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import gguf
 import numpy as np
 import pytest
 
@@ -135,6 +136,24 @@ def test_info_and_check_read_a_gguf_file_and_see_no_difference(
         Q,
         Q.replace("q_proj", "v_proj"),
     ]
+
+
+def test_a_file_that_tells_no_heads_is_read_with_those_of_the_model_that_is_run(
+    tmp_path: Path, base: Path
+) -> None:
+    from superpose.cli.running import load_weighted
+
+    writer = gguf.GGUFWriter(tmp_path / "foreign.gguf", "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    for side, shape in {"a": (2, 8), "b": (8, 2)}.items():
+        writer.add_tensor(f"blk.0.attn_q.weight.lora_{side}", np.ones(shape, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    (adapter,), weights = load_weighted([f"{tmp_path / 'foreign.gguf'}:0.5"], None, str(base))
+    assert (list(adapter), weights) == ([Q], [0.5])
 
 
 def test_an_engine_that_is_none_is_bad_input(

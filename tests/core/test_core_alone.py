@@ -6,8 +6,10 @@ These tests run twice: in the full environment, and in one that has the core's d
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,3 +141,42 @@ def test_extract_needs_scikit_learn_for_large_layers_alone(
     assert (ended.returncode, ended.stdout) == (3, "")
     assert 'pip install "superpose[extract]"' in ended.stderr
     assert not (tmp_path / "out-512").exists()
+
+
+def gguf_lora(B: bytes, A: bytes, out: int, width: int) -> bytes:
+    """A GGUF LoRA file of one tensor of rank 1 in float32, by the letter of the format."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    keys = {"general.architecture": "qwen2", "general.type": "adapter", "adapter.type": "lora"}
+    header = b"GGUF" + struct.pack("<IQQ", 3, 2, len(keys))
+    for key, value in keys.items():
+        header += text(key) + struct.pack("<I", 8) + text(value)
+    for side, (first, second, offset) in {"a": (width, 1, 0), "b": (1, out, 32)}.items():
+        header += text(f"blk.0.attn_q.weight.lora_{side}")
+        header += struct.pack("<IQQIQ", 2, first, second, 0, offset)
+    header += bytes(-len(header) % 32)
+    return header + A.ljust(32, b"\0") + B
+
+
+def test_a_gguf_file_is_read_and_writing_one_says_what_to_install(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    A, B = struct.pack("<3f", 1, 2, 3), struct.pack("<2f", 1, -1)
+    (tmp_path / "one.gguf").write_bytes(gguf_lora(B, A, 2, 3))
+    ended = without_them(
+        f"""
+import os, superpose
+from superpose.cli.app import main
+os.chdir({str(tmp_path)!r})
+adapter = superpose.load("one.gguf")
+(term,) = adapter["model.layers.0.self_attn.q_proj"].terms
+assert (term.B @ term.A).tolist() == [[1, 2, 3], [-1, -2, -3]]
+superpose.save(2 * adapter, "folder")
+main(["add", "one.gguf", "folder", "-o", "sum.gguf"])
+"""
+    )
+    assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
+    assert 'pip install "superpose[gguf]"' in ended.stderr
+    assert not (tmp_path / "sum.gguf").exists()

@@ -36,7 +36,7 @@ def ask(
     from superpose.study.answer import answers
     from superpose.study.sweep import weightings
 
-    loaded, weights = running.load_weighted(adapters, ignore_key)
+    loaded, weights = running.load_weighted(adapters, ignore_key, base)
     model = load_base(base, dtype=dtype)
     asked = running.prompt_of(model, None, template)
     points = weightings([adapter.name for adapter in loaded], weights, whole_only=True)

@@ -62,7 +62,7 @@ def evaluate(
 
     if only not in {"all", "sum"}:
         raise BadInput(f"`{only}` is neither `all` nor `sum`", where="--only")
-    loaded, weights = running.load_weighted(adapters, ignore_key)
+    loaded, weights = running.load_weighted(adapters, ignore_key, base)
     sources = running.domain_names(data)
     read = {name: running.read_all([s], question, answer) for name, s in sources.items()}
     model = load_base(base, dtype=dtype)

@@ -61,14 +61,14 @@ def trainer_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def load_weighted(
-    arguments: Sequence[str], ignore_keys: Sequence[str] | None
+    arguments: Sequence[str], ignore_keys: Sequence[str] | None, base: str
 ) -> tuple[list[Adapter], list[float]]:
-    """Load `PATH` or `PATH:WEIGHT` arguments: adapters, and the task weight of each."""
+    """Load `PATH` or `PATH:WEIGHT` arguments: adapters of `base`, and the task weight of each."""
     from superpose.cli.weighted import weighted
     from superpose.formats import load
 
     paths, weights = weighted(arguments)
-    return [load(path, ignore_keys=ignore_keys or ()) for path in paths], weights
+    return [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths], weights
 
 
 def read_all(sources: Sequence[str], question: str, answer: str) -> list[Row]:

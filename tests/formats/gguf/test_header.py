@@ -114,6 +114,22 @@ def test_what_is_passed_over_is_never_held(tmp_path: Path) -> None:
     assert peak < 1_000_000
 
 
+@pytest.mark.parametrize(
+    "value",
+    [struct.pack("<I", 8) + text(b"x" * 900_000), struct.pack("<IIQ", 9, 4, 4096) + bytes(16_384)],
+    ids=["strings", "numbers"],
+)
+def test_more_metadata_than_fits_in_memory_is_refused(value: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "much.gguf"
+    path.write_bytes(head(keys=600) + b"".join(text(b"%d" % n) + value for n in range(600)))
+    tracemalloc.start()
+    with pytest.raises(BadInput, match="more metadata"):
+        read_header(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused_in_superposes_own_words(

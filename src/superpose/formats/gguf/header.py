@@ -29,9 +29,12 @@ MAX_STRING = 10_000_000
 """Bytes of one string; a chat template has a few thousand."""
 MAX_STRINGS = 2_000_000
 """Strings in arrays of one file: a base model lists its vocabulary, and pairs of it to merge."""
+MAX_KEPT = 64_000_000
+"""Bytes of all metadata that is kept, numbers counted as Python holds them."""
 MAX_NAME = 63
 """Bytes of a tensor's name. Source: GGML_MAX_NAME in ggml.h."""
 _KEPT = 4096
+_OBJECT = 40
 _LARGEST_ALIGNMENT = 1 << 16
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q"}
@@ -95,7 +98,7 @@ class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.left = self.size = os.fstat(file.fileno()).st_size
-        self.strings = 0
+        self.strings = self.kept = 0
 
     def header(self) -> Header:
         start = self.file.read(64)
@@ -147,10 +150,16 @@ class _Reader:
             raise BadInput(f"announces {count:,} {what}; at most {most:,} are read")
         return count
 
+    def keep(self, count: int) -> None:
+        self.kept += count
+        if self.kept > MAX_KEPT:
+            raise BadInput(f"has more metadata than the {MAX_KEPT:,} bytes that are read")
+
     def string(self, what: str) -> str:
         length = self.number("Q")
         if length > MAX_STRING:
             raise BadInput(f"{what} has {length:,} bytes; at most {MAX_STRING:,} are read")
+        self.keep(length)
         try:
             return self.take(length).decode("utf-8")
         except UnicodeDecodeError:
@@ -175,6 +184,7 @@ class _Reader:
             if length > _KEPT:
                 self.skip(length * size)
                 return None
+            self.keep(length * _OBJECT)
             return struct.unpack(f"<{length}{_NUMBERS[kind]}", self.take(length * size))
         if kind != _STRING:
             raise BadInput(f"`{key}` is an array of the unknown type {kind}")
