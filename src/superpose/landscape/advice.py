@@ -1,0 +1,88 @@
+"""What to do about K adapters: add them, add them with these weights, or something else.
+
+By the share of what each domain's own adapter gains over the base that is left in the sum. Where
+the borders lie is judgement; they stand here with their reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.landscape.forecast import Forecast
+
+__all__ = ["Advice", "advise"]
+
+Array = NDArray[np.float64]
+
+KEPT = 0.9
+"""A sum that keeps nine tenths of every adapter's gain is as good as switching between them."""
+
+MOSTLY_KEPT = 0.75
+"""With weights of their own, three quarters are worth having in one adapter."""
+
+LITTLE = 0.25
+"""Below a quarter the sum is nearly the base model: one adapter at a time is better."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A verdict with its reason.
+
+    naive, tuned: the smallest share, over domains, of the own adapter's gain that the naive sum and
+    the best weights keep. weights: the best ones, by adapter.
+    """
+
+    verdict: str
+    reason: str
+    naive: float
+    tuned: float
+    weights: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the same as a dict."""
+        return dict(vars(self))
+
+
+def advise(forecast: Forecast) -> Advice:
+    """Say what to do with the sum of all adapters."""
+    best = forecast.best("worst")
+    naive = _kept(forecast, np.ones(len(forecast.names)))
+    tuned = _kept(forecast, best)
+    weights = dict(zip(forecast.names, (round(w, 4) for w in best.tolist()), strict=True))
+    least, where = float(naive.min()), forecast.domains[int(naive.argmin())]
+    most, there = float(tuned.min()), forecast.domains[int(tuned.argmin())]
+    if least >= KEPT:
+        verdict = "add them"
+        reason = f"the naive sum keeps {_percent(least)} of what the adapter of {where} gains, \
+and more elsewhere"
+    elif most >= MOSTLY_KEPT:
+        verdict = "add them with these weights"
+        reason = f"they keep {_percent(most)} of every gain (least for {there}), where the naive \
+sum keeps {_percent(least)} for {where}"
+    elif most >= LITTLE:
+        verdict = "train on merged data instead"
+        reason = f"even the best weights keep only {_percent(most)} of what the adapter of {there} \
+gains"
+    else:
+        verdict = "keep apart"
+        reason = f"no weights leave the adapter of {there} more than {_percent(most)} of its gain"
+    return Advice(verdict, reason, least, most, weights)
+
+
+def _kept(forecast: Forecast, weights: Array) -> Array:
+    """Give the share of each own adapter's gain over the base that is left at these weights."""
+    shares = []
+    for i, loss in enumerate(forecast.losses):
+        base, own = loss.constant, loss.value(forecast.own(i))
+        gain = base - own
+        # An adapter that gains nothing has nothing to lose.
+        shares.append((base - loss.value(weights)) / gain if gain > 0 else np.inf)
+    return np.array(shares)
+
+
+def _percent(share: float) -> str:
+    return "all" if not np.isfinite(share) else f"{100 * share:.0f} %"

@@ -1,0 +1,134 @@
+"""The forecast on samples of known losses: every subset, disturbances by module, and advice."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from superpose.errors import BadInput
+from superpose.landscape.advice import advise
+from superpose.landscape.forecast import Forecast, subsets
+from superpose.landscape.quadratic import design_points
+from superpose.landscape.sample import Sample
+
+MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")
+
+
+class Known:
+    """K domains whose losses are quadratics by module: own gain, and what each other costs."""
+
+    def __init__(self, adapters: int, cost: float, rows: int = 12, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.adapters, self.rows = adapters, rows
+        self.share = np.array([0.5, 0.3, 0.2])
+        self.tokens = rng.integers(3, 30, rows)
+        self.noise = rng.normal(size=(adapters, rows), scale=0.1)
+        self.cost = cost * (0.5 + rng.random((adapters, adapters)))
+
+    def slope(self, domain: int, point: np.ndarray) -> np.ndarray:
+        """The derivative of `loss`: the own adapter gains 1, the others cost half of `cost`."""
+        others = self.cost[domain] * point
+        others[domain] = 2.0 * (point[domain] - 1.0)
+        return others
+
+    def loss(self, domain: int, point: np.ndarray) -> float:
+        others = 0.5 * self.cost[domain] * point**2
+        others[domain] = (point[domain] - 1.0) ** 2
+        return 2.0 + float(others.sum())
+
+    def sample(self, domain: int) -> Sample:
+        with_slope, plain = design_points(domain, self.adapters)
+        points = np.array([*with_slope, *plain])
+        nll = np.array([self.tokens * (self.loss(domain, p) + self.noise[domain]) for p in points])
+        gradient = np.full((len(points), self.rows, len(MODULES), self.adapters), np.nan)
+        for p, point in enumerate(with_slope):
+            gradient[p] = (
+                self.tokens[:, None, None] * self.share[:, None] * self.slope(domain, point)
+            )
+        return Sample(points, nll, gradient, self.tokens, MODULES)
+
+    def forecast(self) -> Forecast:
+        names = tuple("abcdefghijklmnop"[: self.adapters])
+        domains = tuple(f"{name}.jsonl" for name in names)
+        return Forecast(names, domains, tuple(map(self.sample, range(self.adapters))))
+
+
+@pytest.mark.parametrize("adapters", [1, 2, 3, 5])
+def test_every_subset_is_predicted_on_every_domain(adapters: int) -> None:
+    known = Known(adapters, 0.3)
+    rows = known.forecast().every_subset()
+    assert len(rows) == 2**adapters * adapters
+    for row, (point, domain) in zip(
+        rows, itertools.product(subsets(adapters), range(adapters)), strict=True
+    ):
+        noise = float((known.tokens * known.noise[domain]).sum() / known.tokens.sum())
+        right = known.loss(domain, np.array(point)) + noise
+        assert row.predicted_nll == pytest.approx(right)
+        assert row.low < row.predicted_nll < row.high
+        own = np.eye(adapters)[domain]
+        assert row.interference == pytest.approx(
+            known.loss(domain, np.array(point)) - known.loss(domain, own)
+        )
+        assert row.interference_low <= row.interference <= row.interference_high
+        assert tuple(row.weights.values()) == point
+        assert row.to_json()["perplexity"] == pytest.approx(np.exp(right))
+
+
+def test_a_disturbance_is_shared_among_modules_and_the_parts_sum_to_it() -> None:
+    known = Known(3, 0.4)
+    found = known.forecast().disturbances()
+    assert len(found) == 6
+    assert [d.nll for d in found] == sorted((d.nll for d in found), reverse=True)
+    for disturbance in found:
+        i, j = "abc".index(disturbance.domain[0]), "abc".index(disturbance.adapter)
+        assert disturbance.nll == pytest.approx(0.5 * known.cost[i, j])
+        assert sum(disturbance.modules.values()) == pytest.approx(disturbance.nll)
+        assert disturbance.modules["layers.0.v_proj"] == pytest.approx(0.3 * disturbance.nll)
+        assert disturbance.kinds() == pytest.approx(
+            {"q_proj": 0.7 * disturbance.nll, "v_proj": 0.3 * disturbance.nll}
+        )
+        assert disturbance.low <= disturbance.nll <= disturbance.high
+
+
+def test_beyond_second_order_the_parts_still_sum_to_the_measured_total() -> None:
+    known = Known(2, 0.4)
+    sample = known.sample(0)
+    bent = sample.nll.copy()
+    bent[1] += 0.1 * sample.tokens
+    changed = Sample(sample.points, bent, sample.gradient, sample.tokens, MODULES)
+    found = Forecast(("a", "b"), ("x", "y"), (changed, known.sample(1))).disturbances()
+    mine = next(d for d in found if d.domain == "x")
+    assert mine.nll == pytest.approx(0.5 * known.cost[0, 1] + 0.1)
+    assert sum(mine.modules.values()) == pytest.approx(mine.nll)
+
+
+@pytest.mark.parametrize(
+    ("cost", "verdict"),
+    [
+        (0.02, "add them"),
+        (0.3, "add them with these weights"),
+        (2.5, "train on merged data instead"),
+        (20.0, "keep apart"),
+    ],
+)
+def test_the_advice_follows_what_the_sum_keeps_of_each_gain(cost: float, verdict: str) -> None:
+    known = Known(3, cost)
+    known.cost[:] = cost
+    advice = advise(known.forecast())
+    assert advice.verdict == verdict
+    assert advice.tuned >= advice.naive - 1e-9
+    assert set(advice.weights) == {"a", "b", "c"}
+    assert advice.reason
+
+
+def test_adapters_and_domains_have_to_belong_together() -> None:
+    known = Known(2, 0.1)
+    with pytest.raises(BadInput, match="own domain"):
+        Forecast(("a", "b"), ("x",), (known.sample(0),))
+    forecast = known.forecast()
+    with pytest.raises(BadInput, match="as many task weights"):
+        forecast.predict([[1.0, 0.0, 0.0]])
+    with pytest.raises(BadInput, match="not finite"):
+        forecast.predict([[1.0, np.nan]])
