@@ -10,19 +10,22 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from superpose.lowrank.stack import stack
+from superpose.lowrank.tall import Basis, tall_qr
 from superpose.lowrank.terms import Array, Terms, namespace, nonzero
+
+_SMALL = 1e-40
 
 
 class Core(NamedTuple):
     """scale * outputs @ middle @ inputs^T, float64.
 
-    outputs (out_features, m), inputs (in_features, n): orthonormal columns. middle (m, n), with
-    m, n at most the sum of the ranks. rounding: what lies below it in `middle` is rounding.
+    outputs (out_features, m), inputs (in_features, n): bases. middle (m, n), with m, n at most the
+    sum of the ranks. rounding: what lies below it in `middle` is rounding.
     """
 
-    outputs: Array
+    outputs: Basis
     middle: Array
-    inputs: Array
+    inputs: Basis
     scale: float
     rounding: Array
 
@@ -31,18 +34,20 @@ def core(terms: Terms) -> Core:
     """Bring a delta between orthonormal bases. terms: of one shape."""
     xp = namespace(terms)
     _, B, A = stack(nonzero(terms), "float64")
-    # Brought to size 1 first: norms square their entries, and 1e-200 squared is zero.
-    b, a = _peak(xp, B), _peak(xp, A)
-    B, A = B / b, A / a
-    outputs, r_out = xp.linalg.qr(B)
-    inputs, r_in = xp.linalg.qr(xp.matrix_transpose(A))
+    (B, b), (A, a) = _tamed(xp, B), _tamed(xp, A)
+    outputs, r_out = tall_qr(B)
+    inputs, r_in = tall_qr(xp.matrix_transpose(A))
     middle = r_out @ xp.matrix_transpose(r_in)
     # What lies below the rounding of sum |b_j| |a_j| is rounding: a zero is the truth. The largest
     # singular value is no measure of it, for where terms cancel that is rounding itself.
-    size = xp.sum(xp.linalg.vector_norm(B, axis=0) * xp.linalg.vector_norm(A, axis=1))
+    size = xp.sum(xp.linalg.vector_norm(r_out, axis=0) * xp.linalg.vector_norm(r_in, axis=0))
     return Core(outputs, middle, inputs, b * a, 10 * xp.finfo(middle.dtype).eps * size)
 
 
-def _peak(xp: Any, x: Array) -> float:
-    """Give the size of the largest entry; 1 where all are zero."""
-    return float(xp.max(xp.abs(x))) or 1.0
+def _tamed(xp: Any, x: Array) -> tuple[Array, float]:
+    """Give x by its largest entry's size, and that size; x itself and 1 where it is of usual size.
+
+    Norms square the entries, and 1e-200 squared is zero.
+    """
+    peak = max(float(xp.max(x)), -float(xp.min(x)))
+    return (x, 1.0) if peak == 0 or _SMALL < peak < 1 / _SMALL else (x / peak, peak)

@@ -11,21 +11,13 @@ factors too, and float32 would then leave nothing but its own rounding.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from superpose.lowrank.core import core
+from superpose.lowrank.core import Core, core
 from superpose.lowrank.terms import Array, Term, Terms, namespace
 from superpose.lowrank.to_numpy import to_numpy
-
-
-class _Triples(NamedTuple):
-    """U diag(s) V^T: U (out_features, n), s (n,) descending, V^T (n, in_features)."""
-
-    U: Array
-    s: Array
-    Vt: Array
 
 
 class Truncated(NamedTuple):
@@ -59,10 +51,17 @@ def truncated(terms: Terms, rank: int) -> Truncated:
     if rank < 1:
         raise ValueError(f"rank is {rank}, must be at least 1")
     xp = namespace(terms)
-    U, s, Vt = _triples(terms)
+    found = core(terms)
+    U, s, Vt = xp.linalg.svd(found.middle, full_matrices=False)
+    s = _significant(xp, found, s)
     few = min(rank, int(s.shape[0]))
+    # Only the directions that are kept are brought back to the delta's own size.
+    U, V = found.outputs.times(U[:, :few]), found.inputs.times(xp.matrix_transpose(Vt[:few, :]))
+    largest = xp.argmax(xp.abs(U), axis=0)
+    sign = xp.sign(xp.take_along_axis(U, largest[None, :], axis=0))
     root = xp.sqrt(s[:few])
-    term = Term(1.0, U[:, :few] * root[None, :], root[:, None] * Vt[:few, :])
+    size = sign * root[None, :]
+    term = Term(1.0, U * size, xp.matrix_transpose(V * size))
     sizes = [float(size) for size in to_numpy(s)]
     kept, whole = math.hypot(*sizes[:few]), math.hypot(*sizes)
     return Truncated(term, min(kept, whole), whole, not any(sizes[few:]))
@@ -73,15 +72,11 @@ def singular_values(terms: Terms) -> np.ndarray:
 
     Their squares, cumulated, are the energy each rank keeps.
     """
-    return to_numpy(_triples(terms).s)
-
-
-def _triples(terms: Terms) -> _Triples:
     xp = namespace(terms)
     found = core(terms)
-    U, s, Vt = xp.linalg.svd(found.middle, full_matrices=False)
-    s = xp.where(s > found.rounding, s, xp.zeros_like(s)) * found.scale
-    U, Vt = found.outputs @ U, Vt @ xp.matrix_transpose(found.inputs)
-    largest = xp.argmax(xp.abs(U), axis=0)
-    sign = xp.sign(xp.take_along_axis(U, largest[None, :], axis=0))
-    return _Triples(U * sign, s, xp.matrix_transpose(sign) * Vt)
+    return to_numpy(_significant(xp, found, xp.linalg.svdvals(found.middle)))
+
+
+def _significant(xp: Any, found: Core, s: Array) -> Array:
+    """Give the delta's singular values from those of its core: what is only rounding is zero."""
+    return xp.where(s > found.rounding, s, xp.zeros_like(s)) * found.scale
