@@ -49,8 +49,11 @@ class Change(NamedTuple):
 class Rows(Protocol):
     """A change made ready to be asked for its rows."""
 
-    def rows(self, begin: int, end: int, base: Array) -> Array:
-        """Give rows begin to end of what is added. base: those rows before any change."""
+    def rows(self, begin: int, end: int, base: Array, out: Array | None = None) -> Array:
+        """Give rows begin to end of what is added.
+
+        base: those rows before any change. out: an array of their shape that may be used for them.
+        """
 
     def bound(self, begin: int, end: int, base: Array) -> Array:
         """Give, for the same rows, what the rounding of one operation is multiplied with."""
@@ -63,10 +66,10 @@ class Product:
     L: Array
     R: Array
 
-    def rows(self, begin: int, end: int, base: Array) -> Array:
+    def rows(self, begin: int, end: int, base: Array, out: Array | None = None) -> Array:
         """Give rows begin to end of the product."""
         del base
-        return np.asarray(self.L[begin:end] @ self.R)
+        return np.asarray(np.matmul(self.L[begin:end], self.R, out=out))
 
     def bound(self, begin: int, end: int, base: Array) -> Array:
         """Give (rank + 2) |L_i| |R_j|, which no sum of products' rounding exceeds."""
@@ -81,8 +84,9 @@ class Difference:
 
     values: tuple[tuple[float, Array], ...]
 
-    def rows(self, begin: int, end: int, base: Array) -> Array:
+    def rows(self, begin: int, end: int, base: Array, out: Array | None = None) -> Array:
         """Give rows begin to end; where the c_k sum to 1, T_0 drops out but for one rounding."""
+        del out
         total: Array = np.zeros(base.shape, np.float64)
         for coefficient, value in self.values:
             total += coefficient * value[begin:end].astype(np.float64)
@@ -110,8 +114,9 @@ class Lengthened:
     product: Product
     scale: Array
 
-    def rows(self, begin: int, end: int, base: Array) -> Array:
+    def rows(self, begin: int, end: int, base: Array, out: Array | None = None) -> Array:
         """Give rows begin to end."""
+        del out
         wide = base.astype(np.float64)
         scale = self.scale if self.scale.shape[0] == 1 else self.scale[begin:end]
         return np.asarray(

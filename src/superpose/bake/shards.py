@@ -6,6 +6,7 @@ What no delta touches is copied byte for byte; the rest is computed a block of r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from superpose.bake.blocks import new_rows
 from superpose.bake.plan import Plan, Target, as_it_is
+from superpose.bake.scratch import Scratch
 from superpose.errors import BadInput
 from superpose.files.checkpoint import stored_dtype
 from superpose.files.copying import copy_bytes, write_all
@@ -22,6 +24,9 @@ from superpose.files.header import SIZES, Entry, write_header
 from superpose.files.tensors import FLOATS
 
 Array = NDArray[Any]
+
+STEP = 1 << 26
+"""Bytes copied between two reports of progress."""
 
 Done = Callable[[int], object]
 """Told how many bytes were written, now and then."""
@@ -76,13 +81,19 @@ def write_shard(plan: Plan, shard: Shard, folder: Path, done: Done) -> None:
         (checkpoint.folder / shard.file).open("rb", buffering=0) as source,
     ):
         write_all(target.fileno(), memoryview(header))
+        memory = Scratch()
         for run in _runs(shard.pieces, plan):
             if _is_copied(run[0], plan):
                 begin = checkpoint.locations[run[0].name].offset
                 count = run[-1].entry.end - run[0].entry.begin
-                _copy(source.fileno(), target.fileno(), begin, count, done, source.name)
+                for at in range(begin, begin + count, STEP):
+                    step = min(STEP, begin + count - at)
+                    _copy(source, target, at, step)
+                    done(step)
             else:
-                _compute(plan, run[0], target.fileno(), done)
+                for data in _computed(plan, run[0], memory):
+                    write_all(target.fileno(), data)
+                    done(len(data))
 
 
 def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:
@@ -111,22 +122,23 @@ def _runs(pieces: tuple[Piece, ...], plan: Plan) -> Iterator[list[Piece]]:
         yield run
 
 
-def _copy(source: int, target: int, begin: int, count: int, done: Done, name: str) -> None:
+def _copy(source: FileIO, target: FileIO, begin: int, count: int) -> None:
     try:
-        copy_bytes(source, target, begin, count, done)
+        copy_bytes(source.fileno(), target.fileno(), begin, count)
     except EOFError as error:
-        raise BadInput("became shorter while it was copied", where=name) from error
+        raise BadInput("became shorter while it was copied", where=source.name) from error
 
 
-def _compute(plan: Plan, piece: Piece, target: int, done: Done) -> None:
+def _computed(plan: Plan, piece: Piece, memory: Scratch) -> Iterator[memoryview]:
+    """Give the bytes of a tensor, a block at a time; each holds until the next is asked for."""
     dtype = stored_dtype(piece.entry.dtype)
-    for block in new_rows(plan.checkpoint, piece.target):
+    for block in new_rows(plan.checkpoint, piece.target, scratch=memory):
+        rounded = memory.array("rounded", block.new.shape, dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # seen below, by name
-            rounded = np.ascontiguousarray(block.new).astype(dtype, copy=False)
+            np.copyto(rounded, block.new, casting="unsafe")
         if not all_finite(rounded) and not _was_so(piece, block.base, rounded):
             raise _not_finite(piece, block.base)
-        write_all(target, rounded.reshape(-1).view(np.uint8).data)
-        done(rounded.nbytes)
+        yield rounded.reshape(-1).view(np.uint8).data
 
 
 def _was_so(piece: Piece, base: Array, rounded: Array) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.bake import percent_bar, sum_on_base
+from superpose.cli.bake import multiply_in_one_thread, percent_bar, sum_on_base
 from superpose.cli.console import out, print_json
 from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
 from superpose.cli.weighted import weighted
@@ -52,6 +52,7 @@ def verify(
 
     Example: superpose verify org/base runs/math runs/medicine:0.5 both-model
     """
+    multiply_in_one_thread()
     from superpose.cli.bases import locate_named_base
     from superpose.errors import BadInput
 

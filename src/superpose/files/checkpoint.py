@@ -111,11 +111,14 @@ class Checkpoint:
         width = math.prod(rest)
         return self.read_part(name, begin * width, end * width).reshape((end - begin, *rest))
 
-    def read_part(self, name: str, begin: int, end: int) -> Array:
-        """Give a copy of the values begin to end of one tensor in row-major order."""
+    def read_part(self, name: str, begin: int, end: int, into: Array | None = None) -> Array:
+        """Give a copy of the values begin to end of one tensor in row-major order.
+
+        into: bytes (uint8) to hold them, exactly as many as they take; None for new ones.
+        """
         location = self._location(name)
         width = SIZES[location.entry.dtype]
-        return self._bytes(name, location, begin * width, (end - begin) * width)
+        return self._bytes(name, location, begin * width, (end - begin) * width, into)
 
     def resolve(self, parameter: str) -> str | None:
         """Give the stored name of a parameter that an adapter calls by its name in the module tree.
@@ -176,9 +179,11 @@ class Checkpoint:
             raise BadInput(f"holds no tensor `{name}`", where=self.folder)
         return self.locations[name]
 
-    def _bytes(self, name: str, location: Location, skip: int, count: int) -> Array:
+    def _bytes(
+        self, name: str, location: Location, skip: int, count: int, into: Array | None = None
+    ) -> Array:
         path = self.folder / location.file
-        data = np.empty(count, dtype=np.uint8)
+        data = np.empty(count, dtype=np.uint8) if into is None else into
         try:
             with path.open("rb", buffering=0) as file:
                 file.seek(location.offset + skip)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-
-STEP = 1 << 26
-"""Bytes copied between two reports of progress."""
 
 _BUFFER = 1 << 20
 
@@ -15,24 +11,20 @@ _UNABLE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBAD
 """What the system says where it does not copy between these two files."""
 
 
-def copy_bytes(
-    source: int, target: int, begin: int, count: int, done: Callable[[int], object]
-) -> None:
+def copy_bytes(source: int, target: int, begin: int, count: int) -> None:
     """Append `count` bytes of `source`, from `begin` on, to where `target` stands.
 
-    source, target: descriptors of files. done: told how many bytes came, now and then.
+    source, target: descriptors of files.
 
     Raises OSError as the system does, EOFError when the source ends before.
     """
     while count > 0:
-        step = min(count, STEP)
-        copied = _in_the_system(source, target, begin, step)
+        copied = _in_the_system(source, target, begin, count)
         if copied is None:
-            copied = _by_hand(source, target, begin, step)
+            copied = _by_hand(source, target, begin, count)
         if copied == 0:
             raise EOFError
         begin, count = begin + copied, count - copied
-        done(copied)
 
 
 def _in_the_system(source: int, target: int, begin: int, count: int) -> int | None:
