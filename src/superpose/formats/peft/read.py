@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from superpose.adapter import Adapter, Delta, Parent
+from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
+from superpose.formats.noted import noted_parents
 from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
@@ -19,13 +18,10 @@ from superpose.formats.peft.parts import Target, deltas_of, targets
 from superpose.formats.peft.whole import bias_deltas, copies_of, replacements_of, tied_layers
 from superpose.formats.recognise import CONFIG, PRODUCTS, read_config, weights_file
 
-HEADER_KEY = "superpose"
-"""Where in a safetensors header superpose notes what the file was made from."""
-
 _DORA = (
-    "it is DoRA (use_dora), which rescales the base model's own weights: its update is not B*A (superpose "
-    "bake BASE ADAPTER writes the exact model; superpose add --base BASE --rank K the best "
-    "approximation of rank K, and says how good it is)"
+    "it is DoRA (use_dora), which rescales the base model's own weights: its update is not B*A "
+    "(superpose bake BASE ADAPTER writes the exact model; superpose add --base BASE --rank K the "
+    "best approximation of rank K, and says how good it is)"
 )
 
 
@@ -73,7 +69,7 @@ def read_peft(
         name=short_name(where),
         base_model=config.base_model,
         path=where,
-        parents=_parents(file.metadata),
+        parents=noted_parents(file.metadata),
         settings={key: value for key, value in config.carried.items() if value is not None},
         replacements=replacements,
         copies=copies_of(found, file.tensors),
@@ -152,17 +148,3 @@ def _warn_if_nothing(
 
 def _warn(message: str) -> None:
     warnings.warn(message, SuperposeWarning, stacklevel=4)
-
-
-def _parents(metadata: Mapping[str, str]) -> tuple[Parent, ...]:
-    """Give the parents noted in a file's header; a note that is not ours tells nothing."""
-    try:
-        noted = json.loads(metadata.get(HEADER_KEY, "{}"))
-        parents = [Parent(p["name"], p["path"], float(p["weight"])) for p in noted["parents"]]
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return ()
-    good = all(
-        isinstance(p.name, str) and isinstance(p.path, str | None) and math.isfinite(p.weight)
-        for p in parents
-    )
-    return tuple(parents) if good else ()

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from superpose._version import __version__
 from superpose.adapter import Adapter
 from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
+from superpose.formats.noted import KEY, note_of
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.layout import Layout, check_writable, file_layout
 from superpose.formats.peft.portable import fold
-from superpose.formats.peft.read import HEADER_KEY
 from superpose.formats.recognise import CONFIG, WEIGHTS
 from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 
@@ -83,7 +82,9 @@ def write_peft(
     config = json.dumps(fields, indent=2, ensure_ascii=False)
     card = model_card(adapter, layout.ranks, chosen, numbers)
     with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
-        write_tensors(folder / WEIGHTS, layout.tensors, _metadata(adapter, numbers))
+        write_tensors(
+            folder / WEIGHTS, layout.tensors, {"format": "pt", KEY: note_of(adapter, numbers)}
+        )
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / CARD).write_text(encodable(card), encoding="utf-8")
     return written
@@ -129,15 +130,6 @@ def peft_config(adapter: Adapter, layout: Layout) -> dict[str, Any]:
         "use_qalora": layout.pooled > 1,
     }
     return dict(sorted({**plain, **{k: v for k, v in special.items() if v}}.items()))
-
-
-def _metadata(adapter: Adapter, figures: Mapping[str, float]) -> dict[str, str]:
-    note = {
-        "version": __version__,
-        "parents": [parent.to_json() for parent in adapter.parents],
-        **figures,
-    }
-    return {"format": "pt", HEADER_KEY: encodable(json.dumps(note, ensure_ascii=False))}
 
 
 __all__ = ["Written", "peft_config", "write_peft"]
