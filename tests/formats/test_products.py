@@ -251,7 +251,7 @@ def test_lokr_tensors_that_do_not_belong_together_are_named(case: str) -> None:
         kronecker_layout(damaged)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(HADAMARD + KRONECKER), st.lists(st.integers(0, 3), max_size=6).map(tuple)

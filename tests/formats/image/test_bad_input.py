@@ -181,7 +181,9 @@ def test_an_adapter_that_adds_nothing_is_said(tmp_path: Path) -> None:
         superpose.load(path)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_bad_input_and_nothing_else(
     write_lora: WriteLora, data: st.DataObject
@@ -221,7 +223,9 @@ def test_a_damaged_file_is_read_or_bad_input_and_nothing_else(
         max_size=6,
     )
 )  # fmt: skip
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_tensors_are_read_and_written_again_or_bad_input(
     tmp_path: Path, shapes: dict[str, list[int]]
 ) -> None:

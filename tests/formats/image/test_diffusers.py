@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose.adapter import Adapter
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput
 from superpose.lowrank import dense
 
 from .conftest import WriteLora
@@ -310,35 +309,3 @@ def test_an_alpha_and_a_configuration_together_are_bad_input(tmp_path: Path) -> 
     save_file({**tensors, f"{module}.alpha": torch.tensor(1.0)}, folder / FILE, metadata)
     with pytest.raises(BadInput, match=r"alpha` and the metadata both tell the scaling"):
         superpose.load(folder)
-
-
-def with_configuration(path: Path, **fields: Any) -> Path:
-    tensors = {
-        "unet.x.to_q.lora_A.weight": torch.ones(2, 4),
-        "unet.x.to_q.lora_B.weight": torch.ones(4, 2),
-    }
-    named = {f"unet.{name}": value for name, value in fields.items()}
-    save_file(tensors, path, {"lora_adapter_metadata": json.dumps(named)})
-    return path
-
-
-def test_a_configuration_that_contradicts_the_tensors_is_bad_input(tmp_path: Path) -> None:
-    path = with_configuration(tmp_path / "a.safetensors", r=8, lora_alpha=8)
-    with pytest.raises(BadInput, match=r"`unet.x.to_q` has rank 2, but .* says 8"):
-        superpose.load(path)
-
-
-def test_a_configuration_with_dora_is_refused_by_name(tmp_path: Path) -> None:
-    path = with_configuration(tmp_path / "a.safetensors", r=2, use_dora=True)
-    with pytest.raises(Refused, match="DoRA"):
-        superpose.load(path)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"unet.r": "two"}', '{"unet.r": 1e400}', "[" * 9**5]
-)
-def test_a_configuration_that_is_none_is_bad_input(tmp_path: Path, text: str) -> None:
-    tensors = {"unet.x.lora_A.weight": torch.ones(2, 4), "unet.x.lora_B.weight": torch.ones(4, 2)}
-    save_file(tensors, tmp_path / "a.safetensors", {"lora_adapter_metadata": text})
-    with pytest.raises(BadInput, match=r"a\.safetensors"):
-        superpose.load(tmp_path / "a.safetensors")

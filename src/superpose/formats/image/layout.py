@@ -21,6 +21,9 @@ _COMFYUI = "diffusion_model."
 
 _TEXT_MODEL = "text_model."
 
+_WELL_HELD = (2.0**-9, 2.0**12)
+"""Largest entries of a factor whose small ones float16 rounds by no more than its large ones."""
+
 # One module, called in two ways: by the original UNet's blocks, and by diffusers'.
 _SCHEMES = (
     re.compile(r"lora_unet_(input_blocks|middle_block|output_blocks)_.*"),
@@ -134,10 +137,9 @@ def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object]) -> st
         return f"{place.module}.w_norm"
     if place.module in norms:
         return f"{place.module}.b_norm"
-    if is_kohya(place.module) or place.module.startswith(_COMFYUI):
+    own_names = is_kohya(place.module) or place.module.startswith(_COMFYUI)
+    if own_names or place.module not in pairs:
         return f"{place.module}.diff_b"
-    if place.module not in pairs:
-        raise Refused(f"`{place.module}` has a bias and no factors; diffusers' format holds none")
     return f"{place.module}.lora_B.bias"
 
 
@@ -155,7 +157,7 @@ def _balanced(term: Term) -> Term:
     B, A = (upcast(x) for x in (term.B, term.A))
     b, a = (float(np.max(np.abs(x))) for x in (B, A))
     size = abs(term.coefficient) * b
-    if not (size and a and math.isfinite(size)):
+    if not (size and a and math.isfinite(size)) or _WELL_HELD[0] <= size <= _WELL_HELD[1]:
         return term
     shift = round((math.log2(a) - math.log2(size)) / 2)
     return Term(math.ldexp(term.coefficient, shift), term.B, np.ldexp(A, -shift))

@@ -117,6 +117,9 @@ def _padded(
     padded = {}
     for key, (B, A) in pairs.items():
         missing = most[sorts[key]] - A.shape[0]
+        if not missing:
+            padded[key] = B, A
+            continue
         padded[key] = np.pad(B, ((0, 0), (0, missing))), np.pad(A, ((0, missing), (0, 0)))
     return padded
 

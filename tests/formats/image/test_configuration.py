@@ -1,0 +1,64 @@
+"""PEFT's configuration in a diffusers file's metadata, where it contradicts or is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import superpose
+from superpose.errors import BadInput, Refused
+
+
+def with_configuration(path: Path, **fields: Any) -> Path:
+    tensors = {
+        "unet.x.to_q.lora_A.weight": torch.ones(2, 4),
+        "unet.x.to_q.lora_B.weight": torch.ones(4, 2),
+    }
+    named = {f"unet.{name}": value for name, value in fields.items()}
+    save_file(tensors, path, {"lora_adapter_metadata": json.dumps(named)})
+    return path
+
+
+def test_a_configuration_that_contradicts_the_tensors_is_bad_input(tmp_path: Path) -> None:
+    path = with_configuration(tmp_path / "a.safetensors", r=8, lora_alpha=8)
+    with pytest.raises(BadInput, match=r"`unet.x.to_q` has rank 2, but .* says 8"):
+        superpose.load(path)
+
+
+def test_a_configuration_with_dora_is_refused_by_name(tmp_path: Path) -> None:
+    path = with_configuration(tmp_path / "a.safetensors", r=2, use_dora=True)
+    with pytest.raises(Refused, match="DoRA"):
+        superpose.load(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"unet.r": "two"}', '{"unet.r": 1e400}', "[" * 9**5]
+)
+def test_a_configuration_that_is_none_is_bad_input(tmp_path: Path, text: str) -> None:
+    tensors = {"unet.x.lora_A.weight": torch.ones(2, 4), "unet.x.lora_B.weight": torch.ones(4, 2)}
+    save_file(tensors, tmp_path / "a.safetensors", {"lora_adapter_metadata": text})
+    with pytest.raises(BadInput, match=r"a\.safetensors"):
+        superpose.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "field", ["use_bdlora", "use_qalora", "target_parameters", "modules_to_save"]
+)
+def test_a_configuration_of_more_than_up_and_down_is_refused_by_name(
+    tmp_path: Path, field: str
+) -> None:
+    value = {"use_bdlora": {"nblocks": 2}, "use_qalora": True}.get(field, ["x"])
+    path = with_configuration(tmp_path / "a.safetensors", r=2, **{field: value})
+    with pytest.raises(Refused, match=f"`{field}` is set"):
+        superpose.load(path)
+
+
+def test_another_type_of_adapter_is_refused_by_name(tmp_path: Path) -> None:
+    path = with_configuration(tmp_path / "a.safetensors", r=2, peft_type="LOKR")
+    with pytest.raises(Refused, match="it is of type LOKR"):
+        superpose.load(path)
