@@ -48,6 +48,7 @@ COMMANDS = {
     "train": "superpose.cli.train:train",
     "eval": "superpose.cli.eval_:evaluate",
     "ask": "superpose.cli.ask:ask",
+    "predict": "superpose.cli.predict:predict",
     "study": "superpose.cli.study:study",
 }
 

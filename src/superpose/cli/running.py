@@ -21,6 +21,7 @@ __all__ = [
     "StudyBars",
     "domain_names",
     "encoded",
+    "load_same_base",
     "load_weighted",
     "prompt_of",
     "read_all",
@@ -69,6 +70,18 @@ def load_weighted(
 
     paths, weights = weighted(arguments)
     return [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths], weights
+
+
+def load_same_base(
+    paths: Sequence[str], ignore_keys: Sequence[str] | None, base: str, same_base: bool
+) -> list[Adapter]:
+    """Load adapters of `base`; raises DifferentBase where they are of different ones."""
+    from superpose.adapter import check_same_base
+    from superpose.formats import load
+
+    loaded = [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths]
+    check_same_base(loaded, same_base)
+    return loaded
 
 
 def read_all(sources: Sequence[str], question: str, answer: str) -> list[Row]:

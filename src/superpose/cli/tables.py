@@ -18,7 +18,9 @@ __all__ = [
     "answers_table",
     "correlation_table",
     "evaluation_table",
+    "formula",
     "own_adapters_table",
+    "plain_table",
     "samples_table",
     "study_table",
 ]
@@ -28,7 +30,7 @@ def evaluation_table(results: Sequence[Evaluation]) -> Group:
     """Weightings down, domains across: perplexity and its interval."""
     domains = list(dict.fromkeys(result.domain for result in results))
     counts = {r.domain: f"{r.domain}\n{r.score.tokens} tokens" for r in results}
-    table = _table()
+    table = plain_table()
     table.add_column("task weights")
     for domain in domains:
         table.add_column(Text(counts[domain]), justify="right")
@@ -37,13 +39,13 @@ def evaluation_table(results: Sequence[Evaluation]) -> Group:
         by_point.setdefault(id(result.weighting), []).append(result)
     for row in by_point.values():
         cells = [_with_interval(r.score.perplexity, (r.low, r.high)) for r in row]
-        table.add_row(Text(_formula(row[0].weighting.weights)), *cells)
+        table.add_row(Text(formula(row[0].weighting.weights)), *cells)
     return _titled("Perplexity of the answers (95 % interval over questions)", table)
 
 
 def answers_table(found: Sequence[Answer]) -> Group:
     """A question, then what each weighting answers."""
-    table = _table(show_lines=True)
+    table = plain_table(show_lines=True)
     table.add_column("question")
     table.add_column("task weights")
     table.add_column("answer")
@@ -51,13 +53,13 @@ def answers_table(found: Sequence[Answer]) -> Group:
     for answer in found:
         question = "" if answer.question == last else answer.question
         last = answer.question
-        table.add_row(Text(question), Text(_formula(answer.weighting.weights)), Text(answer.text))
+        table.add_row(Text(question), Text(formula(answer.weighting.weights)), Text(answer.text))
     return _titled("Answers", table)
 
 
 def study_table(summary: Mapping[str, Any]) -> Group:
     """The paper's table: each subset's sum against merged data, base and singles."""
-    table = _table()
+    table = plain_table()
     for column in ("subset", "measured on"):
         table.add_column(column, no_wrap=True)
     for column in ("base", "own", "sum", "merged"):
@@ -83,7 +85,7 @@ def study_table(summary: Mapping[str, Any]) -> Group:
 
 def correlation_table(summary: Mapping[str, Any]) -> Group:
     """Each figure that weights tell against the change of perplexity."""
-    table = _table()
+    table = plain_table()
     table.add_column("figure")
     table.add_column("among")
     table.add_column("n", justify="right")
@@ -102,7 +104,8 @@ def correlation_table(summary: Mapping[str, Any]) -> Group:
 _STATISTICS = ("pearson", "spearman", "slope")
 
 
-def _table(**settings: Any) -> Table:
+def plain_table(**settings: Any) -> Table:
+    """A table with a line under its head and no other."""
     return Table(box=box.SIMPLE_HEAD, **settings)
 
 
@@ -111,11 +114,10 @@ def _titled(title: str, table: Table) -> Group:
     return Group(Text(title, style="bold"), table)
 
 
-def _formula(weights: Mapping[str, float]) -> str:
-    """`math + 0.5 finance`; the base for no weights."""
-    if not weights:
-        return "base"
-    return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in weights.items())
+def formula(weights: Mapping[str, float]) -> str:
+    """`math + 0.5 finance`; the base for no weights, or zeros."""
+    parts = [name if w == 1 else f"{w:g} {name}" for name, w in weights.items() if w]
+    return " + ".join(parts) or "base"
 
 
 def _change(figure: Mapping[str, Any]) -> str:
@@ -140,7 +142,7 @@ def _short(value: float) -> str:
 def own_adapters_table(summary: Mapping[str, Any]) -> Group:
     """Base and single adapters down, domains across: the mean perplexity."""
     rows = summary["own_adapters"]
-    table = _table()
+    table = plain_table()
     table.add_column("model")
     for domain in summary["domains"]:
         table.add_column(Text(domain), justify="right")
@@ -154,7 +156,7 @@ def own_adapters_table(summary: Mapping[str, Any]) -> Group:
 
 def samples_table(samples: Sequence[tuple[str, str, Sequence[Answer]]]) -> Group:
     """Test questions, the expected answer, and what base, own adapter and the sum say."""
-    table = _table(show_lines=True)
+    table = plain_table(show_lines=True)
     for column in ("question", "expected", "base", "own adapter", "sum of all"):
         table.add_column(column, ratio=1)
     for _, expected, said in samples:

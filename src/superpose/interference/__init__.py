@@ -1,6 +1,6 @@
 """What the weights alone tell about adapters."""
 
-from superpose.interference.check import AdapterFigures, Check, check
+from superpose.interference.check import AdapterFigures, Check, check, told_apart
 from superpose.interference.diff import Difference, Fact, ModuleDifference, diff
 from superpose.interference.pair import ModuleFigures, Pair
 from superpose.interference.verdict import Verdict, judge
@@ -17,4 +17,5 @@ __all__ = [
     "check",
     "diff",
     "judge",
+    "told_apart",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from superpose.landscape.sample import Sample
 from superpose.landscape.superposed import SuperposedModel
@@ -25,7 +26,7 @@ __all__ = ["measure"]
 def measure(
     model: SuperposedModel,
     examples: Sequence[Example],
-    points: Sequence[Sequence[float]],
+    points: Sequence[Sequence[float] | NDArray[np.float64]],
     *,
     gradients: bool = True,
     batch_tokens: int = BATCH_TOKENS,

@@ -1,0 +1,115 @@
+"""`superpose predict` from the command line, on a tiny model: what it says is what is measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+MODULES = tuple(f"model.layers.{n}.self_attn.{m}_proj" for n in range(2) for m in "oq")
+"""In the order of a file that safetensors wrote."""
+
+
+@pytest.fixture
+def adapters(write_adapter, tmp_path: Path) -> list[Path]:  # type: ignore[no-untyped-def]
+    """Two adapters of the tiny base that change its loss by a few per cent."""
+    return [
+        write_adapter(
+            name, seed=seed, modules=MODULES, width=32, alpha=0.1, base_model="tiny-llama"
+        )
+        for seed, name in enumerate(("sums", "coins"))
+    ]
+
+
+def test_predictions_are_what_is_measured_on_other_rows_of_the_domain(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    tests = {}
+    for name, path in question_files.items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        (tmp_path / f"{name}.test.jsonl").write_text("\n".join(lines[16:]), encoding="utf-8")
+        path.write_text("\n".join(lines[:16]), encoding="utf-8")
+        tests[name] = tmp_path / f"{name}.test.jsonl"
+    data = [arg for path in question_files.values() for arg in ("--data", path)]
+    test = [arg for path in tests.values() for arg in ("--test", path)]
+    ended = run("predict", tiny_base, *adapters, *data, *test, "--rows", 12, "--json")
+    assert ended.code == 0, ended.err
+    said = json.loads(ended.out)
+    assert said["adapters"] == ["sums", "coins"]
+    assert said["domains"] == list(question_files)
+    assert len(said["rows"]) == len(said["measured"]) == 4 * 2
+    assert said["calibration"]["rows"] == 24
+    assert said["calibration"]["forward_equivalents"] == 2 + 2 * 2
+    inside = 0
+    for row, seen in zip(said["rows"], said["measured"], strict=True):
+        assert (row["weights"], row["domain"]) == (seen["weights"], seen["domain"])
+        assert row["low"] < row["predicted_nll"] < row["high"]
+        inside += abs(row["predicted_nll"] - seen["nll"]) < 0.1
+    assert inside == 8
+    for found in said["disturbances"]:
+        assert sum(found["modules"].values()) == pytest.approx(found["nll"])
+        assert set(found["modules"]) == set(MODULES)
+    assert said["advice"]["verdict"]
+
+
+def test_the_terminal_shows_the_verdict_first(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
+) -> None:
+    data = [arg for path in question_files.values() for arg in ("--data", path)]
+    ended = run("predict", tiny_base, *adapters, *data, "--rows", 4, "--quiet")
+    assert ended.code == 0, ended.err
+    first = ended.out.splitlines()[0]
+    assert first.startswith(("add them", "keep apart", "train on merged data"))
+    assert "sums + coins" in ended.out
+    assert "Who disturbs whom" in ended.out
+
+
+def test_bad_input_is_refused_with_exit_code_2(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    one, two = question_files.values()
+    (tmp_path / "empty.jsonl").write_text('{"question": "x", "answer": ""}')
+    cases = {
+        "2 adapters and 1 domains": ("--data", one),
+        "calibration rows too": ("--data", one, "--data", two, "--test", one, "--test", two),
+        "answer": ("--data", one, "--data", tmp_path / "empty.jsonl"),
+        "no such question file": ("--data", one, "--data", tmp_path / "none.jsonl"),
+    }
+    for message, options in cases.items():
+        ended = run("predict", tiny_base, *adapters, *options, "--rows", 4)
+        assert ended.code == 2, (message, ended.err)
+        assert message in ended.err
+        assert ended.out == ""
+
+
+def test_a_slope_is_what_differences_give(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
+) -> None:
+    from superpose.formats import load
+    from superpose.landscape import SuperposedModel, load_base
+    from superpose.study.calibrate import measure
+    from superpose.study.domain import read_rows
+    from superpose.study.prompt import Prompt
+
+    base = load_base(tiny_base)
+    prompt = Prompt(base.tokenizer, max_tokens=80)
+    rows = read_rows(str(question_files["sums"]), question="question", answer="answer")
+    examples = prompt.encode_all(rows[:5])
+    at, step = np.array([0.7, 0.4]), 1e-2
+    with SuperposedModel(base.model, [load(path) for path in adapters]) as model:
+        found = measure(model, examples, [at])
+        assert found.modules == MODULES
+        for k in range(2):
+            ends = [at + sign * step * np.eye(2)[k] for sign in (1, -1)]
+            high, low = measure(model, examples, ends, gradients=False).loss
+            assert found.slope[0, k] == pytest.approx((high - low) / (2 * step), rel=2e-2)
+        each = measure(model, examples[:1], [at])
+        assert each.gradient[0, 0] == pytest.approx(found.gradient[0, 0], rel=1e-3, abs=1e-5)
