@@ -158,4 +158,4 @@ def _slopes(weights: Array) -> Array:
         rows[:, m, 1 + adapters :] = np.where(k == j, 0.5, 1.0) * (
             (k == m) * weights[:, j] + (j == m) * weights[:, k]
         )
-    return rows.reshape(count * adapters, -1)
+    return rows.reshape(count * adapters, rows.shape[2])
