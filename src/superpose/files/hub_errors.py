@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,15 +17,17 @@ LOGIN = "`hf auth login` or HF_TOKEN gives a token"
 
 @contextmanager
 def hub_errors(given: str, name: HubName, *, may_be_here: bool = True) -> Iterator[None]:
-    """Turn what the client raises in this block into superpose's errors.
+    """Turn what the client raises in this block into superpose's errors; what it says is kept back.
 
-    given: what the user wrote. may_be_here: it could have been a mistyped path.
+    Its progress bars stay where standard error is a terminal. given: what the user wrote.
+    may_be_here: it could have been a mistyped path.
 
     Raises BadInput where the hub says no (no such repository, revision or file, no access), Missing
     where it could not be asked (no network, offline, too busy).
     """
     try:
-        yield
+        with _quiet_client():
+            yield
     except SuperposeError:
         raise
     except Exception as error:  # the client's errors have no common base
@@ -32,6 +35,34 @@ def hub_errors(given: str, name: HubName, *, may_be_here: bool = True) -> Iterat
         if may_be_here and not is_hub_address(given):
             start = f"is no {'file' if name.kind == 'dataset' else 'folder'} here, and "
         raise _translated(given, name, start, error) from error
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Let huggingface_hub warn of nothing, and draw bars for somebody who sees them only.
+
+    What matters of its warnings (nothing matched, nothing changed) is in superpose's own answer.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+        logging,
+    )
+
+    level = logging.get_verbosity()
+    undecided = constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
+    hide = undecided and not sys.stderr.isatty()
+    logging.set_verbosity(logging.ERROR)
+    if hide:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if hide:
+            enable_progress_bars()
 
 
 def _translated(given: str, name: HubName, start: str, error: Exception) -> SuperposeError:
