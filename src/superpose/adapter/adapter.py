@@ -220,6 +220,25 @@ class Adapter(Mapping[str, Delta]):
         """Give the same adapter under another name of its base model."""
         return replace(self, base_model=base_model)
 
+    def scaled_by_module(self, weights: Mapping[str, float]) -> Adapter:
+        """Give the adapter with a task weight of its own for each target module.
+
+        weights: of every key. As a parent it counts with their mean, by a name that says so.
+
+        Raises BadInput when a weight is missing or not finite, or a tensor is stored absolutely.
+        """
+        missing = [key for key in self if key not in weights]
+        if missing or self.replacements:
+            what = missing[0] if missing else next(iter(self.replacements))
+            raise BadInput(f"`{what}` has no task weight of its own", where=self.label)
+        deltas = {}
+        for key, delta in self.items():
+            factor = _finite(float(weights[key]))
+            deltas[key] = delta.with_coefficients(lambda c, w=factor: c * w)  # type: ignore[misc]
+        mean = math.fsum(weights[key] for key in self) / len(self)
+        own = Parent(f"{self.name} by module", self.path, mean, self.identity)
+        return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,))
+
     def _as_parents(self) -> tuple[Parent, ...]:
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
         if self.path is None and self.parents:

@@ -12,7 +12,8 @@ from superpose.cli.console import out as console, print_json
 from superpose.cli.engine import For, fitted, tell_of_ranks
 from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
 from superpose.cli.summing import summed
-from superpose.cli.weighted import weighted
+from superpose.cli.weights_file import WeightsFile, weighted_or_file
+from superpose.errors import BadInput
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -43,7 +44,10 @@ Out = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(help="Task weights in the adapters' order, for example 1,0.5,-1."),
+    typer.Option(
+        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
+        "tune --json wrote."
+    ),
 ]
 Rank = Annotated[
     int | None,
@@ -94,15 +98,16 @@ def add(
     """
     from superpose.formats import save
 
-    names, numbers = weighted(adapters, weights)
+    names, numbers, table = weighted_or_file(adapters, weights)
     _check_before(out, engine, rank, dtype, force)
     added = summed(
-        names, numbers, rank=rank, base=base, same_base=same_base, ignore_keys=ignore_key or ()
-    )
+        names, numbers, rank=rank, base=base, same_base=same_base, table=table,
+        ignore_keys=ignore_key or (),
+    )  # fmt: skip
     found = fitted(added, engine)
     total, kept, exact = found
     if verify is not None:
-        _check_for_peft(names, total)
+        names, numbers = _parents_for_peft(names, numbers, total, table)
     # Before writing: base or parent may not load, and the output may be one of the parents.
     expected = None if verify is None else _expected(verify, names, numbers)
     # A zero sum has no energy of which anything could be kept: NaN, which JSON does not know.
@@ -132,7 +137,6 @@ def _check_before(
     output: Path, engine: str | None, rank: int | None, dtype: str | None, force: bool
 ) -> None:
     """Refuse what can be refused without reading an adapter."""
-    from superpose.errors import BadInput
     from superpose.formats import VLLM_RANKS, check_output
 
     if rank is not None and rank < 1:
@@ -142,13 +146,18 @@ def _check_before(
     check_output(output, engine=engine, dtype=dtype, force=force)
 
 
-def _check_for_peft(names: list[str], total: Adapter) -> None:
-    """Refuse what PEFT's own deltas of linear layers do not tell."""
-    from superpose.errors import BadInput
-    from superpose.formats import IMAGE_FORMATS
+def _parents_for_peft(
+    names: list[str], numbers: list[float], total: Adapter, table: WeightsFile | None
+) -> tuple[list[str], list[float]]:
+    """Give names and weights to ask PEFT for; refuse what its deltas of linear layers do not tell.
 
-    if total.format in IMAGE_FORMATS:
-        raise BadInput("--verify asks PEFT, and it reads no image LoRA", where="--verify")
+    Weights of a file are known once the adapters are: the sum's parents have them.
+    """
+    if table is not None and table.modules:
+        raise BadInput("--verify knows no weights by module", where="--verify")
+    if table is not None:
+        found = {parent.path: parent.weight for parent in total.parents}
+        numbers = [found[name] for name in names]
     for name in names:
         if name.endswith(GGUF):
             raise BadInput("--verify asks PEFT for each parent, and it reads no GGUF", where=name)
@@ -158,6 +167,7 @@ def _check_for_peft(names: list[str], total: Adapter) -> None:
             where="--verify",
             hint="Leave it out, then: superpose verify BASE ADAPTERS RESULT proves every tensor.",
         )
+    return names, numbers
 
 
 def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:

@@ -49,6 +49,7 @@ COMMANDS = {
     "eval": "superpose.cli.eval_:evaluate",
     "ask": "superpose.cli.ask:ask",
     "predict": "superpose.cli.predict:predict",
+    "tune": "superpose.cli.tune:tune",
     "study": "superpose.cli.study:study",
 }
 

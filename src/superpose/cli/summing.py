@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.cli.weights_file import WeightsFile
     from superpose.compose import Compressed
 
 __all__ = ["summed"]
@@ -20,11 +21,13 @@ def summed(
     base: str | None = None,
     same_base: bool = False,
     ignore_keys: Sequence[str] = (),
+    table: WeightsFile | None = None,
 ) -> Compressed:
     """Load adapters and give their sum, the energy it keeps and whether it is exact.
 
     rank: of the best approximation; None is the exact sum. base: the base model, for tensors that
-    are stored absolutely, for DoRA at a rank, and for GGUF files. Raises as the parts do.
+    are stored absolutely, for DoRA at a rank, and for GGUF files. table: task weights of a file, in
+    place of `weights`. Raises as the parts do.
     """
     from superpose.cli.bases import locate_named_base
     from superpose.compose import Compressed, best_rank, exact_sum, on_base
@@ -32,6 +35,8 @@ def summed(
     from superpose.formats import load
 
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
+    if table is not None:
+        loaded, weights = table.apply(loaded)
     total = exact_sum(loaded, weights, same_base=same_base)
     checkpoint = None
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
@@ -42,4 +47,8 @@ def summed(
 
 
 def _asks_for_weights(total: Adapter) -> bool:
-    return bool(total.copies) or any(r.needs_base for r in total.replacements.values())
+    from superpose.adapter import enclosed, untied
+
+    if total.copies or any(r.needs_base for r in total.replacements.values()):
+        return True
+    return bool(enclosed(untied(total)))

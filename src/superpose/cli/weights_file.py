@@ -1,0 +1,97 @@
+"""A file of task weights, as `superpose tune --json` prints it, for `superpose add --weights`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superpose.cli.weighted import weighted
+from superpose.errors import BadInput
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+
+__all__ = ["WeightsFile", "read_weights_file", "weighted_or_file"]
+
+LARGEST = 50_000_000
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """weights: adapter -> task weight. modules: adapter -> target module -> weight, or nothing."""
+
+    path: Path
+    weights: Mapping[str, float]
+    modules: Mapping[str, Mapping[str, float]]
+
+    def apply(self, adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[float]]:
+        """Give the adapters, scaled by module where the file says so, and the weight of each.
+
+        Adapters are known by their names, told apart as `check` does. Raises BadInput when the
+        file's names are not theirs.
+        """
+        from superpose.interference import told_apart
+
+        names = told_apart(adapters)
+        if set(names) != set(self.weights):
+            raise BadInput(
+                f"holds weights of {', '.join(sorted(self.weights))}, and the adapters are "
+                f"{', '.join(names)}",
+                where=self.path,
+                hint="Give the adapters that were tuned, all of them.",
+            )
+        if not self.modules:
+            return list(adapters), [self.weights[name] for name in names]
+        scaled = [a.scaled_by_module(self.modules[n]) for n, a in zip(names, adapters, strict=True)]
+        return scaled, [1.0] * len(scaled)
+
+
+def weighted_or_file(
+    arguments: Sequence[str], weights: str | None
+) -> tuple[list[str], list[float], WeightsFile | None]:
+    """Give names and task weights as `weighted` does, and the file of weights where one is given.
+
+    weights: numbers with commas between them, or a file that exists. Raises BadInput where weights
+    stand behind colons as well.
+    """
+    if weights is None or not Path(weights).is_file():
+        return *weighted(arguments, weights), None
+    names, numbers = weighted(arguments)
+    if any(number != 1.0 for number in numbers):
+        raise BadInput("task weights are given twice: behind a colon and with --weights")
+    return names, numbers, read_weights_file(weights)
+
+
+def read_weights_file(path: str | Path) -> WeightsFile:
+    """Read a file of task weights.
+
+    `{"weights": {"math": 0.8, ...}}`; where `finer` holds `{"weights": {"math": {"module": 0.9}}}`
+    as well, each module's own weight counts. Raises BadInput for anything else.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST:
+            raise BadInput("is far too large for a file of weights", where=path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        weights = _numbers(content["weights"])
+        finer = content.get("finer") or {}
+        modules = {str(n): _numbers(w) for n, w in (finer.get("weights") or {}).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(
+            f"is no file of task weights ({type(error).__name__}: {error})",
+            where=path,
+            hint='Write it with: superpose tune ... --json > FILE, or by hand: {"weights": {...}}',
+        ) from None
+    if modules and set(modules) != set(weights):
+        raise BadInput("`finer` and `weights` are about different adapters", where=path)
+    return WeightsFile(path, weights, modules)
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    numbers = {str(name): weight for name, weight in value.items()}
+    if not numbers or not all(isinstance(w, int | float) for w in numbers.values()):
+        raise ValueError("a weight is no number")
+    return {name: float(weight) for name, weight in numbers.items()}
