@@ -43,24 +43,26 @@ def _quiet_client() -> Iterator[None]:
 
     What matters of its warnings (nothing matched, nothing changed) is in superpose's own answer.
     """
+    import logging  # 4 ms, which no other command should pay for
+
     from huggingface_hub import constants
-    from huggingface_hub.utils import (
+    from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
-        logging,
     )
 
-    level = logging.get_verbosity()
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
     undecided = constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
     hide = undecided and not sys.stderr.isatty()
-    logging.set_verbosity(logging.ERROR)
+    logger.setLevel(logging.ERROR)
     if hide:
         disable_progress_bars()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        logger.setLevel(level)
         if hide:
             enable_progress_bars()
 
