@@ -16,7 +16,7 @@ from peft.tuners.loha import layer as loha
 from peft.tuners.lokr import layer as lokr
 
 from superpose.errors import BadInput, Refused
-from superpose.formats.expanded import MOST_EXPANDED, Layout, check_size
+from superpose.formats.expanded import MOST_A_BYTE, Layout, check_size
 from superpose.formats.hadamard import HADAMARD, hadamard_factors, hadamard_layout
 from superpose.formats.kronecker import KRONECKER, kronecker_factors, kronecker_layout
 
@@ -276,6 +276,14 @@ def test_any_shapes_are_a_layout_or_bad_input(found: dict[str, tuple[int, ...]])
 def test_a_few_numbers_that_mean_a_huge_matrix_are_refused_by_name() -> None:
     side = (3000, 3000)
     layout = kronecker_layout({"lokr_w1": side, "lokr_w2": side})
-    assert layout.entries > MOST_EXPANDED
     with pytest.raises(Refused, match=r"big.safetensors: .* `m` of rank 9,000,000"):
-        check_size({"m": layout}, "big.safetensors")
+        check_size({"m": layout}, 2 * 4 * 9_000_000, "big.safetensors")
+
+
+def test_as_much_is_expanded_as_the_file_is_large() -> None:
+    """A LoHa of a large UNet is no bomb: its file is large as well."""
+    layouts = {f"m{i}": Layout((4096, 4096), (), 32, 1024) for i in range(64)}
+    total = sum(layout.entries for layout in layouts.values())
+    check_size(layouts, total // MOST_A_BYTE + 1, "large.safetensors")
+    with pytest.raises(Refused, match="64 LoHa or LoKr modules are 4.3 GB as LoRA factors"):
+        check_size(layouts, total // MOST_A_BYTE - 1, "small.safetensors")

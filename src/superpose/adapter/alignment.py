@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ONE_FAMILY = frozenset({"peft", "gguf"})
 """Formats whose target modules go by the base model's own names."""
 
+NAMES = "names"
+"""Setting of an adapter whose modules can be called in several ways: an example of its own."""
+
 
 def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     """Give the same adapters, held so that their deltas can be added key by key.
@@ -32,6 +35,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     own tensors differ.
     """
     _check_formats(adapters)
+    _check_names(adapters)
     _check_replication(adapters)
     _check_copies(adapters)
     if any(a.tied != adapters[0].tied for a in adapters):
@@ -127,6 +131,17 @@ def _check_formats(adapters: Sequence[Adapter]) -> None:
             hint="Give the GGUF file's base model: --base BASE (in Python: load(..., base=...))."
             if of_base
             else "Convert one of them to the other's format first.",
+        )
+
+
+def _check_names(adapters: Sequence[Adapter]) -> None:
+    """Refuse two ways to call one model's modules: a sum would change the same weight twice."""
+    ways = {a.settings[NAMES]: a for a in adapters if a.settings.get(NAMES) is not None}
+    if len(ways) > 1:
+        said = " and ".join(f"{a.label} has {way}" for way, a in ways.items())
+        raise Refused(
+            f"one UNet's modules are called in two ways, so that none can be found again: {said}",
+            hint="Convert one of them to the other's names first.",
         )
 
 

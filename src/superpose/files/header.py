@@ -51,6 +51,11 @@ class Header(NamedTuple):
     entries: dict[str, Entry]
     metadata: dict[str, str]
 
+    @property
+    def stored(self) -> int:
+        """Bytes of all tensors together."""
+        return sum(entry.end - entry.begin for entry in self.entries.values())
+
 
 def parse_header(text: bytes, data_length: int) -> Header:
     """Parse the JSON of a header whose data is `data_length` bytes long.

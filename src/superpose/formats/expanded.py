@@ -17,8 +17,14 @@ from superpose.errors import BadInput, Refused
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
-MOST_EXPANDED = 1 << 28
-"""Entries of the expanded factors of one file: 2 GB in float64."""
+MOST_OF_ONE = 1 << 25
+"""Entries of one module's expanded factors: 268 MB in float64, twice a large UNet's largest."""
+
+MOST_OF_ALL = 1 << 27
+"""Entries of the expanded factors of a small file: 1 GB in float64."""
+
+MOST_A_BYTE = 8
+"""Entries for each byte that is stored, of a large file."""
 
 
 class Layout(NamedTuple):
@@ -47,14 +53,17 @@ class Factors(NamedTuple):
     A: Array
 
 
-def check_size(layouts: Mapping[str, Layout], where: object) -> None:
+def check_size(layouts: Mapping[str, Layout], stored: int, where: object) -> None:
     """Raise Refused when the expanded factors of a file would not fit: a few numbers can mean many.
 
-    layouts: by module. where: the file, for the message.
+    layouts: by module. stored: bytes of the file's tensors. where: the file, for the message.
     """
+    if not layouts:
+        return
     total = sum(layout.entries for layout in layouts.values())
-    if total > MOST_EXPANDED:
-        largest = max(layouts, key=lambda module: layouts[module].entries)
+    largest = max(layouts, key=lambda module: layouts[module].entries)
+    most = max(MOST_OF_ALL, MOST_A_BYTE * stored)
+    if total > most or layouts[largest].entries > MOST_OF_ONE:
         raise Refused(
             f"its {len(layouts):,} LoHa or LoKr modules are {total * 8 / 1e9:,.1f} GB as LoRA "
             f"factors, the largest `{largest}` of rank {layouts[largest].expanded:,}",

@@ -2,123 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import diffusers
-import numpy as np
 import peft
 import pytest
 import torch
-import transformers
-from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader
-from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_peft
-from diffusers.utils.peft_utils import _create_lora_config
+from diffusers.loaders.lora_conversion_utils import _bake_lokr_alpha_
+from diffusers.utils import convert_state_dict_to_diffusers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import superpose
-from superpose.adapter import Adapter
 from superpose.errors import BadInput
-from superpose.lowrank import dense
 
 from .conftest import WriteLora
+from .tiny import assert_same, diffusers_changes, layers, own_changes, text_encoder, unet
 
 FILE = "pytorch_lora_weights.safetensors"
 TARGETS = ["to_q", "to_v", "to_out.0", "proj_in", "conv1", "conv_shortcut", "ff.net.0.proj"]
 TEXT_TARGETS = ["q_proj", "out_proj", "fc1"]
-
-
-def unet() -> Any:
-    """A UNet of two blocks; weights of 0, so that a merged weight is the change itself."""
-    model = diffusers.UNet2DConditionModel(
-        sample_size=8,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        cross_attention_dim=12,
-        attention_head_dim=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )
-    return _zeroed(model)
-
-
-def text_encoder() -> Any:
-    config = transformers.CLIPTextConfig(
-        vocab_size=50,
-        hidden_size=12,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=8,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    return _zeroed(transformers.CLIPTextModel(config))
-
-
-def _zeroed(model: Any) -> Any:
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-    return model
-
-
-def layers(model: Any) -> dict[str, Any]:
-    kinds = torch.nn.Linear | torch.nn.Conv2d
-    return {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
-
-
-def diffusers_changes(path: Path) -> dict[str, np.ndarray]:
-    """What diffusers makes of a file: module with its component in front -> change."""
-    state, alphas, metadata = Loader.lora_state_dict(
-        path.parent, weight_name=path.name, return_lora_metadata=True, local_files_only=True
-    )
-    models = {"unet": unet(), "text_encoder": text_encoder()}
-    if any(name.startswith("unet.") for name in state):
-        Loader.load_lora_into_unet(state, alphas, models["unet"], metadata=metadata)
-    if any(name.startswith("text_encoder.") for name in state):
-        into_text_encoder(state, alphas, models["text_encoder"], metadata)
-    changes = {}
-    for component, model in models.items():
-        for name, module in model.named_modules():
-            if isinstance(module, peft.tuners.tuners_utils.BaseTunerLayer):
-                delta = module.get_delta_weight(module.active_adapters[0]).detach().double()
-                # transformers calls the text model's layers without `text_model` since 5.
-                long = f"text_model.{name}" if component == "text_encoder" else name
-                changes[f"{component}.{long}"] = delta.numpy().reshape(delta.shape[0], -1)
-    return changes
-
-
-def into_text_encoder(state: Any, alphas: Any, model: Any, metadata: Any) -> None:
-    """Do as `_load_lora_into_text_encoder`: transformers 5.24 wants a later PEFT than ours."""
-    start = "text_encoder."
-    own = {n.removeprefix(start): t for n, t in state.items() if n.startswith(start)}
-    own = convert_state_dict_to_peft(convert_state_dict_to_diffusers(own))
-    own = {name.removeprefix("text_model."): tensor for name, tensor in own.items()}
-    ranks = {name: t.shape[1] for name, t in own.items() if name.endswith("lora_B.weight")}
-    if alphas is not None:
-        alphas = {n.removeprefix(start): a for n, a in alphas.items() if n.startswith(start)}
-    if metadata is not None:
-        metadata = {n.removeprefix(start): v for n, v in metadata.items() if n.startswith(start)}
-    config = _create_lora_config(own, alphas, metadata, ranks, is_unet=False)
-    peft.inject_adapter_in_model(config, model)
-    loaded = peft.set_peft_model_state_dict(model, own)
-    assert not loaded.unexpected_keys
-
-
-def own_changes(adapter: Adapter) -> dict[str, np.ndarray]:
-    return {name: np.asarray(dense(d.terms), np.float64) for name, d in adapter.items()}
-
-
-def assert_same(
-    found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], bound: float = 1e-6
-) -> None:
-    assert found.keys() == expected.keys()
-    for name, change in expected.items():
-        assert np.linalg.norm(found[name] - change) <= bound * np.linalg.norm(change), name
 
 
 def as_kohya(name: str) -> str:
@@ -309,3 +213,27 @@ def test_an_alpha_and_a_configuration_together_are_bad_input(tmp_path: Path) -> 
     save_file({**tensors, f"{module}.alpha": torch.tensor(1.0)}, folder / FILE, metadata)
     with pytest.raises(BadInput, match=r"alpha` and the metadata both tell the scaling"):
         superpose.load(folder)
+
+
+def test_a_lokr_under_diffusers_names_is_what_diffusers_loads(tmp_path: Path) -> None:
+    """As SimpleTuner exports it: with an alpha, by which diffusers multiplies the first factor."""
+    generator = torch.Generator().manual_seed(1)
+    tensors = {}
+    for name, layer in layers(unet()).items():
+        if name.endswith(("ff.net.0.proj", "attn1.to_q")):
+            out, into = layer.weight.shape
+            for role, shape in (("w1", (2, 2)), ("w2_a", (out // 2, 1)), ("w2_b", (1, into // 2))):
+                tensors[f"unet.{name}.lokr_{role}"] = torch.randn(shape, generator=generator)
+            tensors[f"unet.{name}.alpha"] = torch.tensor(3.0)
+    save_file(tensors, tmp_path / "a.safetensors")
+    baked = dict(tensors)
+    _bake_lokr_alpha_(baked)
+    model = unet()
+    model.load_lora_adapter(baked, prefix="unet", adapter_name="a")
+    expected = {
+        f"unet.{name}": module.get_delta_weight("a").detach().double().numpy()
+        for name, module in model.named_modules()
+        if isinstance(module, peft.tuners.tuners_utils.BaseTunerLayer)
+    }
+    assert len(expected) == 8
+    assert_same(own_changes(superpose.load(tmp_path / "a.safetensors")), expected)

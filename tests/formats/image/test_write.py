@@ -159,8 +159,14 @@ def test_two_names_for_one_unet_are_refused_because_one_weight_would_be_changed_
 ) -> None:
     a = write_lora("a", modules=(("lora_unet_input_blocks_4_1_proj_in", 6, 6, ()),))
     b = write_lora("b", modules=(("lora_unet_down_blocks_1_attentions_0_proj_in", 6, 6, ()),))
-    with pytest.raises(Refused, match=r"in two ways, `lora_unet_input.*` and `lora_unet_down"):
-        superpose.save(superpose.load(a) + superpose.load(b), tmp_path / "sum.safetensors")
+    with pytest.raises(Refused, match=r"two ways.*a.safetensors` has lora_unet_input_blocks_"):
+        _ = superpose.load(a) + superpose.load(b)
+    with pytest.raises(Refused, match="in two ways"):
+        superpose.check([superpose.load(a), superpose.load(b)])
+    neither = write_lora("c", modules=(MODULES[-1],))  # a text encoder's
+    total = superpose.load(a) + superpose.load(neither) + superpose.load(b)
+    with pytest.raises(Refused, match=r"lora_unet_input_blocks_... and lora_unet_down_blocks_"):
+        superpose.save(total, tmp_path / "sum.safetensors")
     assert not (tmp_path / "sum.safetensors").exists()
 
 

@@ -13,7 +13,13 @@ import numpy as np
 from superpose.adapter import Adapter, Delta, Place, place_of
 from superpose.errors import Refused
 from superpose.formats.expanded import Array, from_dense
-from superpose.formats.image.names import SPELLINGS, component_of, factor_name, is_kohya
+from superpose.formats.image.names import (
+    SPELLINGS,
+    component_of,
+    factor_name,
+    is_kohya,
+    schemes_of,
+)
 from superpose.lowrank import Term, dense, dtype_name, nonzero, upcast
 
 _COMFYUI = "diffusion_model."
@@ -24,23 +30,16 @@ _TEXT_MODEL = "text_model."
 _WELL_HELD = (2.0**-9, 2.0**12)
 """Largest entries of a factor whose small ones float16 rounds by no more than its large ones."""
 
-# One module, called in two ways: by the original UNet's blocks, and by diffusers'.
-_SCHEMES = (
-    re.compile(r"lora_unet_(input_blocks|middle_block|output_blocks)_.*"),
-    re.compile(r"lora_unet_(down_blocks|mid_block|up_blocks)_.*"),
-)
-
 
 def check_writable(adapter: Adapter) -> None:
     """Raise Refused for what the format cannot hold, or engines would misread."""
     if adapter.replacements or adapter.tied or adapter.copies:
         raise Refused("holds tensors that are stored absolutely; an image LoRA cannot")
-    found = [next((m for m in adapter if scheme.fullmatch(m)), None) for scheme in _SCHEMES]
-    if all(found):
+    if len(ways := schemes_of(adapter)) > 1:
         raise Refused(
-            f"its parents call one UNet's modules in two ways, `{found[0]}` and `{found[1]}`: what "
-            "changes the same weight cannot be told",
-            hint="Convert one of them to the other's names first.",
+            f"calls one UNet's modules in two ways, {' and '.join(ways)}: what changes the same "
+            "weight cannot be told",
+            where=adapter.name,
         )
     for key, delta in adapter.items():
         place = place_of(key, delta.place)

@@ -10,7 +10,7 @@ underscores. diffusers: `unet....to_q.lora_A.weight` since 2023, before that
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from superpose.formats.hadamard import HADAMARD
@@ -62,6 +62,15 @@ _REFUSED = tuple(
         (r"\.(weight|bias)$", "a whole weight, not a change of one"),
     )
 )  # fmt: skip
+
+
+_SCHEMES = {
+    "lora_unet_input_blocks_...": re.compile(
+        r"lora_unet_(input_blocks|middle_block|output_blocks)_.*"
+    ),
+    "lora_unet_down_blocks_...": re.compile(r"lora_unet_(down_blocks|mid_block|up_blocks)_.*"),
+}
+"""Ways to call a UNet's modules: by the original model's blocks, and by diffusers'."""
 
 
 class Named(NamedTuple):
@@ -116,6 +125,12 @@ def component_of(module: str) -> str:
     if is_kohya(module):
         return "_".join(module.split("_")[:2])
     return module.partition(".")[0]
+
+
+def schemes_of(modules: Iterable[str]) -> list[str]:
+    """Give the ways in which these modules of a UNet are called, by an example of each."""
+    names = list(modules)
+    return [way for way, scheme in _SCHEMES.items() if any(map(scheme.fullmatch, names))]
 
 
 def is_kohya(module: str) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from superpose.adapter import Adapter
+from superpose.adapter.alignment import NAMES
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, check_size
 from superpose.formats.image.deltas import deltas_of
-from superpose.formats.image.names import SPELLINGS
+from superpose.formats.image.names import SPELLINGS, schemes_of
 from superpose.formats.image.parts import Found, Part, find_parts
 from superpose.formats.image.scaling import alpha_of, configurations, kohya_scale
 from superpose.formats.noted import KEY, noted_parents
@@ -39,7 +40,8 @@ def read_image(path: Path, *, given: str | None = None) -> Adapter:
     found = find_parts({name: entry.shape for name, entry in header.entries.items()}, path)
     _check_dtypes(header, found, path)
     products = {m: p.layout for m, p in found.parts.items() if p.kind in ("loha", "lokr")}
-    check_size({m: layout for m, layout in products.items() if layout is not None}, path)
+    known = {module: layout for module, layout in products.items() if layout is not None}
+    check_size(known, header.stored, path)
     configured = {} if found.kohya else configurations(header.metadata, path)
     file = read_tensors(path, integers=True)
     scale = _scale(found, file.tensors, configured, path)
@@ -56,10 +58,15 @@ def read_image(path: Path, *, given: str | None = None) -> Adapter:
         base_model=_base_model(header.metadata, configured),
         path=where,
         parents=noted_parents(header.metadata),
-        settings={SPELLINGS: found.spellings},
+        settings={SPELLINGS: found.spellings, **_names(found)},
         format=KOHYA if found.kohya else DIFFUSERS,
         metadata={key: text for key, text in header.metadata.items() if key != KEY},
     )
+
+
+def _names(found: Found) -> dict[str, object]:
+    ways = schemes_of(found.parts)
+    return {NAMES: ways[0]} if len(ways) == 1 else {}
 
 
 def _check_dtypes(header: Header, found: Found, path: Path) -> None:

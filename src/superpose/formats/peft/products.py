@@ -80,7 +80,7 @@ def read_products(
     for pattern in (config.rank_pattern, config.alpha_pattern):
         pattern.check_ways(list(modules), folder / CONFIG)
     layouts = {m: _checked(m, known, own, config, weights) for m, own in modules.items()}
-    check_size(layouts, weights)
+    check_size(layouts, header.stored, weights)
     compare_with_targets(config, list(modules), where)
     warn_if_ambiguous(config, list(modules), where)
     file = read_tensors(weights)
