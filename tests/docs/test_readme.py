@@ -127,7 +127,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for n in range(24)
     ]
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
-    (tmp_path / "questions.jsonl").write_text(text, encoding="utf-8")
+    for name in ("questions.jsonl", "math.jsonl"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv(
