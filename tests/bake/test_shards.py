@@ -134,12 +134,13 @@ def test_progress_ends_with_all_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
 _SLOW = """
 import sys, time
 from superpose.adapter import Adapter, Delta
-from superpose.bake import bake
+from superpose.bake import bake, blocks
 import numpy as np
+blocks.BLOCK = 4
 base, out = sys.argv[1:]
 def slowly(done, total):
     print(done, flush=True)
-    time.sleep(60)
+    time.sleep(5)
 bake(base, Adapter({"b": Delta.of(np.ones((6, 1)), np.ones((1, 4)))}), out, progress=slowly)
 """
 
@@ -154,7 +155,7 @@ def test_an_interrupted_bake_leaves_nothing(tmp_path: Path) -> None:
         run.send_signal(signal.SIGINT)
         started = time.monotonic()
         run.wait(30)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 20  # of 45 seconds and more
     assert run.returncode != 0
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 

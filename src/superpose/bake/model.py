@@ -12,7 +12,7 @@ from superpose.adapter import Adapter
 from superpose.bake.copies import check_copies
 from superpose.bake.folder import carry, check_target, write_card, write_config, write_index
 from superpose.bake.plan import Plan, make_plan
-from superpose.bake.shards import Shard, shards_of, write_shard
+from superpose.bake.shards import Shard, shards_of, write_shards
 from superpose.errors import BadInput
 from superpose.files import new_folder
 from superpose.files.checkpoint import Checkpoint
@@ -122,8 +122,7 @@ def _write_weights(
         if progress is not None:
             progress(written, total)
 
-    for shard in shards:
-        write_shard(plan, shard, folder, done)
+    write_shards(plan, shards, folder, done)
 
 
 def _baked(plan: Plan, shards: list[Shard], target: Path, total: int) -> Baked:

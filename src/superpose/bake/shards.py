@@ -5,9 +5,12 @@ What no delta touches is copied byte for byte; the rest is computed a block of r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from io import FileIO
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +28,9 @@ from superpose.files.tensors import FLOATS
 
 Array = NDArray[Any]
 
+WORKERS = 4
+"""Tensors written at once at most: reading, computing and writing wait for different things."""
+
 STEP = 1 << 26
 """Bytes copied between two reports of progress."""
 
@@ -38,6 +44,14 @@ class Piece(NamedTuple):
     name: str
     entry: Entry
     target: Target
+
+
+class Job(NamedTuple):
+    """A tensor to compute, or some that lie side by side to copy: where in which new file."""
+
+    file: str
+    at: int
+    pieces: tuple[Piece, ...]
 
 
 class Shard(NamedTuple):
@@ -68,32 +82,61 @@ def shards_of(plan: Plan, dtype: str | None) -> list[Shard]:
     return shards
 
 
-def write_shard(plan: Plan, shard: Shard, folder: Path, done: Done) -> None:
-    """Write one new file into `folder`.
+def write_shards(plan: Plan, shards: Sequence[Shard], folder: Path, done: Done) -> None:
+    """Write the new files into `folder`, several tensors at a time.
+
+    done: called from one thread at a time.
 
     Raises BadInput, naming the tensor, when a new value is not finite; OSError as the system does.
     """
-    checkpoint = plan.checkpoint
-    entries = {piece.name: piece.entry for piece in shard.pieces}
-    header = write_header(entries, checkpoint.metadata[shard.file])
-    with (
-        (folder / shard.file).open("xb", buffering=0) as target,
-        (checkpoint.folder / shard.file).open("rb", buffering=0) as source,
-    ):
-        write_all(target.fileno(), memoryview(header))
-        memory = Scratch()
-        for run in _runs(shard.pieces, plan):
-            if _is_copied(run[0], plan):
-                begin = checkpoint.locations[run[0].name].offset
-                count = run[-1].entry.end - run[0].entry.begin
-                for at in range(begin, begin + count, STEP):
-                    step = min(STEP, begin + count - at)
-                    _copy(source, target, at, step)
-                    done(step)
-            else:
-                for data in _computed(plan, run[0], memory):
-                    write_all(target.fileno(), data)
-                    done(len(data))
+    jobs = [job for shard in shards for job in _jobs(plan, shard, folder)]
+    turns, stopped = Lock(), Event()
+
+    def step(count: int) -> None:
+        with turns:
+            if stopped.is_set():
+                raise InterruptedError
+            done(count)
+
+    pool = ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1))
+    try:
+        running = [pool.submit(_write, plan, folder, job, step) for job in jobs]
+        finished = wait(running, return_when=FIRST_EXCEPTION).done
+        for future in running:
+            if future in finished:
+                future.result()
+    finally:  # Ctrl-C reaches this thread alone
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _jobs(plan: Plan, shard: Shard, folder: Path) -> Iterator[Job]:
+    """Begin a new file, and give what is to be written into it."""
+    header = write_header(
+        {piece.name: piece.entry for piece in shard.pieces}, plan.checkpoint.metadata[shard.file]
+    )
+    with (folder / shard.file).open("xb") as target:
+        target.write(header)
+        target.truncate(len(header) + shard.bytes)
+    for run in _runs(shard.pieces, plan):
+        yield Job(shard.file, len(header) + run[0].entry.begin, tuple(run))
+
+
+def _write(plan: Plan, folder: Path, job: Job, step: Done) -> None:
+    first, last = job.pieces[0], job.pieces[-1]
+    with (folder / job.file).open("r+b", buffering=0) as target:
+        target.seek(job.at)
+        if not _is_copied(first, plan):
+            for data in _computed(plan, first):
+                write_all(target.fileno(), data)
+                step(len(data))
+            return
+        begin, count = plan.checkpoint.locations[first.name].offset, last.entry.end
+        end = begin + count - first.entry.begin
+        with (plan.checkpoint.folder / job.file).open("rb", buffering=0) as source:
+            for low in range(begin, end, STEP):
+                _copy(source, target, low, min(STEP, end - low))
+                step(min(STEP, end - low))
 
 
 def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:
@@ -129,8 +172,9 @@ def _copy(source: FileIO, target: FileIO, begin: int, count: int) -> None:
         raise BadInput("became shorter while it was copied", where=source.name) from error
 
 
-def _computed(plan: Plan, piece: Piece, memory: Scratch) -> Iterator[memoryview]:
+def _computed(plan: Plan, piece: Piece) -> Iterator[memoryview]:
     """Give the bytes of a tensor, a block at a time; each holds until the next is asked for."""
+    memory = Scratch()
     dtype = stored_dtype(piece.entry.dtype)
     for block in new_rows(plan.checkpoint, piece.target, scratch=memory):
         rounded = memory.array("rounded", block.new.shape, dtype)
