@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from superpose.lowrank.stack import stack
+from array_api_compat import device
+
+from superpose.lowrank.stack import stacked_inputs, stacked_outputs
 from superpose.lowrank.tall import Basis, tall_qr
 from superpose.lowrank.terms import Array, Terms, namespace, nonzero
 
@@ -33,15 +35,32 @@ class Core(NamedTuple):
 def core(terms: Terms) -> Core:
     """Bring a delta between orthonormal bases. terms: of one shape."""
     xp = namespace(terms)
-    _, B, A = stack(nonzero(terms), "float64")
-    (B, b), (A, a) = _tamed(xp, B), _tamed(xp, A)
+    terms = nonzero(terms)
+    B, b = _tamed(xp, stacked_outputs(terms, "float64"))
+    A, a = _tamed(xp, stacked_inputs(terms, "float64"))
     outputs, r_out = tall_qr(B)
     inputs, r_in = tall_qr(xp.matrix_transpose(A))
+    # Coefficients scale columns of B, and so those of its R: there they are far fewer numbers.
+    row, c = _coefficients(terms, B)
+    r_out = r_out * row[None, :]
     middle = r_out @ xp.matrix_transpose(r_in)
     # What lies below the rounding of sum |b_j| |a_j| is rounding: a zero is the truth. The largest
     # singular value is no measure of it, for where terms cancel that is rounding itself.
     size = xp.sum(xp.linalg.vector_norm(r_out, axis=0) * xp.linalg.vector_norm(r_in, axis=0))
-    return Core(outputs, middle, inputs, b * a, 10 * xp.finfo(middle.dtype).eps * size)
+    return Core(outputs, middle, inputs, c * b * a, 10 * xp.finfo(middle.dtype).eps * size)
+
+
+def _coefficients(terms: Terms, like: Array) -> tuple[Array, float]:
+    """Give each stacked column's coefficient by the largest one's size, (sum of ranks,), and that.
+
+    like: an array of the kind, on the device, that is wanted.
+    """
+    xp = namespace(terms)
+    largest = max(abs(term.coefficient) for term in terms) or 1.0
+    ranks = [int(term.A.shape[0]) for term in terms]
+    each = [term.coefficient / largest for term in terms]
+    row = [size for size, rank in zip(each, ranks, strict=True) for _ in range(rank)]
+    return xp.asarray(row, dtype=like.dtype, device=device(like)), largest
 
 
 def _tamed(xp: Any, x: Array) -> tuple[Array, float]:

@@ -19,9 +19,16 @@ def stack(terms: Terms, dtype: str = "float32") -> Term:
 
 def stacked_outputs(terms: Terms, dtype: str = "float32") -> Array:
     """Give [B_1, ..., B_K] without the coefficients: (out_features, R)."""
-    return namespace(terms).concat([upcast(term.B, dtype) for term in terms], axis=1)
+    return _joined(terms, [term.B for term in terms], dtype, axis=1)
 
 
 def stacked_inputs(terms: Terms, dtype: str = "float32") -> Array:
     """Give [A_1; ...; A_K]: (R, in_features)."""
-    return namespace(terms).concat([upcast(term.A, dtype) for term in terms], axis=0)
+    return _joined(terms, [term.A for term in terms], dtype, axis=0)
+
+
+def _joined(terms: Terms, factors: list[Array], dtype: str, axis: int) -> Array:
+    xp = namespace(terms)
+    if len({factor.dtype for factor in factors}) == 1:
+        return upcast(xp.concat(factors, axis=axis), dtype)  # widened once, not one by one
+    return xp.concat([upcast(factor, dtype) for factor in factors], axis=axis)
