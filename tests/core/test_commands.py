@@ -117,6 +117,26 @@ def test_add_keeps_bfloat16(write_adapter: WriteAdapter, superpose: Superpose) -
         np.testing.assert_array_equal(dense(out)[module], 2 * delta)
 
 
+def test_bake_adds_the_dense_deltas_to_the_base_and_verify_proves_it(
+    write_adapter: WriteAdapter, superpose: Superpose, tmp_path: Path
+) -> None:
+    math, law = write_adapter("math", seed=1), write_adapter("law", seed=2, rank=3, alpha=1.0)
+    base, out = tmp_path / "base", tmp_path / "out"
+    base.mkdir()
+    (base / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    rng = np.random.default_rng(0)
+    before = {f"{m}.weight": rng.normal(size=(8, 8)).astype(np.float32) for m in dense(math)}
+    save_file(before, base / "model.safetensors")
+    ended = superpose("bake", base, math, f"{law}:-0.5", "-o", out)
+    assert ended.returncode == 0, ended.stderr
+    after = load_file(out / "model.safetensors")
+    for module, delta in dense(math).items():
+        expected = before[f"{module}.weight"] + delta - 0.5 * dense(law)[module]
+        np.testing.assert_allclose(after[f"{module}.weight"], expected, rtol=0, atol=1e-5)
+    assert answer(superpose, "verify", base, math, f"{law}:-0.5", out, "--json")["holds"] is True
+    assert superpose("verify", base, math, law, out).returncode == 1
+
+
 def test_info_tells_what_is_in_an_adapter(
     write_adapter: WriteAdapter, superpose: Superpose
 ) -> None:
