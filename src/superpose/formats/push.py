@@ -69,7 +69,7 @@ def push(
     >>> superpose.formats.push("both", "org/both", private=True)  # doctest: +SKIP
     """
     target = _target(to, branch)
-    loaded = load(adapter, ignore_keys=ignore_keys)
+    loaded = load(adapter, ignore_keys=ignore_keys, dora=True)
     files = _placed(own_files(adapter), target)
     folder = replace(target, path="" if target.path in files else target.path)
     _check_card(files.get(f"{folder.path}/{CARD}".lstrip("/")))
