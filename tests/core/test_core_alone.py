@@ -180,3 +180,27 @@ main(["add", "one.gguf", "folder", "-o", "sum.gguf"])
     assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
     assert 'pip install "superpose[gguf]"' in ended.stderr
     assert not (tmp_path / "sum.gguf").exists()
+
+
+def test_image_loras_are_added_without_them(
+    tmp_path: Path, without_them: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    """A LoRA of twos less twice a LoKr of ones is nothing."""
+    module = "lora_unet_mid_block_attentions_0_proj_in"
+    lora = {
+        f"{module}.lora_down.weight": np.ones((2, 6)),
+        f"{module}.lora_up.weight": np.ones((4, 2)),
+    }
+    lokr = {f"{module}.lokr_w1": np.ones((2, 3)), f"{module}.lokr_w2": np.ones((2, 2))}
+    for name, tensors in (("lora", lora), ("lokr", lokr)):
+        halves = {key: tensor.astype(np.float16) for key, tensor in tensors.items()}
+        save_file(halves, tmp_path / f"{name}.safetensors")
+    ended = without_them(
+        f"import os; os.chdir({str(tmp_path)!r})\n"
+        "import superpose\n"
+        "total = superpose.load('lora.safetensors') - 2 * superpose.load('lokr.safetensors')\n"
+        "superpose.save(total, 'sum.safetensors')\n"
+        "print(superpose.load('sum.safetensors').norm())\n"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "0.0\n"
