@@ -1,9 +1,13 @@
-"""Train the tournament's adapters and measure what their sums do to each domain.
+"""The tournament of predictors, step by step.
 
-    python -m benchmarks.prediction train --out runs/tournament
-    python -m benchmarks.prediction measure --out runs/tournament
+    python -m benchmarks.prediction train --out runs/tournament      # the adapters
+    python -m benchmarks.prediction measure --out runs/tournament    # what their sums do
+    python -m benchmarks.prediction calibrate --out runs/tournament  # what predictors may look at
+    python -m benchmarks.prediction judge --out runs/tournament      # the record, and its page
+    python -m benchmarks.prediction page                             # the page alone
 
-Hours of two cores; both go on where they were stopped. The question sets lie outside the
+The first three take hours of two cores and go on where they were stopped; judging takes minutes,
+reads only, and judges what is there. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it. Where other work runs on the
 same cores, `--jobs 2` loses less than two threads would.
 """
@@ -13,15 +17,27 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.prediction.adapters import train_missing
+from benchmarks.prediction.calibrate import calibrate_missing
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import measure_missing
 from benchmarks.prediction.settings import DATA
+from benchmarks.prediction.tournament import play, write
 from superpose.errors import SuperposeError
 
-STEPS = {"train": train_missing, "measure": measure_missing}
+STEPS = {
+    "train": train_missing,
+    "measure": measure_missing,
+    "calibrate": calibrate_missing,
+    "judge": play,
+    "page": write,
+}
+READS = {"judge", "page"}
+"""Steps that write nothing into the folder, so that another one may be at work there."""
+
 INTERRUPTED = 130
 
 
@@ -37,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     field = Field(asked.out, data=asked.data)
     try:
-        with field.claimed():
+        with nullcontext() if asked.step in READS else field.claimed():
             STEPS[asked.step](field, asked.jobs)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

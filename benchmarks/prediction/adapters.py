@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import work_off
+from superpose.adapter import Adapter
+from superpose.errors import BadInput
+from superpose.formats import load
 from superpose.study.cells import cell_seed
 from superpose.study.train import train
 
-__all__ = ["Training", "train_missing", "trainer", "trainings"]
+__all__ = ["Training", "train_missing", "trained", "trainer", "trainings"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,18 @@ def trainings(field: Field) -> list[Training]:
     conditions = [("main", seed) for seed in field.tournament.seeds]
     conditions += [("same-a", first), ("calibration", first)]
     return [Training(*condition, domain) for condition in conditions for domain in field.names]
+
+
+def trained(field: Field, condition: str, seed: int, domain: str) -> Adapter:
+    """Give a trained adapter under its domain's name. Raises BadInput where it is not there yet."""
+    path = field.folder.path / Training(condition, seed, domain).path
+    if not path.is_dir():
+        raise BadInput(
+            "this adapter is not trained yet",
+            where=path,
+            hint="Run: python -m benchmarks.prediction train",
+        )
+    return replace(load(path), name=domain)
 
 
 def train_missing(field: Field, jobs: int = 1) -> None:

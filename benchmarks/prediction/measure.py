@@ -8,16 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
-from benchmarks.prediction.adapters import Training
+from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.points import Point, points
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
-from superpose.errors import BadInput
-from superpose.formats import load
 from superpose.landscape import SuperposedModel
 from superpose.study.evaluate import Score, score
 
@@ -89,20 +86,9 @@ def _adapters(field: Field, condition: str, seed: int) -> dict[tuple[str, str], 
     found = {}
     for kind in _PARTNERS.get(condition, (condition,)):
         for domain in field.names:
-            trained = _trained(field, "main" if kind == "random" else kind, seed, domain)
-            found[kind, domain] = random_partner(trained, seed) if kind == "random" else trained
+            own = trained(field, "main" if kind == "random" else kind, seed, domain)
+            found[kind, domain] = random_partner(own, seed) if kind == "random" else own
     return found
-
-
-def _trained(field: Field, condition: str, seed: int, domain: str) -> Adapter:
-    path = field.folder.path / Training(condition, seed, domain).path
-    if not path.is_dir():
-        raise BadInput(
-            "this adapter is not trained yet",
-            where=path,
-            hint="Run: python -m benchmarks.prediction train",
-        )
-    return replace(load(path), name=domain)
 
 
 def _parts(point: Point, domain: str) -> list[tuple[str, str]]:

@@ -1,0 +1,161 @@
+"""Calibrate: measure, on each domain's calibration rows, all that predictors may look at.
+
+One file a condition, seed and domain, so calibrating goes on where it was stopped. Each part is
+timed apart: a predictor is to pay for what it reads and for nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from benchmarks.prediction.adapters import trained
+from benchmarks.prediction.calibration_file import Cost, content_of
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.partners import random_partner
+from benchmarks.prediction.workers import work_off
+from superpose.adapter import Adapter
+from superpose.landscape import SuperposedModel
+from superpose.landscape.predictors import Calibration
+from superpose.landscape.quadratic import design_points
+from superpose.landscape.sample import Sample
+from superpose.study.calibrate import measure
+from superpose.study.cells import cell_seed
+from superpose.study.data_inner import measure_inner
+from superpose.study.prompt import Example
+
+__all__ = ["Calibrating", "beside", "calibrate_missing", "calibratings", "calibrator"]
+
+_SLOPE_PASSES = 2
+"""Forward passes that one forward and backward pass through activations alone is worth."""
+
+_SURPLUS = 2
+"""Scattered values for each coefficient of the quadratic: as many would fit their own noise."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """One domain's calibration with all adapters of a condition and seed beside its own."""
+
+    condition: str
+    seed: int
+    domain: str
+
+    @property
+    def name(self) -> str:
+        """Such as `calibrated main, seed 0: finance`."""
+        return f"calibrated {self.condition}, seed {self.seed}: {self.domain}"
+
+    @property
+    def file(self) -> str:
+        """Where it lies within the tournament's folder."""
+        return f"calibration/{self.condition}/seed-{self.seed}/{self.domain}.json"
+
+
+def calibratings(field: Field) -> list[Calibrating]:
+    """All calibrations, in the order in which they are made: the main ones first."""
+    first = field.tournament.seeds[0]
+    conditions = [("main", seed) for seed in field.tournament.seeds]
+    conditions += [("same-a", first), ("random", first), ("calibration", first)]
+    return [Calibrating(*condition, domain) for condition in conditions for domain in field.names]
+
+
+def beside(field: Field, condition: str, seed: int, domain: str) -> list[Adapter]:
+    """Give the domain's own adapter and, in their places, all others that may stand beside it."""
+    kind = "main" if condition == "random" else condition
+    adapters = [trained(field, kind, seed, name) for name in field.names]
+    if condition != "random":
+        return adapters
+    return [a if a.name == domain else random_partner(a, seed) for a in adapters]
+
+
+def calibrate_missing(field: Field, jobs: int = 1) -> None:
+    """Calibrate what does not lie in the folder yet; the caller holds the folder's lock.
+
+    Raises BadInput where an adapter that is needed was not trained yet.
+    """
+    todo = [each for each in calibratings(field) if not (field.folder.path / each.file).exists()]
+    work_off(field, todo, [_work(field, each) for each in todo], calibrator, jobs)
+
+
+@contextmanager
+def calibrator(field: Field) -> Iterator[Callable[[Calibrating], None]]:
+    """Give the function that makes one calibration."""
+
+    def calibrate(each: Calibrating) -> None:
+        adapters = beside(field, each.condition, each.seed, each.domain)
+        place = field.names.index(each.domain)
+        rows = field.examples(each.domain, "calibration")
+        with SuperposedModel(field.base.model, adapters) as model:
+            run = _Run(model, rows, place)
+            scattered = _scattered(each, model, rows) if each.condition == "main" else None
+            found = run.measured(scattered)
+        field.folder.write(each.file, content_of(found, run.costs))
+
+    yield calibrate
+
+
+class _Run:
+    """Measures one domain, part by part, and notes what each part cost."""
+
+    def __init__(self, model: SuperposedModel, rows: Sequence[Example], place: int) -> None:
+        self.model, self.rows, self.place = model, rows, place
+        self.costs: dict[str, Cost] = {}
+
+    def measured(self, scattered: tuple[Sequence[Example], np.ndarray] | None) -> Calibration:
+        """Give the calibration. scattered: rows and (P, K) weights, None to leave them out."""
+        (own, *others), plain = design_points(self.place, len(self.model.adapters))
+        inner = self._part(
+            "inner", self.rows, _SLOPE_PASSES, lambda rows: measure_inner(self.model, rows, own)
+        )
+        sample = self._sample("slope", self.rows, [own], gradients=True)
+        sample = sample.joined(self._sample("slopes", self.rows, others, gradients=True))
+        sample = sample.joined(self._sample("values", self.rows, plain, gradients=False))
+        values = None
+        if scattered is not None:
+            values = self._sample("scattered", scattered[0], list(scattered[1]), gradients=False)
+        return Calibration(sample, inner, values)
+
+    def _sample(
+        self, part: str, rows: Sequence[Example], points: Sequence[np.ndarray], *, gradients: bool
+    ) -> Sample:
+        passes = len(points) * (_SLOPE_PASSES if gradients else 1)
+        return self._part(
+            part, rows, passes, lambda rows: measure(self.model, rows, points, gradients=gradients)
+        )
+
+    def _part(
+        self,
+        name: str,
+        rows: Sequence[Example],
+        passes: int,
+        make: Callable[[Sequence[Example]], T],
+    ) -> T:
+        started = time.perf_counter()
+        made = make(rows)
+        tokens = passes * sum(row.length for row in rows)
+        self.costs[name] = Cost(tokens, time.perf_counter() - started)
+        return made
+
+
+def _scattered(
+    each: Calibrating, model: SuperposedModel, rows: Sequence[Example]
+) -> tuple[Sequence[Example], np.ndarray]:
+    """Give MAP's points, and so many rows that they cost what lambda space costs on all rows."""
+    count = len(model.adapters)
+    points = _SURPLUS * (count + 1) * (count + 2) // 2
+    fewer = max(1, round(len(rows) * (2 * count + 2) / points))
+    rng = np.random.default_rng(cell_seed(each.seed, each.file))
+    return rows[:fewer], rng.uniform(size=(points, count))
+
+
+def _work(field: Field, each: Calibrating) -> float:
+    tokens = sum(row.length for row in field.examples(each.domain, "calibration"))
+    return tokens * (2.0 if each.condition == "main" else 1.0)

@@ -1,0 +1,300 @@
+"""The tournament's judging: calibrations that come back, figures that can be trusted, a page."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.prediction import __main__ as command, calibrate, page as pages, tournament
+from benchmarks.prediction.adapters import train_missing
+from benchmarks.prediction.calibrate import beside, calibrate_missing, calibratings
+from benchmarks.prediction.calibration_file import read_calibration
+from benchmarks.prediction.domains import Source
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.measure import measure_missing
+from benchmarks.prediction.measured import Measured, losses, measured
+from benchmarks.prediction.points import Point
+from benchmarks.prediction.predict import costs, predicted
+from benchmarks.prediction.relation import (
+    Points,
+    ceiling,
+    left_out_error,
+    permutation_p,
+    relation,
+)
+from benchmarks.prediction.settings import Tournament
+
+from superpose.errors import BadInput
+from superpose.landscape import SuperposedModel
+from superpose.landscape.predictors import DATA_AWARE, PARTS, PREDICTORS
+from superpose.study.calibrate import measure
+from superpose.study.evaluate import Score
+from superpose.study.settings import LoraSettings, TrainingSettings
+
+TINY = {
+    "sums": Source("arithmetic.jsonl", "what is"),
+    "halves": Source("arithmetic.jsonl", "half of"),
+    "coins": Source("coins.jsonl"),
+}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
+    """A tournament of three domains and one seed: trained, measured and calibrated."""
+    data = tmp_path_factory.mktemp("data")
+    rows = {
+        "arithmetic.jsonl": [
+            *((f"What is {a} plus 3?", f"It is {a + 3}.") for a in range(20)),
+            *((f"Half of {2 * a}?", f"That is {a}.") for a in range(20)),
+        ],
+        "coins.jsonl": [(f"How many cents are {n} dimes?", f"{10 * n} cents.") for n in range(20)],
+    }
+    for name, pairs in rows.items():
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in pairs]
+        (data / name).write_text("\n".join(lines), encoding="utf-8")
+    tiny = Tournament(
+        base=str(tiny_base),
+        train_rows=8,
+        calibration_rows=4,
+        test_rows=3,
+        seeds=(0,),
+        triples=1,
+        quadruples=0,
+        lora=LoraSettings(rank=2, alpha=16, dropout=0, targets=("q_proj", "down_proj")),
+        training=TrainingSettings(learning_rate=3e-2, batch_size=2),
+    )
+    field = Field(
+        tmp_path_factory.mktemp("tournament") / "out", data=data, tournament=tiny, sources=TINY
+    )
+    with field.claimed():
+        train_missing(field)
+        measure_missing(field)
+        calibrate_missing(field)
+    return field
+
+
+def test_every_condition_is_calibrated_and_nothing_twice(played: Field) -> None:
+    wanted = calibratings(played)
+    assert {(each.condition, each.domain) for each in wanted} == {
+        (condition, name)
+        for condition in ("main", "same-a", "random", "calibration")
+        for name in played.names
+    }
+    files = [played.folder.path / each.file for each in wanted]
+    before = [file.stat().st_mtime_ns for file in files]
+    with played.claimed():
+        calibrate_missing(played)
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_a_calibration_comes_back_as_it_was_measured(played: Field) -> None:
+    each = next(c for c in calibratings(played) if c.condition == "random" and c.domain == "coins")
+    found, _ = read_calibration(played, each.file)
+    adapters = beside(played, "random", 0, "coins")
+    assert [a.name.startswith("random") for a in adapters] == [True, True, False]
+    rows = played.examples("coins", "calibration")
+    with SuperposedModel(played.base.model, adapters) as model:
+        again = measure(model, rows, list(found.sample.points[:3]))
+    np.testing.assert_allclose(found.sample.nll[:3], again.nll, rtol=1e-5)
+    np.testing.assert_allclose(found.sample.slope[:3], again.slope, rtol=1e-3, atol=1e-6)
+    assert np.isnan(found.sample.slope[3:]).all()
+    assert found.scattered is None
+
+
+def test_each_part_of_a_calibration_is_paid_for_apart(played: Field) -> None:
+    spent = costs(played)
+    assert set(spent) == set(PARTS)
+    tokens = {part: cost.tokens for part, cost in spent.items()}
+    assert tokens["inner"] == tokens["slope"] == tokens["values"]
+    assert tokens["slopes"] == 2 * tokens["slope"]
+    lambda_space = tokens["slope"] + tokens["slopes"] + tokens["values"]
+    assert tokens["scattered"] == pytest.approx(lambda_space, rel=0.4)
+    assert all(cost.seconds > 0 for cost in spent.values())
+
+
+def test_every_measured_point_has_every_figure(played: Field) -> None:
+    found = list(predicted(played))
+    assert len(found) == len(list(measured(losses(played.folder.path))))
+    for each in found:
+        missing = {name for name, figure in each.figures.items() if math.isnan(figure)}
+        assert missing == (set() if each.row.point.condition == "main" else {"MAP"})
+        assert list(each.figures) == [predictor.name for predictor in PREDICTORS]
+
+
+def test_predictions_in_nats_come_near_what_test_rows_show(played: Field) -> None:
+    """Calibration and test rows are of one kind, so their interference is alike."""
+    found = [each for each in predicted(played) if each.row.point.condition == "main"]
+    values = np.array([each.row.interference for each in found])
+    for name in ("pairs evaluated", "lambda space"):
+        figures = np.array([each.figures[name] for each in found])
+        assert np.abs(figures - values).mean() < np.abs(values).mean()
+
+
+def test_predictors_are_asked_before_calibrating_for_what_weights_tell(
+    played: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "benchmarks.prediction.predict.Calibrating.file", property(lambda _: "nowhere.json")
+    )
+    each = next(predicted(played))
+    aware = {predictor.name for predictor in DATA_AWARE}
+    assert {name for name, figure in each.figures.items() if math.isnan(figure)} == aware
+
+
+def test_a_damaged_calibration_is_named(played: Field) -> None:
+    played.folder.write("calibration/main/seed-9/sums.json", {"sample": 1})
+    try:
+        with pytest.raises(BadInput, match=r"seed-9.sums\.json"):
+            costs(played)
+    finally:
+        (played.folder.path / "calibration/main/seed-9/sums.json").unlink()
+
+
+def test_judging_writes_the_record_and_its_page(
+    played: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tournament, "RECORD", tmp_path / "prediction.json")
+    monkeypatch.setattr(pages, "PAGE", tmp_path / "prediction.md")
+    monkeypatch.setattr(command, "Field", lambda *_, **__: played)
+    with played.folder.locked():  # Another process may be measuring meanwhile.
+        assert command.main(["judge", "--out", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "prediction.json").read_text(encoding="utf-8"))
+    assert record["groups"]["all"]["n"] == 9
+    assert record["groups"]["pairs"]["n"] == record["groups"]["random"]["n"] == 6
+    assert len(record["points"]) == 9 + 3 * 6
+    text = (tmp_path / "prediction.md").read_text(encoding="utf-8")
+    assert text == pages.page(record)
+    for predictor in PREDICTORS:
+        assert text.count(f"| {predictor.name} |") == 3
+    assert "lambda space" in text
+    assert "nan" not in text.lower().replace("finance", "")
+
+
+def test_a_page_of_nothing_says_what_to_run(
+    played: Field,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tournament, "RECORD", tmp_path / "prediction.json")
+    monkeypatch.setattr(command, "Field", lambda *_, **__: played)
+    assert command.main(["page"]) == 2
+    assert "prediction judge" in capsys.readouterr().err
+
+
+def test_judging_an_empty_folder_says_what_to_run(
+    played: Field, tmp_path: Path, tiny_base: Path
+) -> None:
+    field = Field(tmp_path, tournament=played.tournament, sources=TINY)
+    with pytest.raises(BadInput, match="no sum was measured") as raised:
+        tournament.record(field)
+    assert "prediction measure" in str(raised.value)
+
+
+def test_a_calibration_that_was_stopped_leaves_nothing(
+    played: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = calibratings(played)[0]
+    path = played.folder.path / each.file
+    content = path.read_bytes()
+    path.unlink()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(calibrate, "measure", stopped)
+    with played.claimed(), pytest.raises(KeyboardInterrupt):
+        calibrate_missing(played)
+    assert not path.exists()
+    path.write_bytes(content)
+
+
+# Figures, on points that are made up.
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+
+
+def made_up(seed: int, *, seeds: int = 3, rows: int = 40, noise: float = 0.0) -> Points:
+    """All directed pairs of six domains: the member's and the other's effect, and their own."""
+    rng = np.random.default_rng(seed)
+    effect = rng.uniform(0.02, 0.2, (len(NAMES), len(NAMES)))
+    found = []
+    for s in range(seeds):
+        for one, two in permutations(range(len(NAMES)), 2):
+            own = rng.uniform(10, 20, rows)
+            more = own + 10 * (effect[one, two] + noise * rng.standard_normal(rows))
+            tokens = (10,) * rows
+            point = Point("main", s, tuple(sorted((NAMES[one], NAMES[two]))))
+            scores = [Score(tuple(each), tokens) for each in (own, more)]
+            found.append(Measured(point, NAMES[one], *scores))
+    return Points(found)
+
+
+def judged(points: Points, figures: np.ndarray, **more: Any) -> dict[str, Any]:
+    return relation(points, figures, **({"in_nats": False} | more))
+
+
+def test_a_perfect_predictor_is_told_from_a_random_one() -> None:
+    points = made_up(0)
+    perfect = judged(points, points.interference, in_nats=True)
+    assert perfect["spearman"] == perfect["pearson"] == 1.0
+    assert perfect["error"] == perfect["bias"] == 0.0
+    assert perfect["left_out_error"] < 1e-12
+    assert perfect["permutation_p"] < 0.01
+    noise = judged(points, np.random.default_rng(1).normal(size=len(points.rows)))
+    assert noise["spearman_interval"][0] < 0 < noise["spearman_interval"][1]
+    assert noise["permutation_p"] > 0.01
+    assert noise["error"] is None
+
+
+def test_the_permutation_test_is_right_about_predictors_that_know_nothing() -> None:
+    """Also where figures of a domain hang together, which points taken alone would not forgive."""
+    values = []
+    for seed in range(40):
+        points = made_up(seed, seeds=1, rows=4)
+        own = dict(zip(NAMES, np.random.default_rng([seed, 1]).normal(size=6), strict=True))
+        figures = np.array([own[row.domain] for row in points.rows])
+        value = permutation_p(points, figures)
+        assert value is not None
+        values.append(value)
+    assert np.mean(np.array(values) < 0.2) == pytest.approx(0.2, abs=0.19)
+
+
+def test_the_left_out_error_of_a_constant_is_the_distance_from_the_others_mean() -> None:
+    points = made_up(3)
+    wanted = []
+    for name in NAMES:
+        without = [r.interference for r in points.rows if name not in r.point.domains]
+        itself = [r.interference for r in points.rows if r.domain == name]
+        wanted.append(np.mean(np.abs(np.array(itself) - np.mean(without))))
+    assert left_out_error(points, np.ones(len(points.rows))) == pytest.approx(np.mean(wanted))
+
+
+def test_points_without_a_figure_are_left_out_and_counted() -> None:
+    points = made_up(4)
+    figures = points.interference.copy()
+    figures[:5] = np.nan
+    found = judged(points, figures)
+    assert found["n"] == len(points.rows) - 5
+    assert found["spearman"] == 1.0
+    assert found["permutation_p"] is None
+
+
+def test_noisy_test_rows_lower_the_ceiling() -> None:
+    quiet, loud = ceiling(made_up(5, noise=0.01)), ceiling(made_up(5, noise=0.3))
+    assert quiet is not None
+    assert loud is not None
+    assert loud < quiet <= 1.0
+    assert quiet > 0.98
+
+
+def test_few_domains_have_no_permutation() -> None:
+    points = made_up(6)
+    few = [row for row in points.rows if set(row.point.domains) <= {"a", "b", "c"}]
+    assert permutation_p(Points(few), np.arange(len(few), dtype=float)) is None
+    assert permutation_p(points, np.ones(len(points.rows))) is None
