@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lycoris.modules import get_module, make_module
 from lycoris.modules.full import FullModule
 from lycoris.modules.locon import LoConModule
 from lycoris.modules.loha import LohaModule
 from lycoris.modules.lokr import LokrModule
 from lycoris.modules.norms import NormModule
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose.adapter import Delta, Place
 from superpose.errors import Refused
 from superpose.lowrank import dense
+
+from .tiny import layers, unet
 
 LAYERS: dict[str, Any] = {
     "lora_unet_mid_block_attentions_0_proj": torch.nn.Linear(12, 18),
@@ -165,3 +168,46 @@ def test_dora_is_refused_by_name(tmp_path: Path) -> None:
     module = trained(LoConModule, "lora_unet_x", torch.nn.Linear(6, 4), weight_decompose=True)
     with pytest.raises(Refused, match=r"`lora_unet_x.dora_scale`: DoRA rescales"):
         superpose.load(saved([module], tmp_path / "a.safetensors"))
+
+
+def loaded_by_lycoris(path: Path) -> dict[str, np.ndarray]:
+    """What LyCORIS adds to the modules of a tiny UNet, by module: what its loader does for each."""
+    tensors, changes = load_file(path), {}
+    for name, layer in layers(unet()).items():
+        called = f"lora_unet_{name.replace('.', '_')}"
+        kind, parameters = get_module(tensors, called)
+        if kind is not None:
+            module = make_module(kind, parameters, called, layer)
+            change = module.get_diff_weight()[0].detach().double().numpy()
+            changes[called] = change.reshape(len(change), -1)
+    return changes
+
+
+def test_lycoris_loads_a_sum_of_its_algorithms_as_their_sum(tmp_path: Path) -> None:
+    """LoCon, LoHa, LoKr and whole differences of every layer of a UNet; alpha = rank."""
+    paths = []
+    for i, (kind, options) in enumerate(
+        (
+            (LoConModule, {"lora_dim": 2, "alpha": 2, "use_tucker": True}),
+            (LohaModule, {"lora_dim": 2, "alpha": 2, "use_tucker": True}),
+            (LokrModule, {"lora_dim": 2, "alpha": 2}),
+            (FullModule, {}),
+        )
+    ):
+        modules = []
+        for name, layer in list(layers(unet()).items())[i:]:
+            module = trained(kind, f"lora_unet_{name.replace('.', '_')}", layer, **options)
+            modules.append(module)
+        paths.append(saved(modules, tmp_path / f"{i}.safetensors"))
+    weights = (1.0, -0.5, 0.25, 2.0)
+    total = sum(w * superpose.load(path) for w, path in zip(weights, paths, strict=True))
+    superpose.save(total, tmp_path / "sum.safetensors")
+    found = loaded_by_lycoris(tmp_path / "sum.safetensors")
+    expected: dict[str, Any] = {}
+    for weight, path in zip(weights, paths, strict=True):
+        for name, change in loaded_by_lycoris(path).items():
+            expected[name] = expected.get(name, 0.0) + weight * change
+    assert found.keys() == expected.keys()
+    for name, change in expected.items():
+        error = np.linalg.norm(found[name] - change)
+        assert error <= 1e-5 * np.linalg.norm(change), name
