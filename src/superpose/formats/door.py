@@ -54,11 +54,13 @@ def load(
     """
     path, given = locate(name), called(name)
     if path.is_file():
-        return _read_file(path, given, base)
+        return _read_file(path, given, base, ignore_keys)
     return read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
 
 
-def _read_file(path: Path, given: str, base: str | os.PathLike[str] | None) -> Adapter:
+def _read_file(
+    path: Path, given: str, base: str | os.PathLike[str] | None, ignore_keys: Collection[str]
+) -> Adapter:
     """Read an adapter that is one file: its ending tells the format."""
     if path.suffix == GGUF:
         from superpose.formats.gguf import read_gguf
@@ -66,7 +68,7 @@ def _read_file(path: Path, given: str, base: str | os.PathLike[str] | None) -> A
         return read_gguf(path, given=given, base=base)
     from superpose.formats.image import read_image
 
-    return read_image(path, given=given)
+    return read_image(path, given=given, ignore_keys=ignore_keys)
 
 
 def check_output(

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import superpose
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput, Refused, SuperposeWarning
 
 
 def with_configuration(path: Path, **fields: Any) -> Path:
@@ -62,3 +62,27 @@ def test_another_type_of_adapter_is_refused_by_name(tmp_path: Path) -> None:
     path = with_configuration(tmp_path / "a.safetensors", r=2, peft_type="LOKR")
     with pytest.raises(Refused, match="it is of type LOKR"):
         superpose.load(path)
+
+
+def test_an_unknown_key_is_refused_until_it_is_said_to_be_harmless(tmp_path: Path) -> None:
+    path = with_configuration(tmp_path / "a.safetensors", r=2, lora_alpha=6, new_field=1)
+    with pytest.raises(Refused, match="`new_field` is unknown"):
+        superpose.load(path)
+    adapter = superpose.load(path, ignore_keys=["new_field"])
+    assert adapter["unet.x.to_q"].terms[0].coefficient == 3.0
+
+
+def test_a_pattern_that_could_be_asked_for_ever_is_bad_input(tmp_path: Path) -> None:
+    bomb = {"(.*)*(.*)*(.*)*z": 2}
+    path = with_configuration(tmp_path / "a.safetensors", r=2, rank_pattern=bomb)
+    with pytest.raises(BadInput, match=r"rank_pattern"):
+        superpose.load(path)
+
+
+def test_keys_that_contend_for_a_module_are_said(tmp_path: Path) -> None:
+    """PEFT takes the first, and diffusers sorts them when it saves."""
+    contending = {"to_q": 4, "x.to_q": 8}
+    path = with_configuration(tmp_path / "a.safetensors", r=2, alpha_pattern=contending)
+    with pytest.warns(SuperposeWarning, match="several keys of alpha_pattern match"):
+        adapter = superpose.load(path)
+    assert adapter["unet.x.to_q"].terms[0].coefficient == 2.0

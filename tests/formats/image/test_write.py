@@ -269,3 +269,17 @@ def test_an_image_lora_in_memory_is_written_in_kohyas_own_spelling(tmp_path: Pat
     superpose.save(made, tmp_path / "a.safetensors")
     assert load_file(tmp_path / "a.safetensors").keys() == {*factors, "lora_unet_x.alpha"}
     assert fold(made, "float32", True).pairs.keys() == {"lora_unet_x"}
+
+
+def test_factors_of_torch_are_written_as_well(write_lora: WriteLora, tmp_path: Path) -> None:
+    path = write_lora("a", modules=MODULES[:1], rank=3)
+    module, out, into, _ = MODULES[0]
+    tensors = load_file(path)
+    B, A = tensors[f"{module}.lora_up.weight"], tensors[f"{module}.lora_down.weight"]
+    made = superpose.Adapter({module: Delta.of(B, A, 1 / 3)}, format="kohya")
+    superpose.save(made, tmp_path / "b.safetensors")
+    found, expected = superpose.load(tmp_path / "b.safetensors"), superpose.load(path)
+    assert found[module].shape == (out, into)
+    np.testing.assert_allclose(
+        dense(found[module].terms), dense(expected[module].terms), rtol=1e-5, atol=1e-6
+    )

@@ -21,6 +21,7 @@ from superpose.formats.image.names import (
     schemes_of,
 )
 from superpose.lowrank import Term, dense, dtype_name, nonzero, upcast
+from superpose.lowrank.to_numpy import to_numpy
 
 _COMFYUI = "diffusion_model."
 """Where ComfyUI's own names start, for which there is a way to store a bias's change."""
@@ -54,7 +55,7 @@ def writable(delta: Delta, dtype: str) -> Delta:
     densely: they say no more. Where the coefficient would carry half precision out of its range, a
     power of two, which rounds nothing, goes from one factor to the other.
     """
-    terms = tuple(_unpadded(term) for term in nonzero(delta.terms))
+    terms = tuple(_unpadded(_in_numpy(term)) for term in nonzero(delta.terms))
     if sum(int(t.A.shape[0]) for t in terms) > min(delta.shape):
         wide = tuple(Term(t.coefficient, _wide(t.B), _wide(t.A)) for t in terms)
         terms = (Term(1.0, *from_dense(dense(wide))),)
@@ -140,6 +141,11 @@ def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object]) -> st
     if own_names or place.module not in pairs:
         return f"{place.module}.diff_b"
     return f"{place.module}.lora_B.bias"
+
+
+def _in_numpy(term: Term) -> Term:
+    B, A = (x if isinstance(x, np.ndarray) else to_numpy(upcast(x)) for x in (term.B, term.A))
+    return Term(term.coefficient, B, A)
 
 
 def _unpadded(term: Term) -> Term:

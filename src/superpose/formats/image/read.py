@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from superpose.adapter import Adapter
@@ -26,8 +26,13 @@ KOHYA, DIFFUSERS = "kohya", "diffusers"
 _BASE_MODEL = "ss_base_model_version"
 
 
-def read_image(path: Path, *, given: str | None = None) -> Adapter:
-    """Read the adapter in a local file. given: what the user called it.
+def read_image(
+    path: Path, *, given: str | None = None, ignore_keys: Collection[str] = ()
+) -> Adapter:
+    """Read the adapter in a local file.
+
+    given: what the user called it. ignore_keys: unknown keys to pass over of the configuration that
+    diffusers keeps in a file's metadata.
 
     Target modules go by the file's own names. Metadata is kept, but for superpose's own note.
 
@@ -42,7 +47,9 @@ def read_image(path: Path, *, given: str | None = None) -> Adapter:
     products = {m: p.layout for m, p in found.parts.items() if p.kind in ("loha", "lokr")}
     known = {module: layout for module, layout in products.items() if layout is not None}
     check_size(known, header.stored, path)
-    configured = {} if found.kohya else configurations(header.metadata, path)
+    configured = {}
+    if not found.kohya:
+        configured = configurations(header.metadata, list(found.parts), path, ignore_keys)
     file = read_tensors(path, integers=True)
     scale = _scale(found, file.tensors, configured, path)
     deltas = {

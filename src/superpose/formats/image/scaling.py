@@ -11,7 +11,7 @@ float64, or 1. Source: diffusers 0.42.1, `utils/peft_utils.py` (get_peft_kwargs)
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from superpose.errors import BadInput, Refused
 from superpose.formats.expanded import Array
-from superpose.formats.peft.config import LoraConfig, parse_config
+from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.fields import is_empty
 
 CONFIGURATION = "lora_adapter_metadata"
@@ -56,8 +56,16 @@ def kohya_scale(alpha: float, rank: int) -> float:
     return float(np.float32(alpha) / np.float32(rank))
 
 
-def configurations(metadata: Mapping[str, str], path: Path) -> dict[str, LoraConfig]:
+def configurations(
+    metadata: Mapping[str, str],
+    modules: Collection[str],
+    path: Path,
+    ignore_keys: Collection[str] = (),
+) -> dict[str, LoraConfig]:
     """Give the configuration of each component (unet, transformer, ...) in a file's metadata.
+
+    modules: that the file holds, with the component in front. ignore_keys: unknown keys to pass
+    over.
 
     Raises BadInput when it is not what diffusers writes, and Refused for what a sum cannot hold.
     """
@@ -77,13 +85,19 @@ def configurations(metadata: Mapping[str, str], path: Path) -> dict[str, LoraCon
         component, dot, field = key.partition(".")
         if dot:
             by_component.setdefault(component, {})[field] = value
-    return {name: _parsed(name, found, path) for name, found in by_component.items()}
+    parsed = {}
+    for name, found in by_component.items():
+        where = f"{path}, `{name}` of {CONFIGURATION}"
+        own = [m.removeprefix(f"{name}.") for m in modules if m.startswith(f"{name}.")]
+        parsed[name] = _parsed(found, own, where, ignore_keys)
+    return parsed
 
 
-def _parsed(component: str, fields: dict[str, Any], path: Path) -> LoraConfig:
-    where = f"{path}, `{component}` of {CONFIGURATION}"
+def _parsed(
+    fields: dict[str, Any], modules: list[str], where: str, ignore_keys: Collection[str]
+) -> LoraConfig:
     kind = fields.get("peft_type", "LORA")
-    config, reasons = parse_config(fields, where)
+    config, reasons = parse_config(fields, where, ignore_keys)
     if kind != "LORA":
         reasons = [f"it is of type {kind}"]
     reasons += [
@@ -91,4 +105,7 @@ def _parsed(component: str, fields: dict[str, Any], path: Path) -> LoraConfig:
     ]
     if reasons:
         raise Refused(f"cannot be part of a sum: {'; '.join(reasons)}", where=where)
+    for pattern in (config.rank_pattern, config.alpha_pattern):
+        pattern.check_ways(modules, where)
+    warn_if_ambiguous(config, modules, where)
     return config
