@@ -153,6 +153,10 @@ def _parents_for_peft(
 
     Weights of a file are known once the adapters are: the sum's parents have them.
     """
+    from superpose.formats import IMAGE_FORMATS
+
+    if total.format in IMAGE_FORMATS:
+        raise BadInput("--verify asks PEFT, and it reads no image LoRA", where="--verify")
     if table is not None and table.modules:
         raise BadInput("--verify knows no weights by module", where="--verify")
     if table is not None:
