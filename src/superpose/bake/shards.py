@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ from superpose.files.header import SIZES, Entry, write_header
 from superpose.files.tensors import FLOATS
 
 Array = NDArray[Any]
+
+_FLUSH = 0.1
+"""Seconds between two calls that bring what is written to the disk."""
 
 WORKERS = 4
 """Tensors written at once at most: reading, computing and writing wait for different things."""
@@ -99,6 +103,8 @@ def write_shards(plan: Plan, shards: Sequence[Shard], folder: Path, done: Done) 
             done(count)
 
     pool = ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1))
+    flushing = Thread(target=_flush, args=([folder / s.file for s in shards], stopped), daemon=True)
+    flushing.start()
     try:
         running = [pool.submit(_write, plan, folder, job, step) for job in jobs]
         finished = wait(running, return_when=FIRST_EXCEPTION).done
@@ -108,6 +114,15 @@ def write_shards(plan: Plan, shards: Sequence[Shard], folder: Path, done: Done) 
     finally:  # Ctrl-C reaches this thread alone
         stopped.set()
         pool.shutdown(cancel_futures=True)
+        flushing.join()
+
+
+def _flush(paths: Sequence[Path], stopped: Event) -> None:
+    """Let the disk work while the processor does: what is left to the end waits for it alone."""
+    while not stopped.wait(_FLUSH):
+        for path in paths:
+            with suppress(OSError), path.open("rb") as file:  # the last sync tells what went wrong
+                os.fsync(file.fileno())
 
 
 def _jobs(plan: Plan, shard: Shard, folder: Path) -> Iterator[Job]:
