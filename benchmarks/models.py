@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.adapters import Shapes
 from superpose.files.header import Entry, write_header
 
-__all__ = ["llama_shapes", "write_llama"]
+__all__ = ["llama_config", "llama_shapes", "llama_tensors", "write_llama"]
 
 HIDDEN, INNER, VOCABULARY = 2048, 5632, 32000
 """TinyLlama's."""
@@ -41,7 +41,7 @@ def write_llama(path: Path, layers: int, shards: int = 1) -> Path:
     path: of the folder, made here. A layer has 88 MB; embedding and output layer 131 MB each.
     """
     path.mkdir(parents=True)
-    tensors = list(_tensors(layers))
+    tensors = list(llama_tensors(layers))
     each = -(-len(tensors) // shards)
     weight_map = {}
     for number in range(shards):
@@ -54,11 +54,12 @@ def write_llama(path: Path, layers: int, shards: int = 1) -> Path:
     if shards > 1:
         index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
         (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    (path / "config.json").write_text(json.dumps(_config(layers)))
+    (path / "config.json").write_text(json.dumps(llama_config(layers)))
     return path
 
 
-def _tensors(layers: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def llama_tensors(layers: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of a model's tensors, in the order of its file."""
     yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
     for layer in range(layers):
         for name, shape in llama_shapes().items():
@@ -88,7 +89,8 @@ def _write(path: Path, tensors: list[tuple[str, tuple[int, ...]]], seed: int) ->
                 left -= part.size
 
 
-def _config(layers: int) -> dict[str, Any]:
+def llama_config(layers: int) -> dict[str, Any]:
+    """The model's config.json."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
