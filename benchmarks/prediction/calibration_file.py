@@ -61,7 +61,7 @@ def read_calibration(field: Field, file: str) -> tuple[Calibration, dict[str, Co
 
 
 def _of_sample(sample: Sample) -> dict[str, Any]:
-    known = ~np.isnan(sample.gradient).any(axis=(1, 2, 3))
+    known = [not np.isnan(slopes).any() for slopes in sample.gradient]
     slopes = sample.gradient.sum(axis=2)  # (P, R, K): of all target modules together
     return {
         "points": sample.points.tolist(),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from superpose.adapter import Adapter
@@ -29,7 +30,7 @@ __all__ = ["measure_inner"]
 def measure_inner(
     model: SuperposedModel,
     examples: Sequence[Example],
-    at: Sequence[float],
+    at: Sequence[float] | NDArray[np.float64],
     *,
     seed: int = 0,
     batch_tokens: int = BATCH_TOKENS,
