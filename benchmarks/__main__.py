@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.result import RESULTS, tables
 
 NAMES = (
-    *("check_process", "add_process", "truncate", "seven_b", "training", "evaluation"),
+    *("check_process", "add_process", "truncate", "tinyllama", "seven_b", "training", "evaluation"),
     "demo",
 )
 README = Path(__file__).with_name("README.md")
