@@ -20,9 +20,10 @@ import sys
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 base, out, first, *others = sys.argv[1:]
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), first, "0")
+# Named by no bare number: PEFT leaves a layer out of the file when an adapter is called like it.
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), first, "a0")
 for number, path in enumerate(others, start=1):
-    model.load_adapter(path, str(number))
+    model.load_adapter(path, f"a{number}")
 names = list(model.peft_config)
 model.add_weighted_adapter(names, [1.0] * len(names), "sum", combination_type="cat")
 model.save_pretrained(out, selected_adapters=["sum"])
@@ -69,8 +70,13 @@ def write_base(path: Path) -> Path:
 
 
 def largest_difference(first: Path, second: Path) -> float:
-    """Of two folders' deltas, both with scaling 1: the largest |dW1 - dW2| / |dW2|."""
+    """Of two folders' deltas, both with scaling 1: the largest |dW1 - dW2| / |dW2|.
+
+    Raises ValueError where they have different target modules.
+    """
     tensors = [load_file(path / "adapter_model.safetensors") for path in (first, second)]
+    if different := tensors[0].keys() ^ tensors[1].keys():
+        raise ValueError(f"tensors in one of the two alone: {sorted(different)[:3]}")
     worst = 0.0
     for key in tensors[1]:
         if key.endswith("lora_A.weight"):
