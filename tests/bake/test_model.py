@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
+from peft import LoraConfig, get_peft_model
 from tests.bake.conftest import (
     Bench,
     gpt2,
@@ -18,10 +21,13 @@ from tests.bake.conftest import (
     mixtral,
     qwen3_moe,
     tied,
+    told_by_peft,
 )
+from tests.files.test_checkpoint import bert, llava, qwen2_vl, t5
 
 import superpose as sp
 from superpose.bake import bake
+from superpose.errors import Refused
 from superpose.files.checkpoint import Checkpoint
 
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
@@ -212,6 +218,48 @@ def test_a_tied_gpt2_whose_files_lack_the_prefix_gets_an_output_layer_of_its_own
     config.write_text(config.read_text().replace("GPT2Model", "GPT2LMHeadModel"))
     assert bake(made.base, sp.load(adapter), made.folder / "out").new == ("lm_head.weight",)
     assert torch.allclose(logits(load(made.folder / "out")), right, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "auto", "target"),
+    [
+        (t5, "AutoModelForSeq2SeqLM", "shared"),
+        (bert, "AutoModelForMaskedLM", "word_embeddings"),
+    ],
+)
+def test_weights_that_more_than_two_layers_share_are_not_untied(
+    model: Callable[[], Any], auto: str, target: str, tmp_path: Path
+) -> None:
+    model().save_pretrained(tmp_path / "base")
+    base = getattr(transformers, auto).from_pretrained(tmp_path / "base")
+    with told_by_peft():
+        get_peft_model(base, LoraConfig(target_modules=[target])).save_pretrained(tmp_path / "a")
+    with pytest.raises(Refused, match="which several layers of the base model share"):
+        bake(tmp_path / "base", sp.load(tmp_path / "a"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("model", "targets"), [(llava, ["q_proj"]), (qwen2_vl, ["q_proj", "qkv"])])
+def test_a_models_language_part_is_found_where_the_files_name_it_otherwise(
+    model: Callable[[], Any], targets: list[str], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model().save_pretrained(tmp_path / "base")
+    tower = transformers.AutoModelForImageTextToText
+    with told_by_peft(), torch.no_grad():
+        tuned = get_peft_model(
+            tower.from_pretrained(tmp_path / "base"), LoraConfig(target_modules=targets)
+        )
+        for parameter in tuned.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(0.0, 0.3)
+        tuned.save_pretrained(tmp_path / "a")
+        right = logits(tuned.eval())
+    bake(tmp_path / "base", sp.load(tmp_path / "a"), tmp_path / "out")
+    baked, told = tower.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(told.values()), told
+    effect = (right - logits(tower.from_pretrained(tmp_path / "base").eval())).norm()
+    assert effect > 1e-3
+    assert (logits(baked.eval()) - right).norm() <= 1e-5 * effect
 
 
 def test_token_rows_of_an_untied_model_change_the_embedding_alone(

@@ -23,11 +23,8 @@ End: TypeAlias = Literal["input", "output"]
 OUTPUT = "lm_head.weight"
 """What causal language models call the output layer's weight."""
 
-_OUTPUTS = {
-    "bert": "cls.predictions.decoder.weight",
-    "roberta": "lm_head.decoder.weight",
-    "xlm-roberta": "lm_head.decoder.weight",
-}
+_MASKED = ("ForMaskedLM", "ForPreTraining")
+"""Architectures whose output layer also ties its bias, to one that stands elsewhere."""
 
 
 def ends_of(parameter: str) -> tuple[End, ...]:
@@ -94,24 +91,20 @@ def free_name(checkpoint: Checkpoint, tensor: str, end: End, named: Sequence[str
     """Name the tensor that an end of tied weights gets for its own.
 
     named: what the adapter calls the output layer's, where it has one. Raises Refused where more
-    than an embedding and one output layer share the tensor, or the output layer's name is unknown.
+    than an embedding and one output layer share the tensor, or that layer shares a bias too.
     """
-    if checkpoint.config.get("is_encoder_decoder") or end == "input":
+    masked = any(name.endswith(_MASKED) for name in _architectures(checkpoint))
+    if checkpoint.config.get("is_encoder_decoder") or masked or end == "input":
         raise Refused(
             f"the adapter changes one end of `{tensor}`, which several layers of the base model "
-            "share, and superpose cannot give the others a tensor of their own",
+            "share, and superpose does not know how this architecture parts them",
             where=tensor,
-        )
-    known = [_OUTPUTS[kind] for kind in checkpoint.model_types if kind in _OUTPUTS]
-    if not known and not named and any("MaskedLM" in name for name in _architectures(checkpoint)):
-        raise Refused(
-            f"the adapter changes `{tensor}`, to which the output layer is tied, and superpose "
-            "does not know what this architecture calls that layer",
-            where=tensor,
+            hint="Untie them in the base model first: load it with tie_word_embeddings=False, copy "
+            "the embedding's weight into the output layer, and save it.",
         )
     if tensor.startswith("language_model."):
         return f"language_model.{OUTPUT}"
-    return next(iter([*named, *known]), OUTPUT)
+    return next(iter(named), OUTPUT)
 
 
 def _architectures(checkpoint: Checkpoint) -> list[str]:
