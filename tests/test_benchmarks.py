@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import adapters, check_process, truncate
+from benchmarks import adapters, bake, check_process, models, truncate
 from benchmarks.__main__ import NAMES, README, readme
 from benchmarks.measure import Sample, Timing, call, interleaved, process, ratio
 from benchmarks.result import RESULTS, Result, Target, tables
@@ -50,6 +50,22 @@ def test_a_check_imports_no_heavy_library(tmp_path: Path) -> None:
     """But pydantic, where typer itself imports it: constraints.txt pins one that does not."""
     paths = adapters.write_adapters(tmp_path, "ab", adapters.GPT2, layers=1, rank=2)
     assert set(check_process.heavy_imports(paths)) <= {"pydantic"}
+
+
+def test_the_base_that_is_baked_has_the_tensors_of_a_llama() -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    with torch.device("meta"):
+        model = LlamaForCausalLM(LlamaConfig(**models.llama_config(2)))
+    right = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert dict(models.llama_tensors(2)) == right
+
+
+def test_bake_is_held_against_twice_cp_and_the_arithmetic_of_the_same_round() -> None:
+    """The second round was slow for all; 4 / (2 + 2) and 30 / (20 + 10) are both 1."""
+    found = bake.within(timing(4, 30, 8), timing(1, 10, 1), timing(2, 10, 2))
+    assert found == 1.0
 
 
 def test_a_process_is_timed_with_its_own_memory_alone() -> None:
