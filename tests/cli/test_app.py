@@ -159,12 +159,14 @@ def test_every_optional_dependency_of_pyproject_is_known_to_the_command_line() -
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     names = {
-        re.split(r"[<>=\[]", line)[0]: extra for extra in ("hub", "study") for line in extras[extra]
+        re.split(r"[<>=\[]", line)[0]: extra
+        for extra in ("extract", "gguf", "hub", "study")
+        for line in extras[extra]
     }
-    importable = {"pyyaml": "yaml"}
+    importable = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
     assert set(program.EXTRA_OF) == {importable.get(name, name) for name in names}
     for name, extra in program.EXTRA_OF.items():
-        package = {"yaml": "pyyaml"}.get(name, name)
+        package = {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(name, name)
         assert any(line.startswith(package) for line in extras[extra])
 
 

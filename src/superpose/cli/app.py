@@ -62,6 +62,7 @@ EXTRA_OF = {
     "huggingface_hub": "hub",
     "peft": "study",
     "pydantic": "study",
+    "scipy": "study",
     "sklearn": "extract",
     "torch": "study",
     "transformers": "study",
