@@ -108,7 +108,8 @@ def free_name(checkpoint: Checkpoint, tensor: str, end: End, named: Sequence[str
 
 
 def _architectures(checkpoint: Checkpoint) -> list[str]:
-    return [str(name) for name in checkpoint.config.get("architectures") or []]
+    names = checkpoint.config.get("architectures")
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def has_output(checkpoint: Checkpoint) -> bool:
