@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from superpose.adapter import Adapter, Replacement, check_same_base
+from superpose.adapter.parents import joined, sum_name
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
 
@@ -33,9 +35,14 @@ def exact_sum(
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
     parts = [w * a.on_base(base) for a, w in zip(adapters, checked, strict=True)]
-    total = parts[0]
-    for part in parts[1:]:
+    # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
+    counted = [part for part, w in zip(parts, checked, strict=True) if w != 0.0] or parts
+    total = counted[0]
+    for part in counted[1:]:
         total = total + part
+    if len(counted) < len(parts):
+        parents = joined(parent for part in parts for parent in part.parents)
+        total = replace(total, parents=parents, name=sum_name(parents))
     if _adds_nothing(total):
         warnings.warn(
             f"the sum is zero: `{total.name}` adds nothing to the base model",
