@@ -3,6 +3,7 @@
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, unpooled, untied
 from superpose.adapter.delta import Delta
+from superpose.adapter.enclosed import enclosed
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
@@ -19,6 +20,7 @@ __all__ = [
     "Stored",
     "align",
     "check_same_base",
+    "enclosed",
     "place_of",
     "unpooled",
     "untied",

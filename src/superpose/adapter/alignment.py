@@ -15,6 +15,7 @@ import numpy as np
 from superpose.adapter.delta import Delta
 from superpose.adapter.place import Place
 from superpose.errors import DifferentBase, Refused
+from superpose.files.base_names import end_of
 from superpose.lowrank.terms import Term, upcast
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     _check_names(adapters)
     _check_replication(adapters)
     _check_copies(adapters)
+    _check_rows(adapters)
     if any(a.tied != adapters[0].tied for a in adapters):
         adapters = [untied(a) for a in adapters]
     adapters = _with_kernels(adapters)
@@ -172,6 +174,25 @@ def _check_copies(adapters: Sequence[Adapter]) -> None:
                     hint="Was a vocabulary resized, or one trained on another base model? PEFT "
                     "would overwrite the one with the other.",
                 )
+
+
+def _check_rows(adapters: Sequence[Adapter]) -> None:
+    """Where a base ties its output layer, rows of the embedding are both's, if it has none itself.
+
+    Beside another adapter's rows of the output layer they would count for the embedding alone.
+    Source: peft 0.21.2, `set_additional_trainable_modules`.
+    """
+    for adapter in adapters:
+        ends = {end_of(r.tensor) for r in adapter.replacements.values() if r.row is not None}
+        for other in adapters if "input" in ends and "output" not in ends else ():
+            for r in other.replacements.values():
+                if r.row is not None and end_of(r.tensor) == "output":
+                    raise Refused(
+                        f"{adapter.label} has trained rows of the embedding, which count for a "
+                        f"tied output layer as well, and {other.label} has rows of that layer "
+                        f"(`{r.tensor}`): one adapter cannot say both",
+                        where="trainable_token_indices",
+                    )
 
 
 def _close(x: np.ndarray, y: np.ndarray) -> bool:

@@ -166,7 +166,8 @@ class Replacement:
         for part in (*self.parts, *other.parts):
             before = joined[_identity(part)].coefficient if _identity(part) in joined else 0.0
             joined[_identity(part)] = part._replace(coefficient=before + part.coefficient)
-        return replace(self, parts=tuple(joined.values()))
+        # A bias that one adapter trained alone belongs to the module that the other saved whole.
+        return replace(self, parts=tuple(joined.values()), owner=self.owner or other.owner)
 
     def with_coefficients(self, change: Callable[[float], float]) -> Replacement:
         """Give the replacement whose coefficients went through `change`."""

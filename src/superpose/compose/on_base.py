@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
-from superpose.errors import BadInput, DifferentBase
+from superpose.compose.worked_in import worked_in
+from superpose.errors import BadInput, DifferentBase, Refused
+from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Term
 
@@ -20,22 +22,24 @@ Array = NDArray[Any]
 def on_base(adapter: Adapter, base: Checkpoint) -> Adapter:
     """Give the adapter with every stored tensor worked out: (1 - sum c_k) T_0 + sum_k c_k T_k.
 
-    Rows of a tensor that is also changed as a whole go into it. Weights of DoRA stay: they are no
-    stored tensors, see `rescaled_deltas`.
+    Rows of a tensor that is also stored whole go into it, and so do deltas of modules that are.
+    Weights of DoRA stay: they are no stored tensors, see `rescaled_deltas`.
 
     Raises DifferentBase when the base has no such tensor, or not the one that an adapter carries a
-    copy of; BadInput when shapes differ.
+    copy of, or shapes differ; Refused as `worked_in` does, and for rows that count for a tied layer
+    as well which is not stored.
     """
     check_copies(adapter, base)
     done: dict[str, Replacement] = {}
     whole = {r.tensor for r in adapter.replacements.values() if r.row is None and r.absolute}
+    _check_ends(adapter, whole, base)
     for key, replacement in adapter.replacements.items():
         if not replacement.absolute:
             done[key] = replacement
         elif replacement.row is None or replacement.tensor not in whole:
-            rows = [] if replacement.row is not None else _rows_of(adapter, replacement.tensor)
+            rows = _rows_of(adapter, replacement, base)
             done[key] = _worked_out(replacement, rows, base)
-    return replace(adapter, replacements=done)
+    return worked_in(replace(adapter, replacements=done), base)
 
 
 def rescaled_deltas(adapter: Adapter, base: Checkpoint) -> Iterator[tuple[str, Delta]]:
@@ -104,8 +108,34 @@ def check_copies(adapter: Adapter, base: Checkpoint) -> None:
             )
 
 
-def _rows_of(adapter: Adapter, tensor: str) -> list[Replacement]:
-    return [r for r in adapter.replacements.values() if r.tensor == tensor and r.row is not None]
+def _rows_of(adapter: Adapter, whole: Replacement, base: Checkpoint) -> list[Replacement]:
+    """Give the trained rows of a tensor that is stored whole.
+
+    Where weights are tied PEFT trains the rows of both ends as one, under the embedding's name,
+    unless the output layer has rows of its own.
+    """
+    if whole.row is not None:
+        return []
+    rows = [r for r in adapter.replacements.values() if r.row is not None]
+    own = [r for r in rows if r.tensor == whole.tensor]
+    if own or not base.tied or end_of(whole.tensor) != "output":
+        return own
+    return [r for r in rows if end_of(r.tensor) == "input"]
+
+
+def _check_ends(adapter: Adapter, whole: set[str], base: Checkpoint) -> None:
+    """Raise Refused where rows of tied weights would go into the one end that is stored."""
+    rows = {r.tensor for r in adapter.replacements.values() if r.row is not None}
+    stored = {end_of(tensor) for tensor in whole}
+    for tensor in rows if base.tied else ():
+        ends = stored & {"input", "output"}
+        if end_of(tensor) == "input" and len(ends) == 1:
+            raise Refused(
+                f"the trained rows of `{tensor}` count for the output layer as well, which this "
+                "base ties to it, and another adapter stores one of the two whole",
+                where=tensor,
+                hint="superpose bake BASE ADAPTERS writes the exact model.",
+            )
 
 
 def _worked_out(replacement: Replacement, rows: list[Replacement], base: Checkpoint) -> Replacement:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Place, Replacement, place_of
+from superpose.adapter import Adapter, Place, Replacement, enclosed, place_of, untied
 from superpose.errors import BadInput, Refused
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
@@ -22,17 +22,21 @@ from superpose.formats.peft.portable import Factors
 
 Array = NDArray[Any]
 
+_BAKE = "superpose bake BASE ADAPTERS writes the exact model."
+
 
 @dataclass
 class Layout:
     """A file to be: tensors by name, and the fields of the configuration that they decide.
 
-    ranks: of each module or expert parameter, by the name that PEFT's patterns see. rows: numbers
-    of the trained rows, by embedding. pooled: inputs that share a column of A.
+    ranks: of each module or expert parameter, by the name that PEFT's patterns see. wrapped: what
+    the file calls the base's own module where PEFT has put LoRA around it. rows: numbers of the
+    trained rows, by embedding. pooled: inputs that share a column of A.
     """
 
     tensors: dict[str, Array] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    wrapped: dict[str, str] = field(default_factory=dict)
     target_modules: list[str] = field(default_factory=list)
     target_parameters: list[str] = field(default_factory=list)
     whole_modules: list[str] = field(default_factory=list)
@@ -45,23 +49,6 @@ class Layout:
 def check_writable(adapter: Adapter) -> None:
     """Raise Refused, naming the tensor, for what no PEFT LoRA folder can hold together."""
     places = {key: place_of(key, delta.place) for key, delta in adapter.items()}
-    kinds = {place.kind: key for key, place in places.items()}
-    if "bias" in kinds:
-        for kind in ("embedding", "experts"):
-            if kind in kinds:
-                raise Refused(
-                    f"`{kinds['bias']}` and `{kinds[kind]}` cannot be in one PEFT adapter: it "
-                    f"takes no lora_bias beside LoRA on {kind}",
-                    hint="superpose bake BASE ADAPTERS writes the exact model.",
-                )
-    pooled = {place.pooled for place in places.values() if place.kind == "linear"}
-    if len(pooled) > 1:
-        raise Refused(
-            "some modules are QA-LoRA with pooled inputs and others are not, or in other groups; "
-            "one PEFT adapter has one group size",
-            where="qalora_group_size",
-            hint="superpose bake BASE ADAPTERS writes the exact model.",
-        )
     for replacement in adapter.replacements.values():
         if not replacement.absolute:
             raise Refused(
@@ -70,6 +57,46 @@ def check_writable(adapter: Adapter) -> None:
                 "BASE --rank K the best approximation of rank K.",
             )
         _check_row(replacement, adapter, places)
+    for key, owner in enclosed(untied(adapter)).items():
+        raise Refused(
+            f"`{key}` has factors in one adapter and `{owner}` is stored whole in another; one "
+            "PEFT adapter cannot hold both",
+            hint="superpose add --base BASE works the factors into the stored tensors; " + _BAKE,
+        )
+    _check_factors(places, adapter)
+    pooled = {place.pooled for place in places.values() if place.kind == "linear"}
+    if len(pooled) > 1:
+        raise Refused(
+            "some modules are QA-LoRA with pooled inputs and others are not, or in other groups; "
+            "one PEFT adapter has one group size",
+            where="qalora_group_size",
+            hint=_BAKE,
+        )
+
+
+def _check_factors(places: Mapping[str, Place], adapter: Adapter) -> None:
+    """Biases stand beside factors alone, and of some kinds not even there."""
+    kinds = {place.kind: key for key, place in places.items()}
+    weights = {place.module for place in places.values() if place.kind != "bias"}
+    if not weights:
+        raise Refused(
+            "nothing of the sum is a product of factors, and PEFT loads no such adapter",
+            where=adapter.label,
+            hint=_BAKE,
+        )
+    for key, place in places.items():
+        if place.module not in weights:
+            raise Refused(
+                f"`{key}` has no factors beside it; PEFT takes a lora_bias only with them",
+                hint=_BAKE,
+            )
+    for kind in ("embedding", "experts") if "bias" in kinds else ():
+        if kind in kinds:
+            raise Refused(
+                f"`{kinds['bias']}` and `{kinds[kind]}` cannot be in one PEFT adapter: it "
+                f"takes no lora_bias beside LoRA on {kind}",
+                hint=_BAKE,
+            )
 
 
 def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
@@ -89,14 +116,20 @@ def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
         B, A = factors.pairs[embedding]
         layout.tensors[factor_name(output, "A")] = np.ascontiguousarray(B.T)
         layout.tensors[factor_name(output, "B")] = np.ascontiguousarray(A.T)
+        layout.wrapped[output] = f"{output}.base_layer"
     _add_biases(layout, factors.biases, by_tensor, dtype)
     _add_replacements(layout, adapter, dtype)
-    wrapped = {*layout.target_modules, *adapter.tied}
+    changed = {replacement.tensor for replacement in adapter.replacements.values()}
     for tensor, value in adapter.copies.items():
-        module, _, parameter = tensor.rpartition(".")
-        inside = f"{module}.base_layer" if module in wrapped else module
-        layout.tensors[f"{PREFIX}{inside}.{parameter}"] = np.ascontiguousarray(value)
+        if tensor not in changed:
+            layout.tensors[_own_name(layout, tensor)] = np.ascontiguousarray(value)
     return layout
+
+
+def _own_name(layout: Layout, tensor: str) -> str:
+    """Give what the file calls one of the base's own tensors."""
+    module, _, parameter = tensor.rpartition(".")
+    return f"{PREFIX}{layout.wrapped.get(module, module)}.{parameter}"
 
 
 def _add_factors(
@@ -108,13 +141,16 @@ def _add_factors(
     name, module = place.module, place.module
     if place.kind == "experts":
         parameters = [p.parameter for p in written if p.module == module and p.kind == "experts"]
+        layout.wrapped[module] = module + ".base_layer" * len(parameters)
         name, module = place.tensor, file_module(module, place.parameter, parameters)
         layout.target_parameters.append(name)
     elif place.wrapped:
         parent, _, last = module.rpartition(".")
         module = f"{parent}.base_layer.{last}"
+        layout.wrapped[place.module] = f"{module}.base_layer"
     else:
         layout.target_modules.append(module)
+        layout.wrapped[module] = f"{module}.base_layer"
     layout.tensors[factor_name(module, "A", embedding=embedding)] = A
     layout.tensors[factor_name(module, "B", embedding=embedding)] = B
     if not place.wrapped:  # PEFT gives the two layers of nn.MultiheadAttention one rank
@@ -150,11 +186,12 @@ def _add_biases(
         return
     layout.lora_bias = True
     for tensor, blocks in by_tensor.items():
-        module, _, parameter = tensor.rpartition(".")
-        if parameter == "weight":  # PEFT gives each of its layers a bias then; it misses none
-            rows = sum(B.shape[0] for _, B, _ in blocks)
-            bias = biases.get(f"{module}.bias", np.zeros(rows, numpy_dtype(dtype)))
-            layout.tensors[f"{PREFIX}{module}.lora_B.bias"] = np.ascontiguousarray(bias)
+        # PEFT gives each of its layers a bias then, and misses none.
+        module, rows = tensor.rpartition(".")[0], sum(B.shape[0] for _, B, _ in blocks)
+        own = biases.get(f"{module}.bias") if blocks[0][0].parameter == "weight" else None
+        bias = np.zeros(rows, numpy_dtype(dtype)) if own is None else np.ascontiguousarray(own)
+        name = layout.wrapped[module].removesuffix(".base_layer")
+        layout.tensors[f"{PREFIX}{name}.lora_B.bias"] = bias
 
 
 def _add_replacements(layout: Layout, adapter: Adapter, dtype: str) -> None:
@@ -165,25 +202,30 @@ def _add_replacements(layout: Layout, adapter: Adapter, dtype: str) -> None:
         if replacement.row is not None:
             rows.setdefault(module, {})[replacement.row] = value
             continue
-        inside = module
         if replacement.owner is not None:
             layout.whole_modules.append(replacement.owner)
-        elif module in layout.target_modules:
-            inside = f"{module}.base_layer"
+        elif module in layout.wrapped and parameter == "bias":
             layout.bias = "lora_only" if layout.bias == "none" else layout.bias
         else:
             layout.bias = "all"
-        layout.tensors[f"{PREFIX}{inside}.{parameter}"] = value
-    layout.whole_modules = list(dict.fromkeys(layout.whole_modules))
+        layout.tensors[_own_name(layout, replacement.tensor)] = value
+    layout.whole_modules = _outermost(layout.whole_modules)
     for module, by_number in rows.items():
         layout.rows[module] = sorted(by_number)
         stacked = np.stack([by_number[number] for number in layout.rows[module]])
         layout.tensors[f"{PREFIX}{module}.token_adapter.trainable_tokens_delta"] = stacked
 
 
+def _outermost(modules: list[str]) -> list[str]:
+    """Leave out the modules that lie in another of them: PEFT would save those twice."""
+    names = dict.fromkeys(modules)
+    return [m for m in names if not any(m.startswith(f"{other}.") for other in names)]
+
+
 def _cast(replacement: Replacement, dtype: str) -> Array:
     with np.errstate(over="ignore"):
-        value = np.ascontiguousarray(replacement.value()).astype(numpy_dtype(dtype))
+        # Not ascontiguousarray: it makes a list of a single number.
+        value = np.asarray(replacement.value(), numpy_dtype(dtype), order="C")
     if not all_finite(value):
         raise BadInput(
             f"`{replacement.key}` holds values too large for {dtype}; nothing was written",
@@ -203,5 +245,6 @@ def _check_row(replacement: Replacement, adapter: Adapter, places: Mapping[str, 
         raise Refused(
             f"`{replacement.key}` is a trained row of a tensor that another adapter changes as a "
             "whole; one PEFT adapter cannot hold both",
-            hint="superpose bake BASE ADAPTERS writes the exact model.",
+            hint="superpose add --base BASE works a row into a tensor that is stored whole; "
+            + _BAKE,
         )
