@@ -69,6 +69,9 @@ _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 _EMBEDDING = re.compile(r"(?P<module>.+)\.lora_embedding_(?P<side>[AB])")
 # What acts in training alone, and the base's own tensors that `bias="all"` finds again in wrappers.
 _DROPPED = re.compile(r"\.lora_velora_|\.lora_monteclora_|(^|\.)original_module\.")
+# PEFT leaves the adapter's name there when what `bias="all"` finds again lies deeper in the module.
+_SAVED_WHOLE = re.compile(r"\.modules_to_save(\.default)?(?=\.)")
+_WRAPPED = re.compile(r"(\.base_layer)+(?=\.)")
 _BY_MODULE = (
     (re.compile(r"(?P<module>.+)\.lora_B\.bias"), "biases"),
     (re.compile(r"(?P<module>.+)\.lora_magnitude_vector(\.weight)?"), "magnitudes"),
@@ -134,14 +137,19 @@ def _place(
             getattr(found, where)[match["module"]] = name
             return
     # The wrapper of a module that is saved whole; `bias="all"` finds its bias there once more.
-    plain = short.replace(".modules_to_save.", ".")
-    tensor = plain.replace(".base_layer.", ".")
-    if tensor != plain and not tensor.endswith(".bias"):
+    plain = _SAVED_WHOLE.sub("", short)
+    tensor = _WRAPPED.sub("", plain)
+    if tensor != plain and not is_bias(tensor):
         found.copies[tensor] = name  # what an embedding or output layer was before
     elif _owner_name(tensor) in EMBEDDINGS and not owner_of(tensor, whole_modules):
         found.copies[tensor] = name  # a resized vocabulary
     elif plain == short or tensor not in found.wholes:
         found.wholes[tensor] = name
+
+
+def is_bias(tensor: str) -> bool:
+    """Whether a tensor of the base is one that `bias` means: stacks of experts have several."""
+    return "bias" in tensor.rpartition(".")[2]
 
 
 def owner_of(tensor: str, whole_modules: tuple[str, ...]) -> str | None:

@@ -47,8 +47,17 @@ def targets(found: Sorted, config: LoraConfig) -> dict[str, Target]:
     """
     wrapped = wrapped_parameters(found.factors, config.target_parameters)
     attention = {m.partition(INNER)[0] for m in found.factors if INNER in m and m not in wrapped}
+    turned = [(p.B_shape[::-1], p.A_shape[::-1]) for p in found.factors.values() if p.embedding]
     return {
-        module: _target(module, pair, config, wrapped.get(module), module in attention)
+        module: _target(
+            module,
+            pair,
+            config,
+            wrapped.get(module),
+            attention=module in attention,
+            # Of a tied layer PEFT takes the embedding's rank, and the scaling that it had alone.
+            tied=config.tying and (pair.A_shape, pair.B_shape) in turned and not pair.embedding,
+        )
         for module, pair in found.factors.items()
     }
 
@@ -94,10 +103,17 @@ def block_diagonal(x: Array, blocks: int) -> Array:
 
 
 def _target(
-    module: str, pair: Pair, config: LoraConfig, wrapped: Wrapped | None, attention: bool
+    module: str,
+    pair: Pair,
+    config: LoraConfig,
+    wrapped: Wrapped | None,
+    *,
+    attention: bool,
+    tied: bool,
 ) -> Target:
-    name = module if wrapped is None else f"{wrapped.module}.{wrapped.parameter}"
-    announced = config.rank_of(name)
+    # A pattern means nn.MultiheadAttention as one module, its out_proj with it.
+    name = f"{wrapped.module}.{wrapped.parameter}" if wrapped else module.partition(INNER)[0]
+    announced = pair.rank if tied else config.rank_of(name)
     if wrapped is not None and wrapped.parameter != "weight":
         place = _experts(pair, announced, wrapped)
     elif len(pair.A_shape) > 2:

@@ -10,6 +10,7 @@ from typing import Any
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
+from superpose.files.tensors import INTEGERS
 from superpose.formats.noted import noted_parents
 from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
@@ -50,12 +51,11 @@ def read_peft(
     weights = weights_file(folder, where)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
-    found, placed = _sorted(weights, config, reasons, where, dora)
+    found, placed, integers = _sorted(weights, config, reasons, where, dora)
     names = [target.name for target in placed.values()]
-    modules = [target.place.module for target in placed.values()]
-    compare_with_targets(config, list(dict.fromkeys(modules)), where)
+    compare_with_targets(config, list(dict.fromkeys(names)), where)
     warn_if_ambiguous(config, names, where)
-    file = read_tensors(weights)
+    file = read_tensors(weights, integers=integers)
     with _naming(weights):
         deltas = _deltas(found, placed, file.tensors, config)
         rescaled = {m: deltas.pop(m) for m in found.magnitudes}
@@ -79,7 +79,8 @@ def read_peft(
 
 def _sorted(
     weights: Path, config: LoraConfig, reasons: list[str], where: object, dora: bool
-) -> tuple[Sorted, dict[str, Target]]:
+) -> tuple[Sorted, dict[str, Target], bool]:
+    """Say what the tensors are, and whether the only integers are what BatchNorm counts."""
     header = read_header(weights)
     with _naming(weights):
         shapes = {name: entry.shape for name, entry in header.entries.items()}
@@ -93,7 +94,9 @@ def _sorted(
         if not (found.factors or found.wholes or found.rows):
             raise BadInput("holds no LoRA factors")
         _check_ways(config, found, weights.with_name(CONFIG))
-        return found, targets(found, config)
+        counts = {name for name, entry in header.entries.items() if entry.dtype in INTEGERS}
+        integers = all(name.endswith(".num_batches_tracked") for name in counts)
+        return found, targets(found, config), integers
 
 
 def _check_ways(config: LoraConfig, found: Sorted, where: object) -> None:

@@ -10,6 +10,13 @@ from superpose.errors import BadInput
 DEFAULT_EMBEDDING = "embed_tokens"
 """What a bare list of trainable_token_indices is about (peft 0.21.2, LoraConfig)."""
 
+_HEADS = {
+    "SEQ_CLS": ("classifier", "score"),
+    "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
+}
+"""What is saved whole for a task, whether modules_to_save names it or not (peft 0.21.2)."""
+
 _GROUP = 16
 """Default of qalora_group_size (peft 0.21.2)."""
 
@@ -27,7 +34,7 @@ def structure(config: Mapping[str, Any]) -> dict[str, Any]:
         "diagonal_blocks": blocks,
         "pooled": _whole(config, "qalora_group_size", _GROUP) if config.get("use_qalora") else 1,
         "rows": _rows(config.get("trainable_token_indices")),
-        "whole_modules": _names(config, "modules_to_save"),
+        "whole_modules": _names(config, "modules_to_save") + _heads(config.get("task_type")),
         "tying": bool(config.get("ensure_weight_tying")),
         "use_dora": bool(config.get("use_dora")),
     }
@@ -38,6 +45,10 @@ def _names(config: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise BadInput(f"{name} is {str(value)[:40]!r}, not a list of names")
     return tuple(dict.fromkeys(value))
+
+
+def _heads(task: object) -> tuple[str, ...]:
+    return _HEADS.get(task, ()) if isinstance(task, str) else ()
 
 
 def _whole(config: Mapping[str, Any], name: str, default: int) -> int:

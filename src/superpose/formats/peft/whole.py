@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Delta, Part, Place, Replacement, Rescaled, Stored, place_of
 from superpose.errors import BadInput, Refused
 from superpose.formats.peft.config import LoraConfig
-from superpose.formats.peft.keys import Sorted, owner_of
+from superpose.formats.peft.keys import Sorted, is_bias, owner_of
 from superpose.formats.peft.parts import Target
 
 Array = NDArray[Any]
@@ -26,6 +26,8 @@ def bias_deltas(
         target, bias = placed.get(module), tensors[name]
         if target is None or bias.shape != (target.pair.B_shape[0],):
             raise BadInput(f"tensor `{name}` {bias.shape} does not fit the factors of `{module}`")
+        if target.place.parameter == "in_proj_weight":
+            continue  # of nn.MultiheadAttention: PEFT trains and computes without it
         place = Place(target.place.module, "bias", "bias")
         one = np.ones((1, 1), bias.dtype)
         deltas[place.key] = Delta.of(bias[:, None], one, target.scaling, place)
@@ -43,12 +45,23 @@ def replacements_of(
     rescaled: the deltas of the modules that have a magnitude (DoRA).
     """
     wholes = [
-        Replacement((Part(1.0, Stored(tensors[name])),), tensor, owner=_owner(tensor, config))
+        Replacement((Part(1.0, _stored(name, tensors)),), tensor, owner=_owner(tensor, config))
         for tensor, name in found.wholes.items()
     ]
     lengths = [_rescaled(m, tensors[found.magnitudes[m]], delta) for m, delta in rescaled.items()]
     rows = [r for m, name in found.rows.items() for r in _rows(m, name, tensors[name], config)]
     return {r.key: r for r in (*wholes, *lengths, *rows)}
+
+
+def _stored(name: str, tensors: Mapping[str, Any]) -> Stored:
+    """Give a whole tensor; a number of batches is written, and taken by PEFT, as float32."""
+    tensor = tensors[name]
+    if tensor.dtype.kind != "i":
+        return Stored(tensor)
+    wide = tensor.astype(np.float32)
+    if not np.array_equal(wide, tensor):
+        raise BadInput(f"tensor `{name}` holds integers of more than 24 bits")
+    return Stored(wide)
 
 
 def copies_of(found: Sorted, tensors: Mapping[str, Any]) -> dict[str, Array]:
@@ -59,7 +72,8 @@ def copies_of(found: Sorted, tensors: Mapping[str, Any]) -> dict[str, Array]:
 def tied_layers(deltas: Mapping[str, Delta], config: LoraConfig) -> dict[str, str]:
     """Give the output layers that carry an embedding's delta once more, transposed.
 
-    Raises Refused when ensure_weight_tying says so and the two are not one.
+    One whose scaling differs (`alpha_pattern`, `rank_pattern`) has a delta of its own. Raises
+    Refused when ensure_weight_tying says so and the factors are not one.
     """
     if not config.tying:
         return {}
@@ -70,15 +84,14 @@ def tied_layers(deltas: Mapping[str, Delta], config: LoraConfig) -> dict[str, st
             continue
         mine = delta.terms[0]
         same = [k for k in embeddings if _is_transposed(mine, deltas[k].terms[0])]
-        if not same and not _is_unasked(key, config):
-            continue
-        if not same:
+        if not same and _is_unasked(key, config):
             raise Refused(
                 f"ensure_weight_tying is true, but `{key}` and `{embeddings[0]}` hold different "
                 "factors: one of the two files was changed",
                 where="ensure_weight_tying",
             )
-        tied[key] = same[0]
+        if same and mine.coefficient == deltas[same[0]].terms[0].coefficient:
+            tied[key] = same[0]
     return tied
 
 
@@ -95,9 +108,9 @@ def _is_transposed(x: Any, y: Any) -> bool:
 
 
 def _owner(tensor: str, config: LoraConfig) -> str | None:
-    """Give the module to save whole; a head that the task put there names itself."""
+    """Give the module to save whole; one that nothing names is the tensor's own."""
     owner = owner_of(tensor, config.whole_modules)
-    if owner is None and not tensor.endswith(".bias"):
+    if owner is None and not is_bias(tensor):
         return tensor.rpartition(".")[0]
     return owner
 
@@ -114,7 +127,7 @@ def _rescaled(module: str, magnitude: Array, delta: Delta) -> Replacement:
 
 
 def _rows(module: str, name: str, rows: Array, config: LoraConfig) -> list[Replacement]:
-    named = [n for n in config.rows if module == n or module.endswith(f".{n}")]
+    named = [n for n in config.rows if module.endswith(n)]  # as `_set_trainable` of peft 0.21.2
     numbers = config.rows[named[0]] if named else ()
     if len(numbers) != len(rows) or rows.ndim != 2:
         raise BadInput(
