@@ -86,14 +86,14 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
         "training: {batch_size: 4}\n"
     )
     arguments = ("study", file, "--out", tmp_path / "run")
-    assert "0 of 5 cells" in run(*arguments, "--dry-run").err
+    assert "0 of 7 cells" in run(*arguments, "--dry-run").err
     ended = run(*arguments)
     assert ended.code == 0, ended.err
     assert "sums + coins" in ended.out
     assert "prove" in ended.out
-    assert "5 of 5 cells" in run(*arguments, "--dry-run").err
+    assert "7 of 7 cells" in run(*arguments, "--dry-run").err
     stands = json.loads(run(*arguments, "--dry-run", "--json").out)
-    assert (stands["cells"], stands["done"]) == (5, 5)
+    assert (stands["cells"], stands["done"]) == (7, 7)
     summary = json.loads(run(*arguments, "--json").out)
     assert summary["seeds"] == [0]
     file.write_text(file.read_text().replace("rank: 2", "rank: 3"))

@@ -92,8 +92,8 @@ def test_the_table_and_the_summary_are_what_the_cells_say(
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
     with (tmp_path / "run" / "table.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
-    # The base once; then two seeds of two singles, a sum and a baseline; unions for the latter.
-    assert len(table) == 2 + 2 * (2 * 2 + 2 * 3)
+    # The base once; then two seeds of two singles, three sums and a baseline; unions for these.
+    assert len(table) == 2 + 2 * (2 * 2 + 4 * 3)
 
     pair = ("sums", "coins")
     scores = {m: study.folder.read_scores(Cell(m, pair, 1)) for m in ("sum", "merged")}

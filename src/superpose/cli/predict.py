@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
     from superpose.study.domain import Row
-    from superpose.study.prompt import Example, Prompt
+    from superpose.study.prompt import Prompt
 
 __all__ = ["Data", "Names", "calibration_rows", "predict"]
 
@@ -84,7 +84,7 @@ def predict(
     from superpose.interference import told_apart
     from superpose.landscape import SuperposedModel, load_base
     from superpose.landscape.advice import advise
-    from superpose.study.lambda_space import calibration_work, forecast
+    from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 
     loaded = running.load_same_base(adapters, ignore_key, base, same_base)
     names = told_apart(loaded)
@@ -103,7 +103,7 @@ def predict(
     if json:
         print_json(
             _as_json(model.name, found, advice, measured)
-            | {"calibration": _cost(examples, seconds)}
+            | {"calibration": calibration_cost(examples, seconds)}
         )
     else:
         print_forecast(out(), found, advice, measured)
@@ -173,22 +173,7 @@ def _as_json(
 ) -> dict[str, Any]:
     return {
         "base": base,
-        "adapters": list(found.names),
-        "domains": list(found.domains),
-        "rows": [row.to_json() for row in found.every_subset()],
-        "disturbances": [disturbance.to_json() for disturbance in found.disturbances()],
+        **found.to_json(),
         "advice": advice.to_json(),
         "measured": measured,
-    }
-
-
-def _cost(examples: dict[str, list[Example]], seconds: float) -> dict[str, Any]:
-    from superpose.study.lambda_space import calibration_work
-
-    rows = sum(map(len, examples.values()))
-    return {
-        "rows": rows,
-        "tokens": sum(example.length for found in examples.values() for example in found),
-        "forward_equivalents": calibration_work(examples) / rows,
-        "seconds": round(seconds, 2),
     }

@@ -145,6 +145,15 @@ class Forecast:
         """Give the best task weights (K,) on the quadratics."""
         return best_weights(self.losses, objective=objective, bounds=bounds)
 
+    def best_of(self, names: Sequence[str], objective: Objective = "mean") -> dict[str, float]:
+        """Give the best task weights of some adapters for their own domains.
+
+        names: in the order of `self.names`. On the quadratics where the other weights are 0.
+        """
+        chosen = [self.names.index(name) for name in names]
+        losses = [self.losses[i].among(chosen) for i in chosen]
+        return dict(zip(names, best_weights(losses, objective=objective).tolist(), strict=True))
+
     def disturbances(self) -> list[Disturbance]:
         """Give what each adapter's presence costs each other domain, largest first."""
         pairs = itertools.permutations(range(len(self.names)), 2)
@@ -180,6 +189,15 @@ class Forecast:
             total + half,
             dict(zip(sample.modules, parts.tolist(), strict=True)),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give every subset's predictions and all disturbances, with the names they speak of."""
+        return {
+            "adapters": list(self.names),
+            "domains": list(self.domains),
+            "rows": [row.to_json() for row in self.every_subset()],
+            "disturbances": [disturbance.to_json() for disturbance in self.disturbances()],
+        }
 
     def _checked(self, weights: Sequence[Sequence[float]] | Array) -> Array:
         points = np.asarray(weights, dtype=np.float64)

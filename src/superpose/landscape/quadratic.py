@@ -98,6 +98,25 @@ class Quadratic:
         upper[np.triu_indices(self.adapters)] = self.coefficients[1 + self.adapters :]
         return upper + np.triu(upper, 1).T
 
+    def among(self, chosen: Sequence[int]) -> Quadratic:
+        """Give the loss of some adapters alone, the task weights of the others being 0.
+
+        chosen: their positions, smallest first.
+        """
+        kept = list(chosen)
+        k, j = np.triu_indices(self.adapters)
+        squares = np.isin(k, kept) & np.isin(j, kept)
+        columns = [0, *(1 + i for i in kept), *(1 + self.adapters + np.flatnonzero(squares))]
+        others = np.setdiff1d(np.arange(self.adapters), kept)
+        without = (self.points[:, others] == 0).all(axis=1)
+        return Quadratic(
+            self.coefficients[columns],
+            self.row_coefficients[:, columns],
+            self.tokens,
+            self.misfit,
+            self.points[without][:, kept],
+        )
+
     def value(self, weights: Array) -> float:
         """Give the predicted loss at one lambda (K,)."""
         return float(features(weights[None])[0] @ self.coefficients)

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-__all__ = ["Cell", "cell_seed", "cells_of_seed", "subsets"]
+__all__ = ["BASELINES", "WEIGHTED", "Cell", "cell_seed", "cells_of_seed", "subsets"]
+
+BASELINES = {"epochs": "merged", "steps": "merged_steps", "rank": "merged_rank"}
+"""The study file's word for a merged-data baseline -> its method."""
+
+WEIGHTED = ("single", "sum", "average", "tuned")
+"""Methods whose model is the superposed model at some task weights."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +24,11 @@ class Cell:
     """One model of the study: a method, the domains it is made from, and a seed.
 
     method: `base`, the bare base model; `single`, a domain's own adapter; `sum`, the naive sum of
-    a subset's adapters (every task weight 1); `merged`, merged-data fine-tuning on a subset's
-    domains. seed: None for the base model, which no seed can change.
+    a subset's adapters (every task weight 1); `average`, the same with task weights 1 / |S|;
+    `tuned`, with those that the forecast finds best for the subset. `merged`, merged-data
+    fine-tuning on a subset's domains, as many epochs as a single adapter had; `merged_steps`, as
+    many optimiser steps; `merged_rank`, as many epochs at the rank of the exact sum. seed: None for
+    the base model, which no seed can change.
     """
 
     method: str
@@ -39,7 +48,7 @@ class Cell:
     @property
     def trained(self) -> bool:
         """Whether an adapter has to be trained for it."""
-        return self.method in {"single", "merged"}
+        return self.method == "single" or self.method in BASELINES.values()
 
     @property
     def adapter(self) -> str:
@@ -50,11 +59,6 @@ class Cell:
     def file(self) -> str:
         """Where its evaluation lies within the study's folder."""
         return f"cells/{self.name if self.seed is None else f'seed-{self.seed}/{self.name}'}.json"
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Task weights of the superposition that it is; a merged-data adapter is one by itself."""
-        return {} if self.method == "merged" else dict.fromkeys(self.domains, 1.0)
 
 
 def cell_seed(seed: int, name: str) -> int:
@@ -71,11 +75,20 @@ def subsets(domains: Sequence[str]) -> list[tuple[str, ...]]:
     return [s for size in range(2, len(domains) + 1) for s in combinations(domains, size)]
 
 
-def cells_of_seed(domains: Sequence[str], seed: int) -> list[Cell]:
-    """A seed's cells, in the order in which they can be worked off."""
-    several = subsets(domains)
+def cells_of_seed(
+    domains: Sequence[str],
+    seed: int,
+    *,
+    merged: Sequence[str] = ("epochs",),
+    tuned: bool = False,
+) -> list[Cell]:
+    """A seed's cells, in the order in which they can be worked off.
+
+    merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on.
+    """
+    sums = ["sum", "average", "tuned"] if tuned else ["sum", "average"]
+    methods = [*sums, *(BASELINES[each] for each in merged)]
     return [
         *(Cell("single", (domain,), seed) for domain in domains),
-        *(Cell("sum", names, seed) for names in several),
-        *(Cell("merged", names, seed) for names in several),
+        *(Cell(method, names, seed) for method in methods for names in subsets(domains)),
     ]

@@ -25,6 +25,7 @@ __all__ = [
     "question_key",
     "read_rows",
     "sample_rows",
+    "spare_rows",
     "split_rows",
 ]
 
@@ -44,13 +45,15 @@ class Row:
 class Domain:
     """A question-and-answer set under a name, split into training and test rows.
 
-    left_out: rows of its sources whose question leaves the answer no room.
+    left_out: rows of its sources whose question leaves the answer no room. calibration: rows that
+    are neither trained nor tested on, for a forecast.
     """
 
     name: str
     train: tuple[Row, ...]
     test: tuple[Row, ...]
     left_out: int = 0
+    calibration: tuple[Row, ...] = ()
 
 
 def read_rows(
@@ -114,7 +117,7 @@ def split_rows(
     Rows that repeat an earlier question are left out first, so that no test question can
     have been trained on. Raises BadInput where there are not enough rows.
     """
-    unique = list({question_key(row): row for row in reversed(rows)}.values())[::-1]
+    unique = _shuffled(rows, seed)
     if len(unique) < train + test:
         raise BadInput(
             f"{train} training and {test} test rows were asked for, "
@@ -122,8 +125,22 @@ def split_rows(
             where=where,
             hint="Ask for fewer rows, or allow more tokens a row.",
         )
-    random.Random(seed).shuffle(unique)
     return tuple(unique[test : test + train]), tuple(unique[:test])
+
+
+def spare_rows(rows: Sequence[Row], *, used: int, most: int, seed: int) -> tuple[Row, ...]:
+    """Give at most `most` of the rows that `split_rows` leaves over with the same seed.
+
+    used: rows that it gave, for training and testing together.
+    """
+    return tuple(_shuffled(rows, seed)[used : used + most])
+
+
+def _shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
+    """The first row of every question, in a seeded order."""
+    unique = list({question_key(row): row for row in reversed(rows)}.values())[::-1]
+    random.Random(seed).shuffle(unique)
+    return unique
 
 
 def sample_rows(

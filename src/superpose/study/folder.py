@@ -7,7 +7,7 @@ not begun.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ _IDENTITY = "study.json"
 DOMAINS = "domains.json"
 """Rows of each domain: trained on, tested on, cut at the token limit, left out."""
 
+_LATER = ("calibration",)
+"""Parts of the identity that a study may do without, and take up later."""
+
 
 class StudyFolder:
     """Reads and writes what a study leaves on disk under `path`."""
@@ -35,18 +38,23 @@ class StudyFolder:
     def claim(self, identity: Mapping[str, Any], *, begin: bool = True) -> None:
         """Begin a study here, or go on with it.
 
-        identity: JSON that defines the study. begin: False only looks. Raises BadInput where
-        another study, or something else, is in the folder.
+        identity: JSON that defines the study; `calibration` in it may be added to a folder that was
+        begun without, and left out again. begin: False only looks. Raises BadInput where another
+        study, or something else, is in the folder.
         """
         known = self.path / _IDENTITY
         if known.exists():
             found = self._read(known)
-            if different := _differences(found, json.loads(json.dumps(identity))):
+            wanted = json.loads(json.dumps(identity))
+            later = [key for key in _LATER if (key in found) != (key in wanted)]
+            if different := _differences(_without(found, later), _without(wanted, later)):
                 raise BadInput(
                     f"this folder holds another study; it differs in {', '.join(different)}",
                     where=self.path,
                     hint="Give another folder with --out, or go back to that study's settings.",
                 )
+            if begin and (added := {key: wanted[key] for key in later if key in wanted}):
+                self._write(known, found | added)
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise BadInput(
@@ -81,13 +89,18 @@ class StudyFolder:
         """Whether the cell's evaluation lies here."""
         return (self.path / cell.file).exists()
 
-    def write_scores(self, cell: Cell, scores: Mapping[str, Score], seconds: float) -> None:
-        """Write a cell's evaluation: each row's nats and tokens, by domain."""
+    def write_scores(
+        self, cell: Cell, scores: Mapping[str, Score], weights: Mapping[str, float], seconds: float
+    ) -> None:
+        """Write a cell's evaluation: each row's nats and tokens, by domain.
+
+        weights: task weights of the superposition that it is; none for a merged-data adapter.
+        """
         content = {
             "method": cell.method,
             "domains": cell.domains,
             "seed": cell.seed,
-            "weights": cell.weights,
+            "weights": dict(weights),
             "seconds": round(seconds, 2),
             "scores": {
                 domain: {
@@ -108,6 +121,13 @@ class StudyFolder:
                 for domain, rows in content["scores"].items()
             }
         except (KeyError, TypeError, AttributeError):
+            raise _damaged(self.path / cell.file) from None
+
+    def read_weights(self, cell: Cell) -> dict[str, float]:
+        """Read an evaluated cell's task weights. Raises BadInput where the file is damaged."""
+        try:
+            return dict(self._read(self.path / cell.file)["weights"])
+        except (KeyError, TypeError, ValueError):
             raise _damaged(self.path / cell.file) from None
 
     def write(self, name: str, content: object) -> Path:
@@ -136,6 +156,10 @@ def _damaged(path: Path) -> BadInput:
         where=path,
         hint="Delete it: the study makes it anew.",
     )
+
+
+def _without(content: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in keys}
 
 
 def _differences(found: Any, wanted: Any, place: str = "") -> list[str]:

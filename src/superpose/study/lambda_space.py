@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from superpose.errors import BadInput
 from superpose.landscape.forecast import Forecast
@@ -12,7 +13,7 @@ from superpose.study.calibrate import measure
 from superpose.study.domain import Row, question_key
 from superpose.study.prompt import Example
 
-__all__ = ["calibration_work", "check_apart", "forecast"]
+__all__ = ["calibration_cost", "calibration_work", "check_apart", "forecast"]
 
 SLOPE_WORK = 2.0
 """A slope costs about two forward passes: forward, and back through the activations alone."""
@@ -56,6 +57,17 @@ def calibration_work(domains: Mapping[str, Sequence[Example]]) -> float:
     with_slope, plain = design_points(0, len(domains))
     rows = sum(map(len, domains.values()))
     return rows * (SLOPE_WORK * len(with_slope) + len(plain))
+
+
+def calibration_cost(domains: Mapping[str, Sequence[Example]], seconds: float) -> dict[str, Any]:
+    """Give what a forecast took: rows, their tokens, forward passes of one row each, seconds."""
+    rows = sum(map(len, domains.values()))
+    return {
+        "rows": rows,
+        "tokens": sum(example.length for found in domains.values() for example in found),
+        "forward_equivalents": calibration_work(domains) / rows,
+        "seconds": round(seconds, 2),
+    }
 
 
 def check_apart(calibration: Sequence[Row], test: Sequence[Row], where: object) -> None:

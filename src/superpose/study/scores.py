@@ -19,9 +19,13 @@ UNION = "union"
 
 @dataclass(frozen=True)
 class StudyScores:
-    """Scores of all cells of the finished seeds. cells: cell -> domain -> score."""
+    """Scores of all cells of the finished seeds.
+
+    cells: cell -> domain -> score. weights: cell -> task weights of the superposition that it is.
+    """
 
     cells: Mapping[Cell, Mapping[str, Score]]
+    weights: Mapping[Cell, Mapping[str, float]]
     domains: tuple[str, ...]
     seeds: tuple[int, ...]
 
@@ -36,7 +40,13 @@ class StudyScores:
         counted = [cell for cell in cells if cell.seed is None or cell.seed in seeds]
         domains = dict.fromkeys(name for cell in counted for name in cell.domains)
         scores = {cell: folder.read_scores(cell) for cell in counted}
-        return cls(scores, tuple(domains), tuple(seeds))
+        weights = {cell: folder.read_weights(cell) for cell in counted}
+        return cls(scores, weights, tuple(domains), tuple(seeds))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What was made of every subset, in the order of the cells."""
+        return tuple(dict.fromkeys(cell.method for cell in self.cells if len(cell.domains) > 1))
 
     def find(
         self, method: str, subset: Sequence[str], seed: int | None, domain: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pydantic
 import yaml
@@ -22,10 +22,11 @@ from superpose.study.domain import (
     is_file_name,
     question_key,
     read_rows,
+    spare_rows,
     split_rows,
 )
 from superpose.study.prompt import Prompt
-from superpose.study.questions import generate
+from superpose.study.questions import generate, generate_spare
 from superpose.study.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
@@ -67,6 +68,12 @@ class StudySpec(Settings):
     domains: dict[str, DomainSettings] = Field(min_length=2)
     train_rows: int = Field(256, ge=1)
     test_rows: int = Field(100, ge=1)
+    calibration_rows: int = Field(
+        32, ge=0, description="rows a domain that a forecast is made from; 0: no forecast"
+    )
+    merged: tuple[Literal["epochs", "steps", "rank"], ...] = Field(
+        ("epochs",), description="merged-data baselines; `epochs` is what sums are counted against"
+    )
     split_seed: int = 0
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     prompt: PromptSettings = PromptSettings()
@@ -82,6 +89,13 @@ class StudySpec(Settings):
             if name == "union":
                 raise ValueError("`union` names the union of a subset's domains")
         return domains
+
+    @pydantic.field_validator("merged")
+    @classmethod
+    def _with_the_first(cls, merged: tuple[str, ...]) -> tuple[str, ...]:
+        if "epochs" not in merged or len(set(merged)) < len(merged):
+            raise ValueError("`epochs` once, and beside it `steps` or `rank` or both")
+        return merged
 
     @pydantic.field_validator("seeds")
     @classmethod
@@ -141,28 +155,26 @@ def load_domain(
     """Read a domain's rows and make the study's one seeded split of them.
 
     Rows whose question leaves the answer no room are left out before the split, and so are
-    training rows whose question is a test row's.
+    training rows whose question is a test row's. Calibration rows are what the split leaves over,
+    so how many are asked for changes no other row; there may be fewer.
     """
-    seed = spec.split_seed
+    seed, spare = spec.split_seed, spec.calibration_rows
     if settings.data is not None and settings.data.startswith(GENERATED):
         kind = settings.data.removeprefix(GENERATED)
-        train, test = generate(kind, train=spec.train_rows, test=spec.test_rows, seed=seed)
-        return Domain(name, tuple(train), tuple(test))
+        sizes: dict[str, Any] = {"train": spec.train_rows, "test": spec.test_rows, "seed": seed}
+        train, test = generate(kind, **sizes)
+        more = generate_spare(kind, most=spare, **sizes)
+        return Domain(name, tuple(train), tuple(test), 0, tuple(more))
     counts: dict[str, Any] = {"seed": seed, "where": name}
-    columns = {"question": settings.question, "answer": settings.answer}
 
     def read(source: str, split: str) -> tuple[list[Row], int]:
-        """The rows that fit, and how many do not."""
-        path = folder / source
-        here = path.exists() or is_file_name(source, folder)
-        rows = read_rows(path if here else source, split=split, **columns)
-        fitting = prompt.fitting(rows)
-        return fitting, len(rows) - len(fitting)
+        return _fitting(source, split, settings, folder, prompt)
 
     if settings.data is not None:
         rows, left_out = read(settings.data, settings.train_split)
         parts = split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts)
-        return Domain(name, *parts, left_out)
+        used = spec.train_rows + spec.test_rows
+        return Domain(name, *parts, left_out, spare_rows(rows, used=used, most=spare, seed=seed))
     assert settings.train is not None
     assert settings.test is not None
     tests, left_out_of_tests = read(settings.test, settings.test_split)
@@ -171,7 +183,20 @@ def load_domain(
     trains, left_out = read(settings.train, settings.train_split)
     unseen = [row for row in trains if question_key(row) not in seen]
     train_rows, _ = split_rows(unseen, train=spec.train_rows, test=0, **counts)
-    return Domain(name, train_rows, test_rows, left_out + left_out_of_tests)
+    more_rows = spare_rows(unseen, used=spec.train_rows, most=spare, seed=seed)
+    return Domain(name, train_rows, test_rows, left_out + left_out_of_tests, more_rows)
+
+
+def _fitting(
+    source: str, split: str, settings: DomainSettings, folder: Path, prompt: Prompt
+) -> tuple[list[Row], int]:
+    """The rows of a source that fit, and how many do not."""
+    path = folder / source
+    here = path.exists() or is_file_name(source, folder)
+    columns = {"question": settings.question, "answer": settings.answer}
+    rows = read_rows(path if here else source, split=split, **columns)
+    fitting = prompt.fitting(rows)
+    return fitting, len(rows) - len(fitting)
 
 
 def _explained(error: pydantic.ValidationError, path: Path) -> BadInput:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from superpose._version import __version__
+from superpose.study.beside import forecast_summary, methods_summary, spread
 from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
 from superpose.study.evaluate import Score
 from superpose.study.folder import DOMAINS, StudyFolder
+from superpose.study.forecasting import FEWEST
 from superpose.study.scores import UNION, StudyScores, change_percent
 from superpose.study.spec import StudySpec
 from superpose.study.statistics import ratio_interval
@@ -47,6 +49,8 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -
         "domains": domains,
         "own_adapters": _own_adapters(scores),
         "subsets": [_subset(scores, names) for names in subsets(scores.domains)],
+        "methods": methods_summary(scores),
+        "forecast": forecast_summary(scores, folder),
         "points": found,
         "correlations": correlated,
         "remarks": _remarks(correlated, domains, spec, scores.seeds),
@@ -73,9 +77,9 @@ def _subset(scores: StudyScores, names: tuple[str, ...]) -> dict[str, Any]:
             others = scores.each(method, names, domain)
             row[method] = _perplexity(others)
             changes = [change_percent(a, b) for a, b in zip(sums, others, strict=True)]
-            row[f"dppl_{method}"] = _spread(changes) | {"interval": _interval(sums, others)}
+            row[f"dppl_{method}"] = spread(changes) | {"interval": _interval(sums, others)}
         own = scores.each("single", names, domain)
-        row["interference"] = _spread([a.nll - b.nll for a, b in zip(sums, own, strict=True)])
+        row["interference"] = spread([a.nll - b.nll for a, b in zip(sums, own, strict=True)])
         rows.append(row)
     return {"domains": list(names), "rows": rows}
 
@@ -123,25 +127,25 @@ def _remarks(
                 f"{rows['test_rows']} test answers and {rows['cut_train_rows']} of "
                 f"{rows['train_rows']} training answers are cut; only what is left is scored"
             )
+        if rows["calibration_rows"] < spec.calibration_rows:
+            remarks.append(
+                f"{name}: {rows['calibration_rows']} calibration rows, not "
+                f"{spec.calibration_rows}: that is what training and test rows leave over"
+            )
         if rows["left_out_rows"]:
             remarks.append(
                 f"{name}: {rows['left_out_rows']} rows of its sources left out, whose question "
                 "leaves the answer no room"
             )
+    if spec.calibration_rows and min(d["calibration_rows"] for d in domains.values()) < FEWEST:
+        remarks.append(f"no forecast, and no tuned sums: that takes {FEWEST} rows of each domain")
     if missing := [seed for seed in spec.seeds if seed not in seeds]:
         remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
     return remarks
 
 
 def _perplexity(scores: Sequence[Score]) -> dict[str, Any]:
-    return _spread([score.perplexity for score in scores])
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, and standard deviation over seeds (null for one seed), and the values."""
-    spread = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
-    mean = round(float(np.mean(values)), 6)
-    return {"mean": mean, "spread": spread, "values": [round(v, 6) for v in values]}
+    return spread([score.perplexity for score in scores])
 
 
 def _interval(sums: Sequence[Score], others: Sequence[Score]) -> list[float] | None:

@@ -20,8 +20,10 @@ COLUMNS = (
     *("perplexity", "low", "high", "dppl_percent", "dppl_base_percent", "dppl_single_percent"),
 )
 """nll: nats an answer token. low, high: 95 % bootstrap interval of the perplexity over
-questions. dppl_percent: a sum against merged-data fine-tuning; then against the base and
-against each domain's own adapter."""
+questions. dppl_percent: a sum, of whatever weights, against merged-data fine-tuning; then against
+the base and against each domain's own adapter."""
+
+_SUMS = ("sum", "average", "tuned")
 
 _AGAINST = {
     "dppl_percent": "merged",
@@ -55,7 +57,7 @@ def _row(scores: StudyScores, cell: Cell, domain: str) -> dict[str, Any]:
         "seed": cell.seed,
         "method": cell.method,
         "subset": "+".join(cell.domains),
-        "weights": json.dumps(cell.weights),
+        "weights": json.dumps(scores.weights[cell]),
         "domain": domain,
         "nll": round(score.nll, 6),
         "tokens": score.tokens,
@@ -63,7 +65,7 @@ def _row(scores: StudyScores, cell: Cell, domain: str) -> dict[str, Any]:
         "low": low,
         "high": high,
     }
-    if cell.method == "sum":
+    if cell.method in _SUMS:
         for column, method in _AGAINST.items():
             against = scores.find(method, cell.domains, cell.seed, domain)
             if against is not None:

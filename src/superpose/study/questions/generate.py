@@ -15,7 +15,7 @@ from superpose.study.domain import Row
 from superpose.study.questions import finance, math, medicine
 from superpose.study.questions.fact import Subject, shuffled
 
-__all__ = ["DOMAINS", "generate"]
+__all__ = ["DOMAINS", "generate", "generate_spare"]
 
 DOMAINS: dict[str, Callable[[Random], list[Subject]]] = {
     "finance": finance.subjects,
@@ -40,6 +40,27 @@ def generate(domain: str, train: int, test: int, seed: int) -> tuple[list[Row], 
         >>> len(seen), len(unseen)
         (4, 2)
     """
+    seen, unseen, _ = _parts(domain, train, test, seed)
+    return seen[:train], unseen
+
+
+def generate_spare(domain: str, train: int, test: int, most: int, seed: int) -> list[Row]:
+    """Make at most `most` more rows beside those of `generate` with the same arguments.
+
+    None of them is about a subject that a test row is about. Subjects that no training row is
+    about come first: what an adapter has seen of a subject flatters it on the next question.
+
+    Raises BadInput as `generate` does.
+    """
+    seen, _, subject_of = _parts(domain, train, test, seed)
+    trained = {subject_of[row] for row in seen[:train]}
+    return sorted(seen[train:], key=lambda row: subject_of[row] in trained)[:most]
+
+
+def _parts(
+    domain: str, train: int, test: int, seed: int
+) -> tuple[list[Row], list[Row], dict[Row, int]]:
+    """All rows that may be trained on, in order; the test rows; each row's subject, numbered."""
     if domain not in DOMAINS:
         raise BadInput(f"no question set {domain!r}", hint=f"there are: {', '.join(DOMAINS)}")
     if train < 1 or test < 1:
@@ -51,8 +72,9 @@ def generate(domain: str, train: int, test: int, seed: int) -> tuple[list[Row], 
     subjects = shuffled(chance, DOMAINS[domain](chance))
     held_out = _held_out(subjects, train, test, domain)
     return (
-        _draw(subjects[held_out:], train, chance),
-        _draw(subjects[:held_out], test, chance),
+        _mixed(subjects[held_out:], chance),
+        _mixed(subjects[:held_out], chance)[:test],
+        {row: number for number, subject in enumerate(subjects) for row in subject},
     )
 
 
@@ -71,6 +93,6 @@ def _held_out(subjects: Sequence[Subject], train: int, test: int, domain: str) -
     return min(max(round(len(subjects) * test / (train + test)), fewest), most)
 
 
-def _draw(subjects: Sequence[Subject], count: int, chance: Random) -> list[Row]:
-    """`count` of the subjects' rows in a random order."""
-    return shuffled(chance, [row for subject in subjects for row in subject])[:count]
+def _mixed(subjects: Sequence[Subject], chance: Random) -> list[Row]:
+    """The subjects' rows in a random order."""
+    return shuffled(chance, [row for subject in subjects for row in subject])
