@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
 
 def test_every_condition_is_calibrated_and_nothing_twice(played: Field) -> None:
     wanted = calibratings(played)
+    assert {each.condition for each in wanted if each.scattered} == {"main"}
     assert {(each.condition, each.domain) for each in wanted} == {
         (condition, name)
         for condition in ("main", "same-a", "random", "calibration")
@@ -94,7 +96,7 @@ def test_every_condition_is_calibrated_and_nothing_twice(played: Field) -> None:
 
 def test_a_calibration_comes_back_as_it_was_measured(played: Field) -> None:
     each = next(c for c in calibratings(played) if c.condition == "random" and c.domain == "coins")
-    found, _ = read_calibration(played, each.file)
+    found = read_calibration(played, each.file, replace(each, scattered=True).file)
     adapters = beside(played, "random", 0, "coins")
     assert [a.name.startswith("random") for a in adapters] == [True, True, False]
     rows = played.examples("coins", "calibration")

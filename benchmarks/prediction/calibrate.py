@@ -10,18 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.prediction.adapters import trained
-from benchmarks.prediction.calibration_file import Cost, content_of
+from benchmarks.prediction.calibration_file import Cost, costs_of, of_inner, of_sample
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
 from superpose.landscape import SuperposedModel
-from superpose.landscape.predictors import Calibration
 from superpose.landscape.quadratic import design_points
 from superpose.landscape.sample import Sample
 from superpose.study.calibrate import measure
@@ -42,29 +41,42 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Calibrating:
-    """One domain's calibration with all adapters of a condition and seed beside its own."""
+    """One domain's calibration with all adapters of a condition and seed beside its own.
+
+    scattered: only the values at scattered weights, which MAP alone reads.
+    """
 
     condition: str
     seed: int
     domain: str
+    scattered: bool = False
 
     @property
     def name(self) -> str:
-        """Such as `calibrated main, seed 0: finance`."""
-        return f"calibrated {self.condition}, seed {self.seed}: {self.domain}"
+        """Such as `calibration main, seed 0: finance`."""
+        return f"{self._kind} {self.condition}, seed {self.seed}: {self.domain}"
 
     @property
     def file(self) -> str:
         """Where it lies within the tournament's folder."""
-        return f"calibration/{self.condition}/seed-{self.seed}/{self.domain}.json"
+        return f"{self._kind}/{self.condition}/seed-{self.seed}/{self.domain}.json"
+
+    @property
+    def _kind(self) -> str:
+        return "scattered" if self.scattered else "calibration"
 
 
 def calibratings(field: Field) -> list[Calibrating]:
-    """All calibrations, in the order in which they are made: the main ones first."""
+    """All calibrations, in the order in which they are made: the main ones first, MAP's last."""
     first = field.tournament.seeds[0]
-    conditions = [("main", seed) for seed in field.tournament.seeds]
-    conditions += [("same-a", first), ("random", first), ("calibration", first)]
-    return [Calibrating(*condition, domain) for condition in conditions for domain in field.names]
+    main = [("main", seed, False) for seed in field.tournament.seeds]
+    controls = [(condition, first, False) for condition in ("same-a", "random", "calibration")]
+    scattered = [("main", seed, True) for seed in field.tournament.seeds]
+    return [
+        Calibrating(condition, seed, domain, alone)
+        for condition, seed, alone in (*main, *controls, *scattered)
+        for domain in field.names
+    ]
 
 
 def beside(field: Field, condition: str, seed: int, domain: str) -> list[Adapter]:
@@ -94,10 +106,9 @@ def calibrator(field: Field) -> Iterator[Callable[[Calibrating], None]]:
         place = field.names.index(each.domain)
         rows = field.examples(each.domain, "calibration")
         with SuperposedModel(field.base.model, adapters) as model:
-            run = _Run(model, rows, place)
-            scattered = _scattered(each, model, rows) if each.condition == "main" else None
-            found = run.measured(scattered)
-        field.folder.write(each.file, content_of(found, run.costs))
+            run = _Run(model, place)
+            found = run.scattered(rows, each) if each.scattered else run.designed(rows)
+        field.folder.write(each.file, found | costs_of(run.costs))
 
     yield calibrate
 
@@ -105,23 +116,34 @@ def calibrator(field: Field) -> Iterator[Callable[[Calibrating], None]]:
 class _Run:
     """Measures one domain, part by part, and notes what each part cost."""
 
-    def __init__(self, model: SuperposedModel, rows: Sequence[Example], place: int) -> None:
-        self.model, self.rows, self.place = model, rows, place
+    def __init__(self, model: SuperposedModel, place: int) -> None:
+        self.model, self.place = model, place
         self.costs: dict[str, Cost] = {}
 
-    def measured(self, scattered: tuple[Sequence[Example], np.ndarray] | None) -> Calibration:
-        """Give the calibration. scattered: rows and (P, K) weights, None to leave them out."""
+    def designed(self, rows: Sequence[Example]) -> dict[str, Any]:
+        """Give everything but the scattered values, as JSON."""
         (own, *others), plain = design_points(self.place, len(self.model.adapters))
         inner = self._part(
-            "inner", self.rows, _SLOPE_PASSES, lambda rows: measure_inner(self.model, rows, own)
+            "inner", rows, _SLOPE_PASSES, lambda rows: measure_inner(self.model, rows, own)
         )
-        sample = self._sample("slope", self.rows, [own], gradients=True)
-        sample = sample.joined(self._sample("slopes", self.rows, others, gradients=True))
-        sample = sample.joined(self._sample("values", self.rows, plain, gradients=False))
-        values = None
-        if scattered is not None:
-            values = self._sample("scattered", scattered[0], list(scattered[1]), gradients=False)
-        return Calibration(sample, inner, values)
+        sample = self._sample("slope", rows, [own], gradients=True)
+        sample = sample.joined(self._sample("slopes", rows, others, gradients=True))
+        sample = sample.joined(self._sample("values", rows, plain, gradients=False))
+        return {"sample": of_sample(sample), "inner": of_inner(inner)}
+
+    def scattered(self, rows: Sequence[Example], each: Calibrating) -> dict[str, Any]:
+        """Give the scattered values, as JSON.
+
+        Of so many rows that they cost what lambda space costs on all of them.
+        """
+        count = len(self.model.adapters)
+        number = _SURPLUS * (count + 1) * (count + 2) // 2
+        fewer = max(1, round(len(rows) * (2 * count + 2) / number))
+        rng = np.random.default_rng(cell_seed(each.seed, each.file))
+        points = list(rng.uniform(size=(number, count)))
+        return {
+            "sample": of_sample(self._sample("scattered", rows[:fewer], points, gradients=False))
+        }
 
     def _sample(
         self, part: str, rows: Sequence[Example], points: Sequence[np.ndarray], *, gradients: bool
@@ -145,17 +167,5 @@ class _Run:
         return made
 
 
-def _scattered(
-    each: Calibrating, model: SuperposedModel, rows: Sequence[Example]
-) -> tuple[Sequence[Example], np.ndarray]:
-    """Give MAP's points, and so many rows that they cost what lambda space costs on all rows."""
-    count = len(model.adapters)
-    points = _SURPLUS * (count + 1) * (count + 2) // 2
-    fewer = max(1, round(len(rows) * (2 * count + 2) / points))
-    rng = np.random.default_rng(cell_seed(each.seed, each.file))
-    return rows[:fewer], rng.uniform(size=(points, count))
-
-
 def _work(field: Field, each: Calibrating) -> float:
-    tokens = sum(row.length for row in field.examples(each.domain, "calibration"))
-    return tokens * (2.0 if each.condition == "main" else 1.0)
+    return float(sum(row.length for row in field.examples(each.domain, "calibration")))

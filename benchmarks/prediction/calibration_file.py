@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from superpose.errors import BadInput
 from superpose.landscape.predictors import Calibration, DataInner
 from superpose.landscape.sample import Sample
 
-__all__ = ["Cost", "content_of", "read_calibration"]
+__all__ = ["Cost", "costs_of", "of_inner", "of_sample", "read_calibration", "read_costs"]
 
 
 @dataclass(frozen=True)
@@ -25,42 +26,19 @@ class Cost:
     seconds: float
 
 
-def content_of(calibration: Calibration, costs: Mapping[str, Cost]) -> dict[str, Any]:
-    """Give what is written of a calibration."""
-    inner, scattered = calibration.inner, calibration.scattered
-    return {
-        "costs": {name: asdict(cost) for name, cost in costs.items()},
-        "sample": _of_sample(calibration.sample),
-        "scattered": None if scattered is None else _of_sample(scattered),
-        "inner": {
-            "modules": inner.modules,
-            "inputs": _digits(inner.inputs, 7),
-            "curvature": _digits(inner.curvature, 7),
-        },
-    }
+def costs_of(costs: Mapping[str, Cost]) -> dict[str, Any]:
+    """Give what is written of the costs."""
+    return {"costs": {name: asdict(cost) for name, cost in costs.items()}}
 
 
-def read_calibration(field: Field, file: str) -> tuple[Calibration, dict[str, Cost]]:
-    """Read a calibration and its costs. Raises BadInput where the file is damaged."""
-    content: Any = field.folder.read(file)
-    try:
-        inner, scattered = content["inner"], content["scattered"]
-        calibration = Calibration(
-            _to_sample(content["sample"]),
-            DataInner(
-                np.asarray(inner["inputs"], dtype=np.float64),
-                np.asarray(inner["curvature"], dtype=np.float64),
-                tuple(inner["modules"]),
-            ),
-            None if scattered is None else _to_sample(scattered),
-        )
-        costs = {name: Cost(**cost) for name, cost in content["costs"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise _damaged(field.folder.path / file) from None
-    return calibration, costs
+def of_inner(inner: DataInner) -> dict[str, Any]:
+    """Give what is written of inner products."""
+    inputs, curvature = (_digits(values, 7) for values in (inner.inputs, inner.curvature))
+    return {"modules": inner.modules, "inputs": inputs, "curvature": curvature}
 
 
-def _of_sample(sample: Sample) -> dict[str, Any]:
+def of_sample(sample: Sample) -> dict[str, Any]:
+    """Give what is written of a sample."""
     known = [not np.isnan(slopes).any() for slopes in sample.gradient]
     slopes = sample.gradient.sum(axis=2)  # (P, R, K): of all target modules together
     return {
@@ -69,6 +47,27 @@ def _of_sample(sample: Sample) -> dict[str, Any]:
         "nll": _digits(sample.nll, 10),
         "slopes": [_digits(s, 8) if k else None for s, k in zip(slopes, known, strict=True)],
     }
+
+
+def read_calibration(field: Field, file: str, scattered: str) -> Calibration:
+    """Read a calibration and, from a file of its own, its scattered values where they are there.
+
+    Raises BadInput where a file is damaged.
+    """
+    content: Any = field.folder.read(file)
+    there = (field.folder.path / scattered).exists()
+    with _reading(field.folder.path / file):
+        sample, inner = _to_sample(content["sample"]), _to_inner(content["inner"])
+    with _reading(field.folder.path / scattered):
+        values = _to_sample(field.folder.read(scattered)["sample"]) if there else None
+    return Calibration(sample, inner, values)
+
+
+def read_costs(field: Field, file: str) -> dict[str, Cost]:
+    """Read what the parts in a file cost. Raises BadInput where it is damaged."""
+    content: Any = field.folder.read(file)
+    with _reading(field.folder.path / file):
+        return {name: Cost(**cost) for name, cost in content["costs"].items()}
 
 
 def _to_sample(content: Any) -> Sample:
@@ -87,7 +86,20 @@ def _digits(values: np.ndarray, digits: int) -> Any:
     return float(f"{float(values):.{digits}g}")
 
 
-def _damaged(path: Path) -> BadInput:
-    return BadInput(
-        "this calibration cannot be read", where=path, hint="Delete it: calibrating makes it anew."
+def _to_inner(content: Any) -> DataInner:
+    inputs, curvature = (
+        np.asarray(content[key], dtype=np.float64) for key in ("inputs", "curvature")
     )
+    return DataInner(inputs, curvature, tuple(content["modules"]))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise BadInput(
+            "this calibration cannot be read",
+            where=path,
+            hint="Delete it: calibrating makes it anew.",
+        ) from None

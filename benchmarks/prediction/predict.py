@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from benchmarks.prediction.calibrate import Calibrating, beside
-from benchmarks.prediction.calibration_file import Cost, read_calibration
+from benchmarks.prediction.calibration_file import Cost, read_calibration, read_costs
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured, losses, measured
 from superpose.adapter import Adapter
@@ -40,7 +40,8 @@ def predicted(field: Field) -> Iterator[Predicted]:
     @cache
     def calibration(each: Calibrating) -> Calibration | None:
         there = (field.folder.path / each.file).exists()
-        return read_calibration(field, each.file)[0] if there else None
+        scattered = replace(each, scattered=True).file
+        return read_calibration(field, each.file, scattered) if there else None
 
     for row in measured(losses(field.folder.path)):
         each = Calibrating(row.point.condition, row.point.seed, row.domain)
@@ -51,7 +52,7 @@ def predicted(field: Field) -> Iterator[Predicted]:
 
 def costs(field: Field) -> dict[str, Cost]:
     """Give what each part of a main calibration costs, as means over domains and seeds."""
-    found = [read_calibration(field, file)[1] for file in _main_files(field)]
+    found = [read_costs(field, file) for file in _main_files(field)]
     parts = dict.fromkeys(part for each in found for part in each)
     return {part: _mean([each[part] for each in found if part in each]) for part in parts}
 
@@ -76,7 +77,8 @@ def _anywhere(field: Field, each: Calibrating) -> Calibrating:
 
 
 def _main_files(field: Field) -> list[str]:
-    paths = sorted(field.folder.path.glob("calibration/main/seed-*/*.json"))
+    kinds = ("calibration", "scattered")
+    paths = [p for k in kinds for p in sorted(field.folder.path.glob(f"{k}/main/seed-*/*.json"))]
     return [path.relative_to(field.folder.path).as_posix() for path in paths]
 
 
