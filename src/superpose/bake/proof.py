@@ -69,6 +69,6 @@ class Proof:
         copied = self.checked - self.changed
         lost = "" if not self.lost else f"; rounding lost {100 * self.lost:.2g} % of the change"
         return (
-            f"{self.changed} changed tensors are base + sum, rounded once (at most {self.error:.2g} "
-            f"units in the last place), {copied} others are the base's own{lost}"
+            f"{self.changed} changed tensors are base + sum, rounded once (at most "
+            f"{self.error:.2g} units in the last place), {copied} others are the base's own{lost}"
         )

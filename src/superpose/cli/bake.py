@@ -123,11 +123,15 @@ def _tell(baked: Baked, total: Adapter, base: str) -> None:
     lines = [
         f"wrote {baked.path}: {base} + {total.name}",
         f"  {baked.changed} tensors changed, {copied} copied as they are, "
-        f"{baked.bytes / 1e9:.2f} GB in {baked.files} file(s)",
+        f"{_size(baked.bytes)} in {baked.files} file(s)",
     ]
     if baked.untied:
         lines.append("  embedding and output layer, tied in the base model, differ now")
     console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _about(total: Adapter, base: str) -> dict[str, object]:
