@@ -43,6 +43,14 @@ def opt() -> Any:
     return seeded(transformers.OPTForCausalLM, config)
 
 
+def gpt2() -> Any:
+    config = transformers.GPT2Config(
+        n_layer=1, n_embd=32, n_head=4, vocab_size=61, n_positions=64,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    return seeded(transformers.GPT2LMHeadModel, config)
+
+
 def experts() -> Any:
     config = transformers.Qwen3MoeConfig(
         **SMALL, moe_intermediate_size=24, num_experts=4, num_experts_per_tok=2, head_dim=8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ import peft
 import pytest
 import torch
 import transformers
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from tests.formats.kinds import (
     CLOSE,
     SMALL,
@@ -312,40 +311,3 @@ def test_heads_of_other_sizes_have_no_sum(made: Any, tmp_path: Path) -> None:
     make(tmp_path / "five", base, {"task_type": "SEQ_CLS"}, 2)
     with pytest.raises(DifferentBase, match=r"score\.weight"):
         superpose.load(made("head", 0)) + superpose.load(tmp_path / "five")
-
-
-def mixtral() -> Any:
-    config = transformers.MixtralConfig(**SMALL, num_local_experts=4, num_experts_per_tok=2)
-    model = seeded(transformers.MixtralForCausalLM, config)
-    model.set_experts_implementation("eager")
-    return model
-
-
-def write_old_experts(path: Path, seed: int, rank: int) -> None:
-    """An adapter of transformers 4's days, when each expert was a module of its own."""
-    rng = np.random.default_rng(seed)
-    tensors = {}
-    for layer in range(2):
-        for expert in range(4):
-            for name, (high, wide) in {"w1": (48, 32), "w2": (32, 48), "w3": (48, 32)}.items():
-                key = f"base_model.model.model.layers.{layer}.block_sparse_moe.experts"
-                for side, shape in {"A": (rank, wide), "B": (high, rank)}.items():
-                    factor = rng.normal(size=shape, scale=0.1).astype(np.float32)
-                    tensors[f"{key}.{expert}.{name}.lora_{side}.weight"] = factor
-    path.mkdir()
-    save_file(tensors, path / "adapter_model.safetensors")
-    config = {
-        "peft_type": "LORA", "r": rank, "lora_alpha": 3 * rank, "target_modules": ["w1", "w2", "w3"]
-    }  # fmt: skip
-    (path / "adapter_config.json").write_text(json.dumps(config))
-
-
-@quietly
-def test_experts_of_transformers_4_add_module_by_module(tmp_path: Path) -> None:
-    parents = [(tmp_path / "x", 1.0), (tmp_path / "y", -0.7)]
-    write_old_experts(parents[0][0], 0, 2)
-    write_old_experts(parents[1][0], 1, 3)
-    total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [1.0, -0.7])
-    assert len(total) == 24
-    superpose.save(total, tmp_path / "sum")
-    assert distance(mixtral, parents, tmp_path / "sum") < CLOSE

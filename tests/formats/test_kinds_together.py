@@ -20,6 +20,7 @@ from tests.formats.kinds import (
     classifier,
     distance,
     experts,
+    gpt2,
     llama,
     make,
     opt,
@@ -58,14 +59,6 @@ def roberta() -> Any:
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     return seeded(transformers.RobertaForSequenceClassification, config)
-
-
-def gpt2() -> Any:
-    config = transformers.GPT2Config(
-        n_layer=1, n_embd=32, n_head=4, vocab_size=61, n_positions=64,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-    )  # fmt: skip
-    return seeded(transformers.GPT2LMHeadModel, config)
 
 
 def made(folder: Path, base: Callable[[], Any], parents: Parents) -> list[tuple[Path, float]]:

@@ -15,7 +15,7 @@ import numpy as np
 from superpose.adapter.delta import Delta
 from superpose.adapter.place import Place
 from superpose.errors import DifferentBase, Refused
-from superpose.files.base_names import end_of
+from superpose.files.base_names import end_of, may_be_conv1d
 from superpose.lowrank.terms import Term, upcast
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     _check_rows(adapters)
     if any(a.tied != adapters[0].tied for a in adapters):
         adapters = [untied(a) for a in adapters]
-    adapters = _with_kernels(adapters)
+    adapters = _as_layers(_with_kernels(adapters))
     pooled = {m for a in adapters for m, d in a.items() if d.place and d.place.pooled > 1}
     return tuple(_resolved(a, adapters, pooled) if pooled else a for a in adapters)
 
@@ -95,6 +95,30 @@ def _with_kernels(adapters: Sequence[Adapter]) -> Sequence[Adapter]:
 
 def _placed(delta: Delta, place: Place | None) -> Delta:
     return replace(delta, place=place) if delta.place is None and place is not None else delta
+
+
+def _as_layers(adapters: Sequence[Adapter]) -> Sequence[Adapter]:
+    """Take a weight that one file changes as a parameter for its layer's where another says so.
+
+    The two are one where the layer is linear. A Conv1D's parameter is the other way round.
+    """
+    layers = {m for a in adapters for m, d in a.items() if d.place is None}
+    found = [_parameters(a) & layers for a in adapters]
+    for module in set().union(*found):
+        if may_be_conv1d(module):
+            raise Refused(
+                f"`{module}` is changed as a parameter (target_parameters) in one adapter and as a "
+                "layer in another, and a Conv1D keeps its weight the other way round",
+                where=module,
+            )
+    return [
+        replace(a, deltas={**a, **{m: replace(a[m], place=None) for m in own}}) if own else a
+        for a, own in zip(adapters, found, strict=True)
+    ]
+
+
+def _parameters(adapter: Adapter) -> set[str]:
+    return {m for m, d in adapter.items() if d.place == Place(m, kind="experts")}
 
 
 def _resolved(adapter: Adapter, adapters: Sequence[Adapter], pooled: set[str]) -> Adapter:

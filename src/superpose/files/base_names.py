@@ -144,3 +144,8 @@ def is_conv1d(module: str, types: frozenset[str]) -> bool:
     """Say whether a module of a model of these types is a Conv1D."""
     last = module.rpartition(".")[2]
     return any(last in _CONV1D.get(kind, "").split() for kind in types)
+
+
+def may_be_conv1d(module: str) -> bool:
+    """Say whether a module is a Conv1D in any architecture that has them."""
+    return any(is_conv1d(module, frozenset({kind})) for kind in _CONV1D)

@@ -114,7 +114,7 @@ def _target(
     # A pattern means nn.MultiheadAttention as one module, its out_proj with it.
     name = f"{wrapped.module}.{wrapped.parameter}" if wrapped else module.partition(INNER)[0]
     announced = pair.rank if tied else config.rank_of(name)
-    if wrapped is not None and wrapped.parameter != "weight":
+    if wrapped is not None:
         place = _experts(pair, announced, wrapped)
     elif len(pair.A_shape) > 2:
         place = _convolution(module, pair)
@@ -125,13 +125,17 @@ def _target(
     elif attention:
         place = Place(module, "in_proj_weight")
     else:
-        place = Place(wrapped.module if wrapped else module, pooled=config.pooled)
+        place = Place(module, pooled=config.pooled)
     rank = pair.rank // (place.blocks if place.kind in ("experts", "convolution") else 1)
     _check_rank(pair, place, announced, config.diagonal_side(name), config.diagonal_blocks)
     return Target(pair, place, name, rank, config.scaling_of(name))
 
 
 def _experts(pair: Pair, announced: int, wrapped: Wrapped) -> Place:
+    """Give the place of a parameter, which PEFT takes for a stack of one where it is a matrix.
+
+    Its delta goes by the tensor's own layout, whatever layer it is of.
+    """
     if pair.rank % announced:
         raise _rank_error(pair.A, pair.rank, announced)
     experts = pair.rank // announced
