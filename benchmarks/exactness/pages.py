@@ -67,8 +67,12 @@ def _block(readme: str) -> tuple[int, int]:
 
 
 def short_table(record: Record) -> str:
-    """Give every case with the best ways: of each tool one that writes adapters, one models."""
-    best = [row for kind in ("adapter", "model") for row in _best_ways(record, kind)]
+    """Give every case with each tool's best ways.
+
+    One to write an adapter without the base model, one with it, and one to write a model.
+    """
+    kinds = (("adapter", False), ("adapter", True), ("model", True))
+    best = [row for kind in kinds for row in _best_ways(record, *kind)]
     heads = [f"{row['tool']}<br>{row['way']}" for row in best]
     lines = [*_matrix(record, best, heads), *_counts(record, best), "", *_never(record), ""]
     return "\n\n" + "\n".join(lines)
@@ -86,12 +90,12 @@ def page(record: Record) -> str:
     return "\n".join(parts)
 
 
-def _best_ways(record: Record, writes: str) -> Iterator[Record]:
-    """Give each tool's best way to write an adapter or a model, in the record's order of tools.
+def _best_ways(record: Record, writes: str, base: bool) -> Iterator[Record]:
+    """Give each tool's best way of one kind, in the record's order of tools.
 
     The best has most sums exact or as good as bfloat16, then fewest wrong; the first of equals.
     """
-    ways = [row for row in record["ways"] if row["writes"] == writes]
+    ways = [row for row in record["ways"] if (row["writes"], row["base"]) == (writes, base)]
     for tool in dict.fromkeys(row["tool"] for row in ways):
         yield max(
             (row for row in ways if row["tool"] == tool),

@@ -11,15 +11,37 @@ from benchmarks.exactness.tools.command import run_command
 __all__ = ["SUPERPOSE"]
 
 
-def _add(task: Task) -> Path:
+def _run(task: Task, *arguments: object) -> Path:
     out = Path(task.out)
     named = [f"{path}:{weight:g}" for path, weight in zip(task.adapters, task.weights, strict=True)]
-    run_command([sys.executable, "-m", "superpose", "add", *named, "-o", out], out.parent)
+    run_command([sys.executable, "-m", "superpose", *arguments, *named, "-o", out], out.parent)
     return out
+
+
+def _add(task: Task) -> Path:
+    return _run(task, "add")
+
+
+def _add_with_base(task: Task) -> Path:
+    return _run(task, "add", "--base", task.base)
+
+
+def _bake(task: Task) -> Path:
+    return _run(task, "bake", task.base)
 
 
 SUPERPOSE = Tool(
     "superpose",
     "superpose",
-    (Way("add", "superpose add A:1 B:0.5 -o OUT", "adapter", False, _add),),
+    (
+        Way("add", "superpose add A:1 B:0.5 -o OUT", "adapter", False, _add),
+        Way(
+            "add --base",
+            "superpose add A:1 B:0.5 --base BASE -o OUT",
+            "adapter",
+            True,
+            _add_with_base,
+        ),
+        Way("bake", "superpose bake BASE A:1 B:0.5 -o OUT", "model", True, _bake),
+    ),
 )
