@@ -33,6 +33,16 @@ PAPER = {
     frozenset({"finance", "medicine"}): 27.56,
 }
 
+# A study's methods: how its tables call them, and what has to be said of them.
+METHODS = {
+    "sum": ("naive", ""),
+    "average": ("average", ""),
+    "tuned": ("tuned", "Tuned: the weights that the forecast finds best for the subset's domains."),
+    "merged": ("merged data", ""),
+    "merged_steps": ("equal steps", "Equal steps: as many as one single adapter had."),
+    "merged_rank": ("rank K·r", "Rank K·r: that of the exact sum, at the same scaling."),
+}
+
 STATISTICS = ("pearson", "spearman", "slope")
 
 DATA = {
@@ -64,6 +74,11 @@ def _study(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "### Naive sums against merged-data fine-tuning\n"
     yield from _table(*_sums(summary))
     yield from _beside_the_paper(summary)
+    # Studies that were run before the forecast came have neither.
+    if summary.get("methods"):
+        yield from _methods(summary)
+    if summary.get("forecast"):
+        yield from _forecast(summary)
     yield "### What the weights tell\n"
     yield from _table(*_points(summary))
     yield from _table(*_correlations(summary))
@@ -123,6 +138,75 @@ def _beside_the_paper(summary: Mapping[str, Any]) -> Iterator[str]:
     if rows:
         yield "Beside the paper's abstract (GPT-2 Small, other data, another perplexity):\n"
         yield from _table(["pair", "paper, dPPL %", "here, on the union"], rows)
+
+
+def _methods(summary: Mapping[str, Any]) -> Iterator[str]:
+    rows = summary["methods"]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    yield "### One adapter for several domains: tuned, average, naive, merged data\n"
+    yield (
+        "Perplexity; in brackets dPPL % against merged data at equal epochs, and against each "
+        "domain's own adapter. " + " ".join(METHODS[m][1] for m in methods if METHODS[m][1]) + "\n"
+    )
+    groups = [rows[start : start + len(methods)] for start in range(0, len(rows), len(methods))]
+    head = ["subset", "measured on", *(METHODS[method][0] for method in methods)]
+    yield from _table(head, [_side_by_side(group) for group in groups])
+
+
+def _side_by_side(group: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line: a subset's methods on one domain."""
+    names, domain = group[0]["subset"], group[0]["domain"]
+    figures = [
+        f"{_mean(row['perplexity'])} ({_plain_change(row['dppl_merged'])}; "
+        f"{_plain_change(row['dppl_single'])})"
+        for row in group
+    ]
+    return [" + ".join(names) if domain == names[0] else "", domain, *figures]
+
+
+def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
+    found = summary["forecast"]
+    cost, figures, inside = found["calibration"], found["interference"], found["inside"]
+    yield "### Predicted beside measured\n"
+    yield (
+        "The naive sums' losses in nats an answer token, with 95 % intervals, predicted from "
+        f"{cost['rows']} calibration rows ({cost['tokens']:,} tokens, "
+        f"{cost['forward_equivalents']:g} forward passes of each, {cost['seconds']:.0f} s for all "
+        "seeds; neither trained nor tested on), and measured on the test rows. Interference: nats "
+        "more than under the domain's own adapter.\n"
+    )
+    rows = [
+        [
+            " + ".join(row["subset"]),
+            row["domain"],
+            str(row["seed"]),
+            f"{row['predicted_nll']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            f"{row['measured_nll']:.3f}",
+            f"{row['predicted_interference']:+.3f} [{row['interference_low']:+.3f}, "
+            f"{row['interference_high']:+.3f}]",
+            f"{row['measured_interference']:+.3f}",
+        ]
+        for row in sorted(found["rows"], key=lambda r: (len(r["subset"]), r["subset"], r["domain"]))
+    ]
+    head = ["subset", "domain", "seed", "loss, predicted", "measured"]
+    yield from _table([*head, "interference, predicted", "measured"], rows)
+    yield (
+        f"Interference predicted against measured, {figures['n']} points: Pearson "
+        f"{_figure(figures['pearson'], None)}, Spearman {_figure(figures['spearman'], None)}, mean "
+        f"absolute error {figures['mean_absolute_error']:.4f} nats where the mean measured is "
+        f"{figures['mean_measured']:.4f}. The measured value lies inside the interval for "
+        f"{inside['nll']['inside']} of {inside['nll']['of']} losses and "
+        f"{inside['interference']['inside']} of {inside['interference']['of']} interferences: the "
+        "intervals are of what other rows of the domain would give on the mean, and the test rows "
+        "are a sample themselves.\n"
+    )
+    for advice in found["advice"]:
+        yield f"- Advice (seed {advice['seed']}): {advice['verdict']}; {advice['reason']}."
+    yield ""
+
+
+def _plain_change(figure: Mapping[str, Any]) -> str:
+    return _change({**figure, "interval": None})
 
 
 def _points(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -132,3 +132,15 @@ def test_adapters_and_domains_have_to_belong_together() -> None:
         forecast.predict([[1.0, 0.0, 0.0]])
     with pytest.raises(BadInput, match="not finite"):
         forecast.predict([[1.0, np.nan]])
+
+
+def test_the_best_weights_of_a_subset_are_best_for_its_own_domains() -> None:
+    known = Known(3, 0.4, seed=2)
+    best = known.forecast().best_of(["a", "c"])
+    assert list(best) == ["a", "c"]
+
+    def regret(a: float, c: float) -> float:
+        return known.loss(0, np.array([a, 0, c])) + known.loss(2, np.array([a, 0, c]))
+
+    grid = np.linspace(0, 1.5, 31)
+    assert regret(*best.values()) <= min(regret(a, c) for a in grid for c in grid) + 1e-6

@@ -102,3 +102,20 @@ def test_the_points_cost_two_forward_passes_an_adapter_and_two_more() -> None:
         assert features(np.array(with_slope)).shape == (
             adapters, 1 + adapters + adapters * (adapters + 1) // 2,
         )  # fmt: skip
+
+
+def test_the_loss_of_some_adapters_is_that_of_all_with_the_others_at_zero() -> None:
+    rng = np.random.default_rng(5)
+    points = np.vstack([np.eye(4), np.zeros((1, 4))])
+    count = features(points).shape[1]
+    shares = rng.normal(size=(3, count))
+    tokens = np.array([2, 3, 4])
+    whole = Quadratic(shares.sum(axis=0) / 9, shares, tokens, 0.1, points)
+    part = whole.among([1, 3])
+    for weights in rng.normal(size=(5, 2)):
+        every = np.array([0.0, weights[0], 0.0, weights[1]])
+        assert part.value(weights) == pytest.approx(whole.value(every))
+        np.testing.assert_allclose(part.gradient(weights), whole.gradient(every)[[1, 3]])
+        found, wanted = part.predict(weights[None]), whole.predict(every[None])
+        assert found.error == pytest.approx(wanted.error)
+    assert part.points.tolist() == [[1, 0], [0, 1], [0, 0]]

@@ -20,8 +20,10 @@ def demo(
     """Train three adapters on a 135M-parameter model, add them, and see whether it worked.
 
     Three generated question sets (math, medicine, finance) on SmolLM2-135M-Instruct: one adapter
-    each, a check of their weights, every sum, the merged-data baseline of every subset, the
-    perplexity of all of them, and sample answers. Minutes on two cores, no network.
+    each, a check of their weights, a forecast of every sum from a few rows, every sum (naive,
+    average, with the weights that the forecast finds best), the merged-data baseline of every
+    subset, the perplexity of all of them beside the predicted one, and sample answers. Minutes on
+    two cores, no network.
 
     \b
     Example:
@@ -32,6 +34,7 @@ def demo(
     from superpose.cli.check import print_check
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
+    from superpose.cli.study_tables import print_forecast_of_study
     from superpose.cli.tables import (
         correlation_table,
         own_adapters_table,
@@ -50,6 +53,7 @@ def demo(
     print_check(found.check)
     screen.print(own_adapters_table(found.summary))
     screen.print(study_table(found.summary))
+    print_forecast_of_study(screen, found.summary)
     screen.print(correlation_table(found.summary))
     for remark in found.summary["remarks"]:
         screen.print(remark, markup=False)

@@ -21,7 +21,11 @@ def study(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train, add, baseline, evaluate, correlate: a study from one YAML file.
+    """Train, forecast, add, baseline, evaluate, correlate: a study from one YAML file.
+
+    Every subset's naive sum stands beside its average, the weights that the forecast finds best,
+    and merged-data fine-tuning (`merged: [epochs, steps, rank]`); what the forecast predicted from
+    `calibration_rows` a domain, 0 for none, stands beside what was measured.
 
     Every finished cell is a file in the study's folder. A study that was stopped goes on where
     it stood when the same command is given again; a folder of another study is refused. At the
@@ -33,6 +37,7 @@ def study(
     """
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
+    from superpose.cli.study_tables import print_forecast_of_study
     from superpose.cli.tables import correlation_table, study_table
     from superpose.study.run import Study
     from superpose.study.spec import load_spec
@@ -56,6 +61,7 @@ def study(
         print_json(summary)
         return
     console().print(study_table(summary))
+    print_forecast_of_study(console(), summary)
     console().print(correlation_table(summary))
     for remark in summary["remarks"]:
         console().print(remark, markup=False)

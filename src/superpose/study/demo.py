@@ -49,7 +49,7 @@ def demo_spec() -> StudySpec:
 
 
 def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
-    """Train, check, add, baseline, evaluate, ask; resumable like every study.
+    """Train, check, forecast, add, baseline, evaluate, ask; resumable like every study.
 
     out: the study's folder; the sum of all adapters is written into it as a PEFT folder.
     """
