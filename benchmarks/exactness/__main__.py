@@ -1,13 +1,14 @@
 """Measure how exact the sums of several tools are, and write docs/exactness.md and README.md.
 
 The tools that are installed beside superpose: `python -m benchmarks.exactness`.
-With others, from an environment of their own (benchmarks/exactness/tools.txt says which):
+All of them, the others from an environment of their own:
 
     python -m venv /tmp/tools && /tmp/tools/bin/pip install -r benchmarks/exactness/tools.txt
-    python -m benchmarks.exactness --python mergekit=/tmp/tools/bin/python --python ...
+    python -m benchmarks.exactness --python all=/tmp/tools/bin/python
 
-`--python all=PATH` offers one interpreter for every tool that is not installed here. The pages
-alone, from the JSON that lies here: `python -m benchmarks.exactness --pages`.
+`all` is an interpreter for every tool that is not installed here; `--python mergekit=PATH`, which
+may be given for each tool, comes before both. The pages alone, from the JSON that lies here:
+`python -m benchmarks.exactness --pages`.
 """
 
 from __future__ import annotations
