@@ -38,15 +38,30 @@ def _llama() -> Any:
     return transformers.LlamaForCausalLM(config)
 
 
-@pytest.fixture(params=["gpt2", "llama"])
+def _opt() -> Any:
+    """Joins rows and tokens into one axis before its fc1."""
+    config = transformers.OPTConfig(
+        num_hidden_layers=2,
+        hidden_size=32,
+        word_embed_proj_dim=32,
+        ffn_dim=48,
+        num_attention_heads=4,
+        vocab_size=61,
+        max_position_embeddings=32,
+    )
+    return transformers.OPTForCausalLM(config)
+
+
+@pytest.fixture(params=["gpt2", "llama", "opt"])
 def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, list[Path]]:
     """A tiny model and two PEFT adapters of it, of different ranks and target modules."""
     torch.manual_seed(1)
-    make = {"gpt2": _gpt2, "llama": _llama}[request.param]
+    make = {"gpt2": _gpt2, "llama": _llama, "opt": _opt}[request.param]
     model = make().eval()
     targets = {
         "gpt2": (["c_attn"], ["c_attn", "c_proj"]),
         "llama": (["q_proj"], ["down_proj", "q_proj"]),
+        "opt": (["q_proj"], ["fc1", "q_proj"]),
     }
     paths = []
     for k, modules in enumerate(targets[request.param]):

@@ -142,15 +142,21 @@ class _Stack:
         A, B, scale = self.active
         low = nn.functional.linear(args[0].to(A.dtype), A)
         if scale is not None:
-            # One weighting a batch row goes along the first axis of (rows, ..., R).
-            shape = (scale.shape[0],) + (1,) * (low.ndim - 2) + (-1,) if scale.ndim == 2 else (-1,)
-            low = low * scale.reshape(shape)
+            low = low * _along_rows(scale, low) if scale.ndim == 2 else low * scale
         if torch.is_grad_enabled() or output.dtype != B.dtype:
             return output + nn.functional.linear(low, B).to(output.dtype)
         # The module's output is fresh: adding in place saves a pass over it.
         flat = output.view(-1, output.shape[-1])
         flat.addmm_(low.view(-1, low.shape[-1]), B.T)
         return output
+
+
+def _along_rows(scale: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+    """One weighting a batch row, (rows, R), along the first axis of `low` (rows, ..., R)."""
+    if low.ndim == 2:
+        # Some models (OPT) join rows and tokens before a module: (rows * tokens, R).
+        return scale.repeat_interleave(low.shape[0] // scale.shape[0], dim=0)
+    return scale.reshape(scale.shape[0], *(1,) * (low.ndim - 2), -1)
 
 
 def _check_linear(adapter: Adapter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,24 +46,41 @@ def answers(
 ) -> list[Answer]:
     """Answer each question at each weighting, in the form that the adapters were trained in.
 
-    temperature: 0 takes the likeliest token; above it tokens are drawn, seeded by `seed`.
+    temperature: 0 takes the likeliest token; above it tokens are drawn, seeded by `seed`, for each
+    weighting with the same chance. Without chance a question's weightings are rows of one batch.
     """
-    tokenizer = prompt.tokenizer
-    drawn = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
     found = []
-    base: Any = model.model
     for question in questions:
-        ids = torch.tensor([prompt.question_ids(question)], device=base.device)
-        for point in points:
-            torch.manual_seed(seed)
-            with model.at(point.vector):
-                output = base.generate(
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
-                    max_new_tokens=max_new_tokens,
-                    pad_token_id=tokenizer.eos_token_id,
-                    **({"do_sample": False} | drawn),
-                )
-            text = tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
-            found.append(Answer(question, point, text.strip()))
+        if temperature > 0:
+            drawn = {"do_sample": True, "temperature": temperature}
+            texts = []
+            for point in points:
+                torch.manual_seed(seed)
+                texts += _texts(model, prompt, [point], question, max_new_tokens, drawn)
+        else:
+            texts = _texts(model, prompt, points, question, max_new_tokens, {"do_sample": False})
+        found += [Answer(question, p, text) for p, text in zip(points, texts, strict=True)]
     return found
+
+
+def _texts(
+    model: SuperposedModel,
+    prompt: Prompt,
+    points: Sequence[Weighting],
+    question: str,
+    max_new_tokens: int,
+    how: Mapping[str, Any],
+) -> list[str]:
+    """What each weighting says, as the rows of one batch."""
+    base: Any = model.model
+    ids = torch.tensor([prompt.question_ids(question)] * len(points), device=base.device)
+    with model.at(torch.tensor([point.vector for point in points], device=base.device)):
+        output = base.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_new_tokens,
+            pad_token_id=prompt.tokenizer.eos_token_id,
+            **how,
+        )
+    said = prompt.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in said]
