@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from superpose.errors import BadInput
+from superpose.files.base_names import end_of
 
 PREFIX = "base_model.model."
 
@@ -53,7 +54,7 @@ class Sorted:
 
 
 EMBEDDINGS = ("embed_tokens", "lm_head")
-"""Layers whose own weights PEFT saves beside an adapter (peft 0.21.2, EMBEDDING_LAYER_NAMES)."""
+"""Layers whose own weights PEFT saves beside LoRA on them (peft 0.21.2, EMBEDDING_LAYER_NAMES)."""
 
 # Tried in this order; what each ending says about the tensor.
 _REFUSED = (
@@ -71,7 +72,7 @@ _EMBEDDING = re.compile(r"(?P<module>.+)\.lora_embedding_(?P<side>[AB])")
 _DROPPED = re.compile(r"\.lora_velora_|\.lora_monteclora_|(^|\.)original_module\.")
 # PEFT leaves the adapter's name there when what `bias="all"` finds again lies deeper in the module.
 _SAVED_WHOLE = re.compile(r"\.modules_to_save(\.default)?(?=\.)")
-_WRAPPED = re.compile(r"(\.base_layer)+(?=\.)")
+_WRAPPED = re.compile(r"(\.token_adapter)?(\.base_layer)+(?=\.)")
 _BY_MODULE = (
     (re.compile(r"(?P<module>.+)\.lora_B\.bias"), "biases"),
     (re.compile(r"(?P<module>.+)\.lora_magnitude_vector(\.weight)?"), "magnitudes"),
@@ -141,7 +142,7 @@ def _place(
     tensor = _WRAPPED.sub("", plain)
     if tensor != plain and not is_bias(tensor):
         found.copies[tensor] = name  # what an embedding or output layer was before
-    elif _owner_name(tensor) in EMBEDDINGS and not owner_of(tensor, whole_modules):
+    elif _is_embedding(tensor) and not owner_of(tensor, whole_modules):
         found.copies[tensor] = name  # a resized vocabulary
     elif plain == short or tensor not in found.wholes:
         found.wholes[tensor] = name
@@ -166,8 +167,10 @@ def owner_of(tensor: str, whole_modules: tuple[str, ...]) -> str | None:
     return None
 
 
-def _owner_name(tensor: str) -> str:
-    return tensor.rpartition(".")[0].rpartition(".")[2]
+def _is_embedding(tensor: str) -> bool:
+    """Whether PEFT saves this of a model whose vocabulary was resized: both ends, by any name."""
+    module = tensor.rpartition(".")[0].rpartition(".")[2]
+    return module in EMBEDDINGS or end_of(tensor) is not None
 
 
 def _counted(names: list[str]) -> str:

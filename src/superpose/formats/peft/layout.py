@@ -119,7 +119,7 @@ def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
         layout.wrapped[output] = f"{output}.base_layer"
     _add_biases(layout, factors.biases, by_tensor, dtype)
     _add_replacements(layout, adapter, dtype)
-    changed = {replacement.tensor for replacement in adapter.replacements.values()}
+    changed = {r.tensor for r in adapter.replacements.values() if r.row is None}
     for tensor, value in adapter.copies.items():
         if tensor not in changed:
             layout.tensors[_own_name(layout, tensor)] = np.ascontiguousarray(value)
@@ -212,6 +212,7 @@ def _add_replacements(layout: Layout, adapter: Adapter, dtype: str) -> None:
     layout.whole_modules = _outermost(layout.whole_modules)
     for module, by_number in rows.items():
         layout.rows[module] = sorted(by_number)
+        layout.wrapped[module] = f"{module}.token_adapter.base_layer"
         stacked = np.stack([by_number[number] for number in layout.rows[module]])
         layout.tensors[f"{PREFIX}{module}.token_adapter.trainable_tokens_delta"] = stacked
 
