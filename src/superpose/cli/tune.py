@@ -22,7 +22,10 @@ from superpose.cli.options import (
 from superpose.cli.predict import Data, Names, calibration_rows
 
 if TYPE_CHECKING:
+    from superpose.landscape import SuperposedModel
+    from superpose.landscape.forecast import Forecast
     from superpose.study.finer import Finer
+    from superpose.study.prompt import Example
     from superpose.study.tune import Tuned
 
 __all__ = ["tune"]
@@ -77,7 +80,6 @@ def tune(
     from superpose.cli.console import out, print_json, progress
     from superpose.interference import told_apart
     from superpose.landscape import SuperposedModel, load_base
-    from superpose.study.finer import finer_weights, finer_work
     from superpose.study.lambda_space import calibration_work, forecast
     from superpose.study.tune import tune as tune_weights, tuning_work
 
@@ -99,25 +101,43 @@ def tune(
         bars.update(task, completed=work)
         finer = None
         if by != "adapter":
-            fine = bars.add_task(f"tune by {by}", total=finer_work(examples))
-            finely: Any = {"by": by}
-            own = [float(s.loss[s.at(found.own(i))]) for i, s in enumerate(found.samples)]
-            finer = finer_weights(
-                superposed, names, examples, tuned.best.weights, own, seed=seed,
-                progress=lambda n: bars.advance(fine, n), **goal, **finely,
-            )  # fmt: skip
+            finer = _finer(superposed, found, examples, tuned, bars, by=by, seed=seed, **goal)
     if json:
-        predicted = found.predict([list(tuned.best.weights)])
-        print_json(
-            {
-                "base": model.name,
-                **tuned.to_json(),
-                "predicted": [row.to_json() for row in predicted],
-                "finer": None if finer is None else finer.to_json(),
-            }
-        )
+        print_json({"base": model.name, **_as_json(found, tuned, finer)})
     else:
         _tell(out(), tuned, finer, adapters)
+
+
+def _finer(
+    superposed: SuperposedModel,
+    found: Forecast,
+    examples: dict[str, list[Example]],
+    tuned: Tuned,
+    bars: Any,
+    **settings: Any,
+) -> Finer:
+    from superpose.study.finer import finer_weights, finer_work
+
+    task = bars.add_task(f"tune by {settings['by']}", total=finer_work(examples))
+    own = [float(s.loss[s.at(found.own(i))]) for i, s in enumerate(found.samples)]
+    return finer_weights(
+        superposed,
+        found.names,
+        examples,
+        tuned.best.weights,
+        own,
+        progress=lambda n: bars.advance(task, n),
+        **settings,
+    )
+
+
+def _as_json(found: Forecast, tuned: Tuned, finer: Finer | None) -> dict[str, Any]:
+    predicted = found.predict([list(tuned.best.weights)])
+    return {
+        **tuned.to_json(),
+        "predicted": [row.to_json() for row in predicted],
+        "finer": None if finer is None else finer.to_json(),
+    }
 
 
 def _check(objective: str, by: str, least: float, most: float) -> None:
