@@ -19,7 +19,6 @@ from tests.formats.kinds import (
     SMALL,
     Attention,
     Convolutions,
-    changes,
     classifier,
     distance,
     experts,
@@ -35,10 +34,9 @@ from torch import nn
 
 import superpose
 from superpose.adapter import Adapter, Delta, Place, unpooled
-from superpose.compose import best_rank, on_base
+from superpose.compose import on_base
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
-from superpose.formats.peft import read_peft
 
 BLOCKS = {"target_modules_bd_a": ["q_proj"], "target_modules_bd_b": ["o_proj"], "nblocks": 2}
 
@@ -193,35 +191,6 @@ def test_rows_that_only_some_adapters_have_join_the_union(made: Any, tmp_path: P
     llama().save_pretrained(tmp_path / "base")
     superpose.save(on_base(total, Checkpoint.open(tmp_path / "base")), tmp_path / "sum")
     assert distance(llama, parents, tmp_path / "sum") < CLOSE
-
-
-@quietly
-def test_dora_is_refused_as_an_adapter_and_approximated_at_a_rank_with_its_error(
-    tmp_path: Path,
-) -> None:
-    for seed in (0, 1):
-        make(tmp_path / f"{seed}", llama(), {"use_dora": True}, seed)
-        with pytest.raises(Refused, match="use_dora"):
-            superpose.load(tmp_path / f"{seed}")
-    llama().save_pretrained(tmp_path / "base")
-    base = Checkpoint.open(tmp_path / "base")
-    parents = [(tmp_path / "0", 1.0), (tmp_path / "1", -0.7)]
-    total = superpose.exact_sum([read_peft(p, dora=True) for p, _ in parents], [1.0, -0.7])
-    with pytest.raises(Refused, match="DoRA"):
-        superpose.save(total, tmp_path / "sum")
-    full = best_rank(total, 32, base)
-    superpose.save(full.adapter, tmp_path / "sum")
-    assert full.energy_kept == pytest.approx(1.0)
-    assert distance(llama, parents, tmp_path / "sum") < CLOSE
-
-    half = best_rank(total, 12, base)
-    both = [changes(llama(), path) for path, _ in parents]
-    kept, whole = 0.0, 0.0
-    for key in half.adapter:
-        right = (both[0][f"{key}.weight"] - 0.7 * both[1][f"{key}.weight"]).numpy()
-        energies = np.linalg.svd(right, compute_uv=False) ** 2
-        kept, whole = kept + energies[:12].sum(), whole + energies.sum()
-    assert half.energy_kept == pytest.approx(kept / whole, rel=1e-5)
 
 
 @quietly

@@ -58,9 +58,11 @@ HARMLESS = {
 """Known not to touch the weights, and why."""
 
 REFUSED = {
-    "alora_invocation_tokens": "aLoRA acts only after certain tokens, a sum acts on all",
-    "arrow_config": "Arrow chooses adapters token by token",
-    "kasa_config": "KaSA changes the base model's own weights",
+    "alora_invocation_tokens": "aLoRA acts only after certain tokens, a sum acts on all (serve it "
+    "beside the sum)",
+    "arrow_config": "Arrow chooses adapters token by token (add those that it chooses from)",
+    "kasa_config": "KaSA changes the base model's own weights (superpose extract takes the change "
+    "from the model that PEFT merges it into)",
 }
 """Refused by name unless empty (null, false, 0, "", [] or {}), and why."""
 
@@ -91,7 +93,8 @@ def _init_reason(value: object) -> str | None:
     if isinstance(value, str) and value.lower().startswith(BASE_CHANGING_INITS):
         return (
             f"init_lora_weights is {value!r}: part of the base's weights moved into A and B "
-            "(PEFT converts it: save_pretrained(..., path_initial_model_for_weight_conversion=...))"
+            "(PEFT converts it: save_pretrained(..., path_initial_model_for_weight_conversion=...);"
+            " superpose extract takes the change from the model that PEFT merges it into)"
         )
     return f"init_lora_weights is {value!r}, which is unknown"
 

@@ -72,8 +72,10 @@ def read_products(
     shapes = {name: entry.shape for name, entry in header.entries.items()}
     modules, others = _by_module(shapes, roles)
     found = sort_tensors(others, config.whole_modules)
-    if reasons or found.reasons or found.factors:
-        reasons += found.reasons + [f"`{pair.A}`: a LoRA factor" for pair in found.factors.values()]
+    of_lora = [*(pair.A for pair in found.factors.values()), *found.biases.values()]
+    of_lora += found.magnitudes.values()
+    if reasons or found.reasons or of_lora:
+        reasons += found.reasons + [f"`{name}`: a LoRA factor" for name in of_lora]
         raise Refused(f"cannot be part of a sum: {'; '.join(reasons)}", where=where)
     if not modules:
         raise BadInput(f"holds no factors of type {raw['peft_type']}", where=weights)

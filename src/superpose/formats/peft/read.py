@@ -16,7 +16,13 @@ from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
 from superpose.formats.peft.parts import Target, deltas_of, targets
-from superpose.formats.peft.whole import bias_deltas, copies_of, replacements_of, tied_layers
+from superpose.formats.peft.whole import (
+    bias_deltas,
+    copies_of,
+    replacements_of,
+    rescaled_deltas,
+    tied_layers,
+)
 from superpose.formats.recognise import CONFIG, PRODUCTS, read_config, weights_file
 
 _DORA = (
@@ -58,11 +64,11 @@ def read_peft(
     file = read_tensors(weights, integers=integers)
     with _naming(weights):
         deltas = _deltas(found, placed, file.tensors, config)
-        rescaled = {m: deltas.pop(m) for m in found.magnitudes}
+        rescaled = rescaled_deltas(found, config, deltas)
         replacements = replacements_of(found, config, file.tensors, rescaled)
         tied = tied_layers(deltas, config)
-    for output in tied:
-        del deltas[output]
+    for key in (*rescaled, *tied):
+        del deltas[key]
     _warn_if_nothing(deltas, replacements, where)
     return Adapter(
         deltas,
@@ -127,7 +133,8 @@ class _naming:  # noqa: N801  used like a function
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, BadInput):
-            error.where = error.where if isinstance(error, Refused) else str(self.weights)
+            setting = f" ({error.where})" if isinstance(error, Refused) and error.where else ""
+            error.where = f"{self.weights}{setting}"
 
 
 def _refused(where: object, reasons: list[str]) -> Refused:

@@ -16,6 +16,8 @@ from superpose.formats.peft.parts import Target
 
 Array = NDArray[Any]
 
+_MERGE = "superpose extract takes the change from a model that PEFT merged: merge_and_unload()."
+
 
 def bias_deltas(
     found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any]
@@ -32,6 +34,34 @@ def bias_deltas(
         one = np.ones((1, 1), bias.dtype)
         deltas[place.key] = Delta.of(bias[:, None], one, target.scaling, place)
     return deltas
+
+
+def rescaled_deltas(
+    found: Sorted, config: LoraConfig, deltas: Mapping[str, Delta]
+) -> dict[str, Delta]:
+    """Give the deltas of the modules that DoRA rescales, by module.
+
+    Raises BadInput where lengths, factors and use_dora do not agree: PEFT would make up lengths
+    that are missing, and pass over those that nothing announces. Refused for stacks and groups.
+    """
+    if not found.magnitudes and not config.use_dora:
+        return {}
+    if not config.use_dora:
+        name = next(iter(found.magnitudes.values()))
+        raise BadInput(f"tensor `{name}` is DoRA's, and use_dora is false")
+    for module in found.factors:
+        if module not in found.magnitudes:
+            raise BadInput(f"use_dora is true, and `{module}` has no lora_magnitude_vector")
+    for module, name in found.magnitudes.items():
+        if module not in found.factors:
+            raise BadInput(f"tensor `{name}` has no factors beside it")
+        if module not in deltas:
+            raise Refused(
+                f"`{module}` is DoRA on several blocks, which superpose does not compute",
+                where="use_dora",
+                hint=_MERGE,
+            )
+    return {module: deltas[module] for module in found.magnitudes}
 
 
 def replacements_of(
@@ -117,10 +147,12 @@ def _owner(tensor: str, config: LoraConfig) -> str | None:
 
 def _rescaled(module: str, magnitude: Array, delta: Delta) -> Replacement:
     place = place_of(module, delta.place)
-    if place.kind != "linear" or magnitude.size != delta.shape[0]:
+    if place.kind != "linear" or place.pooled > 1 or magnitude.size != delta.shape[0]:
         raise Refused(
             f"`{module}` is DoRA on {place.kind} weights of shape {delta.shape} with "
             f"{magnitude.size} lengths, which superpose does not compute",
+            where="use_dora",
+            hint=_MERGE,
         )
     value = Rescaled(magnitude.reshape(-1), delta.terms)
     return Replacement((Part(1.0, value),), place.tensor, place=place)
