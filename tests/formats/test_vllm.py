@@ -133,6 +133,9 @@ def test_embeddings_experts_and_the_bases_own_tensors_pass() -> None:
 
 
 NOT_SERVED: dict[str, Adapter] = {
+    "changed as a parameter": Adapter(
+        {"model.embed": delta(place=Place("model.embed", kind="experts"))}
+    ),
     "lora_bias": Adapter({V: delta(), f"{V}.bias": delta(8, 1, 1, Place(V, "bias", "bias"))}),
     "modules_to_save": Adapter(
         {V: delta()},

@@ -73,6 +73,9 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
     for field, what in _REFUSED.items():
         if not is_empty(config.get(field)):
             yield f"{field}: {what}"
+    for parameter in config.get("target_parameters") or ():
+        if parameter.endswith(".weight"):
+            yield f"target_parameters: `{parameter}` is changed as a parameter, not as its layer"
     init = config.get("init_lora_weights", True)
     if not is_plain_init(init):
         yield f"init_lora_weights is {init!r}, which changed the base model"
