@@ -16,6 +16,7 @@ from typing import Any, TypeGuard, TypeVar
 from superpose.adapter.alignment import align
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
+from superpose.adapter.place import Place
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import BadInput
@@ -102,9 +103,8 @@ class Adapter(Mapping[str, Delta]):
 
     @property
     def rank(self) -> int:
-        """Largest rank of a delta as held; a bias, which has no factors on disk, counts as 0."""
-        ranks = (d.rank for d in self.values() if d.place is None or d.place.kind != "bias")
-        return max(ranks, default=0)
+        """Largest rank of a module as held; a bias, which has no factors on disk, counts as 0."""
+        return max((d.rank * _sharing(d.place) for d in self.values()), default=0)
 
     @property
     def parameters(self) -> int:
@@ -194,8 +194,9 @@ class Adapter(Mapping[str, Delta]):
     def compress(self, rank: int) -> Adapter:
         """Give the best approximation with at most `rank` in each module (Eckart-Young 1936).
 
-        A delta whose rank is not above `rank` stays as it is, exactly. New factors are float64; a
-        file is still written in the dtype that the parents were stored in.
+        A delta whose rank is not above `rank` stays as it is, exactly. The groups of a convolution
+        share their module's rank, at least 1 for each. New factors are float64; a file is still
+        written in the dtype that the parents were stored in.
 
         Raises BadInput when rank is not a whole number of at least 1.
         """
@@ -203,18 +204,18 @@ class Adapter(Mapping[str, Delta]):
 
     def compress_measured(self, rank: int) -> tuple[Adapter, tuple[Truncated, ...]]:
         """Give `compress(rank)`, and for each module in order what the approximation keeps."""
-        most = _whole(rank)
-        found = {m: truncated(delta.terms, most) for m, delta in self.items()}
-        deltas = {}
+        whole = _whole(rank)
+        found, deltas = [], {}
         for module, delta in self.items():
-            if delta.rank <= most:
-                deltas[module] = delta
-                continue
-            own = nonzero(delta.terms)
-            kept = own if terms_rank(own) <= most else (found[module].term,)
-            deltas[module] = replace(delta, terms=kept)
+            most = max(1, whole // max(1, _sharing(delta.place)))
+            found.append(truncated(delta.terms, most))
+            deltas[module] = delta
+            if delta.rank > most:
+                own = nonzero(delta.terms)
+                kept = own if terms_rank(own) <= most else (found[-1].term,)
+                deltas[module] = replace(delta, terms=kept)
         smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents())
-        return smaller, tuple(found.values())
+        return smaller, tuple(found)
 
     def on_base(self, base_model: str | None) -> Adapter:
         """Give the same adapter under another name of its base model."""
@@ -272,6 +273,11 @@ def _united(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
 
 def _agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:
     return {key: value for key, value in x.items() if y.get(key, _ABSENT) == value}
+
+
+def _sharing(place: Place | None) -> int:
+    """Give how many deltas share a module's rank; 0 for a bias, which has none."""
+    return 1 if place is None else place.sharing
 
 
 def _is_scalar(value: object) -> TypeGuard[float]:

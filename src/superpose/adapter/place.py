@@ -51,6 +51,14 @@ class Place:
         name = self.module if self.parameter == "weight" else self.tensor
         return f"{name}[{self.block}]" if self.blocks > 1 else name
 
+    @property
+    def sharing(self) -> int:
+        """How many deltas share the rank of one pair of factors on disk.
+
+        The groups of a convolution; 1 for most, each expert too; 0 for a bias, which has no rank.
+        """
+        return {"convolution": self.blocks, "bias": 0}.get(self.kind, 1)
+
 
 def place_of(key: str, place: Place | None) -> Place:
     """Give a delta's place; without one it is the weight of the linear layer called `key`."""

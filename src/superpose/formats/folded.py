@@ -35,10 +35,11 @@ _FACTOR_OF_FLOAT32 = 1e-6
 def widest_dtype(adapter: Adapter) -> str:
     """Give the narrowest dtype that holds every factor exactly as the parents stored it.
 
-    float16 and bfloat16 together take float32: neither holds the other.
+    float16 and bfloat16 together take float32: neither holds the other. Tensors that are stored
+    absolutely count where there are no factors.
     """
     used = {dtype for delta in adapter.values() for dtype in delta.stored}
-    used |= {dtype for whole in adapter.replacements.values() for dtype in whole.stored}
+    used = used or {dtype for whole in adapter.replacements.values() for dtype in whole.stored}
     for dtype in ("float64", "float32"):
         if dtype in used:
             return dtype

@@ -99,8 +99,11 @@ def _check_factors(places: Mapping[str, Place], adapter: Adapter) -> None:
             )
 
 
-def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
+def file_layout(adapter: Adapter, factors: Factors, dtype: str, *, exactly: bool = False) -> Layout:
     """Give the tensors and what the configuration says of them.
+
+    exactly: stored tensors that the dtype does not hold are as precise as they came, float32 at
+    least: what rounding costs them is large beside what training changed.
 
     Raises BadInput when a tensor needs the base model's own, or does not fit the dtype.
     """
@@ -118,7 +121,7 @@ def file_layout(adapter: Adapter, factors: Factors, dtype: str) -> Layout:
         layout.tensors[factor_name(output, "B")] = np.ascontiguousarray(A.T)
         layout.wrapped[output] = f"{output}.base_layer"
     _add_biases(layout, factors.biases, by_tensor, dtype)
-    _add_replacements(layout, adapter, dtype)
+    _add_replacements(layout, adapter, dtype, exactly)
     changed = {r.tensor for r in adapter.replacements.values() if r.row is None}
     for tensor, value in adapter.copies.items():
         if tensor not in changed:
@@ -194,10 +197,10 @@ def _add_biases(
         layout.tensors[f"{PREFIX}{name}.lora_B.bias"] = bias
 
 
-def _add_replacements(layout: Layout, adapter: Adapter, dtype: str) -> None:
+def _add_replacements(layout: Layout, adapter: Adapter, dtype: str, exactly: bool) -> None:
     rows: dict[str, dict[int, Array]] = {}
     for replacement in adapter.replacements.values():
-        value = _cast(replacement, dtype)
+        value = _cast(replacement, dtype, exactly)
         module, _, parameter = replacement.tensor.rpartition(".")
         if replacement.row is not None:
             rows.setdefault(module, {})[replacement.row] = value
@@ -223,10 +226,14 @@ def _outermost(modules: list[str]) -> list[str]:
     return [m for m in names if not any(m.startswith(f"{other}.") for other in names)]
 
 
-def _cast(replacement: Replacement, dtype: str) -> Array:
+def _cast(replacement: Replacement, dtype: str, exactly: bool) -> Array:
+    exact = replacement.value()
     with np.errstate(over="ignore"):
         # Not ascontiguousarray: it makes a list of a single number.
-        value = np.asarray(replacement.value(), numpy_dtype(dtype), order="C")
+        value = np.asarray(exact, numpy_dtype(dtype), order="C")
+        wide = np.dtype("float64" if "float64" in replacement.stored else "float32")
+        if exactly and value.itemsize < wide.itemsize and not np.array_equal(value, exact):
+            value = np.asarray(exact, wide, order="C")
     if not all_finite(value):
         raise BadInput(
             f"`{replacement.key}` holds values too large for {dtype}; nothing was written",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Delta, Place, place_of
+from superpose.adapter import Adapter, Delta, place_of
 from superpose.formats.folded import cast, check_loss, check_range, exact_term, rounding_error
 from superpose.formats.peft.keys import factor_name
 from superpose.formats.rounding import Loss, loss
@@ -89,18 +89,14 @@ def block_ranks(
     factored = {key: place for key, place in places.items() if place.kind != "bias"}
     whole: dict[str, int] = {}
     for key, place in factored.items():
-        rank = deltas[key].rank * _groups(place)
+        rank = deltas[key].rank * place.sharing
         whole[place.tensor] = max(whole.get(place.tensor, 0), rank)
     if not compact and whole:
-        step = math.lcm(*(_groups(place) for place in factored.values()))
+        step = math.lcm(*(place.sharing for place in factored.values()))
         one = -(-max(whole.values()) // step) * step
         one = min((size for size in sizes if size >= one and size % step == 0), default=one)
         whole = dict.fromkeys(whole, one)
-    return {key: whole[place.tensor] // _groups(place) for key, place in factored.items()}
-
-
-def _groups(place: Place) -> int:
-    return place.blocks if place.kind == "convolution" else 1
+    return {key: whole[place.tensor] // place.sharing for key, place in factored.items()}
 
 
 def _padded(B: Array, A: Array, rank: int) -> tuple[Array, Array]:

@@ -161,7 +161,7 @@ def _rescaled(module: str, magnitude: Array, delta: Delta) -> Replacement:
 def _rows(module: str, name: str, rows: Array, config: LoraConfig) -> list[Replacement]:
     named = [n for n in config.rows if module.endswith(n)]  # as `_set_trainable` of peft 0.21.2
     numbers = config.rows[named[0]] if named else ()
-    if len(numbers) != len(rows) or rows.ndim != 2:
+    if rows.ndim != 2 or len(numbers) != len(rows):
         raise BadInput(
             f"tensor `{name}` {rows.shape} and the {len(numbers)} trainable_token_indices of "
             f"`{module}` do not agree"

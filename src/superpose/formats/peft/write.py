@@ -53,7 +53,8 @@ def write_peft(
 ) -> Written:
     """Write an adapter: portable unless `compact`, whole or not at all.
 
-    dtype: of the file; None is the narrowest that holds every parent's factors. compact: keep each
+    dtype: of the file; None is the narrowest that holds every parent's factors, and more for
+    stored tensors that this would round. compact: keep each
     module's rank (rank_pattern and alpha_pattern, which PEFT alone reads). force: replace an
     adapter that stands at `path`. for_vllm: take the least rank of vLLM's list that is enough, and
     refuse what it does not serve. figures: more numbers for the model card, by their name.
@@ -66,7 +67,7 @@ def write_peft(
     chosen = checked_dtype(dtype or widest_dtype(adapter))
     check_writable(adapter)
     factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else ())
-    layout = file_layout(adapter, factors, chosen)
+    layout = file_layout(adapter, factors, chosen, exactly=dtype is None)
     written = Written(
         path=target,
         rank=max(layout.ranks.values(), default=1),
