@@ -69,6 +69,7 @@ def test_the_terminal_shows_the_verdict_first(
     assert first.startswith(("add them", "keep apart", "train on merged data"))
     assert "sums + coins" in ended.out
     assert "Who disturbs whom" in ended.out
+    assert "4 calibration rows are few" in ended.err
 
 
 def test_bad_input_is_refused_with_exit_code_2(

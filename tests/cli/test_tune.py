@@ -83,6 +83,31 @@ def test_finer_weights_go_through_a_file_into_the_sum(
         np.testing.assert_allclose(c * B @ A, right, rtol=1e-4, atol=1e-6)
 
 
+def test_bake_and_verify_take_the_same_file(
+    run: Run, tiny_base: Path, adapters: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "w.json").write_text('{"weights": {"coins": -2, "sums": 0.5}}')
+    weights = ("--weights", tmp_path / "w.json")
+    baked = run("bake", tiny_base, *adapters, *weights, "-o", tmp_path / "model")
+    assert baked.code == 0, baked.err
+    assert run("verify", tiny_base, *adapters, tmp_path / "model", *weights).code == 0
+    assert run("verify", tiny_base, *adapters, tmp_path / "model").code == 1
+
+
+def test_an_adapter_in_the_place_of_the_base_is_said(
+    run: Run, adapters: list[Path], tmp_path: Path
+) -> None:
+    run("add", *adapters, "-o", tmp_path / "sum")
+    for command in (("verify", *adapters, tmp_path / "sum"), ("bake", *adapters, "-o", "x")):
+        ended = run(*command)
+        assert ended.code == 2
+        assert "is an adapter, not a base model" in ended.err
+    ended = run("add", *adapters, "--base", tmp_path / "nowhere", "-o", tmp_path / "other")
+    assert ended.code == 2
+    assert "--base" in ended.err
+    assert "embedded base model" in run("info", "smollm2").err
+
+
 def test_a_file_of_plain_weights_counts_by_name(
     run: Run, adapters: list[Path], tmp_path: Path
 ) -> None:

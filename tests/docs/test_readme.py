@@ -94,7 +94,7 @@ def write_readme_adapter(folder: Path, seed: int) -> None:
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": "smollm2",
+        "base_model_name_or_path": "HuggingFaceTB/SmolLM2-135M-Instruct",
         "r": 4,
         "lora_alpha": 8,
         "target_modules": [name.rpartition(".")[2] for name in SIZES],

@@ -12,7 +12,7 @@ import typer
 
 from superpose.cli.console import note, out as console, print_json, progress
 from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
-from superpose.cli.weighted import weighted
+from superpose.cli.weights_file import WeightsFile, weighted_or_file
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -31,7 +31,10 @@ Adapters = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)]
 Weights = Annotated[
     str | None,
-    typer.Option(help="Task weights in the adapters' order, for example 1,0.5,-1."),
+    typer.Option(
+        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
+        "tune --json wrote."
+    ),
 ]
 Dtype = Annotated[
     str | None,
@@ -70,9 +73,9 @@ def bake(
     from superpose.bake import bake as bake_model
     from superpose.cli.bases import locate_named_base
 
-    names, numbers = weighted(adapters, weights)
+    names, numbers, table = weighted_or_file(adapters, weights)
     located = locate_named_base(base)
-    total = sum_on_base(located.folder, names, numbers, same_base, ignore_key or ())
+    total = sum_on_base(located.folder, names, numbers, same_base, ignore_key or (), table)
     with percent_bar(f"bake {out}", quiet) as step:
         baked = bake_model(
             located.folder, total, out, dtype=dtype, force=force, base_name=located.name,
@@ -101,12 +104,15 @@ def sum_on_base(
     weights: list[float],
     same_base: bool,
     ignore_keys: list[str] | tuple[str, ...],
+    table: WeightsFile | None = None,
 ) -> Adapter:
     """Load adapters for a base model that is here, and give their weighted sum."""
     from superpose.compose import exact_sum
     from superpose.formats import load
 
     loaded = [load(name, base=folder, ignore_keys=ignore_keys, dora=True) for name in names]
+    if table is not None:
+        loaded, weights = table.apply(loaded)
     return exact_sum(loaded, weights, same_base=same_base)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from superpose.errors import BadInput
+
 __all__ = ["Located", "locate_named_base"]
 
 
@@ -27,4 +29,11 @@ def locate_named_base(given: str) -> Located:
         from superpose.landscape import smollm2
 
         return Located(smollm2.folder(), smollm2.HUB_NAME)
-    return Located(locate_base(given), called(given))
+    folder = locate_base(given)
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise BadInput(
+            "is an adapter, not a base model",
+            where=given,
+            hint="The base model comes first: superpose bake BASE ADAPTER ...",
+        )
+    return Located(folder, called(given))

@@ -100,6 +100,7 @@ def predict(
         seconds = time.perf_counter() - started
         measured = _measured(superposed, found, tests, prompt, bars)
     advice = advise(found)
+    _warn(found)
     if json:
         print_json(
             _as_json(model.name, found, advice, measured)
@@ -107,6 +108,30 @@ def predict(
         )
     else:
         print_forecast(out(), found, advice, measured)
+
+
+FEW = 16
+"""Calibration rows of a domain below which a forecast is a guess, and called one."""
+
+
+def _warn(found: Forecast) -> None:
+    """Say what makes a forecast doubtful: few rows, or an adapter that another beats at home."""
+    import numpy as np
+
+    from superpose.cli.console import note
+
+    least = min(len(sample.tokens) for sample in found.samples)
+    if least < FEW:
+        note("warning", f"{least} calibration rows are few: look at the intervals, or give --rows")
+    for i, loss in enumerate(found.losses):
+        alone = [loss.value(found.own(k)) for k in range(len(found.names))]
+        best = int(np.argmin(alone))
+        if best != i:
+            note(
+                "warning",
+                f"on {found.domains[i]} the adapter {found.names[best]} is better than its own, "
+                f"{found.names[i]}: are --data in the adapters' order?",
+            )
 
 
 def calibration_rows(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from superpose.errors import BadInput
+from superpose.files.hub_name import parse_hub_name
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -34,6 +38,7 @@ def summed(
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
 
+    _check_base(base)
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
     if table is not None:
         loaded, weights = table.apply(loaded)
@@ -44,6 +49,14 @@ def summed(
         checkpoint = Checkpoint.open(locate_named_base(base).folder)
         total = on_base(total, checkpoint)
     return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank, checkpoint)
+
+
+def _check_base(base: str | None) -> None:
+    """Refuse a mistyped path before anything is read, though nothing may need the base."""
+    if base is None or base == "smollm2" or Path(base).expanduser().exists():
+        return
+    if parse_hub_name(base) is None or Path(base).is_absolute():
+        raise BadInput("no such folder or file", where=f"--base {base}")
 
 
 def _asks_for_weights(total: Adapter) -> bool:

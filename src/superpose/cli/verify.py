@@ -11,7 +11,7 @@ import typer
 from superpose.cli.bake import multiply_in_one_thread, percent_bar, sum_on_base
 from superpose.cli.console import out, print_json
 from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
-from superpose.cli.weighted import weighted
+from superpose.cli.weights_file import weighted_or_file
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -30,7 +30,10 @@ Names = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(help="Task weights in the adapters' order, for example 1,0.5,-1."),
+    typer.Option(
+        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
+        "tune --json wrote."
+    ),
 ]
 
 
@@ -59,9 +62,9 @@ def verify(
     *given, result = adapters
     if not given:
         raise BadInput("give at least one adapter, and the result last", where="superpose verify")
-    names, numbers = weighted(given, weights)
+    names, numbers, table = weighted_or_file(given, weights)
     folder = locate_named_base(base).folder
-    total = sum_on_base(folder, names, numbers, same_base, ignore_key or ())
+    total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table)
     with percent_bar(f"verify {result}", quiet) as step:
         proof = _proof(folder, total, result, step)
     if json:

@@ -14,6 +14,10 @@ from superpose.files.hub_name import HubName, is_hub_address, parse_base_name, p
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
+BASE = "smollm2"
+"""What the embedded base model is called, and no adapter is."""
+
+
 def locate(given: str | os.PathLike[str]) -> Path:
     """Give what an adapter's name means: a PEFT folder, or the one file of another format.
 
@@ -35,7 +39,8 @@ def locate(given: str | os.PathLike[str]) -> Path:
         return _adapter_file(path, given)
     if _is_hub_name(given):
         return fetch(text)
-    raise BadInput("no such folder or file", where=given)
+    hint = "That is the embedded base model; an adapter is needed here." if text == BASE else None
+    raise BadInput("no such folder or file", where=given, hint=hint)
 
 
 def locate_base(given: str | os.PathLike[str]) -> Path:
