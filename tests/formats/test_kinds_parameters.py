@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import transformers
+from hypothesis import given, strategies as st
 from safetensors.numpy import save_file
 from tests.formats.kinds import (
     CLOSE,
@@ -26,6 +27,7 @@ from tests.formats.kinds import (
 import superpose
 from superpose.adapter import Adapter, Delta, Place
 from superpose.errors import Refused
+from superpose.formats.peft.experts import by_expert, interleaved
 
 BOTH = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
@@ -137,3 +139,13 @@ def test_experts_of_transformers_4_add_module_by_module(tmp_path: Path) -> None:
     assert len(total) == 24
     superpose.save(total, tmp_path / "sum")
     assert distance(mixtral, parents, tmp_path / "sum") < CLOSE
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 700))
+def test_a_stack_put_in_order_by_expert_is_the_files_own_again(
+    experts: int, rank: int, rows: int
+) -> None:
+    B = np.arange(rows * rank * experts, dtype=np.float32).reshape(rows, rank * experts)
+    found = by_expert(B, experts)
+    assert all(np.array_equal(found[e], B[:, e::experts]) for e in range(experts))
+    assert np.array_equal(interleaved(list(found)), B)

@@ -16,7 +16,7 @@ from superpose.adapter import Adapter, Place, Replacement, enclosed, place_of, u
 from superpose.errors import BadInput, Refused
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
-from superpose.formats.peft.experts import file_module
+from superpose.formats.peft.experts import file_module, interleaved
 from superpose.formats.peft.keys import PREFIX, factor_name
 from superpose.formats.peft.portable import Factors
 
@@ -169,10 +169,8 @@ def _joined(blocks: list[tuple[Place, Array, Array]]) -> tuple[Array, Array]:
         nothing = np.zeros_like(B), np.zeros_like(A)
         parts = [found.get(block, nothing) for block in range(place.blocks)]
         A = np.concatenate([a for _, a in parts])
-        if place.kind == "experts":  # B's columns: all experts of rank 0, then of rank 1, ...
-            B = np.stack([b for b, _ in parts], axis=2).reshape(B.shape[0], -1)
-        else:
-            B = np.concatenate([b for b, _ in parts])
+        columns = [b for b, _ in parts]
+        B = interleaved(columns) if place.kind == "experts" else np.concatenate(columns)
     if place.kind == "convolution":
         A = A.reshape(A.shape[0], -1, *place.kernel)
         B = B.reshape(*B.shape, *(1 for _ in place.kernel))

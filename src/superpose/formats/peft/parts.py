@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Delta, Place
 from superpose.errors import BadInput
 from superpose.formats.peft.config import LoraConfig
-from superpose.formats.peft.experts import Wrapped, wrapped_parameters
+from superpose.formats.peft.experts import Wrapped, by_expert, wrapped_parameters
 from superpose.formats.peft.keys import Pair, Sorted
 
 Array = NDArray[Any]
@@ -75,12 +75,13 @@ def deltas_of(
         A = block_diagonal(A, config.diagonal_blocks)
     elif side == "B":
         B = block_diagonal(B, config.diagonal_blocks)
+    stack = by_expert(B, place.blocks) if place.kind == "experts" else None
     plain = place == Place(place.module)
     for block in range(place.blocks):
         own = Place(**{**vars(place), "block": block})
         rows = slice(block * rank, (block + 1) * rank)
-        if place.kind == "experts":  # B's columns: all experts of rank 0, then of rank 1, ...
-            b = B[:, block :: place.blocks]
+        if stack is not None:
+            b = stack[block]
         else:
             high = B.shape[0] // place.blocks
             b = B[block * high : (block + 1) * high]
