@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from superpose.errors import BadInput
-from superpose.study.batches import collate, evaluation_batches
-from superpose.study.loss import answer_nll
+from superpose.study.prefix import prefix_batches, prefix_nll
 from superpose.study.prompt import Example
 from superpose.study.statistics import perplexity_interval
 
@@ -84,12 +83,14 @@ def score(
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int], None] | None = None,
 ) -> Score:
-    """Score `model` on `examples`; progress is called with the rows done in each batch."""
-    device = model.device
+    """Score `model` on `examples`; progress is called with the rows done in each batch.
+
+    A beginning that a batch's questions share goes through the model once.
+    """
     nll = [0.0] * len(examples)
-    for batch in evaluation_batches(examples, batch_tokens):
+    for batch in prefix_batches(examples, batch_tokens):
         with torch.no_grad():
-            sums = answer_nll(model, collate([examples[i] for i in batch]).to(device)).tolist()
+            sums = prefix_nll(model, [examples[i] for i in batch]).tolist()
         for index, value in zip(batch, sums, strict=True):
             nll[index] = value
         if progress is not None:

@@ -33,7 +33,7 @@ def answer_logits(
     handle = head.register_forward_pre_hook(pick)
     try:
         # Right-padded and causal: without a mask the attention takes its quickest path.
-        output = model(input_ids=input_ids, use_cache=False, **inputs)
+        output = model(input_ids=input_ids, **({"use_cache": False} | inputs))
     finally:
         handle.remove()
     return output.logits[0]
@@ -49,12 +49,12 @@ def answer_loss(model: Any, batch: Batch, tokens: torch.Tensor | int | None = No
     return total / (len(batch.labels) if tokens is None else tokens)
 
 
-def answer_nll(model: Any, batch: Batch) -> torch.Tensor:
+def answer_nll(model: Any, batch: Batch, **inputs: Any) -> torch.Tensor:
     """Summed negative log-likelihood (rows,) in nats of each row's answer, in float64.
 
-    Differentiable where gradients are on.
+    inputs: what the model gets besides, such as a cache. Differentiable where gradients are on.
     """
-    logits = answer_logits(model, batch.input_ids, batch.positions)
+    logits = answer_logits(model, batch.input_ids, batch.positions, **inputs)
     nll = nn.functional.cross_entropy(logits.float(), batch.labels, reduction="none")
     per_row = torch.zeros(batch.rows, dtype=torch.float64, device=nll.device)
     return per_row.index_add_(0, batch.row, nll.double())
