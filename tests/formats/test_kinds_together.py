@@ -32,6 +32,7 @@ from tests.formats.kinds import (
 
 import superpose
 from superpose.adapter import Adapter, Delta, Place
+from superpose.bake import prove_sum
 from superpose.compose import on_base
 from superpose.errors import BadInput, Refused
 from superpose.files.checkpoint import Checkpoint
@@ -188,6 +189,10 @@ def test_what_one_adapter_stores_and_another_changes_is_right_with_the_base(
     assert not (tmp_path / "sum").exists()
     superpose.save(with_base(total, base, tmp_path), tmp_path / "sum")
     assert distance(base, paths, tmp_path / "sum") < CLOSE
+    proof = prove_sum(total, superpose.load(tmp_path / "sum"), tmp_path / "base")
+    assert not proof.failures
+    wrong = superpose.exact_sum([superpose.load(p) for p, _ in paths], [0.5, 0.5])
+    assert prove_sum(wrong, superpose.load(tmp_path / "sum"), tmp_path / "base").failures
 
 
 @quietly

@@ -99,7 +99,7 @@ def make_plan(checkpoint: Checkpoint, adapter: Adapter) -> Plan:
         tensor = checkpoint.resolve(parameter)
         ends: Sequence[End] = BOTH if key in once else ends_of(parameter)
         _add(checkpoint, found, place_delta(checkpoint, key, delta, tensor), ends, parameter)
-    everywhere = rows_at_both_ends(adapter)
+    everywhere = rows_at_both_ends(adapter) if checkpoint.tied else set()
     for key, replacement in adapter.replacements.items():
         tensor = checkpoint.resolve(replacement.tensor)
         if tensor is None and _is_new(replacement) and not is_apart(checkpoint, replacement.tensor):

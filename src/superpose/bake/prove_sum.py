@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from superpose.adapter import Adapter, Delta, Replacement, align, check_same_base
+from superpose.adapter import (
+    Adapter,
+    Delta,
+    Replacement,
+    align,
+    check_same_base,
+    enclosed,
+    place_of,
+    untied,
+)
 from superpose.bake.blocks import new_rows
 from superpose.bake.plan import Plan, Target, make_plan, seen_as
 from superpose.bake.proof import Failure, Proof
@@ -102,32 +112,49 @@ def _compare_on_the_base(
         )
     checkpoint = Checkpoint.open(base)
     plans = make_plan(checkpoint, ours), make_plan(checkpoint, theirs)
-    covered: set[str] = set()
-    for name in dict.fromkeys([*plans[0].targets, *plans[1].targets]):
-        x, y = _side_by_side(plans, name)
-        here = {change.key for change in (*x.changes, *y.changes)}
-        if here & keys:
+    sides = [_side_by_side(plans, n) for n in dict.fromkeys([*plans[0].targets, *plans[1].targets])]
+    asked = {x.source or x.name for x, y in sides if _changed_by(x, y) & keys}
+    # Keys that an end of tied weights leaves to the other one are settled there.
+    covered = {k for k, tensor in _tensors(ours, theirs) if checkpoint.resolve(tensor) in asked}
+    for x, y in sides:
+        here = _changed_by(x, y)
+        if (x.source or x.name) in asked:
             apart, size = _distance(checkpoint, x, y)
-            found.add(name, apart, size, max(_LEAST, 4.0 * _unit(theirs, here)))
+            found.add(x.name, apart, size, max(_LEAST, 4.0 * _unit(theirs, here)))
             covered |= here
     return covered
 
 
+def _changed_by(ours: Target, theirs: Target) -> set[str]:
+    return {change.key for change in (*ours.changes, *theirs.changes)}
+
+
+def _tensors(*adapters: Adapter) -> Iterator[tuple[str, str]]:
+    """Give every key of these adapters with the tensor of the base that it is about."""
+    for adapter in adapters:
+        yield from ((key, place_of(key, delta.place).tensor) for key, delta in adapter.items())
+        yield from ((key, stored.tensor) for key, stored in adapter.replacements.items())
+
+
 def _needing_base(ours: Adapter, theirs: Adapter) -> set[str]:
-    """Give the keys of what one side alone stores absolutely, or what depends on the base."""
+    """Give the keys of what one side alone stores absolutely, or what depends on the base.
+
+    A delta of a module that is stored whole as well is part of what is stored.
+    """
     both = {
         k: (ours.replacements.get(k), theirs.replacements.get(k))
         for k in {*ours.replacements, *theirs.replacements}
     }
-    return {k for k, pair in both.items() if any(r is None or r.needs_base for r in pair)}
+    keys = {k for k, pair in both.items() if any(r is None or r.needs_base for r in pair)}
+    return keys.union(enclosed(untied(ours)), enclosed(untied(theirs)))
 
 
 def _side_by_side(plans: tuple[Plan, Plan], name: str) -> tuple[Target, Target]:
     """Give one tensor as either side makes it, seen as one matrix."""
-    x, y = (plan.targets.get(name) for plan in plans)
-    known = x or y
-    assert known is not None
-    x, y = (t or known._replace(changes=()) for t in (x, y))
+    known = plans[0].targets.get(name) or plans[1].targets[name]
+    # The output layer of a plan that leaves it tied is what becomes of the embedding.
+    own = known.source or name
+    x, y = (p.targets.get(name) or p.targets.get(own, known._replace(changes=())) for p in plans)
     columns = min(x.columns, y.columns)
     return seen_as(x, columns), seen_as(y, columns)
 
