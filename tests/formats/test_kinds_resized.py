@@ -23,6 +23,11 @@ Case = tuple[Callable[[], Any], Mapping[str, Any]]
 SAVED: dict[str, Case] = {
     "nothing of it trained": (llama, {}),
     "nothing of it trained, tied": (tied_llama, {}),
+    "nothing of it trained, tied layers meant": (tied_llama, {"ensure_weight_tying": True}),
+    "stored whole and tied, named otherwise": (
+        gpt2,
+        {"target_modules": ["c_attn"], "modules_to_save": ["wte"], "ensure_weight_tying": True},
+    ),
     "nothing of it trained, named otherwise": (gpt2, {"target_modules": ["c_attn"]}),
     "stored whole": (llama, {"modules_to_save": ["embed_tokens", "lm_head"]}),
     "stored whole, named otherwise": (
@@ -58,6 +63,7 @@ def test_what_was_saved_beside_the_adapter_is_saved_again(case: str, tmp_path: P
     twice = (".original_module.", ".modules_to_save.")
     before = {name: x for name, x in before.items() if not any(t in name for t in twice)}
     assert before.keys() == after.keys()
+    assert bool(superpose.load(tmp_path / "a").replacements) == case.startswith(("stored", "rows"))
     assert all(np.array_equal(before[n], after[n]) for n in before if "lora_" not in n)
     assert distance(grown, [(tmp_path / "a", 1.0)], tmp_path / "copy") < CLOSE
 

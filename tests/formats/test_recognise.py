@@ -223,6 +223,17 @@ def test_what_acts_in_training_alone_is_dropped(write_adapter: WriteAdapter) -> 
     assert not adapter.copies
 
 
+def test_what_an_old_peft_called_a_saved_module_is_that_module(write_adapter: WriteAdapter) -> None:
+    folder = write_adapter("a", modules_to_save=["score"])
+    path = folder / "adapter_model.safetensors"
+    old = {f"base_model.model.score.modules_to_save.{n}": TENSOR for n in ("weight", "default.x.y")}
+    save_file({**load_file(path), **old}, path)
+    found = superpose.load(folder).replacements
+    assert {(key, r.owner) for key, r in found.items()} == {
+        ("score.weight", "score"), ("score.x.y", "score"),
+    }  # fmt: skip
+
+
 def test_a_tensor_of_integers_is_refused_for_its_dtype(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a")
     path = folder / "adapter_model.safetensors"

@@ -10,6 +10,7 @@ from typing import Any
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
+from superpose.files.base_names import end_of
 from superpose.files.tensors import INTEGERS
 from superpose.formats.noted import noted_parents
 from superpose.formats.peft.announced import compare_with_targets
@@ -90,19 +91,24 @@ def _sorted(
     header = read_header(weights)
     with _naming(weights):
         shapes = {name: entry.shape for name, entry in header.entries.items()}
-        # Tied layers are saved whole together, though the configuration names one of them.
-        whole = config.whole_modules + (EMBEDDINGS if config.tying else ())
-        found = sort_tensors(shapes, whole)
-        if (found.magnitudes or config.use_dora) and not dora:
-            reasons = [*reasons, _DORA]
-        if reasons or found.reasons:
-            raise _refused(where, reasons + found.reasons)
+        found = sort_tensors(shapes, config.whole_modules + _tied_modules(config))
+    if (found.magnitudes or config.use_dora) and not dora:
+        reasons = [*reasons, _DORA]
+    if reasons or found.reasons:
+        raise _refused(where, reasons + found.reasons)
+    with _naming(weights):
         if not (found.factors or found.wholes or found.rows):
             raise BadInput("holds no LoRA factors")
         _check_ways(config, found, weights.with_name(CONFIG))
         counts = {name for name, entry in header.entries.items() if entry.dtype in INTEGERS}
         integers = all(name.endswith(".num_batches_tracked") for name in counts)
         return found, targets(found, config), integers
+
+
+def _tied_modules(config: LoraConfig) -> tuple[str, ...]:
+    """Tied layers are saved whole together, though the configuration names one of them."""
+    both = config.tying and any(end_of(f"{module}.weight") for module in config.whole_modules)
+    return EMBEDDINGS if both else ()
 
 
 def _check_ways(config: LoraConfig, found: Sorted, where: object) -> None:
