@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from superpose.adapter import check_same_base
+from superpose.adapter import Adapter, Delta, Place, check_same_base
 from superpose.adapter.same_base import plain_name
 from superpose.errors import DifferentBase, SuperposeWarning
 
@@ -69,3 +71,24 @@ def test_on_base_is_the_way_out_in_python(build):
     with pytest.raises(DifferentBase, match="on_base"):
         x + y
     assert (x + y.on_base("gpt2")).base_model == "gpt2"
+
+
+@pytest.mark.parametrize(
+    ("places", "problem"),
+    [
+        (
+            [Place("m", "down", "experts", blocks=n) for n in (4, 8)],
+            r"`m\.down` has parts 4 in .* and 8 in",
+        ),
+        (
+            [Place("m", kind="convolution", kernel=k) for k in ((1, 4), (2, 2))],
+            r"`m\.weight` has kernel \(1, 4\) in .* and \(2, 2\) in",
+        ),
+    ],
+)
+def test_parts_and_kernels_that_differ_are_another_base(places, problem):
+    """Their deltas are of one shape, and their sum would be of nothing that there is."""
+    delta = Delta.of(np.ones((3, 1)), np.ones((1, 4)))
+    x, y = (Adapter({p.key: replace(delta, place=p)}) for p in places)
+    with pytest.raises(DifferentBase, match=problem):
+        x + y

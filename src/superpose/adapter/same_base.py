@@ -58,6 +58,22 @@ def _check_shapes(adapters: Sequence[Adapter]) -> None:
                     where=module,
                     hint="Was one of them trained on another base model? Such deltas have no sum.",
                 )
+            _check_parts(module, (other, other[module]), (adapter, delta))
+
+
+def _check_parts(module: str, first: tuple[Adapter, Delta], second: tuple[Adapter, Delta]) -> None:
+    """One expert of four is none of eight, and one kernel's entries are none of another's."""
+    (a, x), (b, y) = ((adapter, delta.place) for adapter, delta in (first, second))
+    if x is None or y is None or (x.blocks, x.kernel) == (y.blocks, y.kernel):
+        return
+    many = x.blocks != y.blocks
+    what = "parts" if many else "kernel"
+    mine, theirs = (x.blocks, y.blocks) if many else (x.kernel, y.kernel)
+    raise DifferentBase(
+        f"`{x.tensor}` has {what} {mine} in {a.label} and {theirs} in {b.label}",
+        where=module,
+        hint="Was one of them trained on another base model? Such deltas have no sum.",
+    )
 
 
 def _pooled(*deltas: Delta) -> bool:
