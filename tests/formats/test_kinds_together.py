@@ -255,3 +255,11 @@ def test_a_task_weight_of_zero_asks_for_no_base_and_leaves_its_name(tmp_path: Pa
     config = json.loads((tmp_path / "sum" / "adapter_config.json").read_text())
     assert config["modules_to_save"] is None
     assert not any("q_proj" in n for n in load_file(tmp_path / "sum/adapter_model.safetensors"))
+
+
+@quietly
+def test_rows_beside_factors_of_their_embedding_are_sent_to_bake(tmp_path: Path) -> None:
+    paths = made(tmp_path, llama, [(EMBEDDING, 1.0), (ROWS, 1.0)])
+    with pytest.raises(Refused, match="cannot hold both") as caught:
+        superpose.save(summed(paths), tmp_path / "sum")
+    assert caught.value.hint == "superpose bake BASE ADAPTERS writes the exact model."

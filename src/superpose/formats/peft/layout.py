@@ -244,13 +244,12 @@ def _check_row(replacement: Replacement, adapter: Adapter, places: Mapping[str, 
     """A row cannot stand beside another change of its tensor: PEFT has one wrapper for each."""
     if replacement.row is None:
         return
-    others = {place.tensor for place in places.values()} | {
-        r.tensor for r in adapter.replacements.values() if r.row is None
-    }
-    if replacement.tensor in others:
+    factors = {place.tensor for place in places.values()}
+    stored = {r.tensor for r in adapter.replacements.values() if r.row is None}
+    if replacement.tensor in factors | stored:
+        into = "superpose add --base BASE works the rows into the stored tensor; "
         raise Refused(
             f"`{replacement.key}` is a trained row of a tensor that another adapter changes as a "
             "whole; one PEFT adapter cannot hold both",
-            hint="superpose add --base BASE works a row into a tensor that is stored whole; "
-            + _BAKE,
+            hint=("" if replacement.tensor in factors else into) + _BAKE,
         )
