@@ -8,20 +8,24 @@ from superpose.adapter.parents import Parent
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
+from superpose.adapter.summary import Kind, Summary, summarise
 
 __all__ = [
     "Adapter",
     "Delta",
+    "Kind",
     "Parent",
     "Part",
     "Place",
     "Replacement",
     "Rescaled",
     "Stored",
+    "Summary",
     "align",
     "check_same_base",
     "enclosed",
     "place_of",
+    "summarise",
     "unpooled",
     "untied",
 ]

@@ -91,6 +91,11 @@ class Adapter(Mapping[str, Delta]):
         base = "base model unknown" if self.base_model is None else f"base {self.base_model}"
         return f"Adapter({self.name}: {len(self)} modules, rank {self.rank}, {base})"
 
+    def _repr_html_(self) -> str:
+        from superpose.adapter.shown import adapter_html
+
+        return adapter_html(self)
+
     @property
     def label(self) -> str:
         """The name for messages: with the path, where there is one."""
@@ -265,10 +270,7 @@ V = TypeVar("V")
 
 def _united(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
     """Add what both have; what one has joins the union."""
-    united = dict(x)
-    for key, value in y.items():
-        united[key] = united[key] + value if key in united else value
-    return united
+    return {**x, **{key: x[key] + value if key in x else value for key, value in y.items()}}
 
 
 def _agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:

@@ -89,6 +89,11 @@ class Delta:
         out_features, in_features = self.shape
         return f"Delta({out_features} x {in_features}, rank {self.rank}, {len(self.terms)} term(s))"
 
+    def _repr_html_(self) -> str:
+        from superpose.adapter.shown import delta_html
+
+        return delta_html(self)
+
 
 def _check_term(term: Term) -> None:
     b, a = tuple(term.B.shape), tuple(term.A.shape)

@@ -10,8 +10,7 @@ from superpose.cli.console import one_line, out, plain, print_json
 from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter
-    from superpose.formats import Summary
+    from superpose.adapter import Adapter, Summary
 
 __all__ = ["info"]
 
@@ -29,7 +28,8 @@ def info(
 
     Example: superpose info runs/math
     """
-    from superpose.formats import load, summarise
+    from superpose.adapter import summarise
+    from superpose.formats import load
 
     loaded = load(adapter, ignore_keys=ignore_key or ())
     summary = summarise(loaded)

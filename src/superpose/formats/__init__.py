@@ -2,7 +2,6 @@
 
 from superpose.formats.door import ENGINES, IMAGE_FORMATS, check_output, load, save
 from superpose.formats.peft import Written
-from superpose.formats.summary import Kind, Summary, summarise
 from superpose.formats.vllm import VLLM_DEFAULT_RANK, VLLM_RANKS, check_for_vllm, vllm_max_rank
 
 __all__ = [
@@ -10,13 +9,10 @@ __all__ = [
     "IMAGE_FORMATS",
     "VLLM_DEFAULT_RANK",
     "VLLM_RANKS",
-    "Kind",
-    "Summary",
     "Written",
     "check_for_vllm",
     "check_output",
     "load",
     "save",
-    "summarise",
     "vllm_max_rank",
 ]

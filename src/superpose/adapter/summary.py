@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from superpose.adapter import Adapter, Delta, Parent, place_of
+from superpose.adapter.adapter import Adapter
+from superpose.adapter.delta import Delta
+from superpose.adapter.parents import Parent
+from superpose.adapter.place import place_of
 from superpose.lowrank import norm
 
 # ..._1_attn1_to_q, but not the numbers in net_0_proj and to_out_0.

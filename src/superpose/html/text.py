@@ -1,0 +1,46 @@
+"""Text as HTML: nothing in it is read as markup, as a formula or as a direction of reading."""
+
+from __future__ import annotations
+
+import html
+import re
+
+__all__ = ["LONGEST", "escaped", "line", "shortened", "shown"]
+
+LONGEST = 48
+"""Characters of a name that a table shows."""
+
+# Controls, line breaks, turns of the direction of reading, halves of characters, non-characters.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def escaped(value: object) -> str:
+    """Give text that HTML shows as it stands, between tags or in a quoted attribute.
+
+    Characters that HTML cannot hold or that would reorder the text are shown as escapes.
+    """
+    visible = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
+    return html.escape(visible, quote=True)
+
+
+def shortened(value: object, most: int = LONGEST) -> str:
+    """Give text of at most `most` characters; of a module's name the end tells more."""
+    text = str(value)
+    if len(text) <= most:
+        return text
+    first = most // 3
+    return f"{text[:first]}…{text[len(text) - (most - first - 1) :]}"
+
+
+def line(text: object, strong: object = "") -> str:
+    """Give a paragraph. strong: what stands first in it, in bold."""
+    bold = f"<strong>{escaped(strong)}</strong> " if strong else ""
+    return f'<p style="margin:.4em 0;max-width:60em">{bold}{escaped(text)}</p>'
+
+
+def shown(*parts: str) -> str:
+    """Give what a notebook shows of an object. parts: HTML, one below the other."""
+    # Notebooks set what stands between dollars as a formula, in a name too, unless told.
+    return f'<div class="superpose tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
