@@ -21,7 +21,7 @@ from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
 from superpose.landscape import SuperposedModel
-from superpose.landscape.quadratic import design_points
+from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
 from superpose.study.calibrate import measure
 from superpose.study.cells import cell_seed

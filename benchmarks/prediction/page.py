@@ -29,7 +29,7 @@ A figure for more than two adapters is that of the own adapter beside the sum of
 cosines of A and of B, which a sum does not have, are root mean squares over the others. *Pairs
 evaluated* adds up what each other adapter does alone on the calibration rows, so for pairs it is
 a measurement on other rows of the same domain, and what lambda space costs beyond it buys slopes,
-weights other than 1 and what several do together. *Lambda space* fits one quadratic of all
+weights other than 1 and what several do together. *Lambda space* fits one polynomial of all
 adapters' weights to each domain; *subset* fits, from the same measurements, one to the weights of
 the sum's own adapters. MAP has two evaluations for each of its
 coefficients, on so many fewer rows that it sees as many tokens as lambda space. Tokens are counted

@@ -9,19 +9,18 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights, objective_of, starts
-from superpose.landscape.quadratic import Quadratic, features
+from superpose.landscape.polynomial import Polynomial, terms
 
 
-def quadratic(constant: float, slope: np.ndarray, curvature: np.ndarray) -> Quadratic:
+def quadratic(constant: float, slope: np.ndarray, curvature: np.ndarray) -> Polynomial:
     adapters = len(slope)
-    upper = curvature[np.triu_indices(adapters)]
-    coefficients = np.concatenate([[constant], slope, upper])
-    return Quadratic(
-        coefficients, coefficients[None] * 7, np.array([7]), 0.0, np.zeros((1, adapters))
-    )
+    halved = curvature - np.diag(np.diag(curvature)) / 2
+    coefficients = np.concatenate([[constant], slope, halved[np.triu_indices(adapters)]])
+    shares, points = coefficients[None] * 7, np.zeros((1, adapters))
+    return Polynomial(terms(adapters), coefficients, shares, np.array([7]), 0.0, points)
 
 
-def landscape(adapters: int, seed: int) -> list[Quadratic]:
+def landscape(adapters: int, seed: int) -> list[Polynomial]:
     """Each domain is best served near its own adapter, the others disturb it."""
     rng = np.random.default_rng(seed)
     made = []
@@ -33,7 +32,7 @@ def landscape(adapters: int, seed: int) -> list[Quadratic]:
     return made
 
 
-def regrets(losses: list[Quadratic], weights: np.ndarray) -> np.ndarray:
+def regrets(losses: list[Polynomial], weights: np.ndarray) -> np.ndarray:
     own = np.eye(len(losses))
     return np.array([q.value(weights) - q.value(own[i]) for i, q in enumerate(losses)])
 
@@ -64,7 +63,7 @@ def test_the_bounds_hold_and_a_negative_curvature_ends_at_one() -> None:
     losses = [quadratic(1.0, np.array([0.1, 0.0]), np.array([[-1.0, 0.0], [0.0, 1.0]]))] * 2
     found = best_weights(losses, bounds=(-0.5, 2.0))
     assert found == pytest.approx([2.0, 0.0], abs=1e-5)
-    assert features(found[None])[0] @ losses[0].coefficients == pytest.approx(-0.8)
+    assert losses[0].value(found) == pytest.approx(-0.8)
 
 
 def test_a_shift_moves_the_slopes() -> None:

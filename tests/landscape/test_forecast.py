@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from superpose.errors import BadInput
 from superpose.landscape.advice import advise
 from superpose.landscape.forecast import Forecast, subsets
-from superpose.landscape.quadratic import design_points
+from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
 
 MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")
@@ -144,3 +145,19 @@ def test_the_best_weights_of_a_subset_are_best_for_its_own_domains() -> None:
 
     grid = np.linspace(0, 1.5, 31)
     assert regret(*best.values()) <= min(regret(a, c) for a in grid for c in grid) + 1e-6
+
+
+def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> None:
+    known = Known(4, 0.3)
+    found = known.forecast()
+    model = json.loads(json.dumps(found.to_model()))
+    for weights in np.random.default_rng(3).uniform(-0.5, 1.5, size=(5, 4)):
+        for domain, wanted in zip(model["domains"], found.predict(weights[None]), strict=True):
+            products = np.array([np.prod(weights[term]) for term in domain["terms"]])
+            upper = np.zeros((len(products), len(products)))
+            upper[np.triu_indices(len(products))] = domain["covariance"]
+            covariance = upper + np.triu(upper, 1).T
+            spread = np.sqrt(products @ covariance @ products + domain["misfit"] ** 2)
+            loss = products @ domain["coefficients"]
+            assert loss == pytest.approx(wanted.predicted_nll, abs=1e-12)
+            assert loss + domain["quantile"] * spread == pytest.approx(wanted.high, abs=1e-9)

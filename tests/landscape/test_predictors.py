@@ -15,6 +15,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.interference.predictors import Predictor
 from superpose.landscape import SuperposedModel
+from superpose.landscape.polynomial import design_points
 from superpose.landscape.predictors import (
     DATA_AWARE,
     PARTS,
@@ -23,7 +24,6 @@ from superpose.landscape.predictors import (
     DataCase,
     DataInner,
 )
-from superpose.landscape.quadratic import design_points
 from superpose.landscape.sample import Sample
 from superpose.lowrank import dense, gram
 from superpose.study import data_inner

@@ -72,7 +72,7 @@ def predict(
     """Predict the perplexity of every sum on every domain, and what to do about it.
 
     From a few calibration rows of each adapter's own domain: the loss and its slope in the task
-    weights, at the adapter alone and with each other one beside it, give a quadratic for each
+    weights, at the adapter alone and with each other one beside it, give a polynomial for each
     domain. It predicts every subset and every weighting, with intervals, says which adapter
     disturbs which domain and through which modules, and gives advice.
 

@@ -77,7 +77,7 @@ def _kept(forecast: Forecast, weights: Array) -> Array:
     """Give the share of each own adapter's gain over the base that is left at these weights."""
     shares = []
     for i, loss in enumerate(forecast.losses):
-        base, own = loss.constant, loss.value(forecast.own(i))
+        base, own = (loss.value(at) for at in (np.zeros(loss.adapters), forecast.own(i)))
         gain = base - own
         # An adapter that gains nothing has nothing to lose.
         shares.append((base - loss.value(weights)) / gain if gain > 0 else np.inf)

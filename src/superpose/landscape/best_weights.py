@@ -1,4 +1,4 @@
-"""The best task weights for one adapter that serves several domains, on their quadratics."""
+"""The best task weights for one adapter that serves several domains, on their polynomials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.landscape.quadratic import Quadratic
+from superpose.landscape.polynomial import Polynomial
 
 __all__ = ["BOUNDS", "Objective", "best_weights", "objective_of", "starts"]
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Objective: TypeAlias = Literal["mean", "worst"]
 
 BOUNDS = (0.0, 1.5)
-"""Default least and largest task weight: beyond, the quadratics were measured nowhere."""
+"""Default least and largest task weight: beyond, the losses were measured nowhere."""
 
 
 def objective_of(regrets: Array, objective: Objective) -> float:
@@ -37,19 +37,19 @@ def starts(adapters: int) -> Array:
 
 
 def best_weights(
-    losses: Sequence[Quadratic],
+    losses: Sequence[Polynomial],
     *,
     objective: Objective = "mean",
     bounds: tuple[float, float] = BOUNDS,
     shift: Array | None = None,
 ) -> Array:
-    """Give the task weights (K,) that minimise the objective on the domains' quadratics.
+    """Give the task weights (K,) that minimise the objective on the domains' polynomials.
 
     losses: one for each domain; domain i is the i-th adapter's. bounds: of every weight. shift:
     (D, K), added to each domain's slope: what a measured gradient says otherwise.
 
-    A quadratic program in a box (mean), or the smallest common bound of D quadratics (worst), from
-    each of `starts`; the best end is taken, for curvatures may have a negative direction.
+    Descent in a box (mean), or the smallest common bound of D losses (worst), from each of
+    `starts`; the best end is taken, for curvatures may have a negative direction.
     """
     count = losses[0].adapters
     moved = np.zeros((len(losses), count)) if shift is None else shift

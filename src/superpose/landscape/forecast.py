@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
-from superpose.landscape.quadratic import Quadratic
+from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
 
 __all__ = ["Disturbance", "Forecast", "Predicted", "subsets"]
@@ -102,9 +102,9 @@ class Forecast:
             )
 
     @cached_property
-    def losses(self) -> tuple[Quadratic, ...]:
-        """The fitted quadratic of each domain."""
-        return tuple(Quadratic.fit(sample) for sample in self.samples)
+    def losses(self) -> tuple[Polynomial, ...]:
+        """The fitted polynomial of each domain."""
+        return tuple(Polynomial.fit(sample) for sample in self.samples)
 
     def own(self, domain: int) -> Array:
         """Give the task weights of a domain's own adapter alone: (K,)."""
@@ -142,13 +142,13 @@ class Forecast:
         return self.predict(np.array(list(subsets(len(self.names)))))
 
     def best(self, objective: Objective = "mean", bounds: tuple[float, float] = BOUNDS) -> Array:
-        """Give the best task weights (K,) on the quadratics."""
+        """Give the best task weights (K,) on the polynomials."""
         return best_weights(self.losses, objective=objective, bounds=bounds)
 
     def best_of(self, names: Sequence[str], objective: Objective = "mean") -> dict[str, float]:
         """Give the best task weights of some adapters for their own domains.
 
-        names: in the order of `self.names`. On the quadratics where the other weights are 0.
+        names: in the order of `self.names`. On the polynomials where the other weights are 0.
         """
         chosen = [self.names.index(name) for name in names]
         losses = [self.losses[i].among(chosen) for i in chosen]
@@ -197,6 +197,30 @@ class Forecast:
             "domains": list(self.domains),
             "rows": [row.to_json() for row in self.every_subset()],
             "disturbances": [disturbance.to_json() for disturbance in self.disturbances()],
+        }
+
+    def to_model(self) -> dict[str, Any]:
+        """Give the small model itself, from which a page can predict any weighting.
+
+        For each domain the loss is the sum over `terms` (positions of the task weights that are
+        multiplied) of coefficient times product, in nats an answer token; with f these products, a
+        95 % interval reaches `quantile` * sqrt(f' C f + misfit^2) to both sides, C being the
+        symmetric covariance whose rows from the diagonal on are `covariance`, end to end.
+        """
+        return {
+            "adapters": list(self.names),
+            "domains": [
+                {
+                    "name": name,
+                    "terms": [list(term) for term in loss.terms],
+                    "coefficients": loss.coefficients.tolist(),
+                    "covariance": loss.covariance[np.triu_indices(len(loss.terms))].tolist(),
+                    "misfit": loss.misfit,
+                    "quantile": _quantile(len(loss.tokens)),
+                    "points": loss.points.tolist(),
+                }
+                for name, loss in zip(self.domains, self.losses, strict=True)
+            ],
         }
 
     def _checked(self, weights: Sequence[Sequence[float]] | Array) -> Array:

@@ -1,7 +1,7 @@
 """The best task weights for one adapter that serves several domains, checked on calibration rows.
 
-The quadratics of lambda space give a first answer in closed form. Then a few safeguarded Newton
-steps: slopes measured at the best weights so far, curvatures from the quadratics, half the step
+The polynomials of lambda space give a first answer without measuring. Then a few safeguarded Newton
+steps: slopes measured at the best weights so far, curvatures from the polynomials, half the step
 where it did not help. What comes out is the best of everything measured, the naive sum, the average
 and every adapter alone among it, so it is worse than none of them on these rows.
 """
@@ -124,7 +124,7 @@ class _Search:
         return min(self.points, key=lambda point: point.objective)
 
     def shift(self, weights: Array) -> Array:
-        """Measure slopes at these weights; give what they say beside the quadratics': (D, K)."""
+        """Measure slopes at these weights; give what they say beside the polynomials': (D, K)."""
         self._know(weights, slopes=True)
         rows = []
         for loss, sample in zip(self.forecast.losses, self.samples, strict=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.predictors.data_inner import DataInner
-from superpose.landscape.quadratic import Quadratic
 from superpose.landscape.sample import Sample
 
 __all__ = ["PARTS", "Calibration"]
@@ -30,11 +30,11 @@ class Calibration:
     scattered: Sample | None = None
 
     @cached_property
-    def quadratic(self) -> Quadratic:
+    def loss(self) -> Polynomial:
         """The domain's loss, fitted to values and slopes."""
-        return Quadratic.fit(self.sample)
+        return Polynomial.fit(self.sample)
 
     @cached_property
-    def scattered_quadratic(self) -> Quadratic | None:
+    def scattered_loss(self) -> Polynomial | None:
         """The domain's loss, fitted to scattered values alone; None where there are none."""
-        return None if self.scattered is None else Quadratic.fit(self.scattered)
+        return None if self.scattered is None else Polynomial.fit(self.scattered)

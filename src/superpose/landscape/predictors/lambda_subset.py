@@ -1,7 +1,7 @@
 """Lambda space to second order, on the task weights of the subset alone.
 
-The quadratic of `lambda_space`, fitted to those measured points that no adapter outside the subset
-takes part in: nearer to the sum that is asked for, and blind to how far from a quadratic the loss
+The polynomial of `lambda_space`, fitted to those measured points that no adapter outside the subset
+takes part in: nearer to the sum that is asked for, and blind to how far from one the loss
 is where all K adapters stand together. With K = 2 or 3 it is what `superpose predict` fits, but for
 the point of the whole sum.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.predictors.case import DataCase
-from superpose.landscape.quadratic import Quadratic
 from superpose.landscape.sample import Sample
 
 __all__ = ["lambda_subset"]
@@ -20,11 +20,11 @@ __all__ = ["lambda_subset"]
 def lambda_subset(case: DataCase) -> float:
     """Give the predicted interference in nats an answer token.
 
-    Raises BadInput where the points of the subset leave the quadratic undetermined.
+    Raises BadInput where the points of the subset leave the polynomial undetermined.
     """
     sample, kept = case.calibration.sample, [case.place, *case.places]
     inside = ~np.delete(sample.points, kept, axis=1).any(axis=1)
-    fitted = Quadratic.fit(
+    fitted = Polynomial.fit(
         Sample(
             sample.points[inside][:, kept],
             sample.nll[inside],

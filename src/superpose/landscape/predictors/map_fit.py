@@ -16,7 +16,7 @@ __all__ = ["map_fit"]
 
 def map_fit(case: DataCase) -> float:
     """Give the predicted interference in nats an answer token; NaN where nothing was scattered."""
-    fitted = case.calibration.scattered_quadratic
+    fitted = case.calibration.scattered_loss
     if fitted is None:
         return math.nan
     return float(fitted.predict((case.alone + case.rest)[None], against=case.alone).nll[0])

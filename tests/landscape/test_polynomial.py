@@ -1,4 +1,4 @@
-"""The quadratic of a domain's loss: found again from values and slopes, with honest errors."""
+"""The polynomial of a domain's loss: found again from values and slopes, with honest errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
-from superpose.landscape.quadratic import Quadratic, design_points, features
+from superpose.landscape.polynomial import Polynomial, design_points, features, slopes, terms
 from superpose.landscape.sample import Sample
 
 
@@ -47,10 +47,7 @@ def test_a_quadratic_loss_is_found_again(adapters: int, domain: int, seed: int) 
     sample, constant, slope, curvature = sample_of(
         adapters, 5, seed, domain=domain % adapters, noise=0.0
     )
-    fitted = Quadratic.fit(sample)
-    assert fitted.constant == pytest.approx(float(constant))
-    np.testing.assert_allclose(fitted.slope, slope, atol=1e-9)
-    np.testing.assert_allclose(fitted.curvature, curvature, atol=1e-9)
+    fitted = Polynomial.fit(sample)
     assert fitted.misfit < 1e-9
     at = np.random.default_rng(seed).normal(size=adapters)
     assert fitted.value(at) == pytest.approx(float(constant + slope @ at + at @ curvature @ at / 2))
@@ -63,14 +60,14 @@ def test_the_intervals_cover_as_often_as_they_say() -> None:
         sample, constant, slope, curvature = sample_of(3, 40, seed)
         at = np.array([[1.0, 1.0, 0.0], [0.3, 0.2, 0.9]])
         right = constant + at @ slope + np.einsum("si,ij,sj->s", at, curvature, at) / 2
-        found = Quadratic.fit(sample).predict(at)
+        found = Polynomial.fit(sample).predict(at)
         inside.append(np.abs(found.nll - right) < 1.96 * found.error)
     assert 0.91 < np.mean(inside) < 0.98
 
 
 def test_a_difference_has_the_smaller_error_of_paired_rows() -> None:
     sample, *_ = sample_of(3, 40, 1)
-    fitted = Quadratic.fit(sample)
+    fitted = Polynomial.fit(sample)
     own, both = np.array([1.0, 0.0, 0.0]), np.array([[1.0, 0.1, 0.0]])
     paired = fitted.predict(both, against=own)
     apart = fitted.predict(both)
@@ -81,9 +78,38 @@ def test_a_difference_has_the_smaller_error_of_paired_rows() -> None:
 
 
 def test_what_is_no_quadratic_shows_as_misfit() -> None:
-    straight = Quadratic.fit(sample_of(3, 10, 2, noise=0.0)[0])
-    bent = Quadratic.fit(sample_of(3, 10, 2, noise=0.0, cubic=0.01)[0])
+    straight = Polynomial.fit(sample_of(3, 10, 2, noise=0.0)[0])
+    bent = Polynomial.fit(sample_of(3, 10, 2, noise=0.0, cubic=0.01)[0])
     assert straight.misfit < 1e-9 < 1e-3 < bent.misfit < 0.1
+
+
+@pytest.mark.parametrize("adapters", [2, 3, 5])
+def test_cubes_along_the_other_adapters_axes_are_found_again(adapters: int) -> None:
+    rng = np.random.default_rng(adapters)
+    monomials = terms(adapters, cubic=range(1, adapters))
+    right = rng.normal(size=len(monomials))
+    with_slope, plain = design_points(0, adapters)
+    points = np.array([*with_slope, *plain])
+    tokens = np.array([3])
+    gradient = np.einsum("c,pck->pk", right, slopes(points, monomials))
+    gradient[len(with_slope) :] = np.nan
+    nll = features(points, monomials) @ right[:, None]
+    sample = Sample(points, 3 * nll, 3 * gradient[:, None, None], tokens, ("a",))
+    fitted = Polynomial.fit(sample)
+    assert fitted.terms == monomials
+    np.testing.assert_allclose(fitted.coefficients, right, atol=1e-8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 99))
+def test_slopes_are_the_derivatives_of_features(adapters: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    monomials = terms(adapters, cubic=range(adapters))
+    at, step = rng.normal(size=(1, adapters)), 1e-6
+    for k in range(adapters):
+        ahead, behind = (features(at + s * np.eye(adapters)[k], monomials) for s in (step, -step))
+        found = slopes(at, monomials)[:, :, k]
+        np.testing.assert_allclose(found, (ahead - behind) / (2 * step), atol=1e-6)
 
 
 def test_too_few_points_are_refused() -> None:
@@ -92,25 +118,25 @@ def test_too_few_points_are_refused() -> None:
         sample.points[:2], sample.nll[:2], sample.gradient[:2], sample.tokens, sample.modules
     )
     with pytest.raises(BadInput, match="undetermined"):
-        Quadratic.fit(few)
+        Polynomial.fit(few)
 
 
 def test_the_points_cost_two_forward_passes_an_adapter_and_two_more() -> None:
     for adapters in range(2, 9):
         with_slope, plain = design_points(1, adapters)
         assert 2 * len(with_slope) + len(plain) == 2 + 2 * adapters
-        assert features(np.array(with_slope)).shape == (
-            adapters, 1 + adapters + adapters * (adapters + 1) // 2,
-        )  # fmt: skip
+        monomials = terms(adapters)
+        assert features(np.array(with_slope), monomials).shape == (adapters, len(monomials))
+        assert len(monomials) == 1 + adapters + adapters * (adapters + 1) // 2
 
 
 def test_the_loss_of_some_adapters_is_that_of_all_with_the_others_at_zero() -> None:
     rng = np.random.default_rng(5)
     points = np.vstack([np.eye(4), np.zeros((1, 4))])
-    count = features(points).shape[1]
-    shares = rng.normal(size=(3, count))
+    monomials = terms(4, cubic=[0, 2, 3])
+    shares = rng.normal(size=(3, len(monomials)))
     tokens = np.array([2, 3, 4])
-    whole = Quadratic(shares.sum(axis=0) / 9, shares, tokens, 0.1, points)
+    whole = Polynomial(monomials, shares.sum(axis=0) / 9, shares, tokens, 0.1, points)
     part = whole.among([1, 3])
     for weights in rng.normal(size=(5, 2)):
         every = np.array([0.0, weights[0], 0.0, weights[1]])
