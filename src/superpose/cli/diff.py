@@ -89,7 +89,7 @@ def _print(found: Difference) -> None:
             _say(f"only in {name}: {listed}")
     if found.differing:
         out().print(_module_table(found))
-    _say(_verdict(found))
+    _say(found.verdict)
 
 
 def _module_table(found: Difference) -> Table:
@@ -103,19 +103,6 @@ def _module_table(found: Difference) -> Table:
         norms = ("-" if n is None else _number(n) for n in (module.norm_a, module.norm_b))
         table.add_row(plain(module.name), *norms, _number(module.difference))
     return table
-
-
-def _verdict(found: Difference) -> str:
-    size = _number(found.difference)
-    if found.same:
-        exactly = found.difference == 0.0
-        return "the same" if exactly else f"the same up to rounding: relative difference {size}"
-    if not found.one_base:
-        return f"different: base models of different names; relative difference {size}"
-    count = len(found.differing)
-    of = len(found.modules) + len(found.tensors)
-    over_all = f": relative difference {size} over all target modules" if found.modules else ""
-    return f"different in {count} of {of} modules{over_all}"
 
 
 def _number(value: float) -> str:

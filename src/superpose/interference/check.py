@@ -55,6 +55,11 @@ class Check:
         }
         return {name: without_nan(value) for name, value in figures.items()}
 
+    def _repr_html_(self) -> str:
+        from superpose.interference.shown import check_html
+
+        return check_html(self)
+
 
 def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
     """Compare every pair of adapters, and all of them together.

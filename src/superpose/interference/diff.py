@@ -14,6 +14,7 @@ from superpose.adapter import Adapter, Part, Replacement, Rescaled, align
 from superpose.adapter.same_base import plain_name
 from superpose.files import without_nan
 from superpose.interference.check import told_apart
+from superpose.interference.verdict import judge_difference
 from superpose.lowrank import norm
 
 Array = NDArray[Any]
@@ -85,6 +86,11 @@ class Difference:
             )
         )
 
+    @property
+    def verdict(self) -> str:
+        """Whether both are the same, in words, and how far apart they are where they are not."""
+        return judge_difference(self)
+
     def only_in(self, side: str) -> tuple[str, ...]:
         """Give what only one adapter has. side: "a" or "b"."""
         other = {"a": "norm_b", "b": "norm_a"}[side]
@@ -106,6 +112,11 @@ class Difference:
             "tensors": [vars(tensor) for tensor in self.tensors],
         }
         return {name: without_nan(value) for name, value in found.items()}
+
+    def _repr_html_(self) -> str:
+        from superpose.interference.shown import difference_html
+
+        return difference_html(self)
 
 
 def diff(

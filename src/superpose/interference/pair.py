@@ -90,6 +90,11 @@ class Pair:
         known = [module for module in self.modules if not math.isnan(module.output_overlap)]
         return tuple(sorted(known, key=lambda m: (-m.output_overlap, m.name))[:3])
 
+    def _repr_html_(self) -> str:
+        from superpose.interference.shown import pair_html
+
+        return pair_html(self)
+
 
 def pair_figures(figures: PerModule, i: int, j: int, names: Sequence[str]) -> Pair:
     """Give the figures of adapters i and j.

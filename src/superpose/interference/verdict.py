@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from superpose.interference.diff import Difference
     from superpose.interference.pair import Pair
 
 ALIGNED = 0.1
@@ -54,6 +55,20 @@ def judge(pair: Pair) -> Verdict:
             "no cosine; they are left out."
         )
     return Verdict(found[0][0], " ".join([*sentences, _ONLY]))
+
+
+def judge_difference(found: Difference) -> str:
+    """Say whether two adapters are the same, and how far apart they are where they are not."""
+    size = "not comparable" if math.isnan(found.difference) else f"{found.difference:.3g}"
+    if found.same:
+        exactly = found.difference == 0.0
+        return "the same" if exactly else f"the same up to rounding: relative difference {size}"
+    if not found.one_base:
+        return f"different: base models of different names; relative difference {size}"
+    count = len(found.differing)
+    of = len(found.modules) + len(found.tensors)
+    over_all = f": relative difference {size} over all target modules" if found.modules else ""
+    return f"different in {count} of {of} modules{over_all}"
 
 
 def _findings(pair: Pair) -> Iterator[tuple[str, str]]:
