@@ -4,7 +4,7 @@ from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosed import enclosed
-from superpose.adapter.parents import Parent
+from superpose.adapter.parents import Parent, formula
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
@@ -24,6 +24,7 @@ __all__ = [
     "align",
     "check_same_base",
     "enclosed",
+    "formula",
     "place_of",
     "summarise",
     "unpooled",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 EXTRACTED_FROM = "extracted_from"
@@ -53,3 +53,9 @@ def sum_name(parents: Iterable[Parent]) -> str:
         negative = parent.weight < 0
         text += ((" - " if negative else " + ") if text else ("-" if negative else "")) + part
     return text
+
+
+def formula(weights: Mapping[str, float]) -> str:
+    """Write task weights by adapter as `math + 0.5 finance`; `base` for none, or zeros."""
+    parts = [name if w == 1 else f"{w:g} {name}" for name, w in weights.items() if w]
+    return " + ".join(parts) or "base"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from superpose.cli.tables import formula, plain_table
+from superpose.adapter import formula
+from superpose.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from superpose.landscape.advice import Advice

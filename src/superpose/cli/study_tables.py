@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from superpose.cli.tables import formula, plain_table
+from superpose.adapter import formula
+from superpose.cli.tables import plain_table
 
 __all__ = ["METHODS", "forecast_table", "methods_table", "print_forecast_of_study"]
 

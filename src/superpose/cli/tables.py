@@ -10,6 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from superpose.adapter import formula
+
 if TYPE_CHECKING:
     from superpose.study.answer import Answer
     from superpose.study.sweep import Evaluation
@@ -18,7 +20,6 @@ __all__ = [
     "answers_table",
     "correlation_table",
     "evaluation_table",
-    "formula",
     "own_adapters_table",
     "plain_table",
     "samples_table",
@@ -112,12 +113,6 @@ def plain_table(**settings: Any) -> Table:
 def _titled(title: str, table: Table) -> Group:
     """Title and table; the title is not broken to the width of a narrow table."""
     return Group(Text(title, style="bold"), table)
-
-
-def formula(weights: Mapping[str, float]) -> str:
-    """`math + 0.5 finance`; the base for no weights, or zeros."""
-    parts = [name if w == 1 else f"{w:g} {name}" for name, w in weights.items() if w]
-    return " + ".join(parts) or "base"
 
 
 def _change(figure: Mapping[str, Any]) -> str:

@@ -154,7 +154,8 @@ def _check(objective: str, by: str, least: float, most: float) -> None:
 def _tell(console: Any, tuned: Tuned, finer: Finer | None, adapters: list[str]) -> None:
     from rich.text import Text
 
-    from superpose.cli.tables import formula, plain_table
+    from superpose.adapter import formula
+    from superpose.cli.tables import plain_table
 
     table = plain_table()
     table.title = "Perplexity of the answers on the calibration rows"

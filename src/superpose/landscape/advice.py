@@ -46,6 +46,11 @@ class Advice:
         """Give the same as a dict."""
         return dict(vars(self))
 
+    def _repr_html_(self) -> str:
+        from superpose.landscape.shown import advice_html
+
+        return advice_html(self)
+
 
 def advise(forecast: Forecast) -> Advice:
     """Say what to do with the sum of all adapters."""

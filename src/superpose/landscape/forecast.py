@@ -50,6 +50,11 @@ class Predicted:
         """Give one row of `predict --json`."""
         return {**vars(self), "weights": dict(self.weights), "perplexity": self.perplexity}
 
+    def _repr_html_(self) -> str:
+        from superpose.landscape.shown import predicted_html
+
+        return predicted_html(self)
+
 
 @dataclass(frozen=True)
 class Disturbance:
@@ -77,6 +82,11 @@ class Disturbance:
     def to_json(self) -> dict[str, Any]:
         """Give the figures, with contributions by kind and by module."""
         return {**vars(self), "modules": dict(self.modules), "kinds": self.kinds()}
+
+    def _repr_html_(self) -> str:
+        from superpose.landscape.shown import disturbance_html
+
+        return disturbance_html(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +232,11 @@ class Forecast:
                 for name, loss in zip(self.domains, self.losses, strict=True)
             ],
         }
+
+    def _repr_html_(self) -> str:
+        from superpose.landscape.shown import forecast_html
+
+        return forecast_html(self)
 
     def _checked(self, weights: Sequence[Sequence[float]] | Array) -> Array:
         points = np.asarray(weights, dtype=np.float64)

@@ -60,3 +60,8 @@ class Verification:
             f"{self.logits_tolerance:.2g}), deltas by {self.weights_error:.2g} (allowed: "
             f"{self.weights_tolerance:.2g})"
         )
+
+    def _repr_html_(self) -> str:
+        from superpose.landscape.shown import verification_html
+
+        return verification_html(self)

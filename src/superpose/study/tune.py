@@ -91,6 +91,11 @@ class Tuned:
             ],
         }
 
+    def _repr_html_(self) -> str:
+        from superpose.study.shown import tuned_html
+
+        return tuned_html(self)
+
 
 class _Search:
     """Measures weights on every domain, and remembers what it has measured."""
