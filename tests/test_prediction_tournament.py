@@ -17,9 +17,9 @@ from benchmarks.prediction.calibrate import beside, calibrate_missing, calibrati
 from benchmarks.prediction.calibration_file import read_calibration
 from benchmarks.prediction.domains import Source
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.measure import measure_missing
+from benchmarks.prediction.measure import content, measure_missing
 from benchmarks.prediction.measured import Measured, losses, measured
-from benchmarks.prediction.points import Point
+from benchmarks.prediction.points import Point, points
 from benchmarks.prediction.predict import costs, predicted
 from benchmarks.prediction.relation import (
     Points,
@@ -29,12 +29,16 @@ from benchmarks.prediction.relation import (
     relation,
 )
 from benchmarks.prediction.settings import Tournament
+from benchmarks.prediction.weigh import METHODS, Weighting, weigh_missing
+from benchmarks.prediction.weighed import weighed
 
+import superpose
 from superpose.errors import BadInput
 from superpose.landscape import SuperposedModel
 from superpose.landscape.predictors import DATA_AWARE, PARTS, PREDICTORS
 from superpose.study.calibrate import measure
-from superpose.study.evaluate import Score
+from superpose.study.evaluate import Score, score
+from superpose.study.folder import StudyFolder
 from superpose.study.settings import LoraSettings, TrainingSettings
 
 TINY = {
@@ -300,3 +304,45 @@ def test_few_domains_have_no_permutation() -> None:
     few = [row for row in points.rows if set(row.point.domains) <= {"a", "b", "c"}]
     assert permutation_p(Points(few), np.arange(len(few), dtype=float)) is None
     assert permutation_p(points, np.ones(len(points.rows))) is None
+
+
+def test_tuned_weights_are_measured_on_test_rows_beside_naive_and_average(played: Field) -> None:
+    with played.claimed():
+        weigh_missing(played)
+    found = weighed(played.folder.path)
+    assert set(found) == set(METHODS)
+    sums = [p.domains for p in points(played.names, played.tournament) if len(p.domains) > 1]
+    assert found["average"]["sums"] == found["tuned"]["sums"] == len({*sums})
+    tuned = Weighting("tuned", 0, played.names[:2])
+    held = json.loads((played.folder.path / tuned.file).read_text())
+    adapters = [
+        superpose.load(played.folder.path / f"adapters/main/seed-0/{name}")
+        for name in tuned.domains
+    ]
+    with SuperposedModel(played.base.model, adapters) as model:
+        weights = [held["weights"][name] for name in tuned.domains]
+        with model.at(weights) as weighted:
+            nll = score(weighted, played.examples(tuned.domains[0], "test")).nll
+    rows = held["scores"][tuned.domains[0]]
+    assert sum(rows["row_nll"]) / sum(rows["row_tokens"]) == pytest.approx(nll, rel=1e-4)
+    assert found["tuned"]["naive_regret"] == found["average"]["naive_regret"]
+
+
+def test_the_gap_closed_is_the_part_of_the_naive_sums_regret_that_is_gone(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+
+    def write(kind: str, method: str, domains: tuple[str, ...], nll: float) -> None:
+        scores = {name: Score((nll,), (1,)) for name in domains}
+        file = f"{kind}/{method}/seed-0/{'+'.join(domains)}.json"
+        folder.write(file, content(method, 0, domains, scores, 1.0))
+
+    for domains, naive, average, tuned in (("ab", 3.0, 2.5, 2.0), ("ac", 2.0, 1.2, 1.5)):
+        write("cells", "main", tuple(domains), naive)
+        write("weighted", "average", tuple(domains), average)
+        write("weighted", "tuned", tuple(domains), tuned)
+    for name in "abc":
+        write("cells", "main", (name,), 1.0)
+    found = weighed(tmp_path)["tuned"]
+    assert found["gap_closed"]["value"] == pytest.approx(1.5 / 3, abs=1e-3)
+    assert found["better_than_naive"]["value"] == 1.0
+    assert found["better_than_average"]["value"] == 0.5

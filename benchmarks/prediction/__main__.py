@@ -3,10 +3,11 @@
     python -m benchmarks.prediction train --out runs/tournament      # the adapters
     python -m benchmarks.prediction measure --out runs/tournament    # what their sums do
     python -m benchmarks.prediction calibrate --out runs/tournament  # what predictors may look at
+    python -m benchmarks.prediction weigh --out runs/tournament      # what tuned weights do
     python -m benchmarks.prediction judge --out runs/tournament      # the record, and its page
     python -m benchmarks.prediction page                             # the page alone
 
-The first three take hours of two cores and go on where they were stopped; judging takes minutes,
+The first four take hours of two cores and go on where they were stopped; judging takes minutes,
 reads only, and judges what is there. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it. Where other work runs on the
 same cores, `--jobs 2` loses less than two threads would.
@@ -26,12 +27,14 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import measure_missing
 from benchmarks.prediction.settings import DATA
 from benchmarks.prediction.tournament import play, write
+from benchmarks.prediction.weigh import weigh_missing
 from superpose.errors import SuperposeError
 
 STEPS = {
     "train": train_missing,
     "measure": measure_missing,
     "calibrate": calibrate_missing,
+    "weigh": weigh_missing,
     "judge": play,
     "page": write,
 }

@@ -6,7 +6,7 @@ A finished point is one JSON file, so measuring goes on where it was stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from benchmarks.prediction.adapters import trained
@@ -18,7 +18,7 @@ from superpose.adapter import Adapter
 from superpose.landscape import SuperposedModel
 from superpose.study.evaluate import Score, score
 
-__all__ = ["measure_missing", "measurer"]
+__all__ = ["content", "measure_missing", "measurer"]
 
 _PARTNERS = {"base": (), "main": ("main",), "random": ("main", "random")}
 """Kinds of adapters that a condition's model holds, where it is not the condition's own."""
@@ -63,7 +63,8 @@ class _Bench:
             with model.at([float(key in parts) for key in self.adapters]) as weighted:
                 scores[domain] = score(weighted, self.field.examples(domain, "test"))
         seconds = time.perf_counter() - started
-        self.field.folder.write(point.file, _content(point, scores, seconds))
+        found = content(point.condition, point.seed, point.domains, scores, seconds)
+        self.field.folder.write(point.file, found)
 
     def clear(self) -> None:
         """Give the base back as it was."""
@@ -105,11 +106,14 @@ def _tokens(field: Field, point: Point) -> int:
     return sum(row.length for name in point.domains for row in field.examples(name, "test"))
 
 
-def _content(point: Point, scores: Mapping[str, Score], seconds: float) -> dict[str, object]:
+def content(
+    condition: str, seed: int, domains: Sequence[str], scores: Mapping[str, Score], seconds: float
+) -> dict[str, object]:
+    """Give what is written of one measurement: every row's loss under the sum, by domain."""
     return {
-        "condition": point.condition,
-        "seed": point.seed,
-        "domains": point.domains,
+        "condition": condition,
+        "seed": seed,
+        "domains": domains,
         "seconds": round(seconds, 2),
         "scores": {
             domain: {

@@ -35,10 +35,14 @@ class Measured:
         return self.sum.nll - self.own.nll
 
 
-def losses(out: str | Path) -> dict[Point, dict[str, Score]]:
-    """Everything measured so far, by point and domain. Raises BadInput for a damaged file."""
+def losses(out: str | Path, kind: str = "cells") -> dict[Point, dict[str, Score]]:
+    """Everything measured so far, by point and domain. Raises BadInput for a damaged file.
+
+    kind: `cells`, sums as they are; `weighted`, with other task weights, whose method stands in
+    the place of a condition.
+    """
     folder = StudyFolder(out)
-    files = sorted(folder.path.glob("cells/*/seed-*/*.json"))
+    files = sorted(folder.path.glob(f"{kind}/*/seed-*/*.json"))
     return dict(_read(folder, path.relative_to(folder.path).as_posix()) for path in files)
 
 

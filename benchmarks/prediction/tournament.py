@@ -19,6 +19,7 @@ from benchmarks.prediction.page import write_page
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.predict import Predicted, costs, predicted
 from benchmarks.prediction.relation import Points, ceiling, relation
+from benchmarks.prediction.weighed import weighed
 from benchmarks.result import RESULTS, stamp
 from superpose.errors import BadInput
 from superpose.files import new_file
@@ -88,6 +89,7 @@ def record(field: Field) -> dict[str, Any]:
             }
             for predictor in PREDICTORS
         ],
+        "weights": weighed(field.folder.path),
         "points": [_point(each) for each in found],
         "measured_with": stamp(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,21 @@ class Sample:
         """Give the position of a point that was measured; None when it was not."""
         found = np.flatnonzero(np.abs(self.points - point).max(axis=1) < 1e-12)
         return int(found[0]) if len(found) else None
+
+    def among(self, chosen: Sequence[int]) -> Sample:
+        """Give the points at which no other adapter takes part, in the weights of `chosen` alone.
+
+        chosen: positions of adapters, in the order that the weights are to have.
+        """
+        kept = list(chosen)
+        inside = ~np.delete(self.points, kept, axis=1).any(axis=1)
+        return Sample(
+            self.points[inside][:, kept],
+            self.nll[inside],
+            self.gradient[inside][..., kept],
+            self.tokens,
+            self.modules,
+        )
 
     def joined(self, other: Sample) -> Sample:
         """Add points that were measured on the same rows."""

@@ -1,7 +1,7 @@
 """Lambda space to second order, on the task weights of the subset alone.
 
 The polynomial of `lambda_space`, fitted to those measured points that no adapter outside the subset
-takes part in: nearer to the sum that is asked for, and blind to how far from one the loss
+takes part in: nearer to the sum that is asked for, and blind to how far from a polynomial the loss
 is where all K adapters stand together. With K = 2 or 3 it is what `superpose predict` fits, but for
 the point of the whole sum.
 """
@@ -12,7 +12,6 @@ import numpy as np
 
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.predictors.case import DataCase
-from superpose.landscape.sample import Sample
 
 __all__ = ["lambda_subset"]
 
@@ -22,16 +21,7 @@ def lambda_subset(case: DataCase) -> float:
 
     Raises BadInput where the points of the subset leave the polynomial undetermined.
     """
-    sample, kept = case.calibration.sample, [case.place, *case.places]
-    inside = ~np.delete(sample.points, kept, axis=1).any(axis=1)
-    fitted = Polynomial.fit(
-        Sample(
-            sample.points[inside][:, kept],
-            sample.nll[inside],
-            sample.gradient[inside][..., kept],
-            sample.tokens,
-            sample.modules,
-        )
-    )
+    kept = [case.place, *case.places]
+    fitted = Polynomial.fit(case.calibration.sample.among(kept))
     own = np.eye(len(kept))[0]
     return float(fitted.predict(np.ones((1, len(kept))), against=own).nll[0])
