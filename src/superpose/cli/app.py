@@ -30,6 +30,7 @@ from typer.core import TyperGroup
 from superpose._version import __version__
 from superpose.cli.console import note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
+from superpose.cli.typed import remembered
 from superpose.errors import MissingExtra, SuperposeError, SuperposeWarning
 
 __all__ = ["COMMANDS", "EXTRA_OF", "app", "main"]
@@ -60,6 +61,7 @@ EXTRA_OF = {
     "filelock": "study",
     "gguf": "gguf",
     "huggingface_hub": "hub",
+    "jinja2": "report",
     "peft": "study",
     "pydantic": "study",
     "scipy": "study",
@@ -184,7 +186,8 @@ def _run(args: Sequence[str] | None) -> int:
 
 def _called(args: Sequence[str] | None) -> int:
     try:
-        typer.main.get_command(app).main(args=args, prog_name="superpose")
+        with remembered(sys.argv[1:] if args is None else args):
+            typer.main.get_command(app).main(args=args, prog_name="superpose")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superpose.cli.console import out, plain, print_json
+from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def check(
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     base: BaseModel = None,
+    html: Html = None,
     json: Json = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
@@ -64,8 +66,13 @@ def check(
             where=adapters[0],
             hint="Name two or more: superpose check A B",
         )
+    pages = Pages(html)
     loaded = [load(name, base=base, ignore_keys=ignore_key or ()) for name in adapters]
     figures = check_adapters(loaded, same_base=same_base)
+    if html is not None:
+        from superpose.report import check_page
+
+        pages.write(check_page(figures.to_json(), pages.made(base=loaded[0].base_model)))
     if json:
         print_json(figures.to_json())
     else:

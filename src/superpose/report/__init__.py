@@ -1,1 +1,7 @@
 """A check, a prediction or a study as one self-contained HTML page."""
+
+from superpose.report.check import check_page
+from superpose.report.made import Made
+from superpose.report.page import Page, ready, render, write_page
+
+__all__ = ["Made", "Page", "check_page", "ready", "render", "write_page"]

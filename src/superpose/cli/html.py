@@ -1,0 +1,74 @@
+"""`--html FILE`: the page beside the answer, and what a page says of its own making."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superpose.cli.console import err
+from superpose.cli.typed import typed
+
+if TYPE_CHECKING:
+    from superpose.report import Made, Page
+
+__all__ = ["Html", "Pages", "data_rows"]
+
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="Write a page of the results as well: one file that needs no network. An earlier "
+        "page there is replaced.",
+        show_default=False,
+    ),
+]
+
+
+class Pages:
+    """Where a command's page goes, if anywhere, and how long the command took.
+
+    target: None for no page. Raises what `report.ready` raises, before any work is done.
+    """
+
+    def __init__(self, target: Path | None) -> None:
+        self.target = target
+        self.started = time.perf_counter()
+        if target is not None:
+            from superpose.report import ready
+
+            ready(target)
+
+    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Made:
+        """Give how the page was made. seconds: by activity; the whole run where not told."""
+        from superpose.report import Made
+
+        whole = {"in all": time.perf_counter() - self.started}
+        return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
+
+    def write(self, page: Page) -> None:
+        """Write the page and say where it lies."""
+        from superpose.report import write_page
+
+        assert self.target is not None
+        write_page(self.target, page)
+        err().print(f"page: {self.target}", markup=False)
+
+
+def data_rows(sources: Mapping[str, Sequence[str]], counts: Mapping[str, str]) -> list[Any]:
+    """Give (what, how much, fingerprint) of each domain; files alone have a fingerprint.
+
+    sources: of each domain, what was typed. counts: its rows, in words.
+    """
+    from superpose.files import sha256
+
+    found = []
+    for name, given in sources.items():
+        files = [Path(source) for source in given]
+        marks = [sha256(path)[:12] for path in files if path.is_file()]
+        found.append((name, counts[name], ", ".join(marks)))
+    return found

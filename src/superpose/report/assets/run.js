@@ -1,0 +1,7 @@
+/* Everything starts here, once all scripts are read. */
+startTheme();
+startCopying();
+startTables();
+startHeatMaps();
+startDesk();
+startCharts();

@@ -1,0 +1,162 @@
+"""Heat maps: what a cell says, how strongly it is shaded, and where a module's cell lies."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from superpose.report.texts import figure
+
+__all__ = ["Cell", "Map", "Scale", "matrix", "modules_grid", "union_of_modules"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a figure becomes a shade and a text.
+
+    name: what the figure is, in a legend. unit: behind a figure. low: size up to which there is no
+    shade. full: size from which the shade is strongest; between them logarithmic, or linear from
+    zero where `low` is 0. form: of the text. steps: figures that the legend shows.
+    """
+
+    name: str
+    unit: str
+    low: float
+    full: float
+    form: str
+    steps: tuple[float, ...]
+
+    def shade(self, value: float | None) -> float:
+        """Give -1 (strongest blue) to 1 (strongest orange)."""
+        if value is None or not math.isfinite(value):
+            return 0.0
+        size = abs(value)
+        if self.low > 0:
+            strength = math.log(max(size, self.low) / self.low) / math.log(self.full / self.low)
+        else:
+            strength = size / self.full
+        return math.copysign(min(1.0, strength), value)
+
+    def text(self, value: float | None) -> str:
+        """Give the figure without its unit; whole numbers where there are tens."""
+        if value is not None and self.low > 0 and abs(value) >= 9.95:
+            return figure(value, f"{'+' if '+' in self.form else ''},.0f")
+        return figure(value, self.form)
+
+    def legend(self) -> list[dict[str, Any]]:
+        """Give the steps, each with its text and shade."""
+        sign = "+" if "+" in self.form else ""
+        return [
+            {"text": figure(step, f"{sign}g"), "shade": self.shade(step)} for step in self.steps
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what a script needs to shade and write figures itself."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "low": self.low,
+            "full": self.full,
+            "digits": int(self.form.partition(".")[2][:1] or 0),
+            "signed": "+" in self.form,
+            "legend": self.legend(),
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure on a shade, with the sentence that tells it, and what is chosen by it (or None)."""
+
+    text: str
+    shade: float
+    says: str
+    pick: int | None
+
+
+@dataclass(frozen=True)
+class Map:
+    """A table of cells. corner: what rows and columns are. cells: None where there is nothing."""
+
+    key: str
+    caption: str
+    corner: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[Cell | None, ...], ...]
+    scale: Scale
+
+
+def matrix(
+    key: str,
+    caption: str,
+    corner: str,
+    names: tuple[Sequence[str], Sequence[str]],
+    scale: Scale,
+    value: Callable[[int, int], tuple[float | None, str, int] | None],
+) -> Map:
+    """Give a map of rows by columns.
+
+    names: of the rows and of the columns. value: of a row and a column, the figure, the sentence
+    that tells it, and the number of what is chosen by its cell; None where there is nothing.
+    """
+
+    def cell(row: int, column: int) -> Cell | None:
+        found = value(row, column)
+        if found is None:
+            return None
+        return Cell(scale.text(found[0]), scale.shade(found[0]), found[1], found[2])
+
+    rows, columns = map(tuple, names)
+    cells = tuple(tuple(cell(r, c) for c in range(len(columns))) for r in range(len(rows)))
+    return Map(key, caption, corner, rows, columns, cells, scale)
+
+
+_DOTTED = re.compile(r"(.*\.\d+)\.(.+)")
+_UNDERSCORED = re.compile(r"(.*_\d+)_(.+)")
+
+
+def modules_grid(names: Sequence[str]) -> dict[str, Any]:
+    """Give where each module lies in a map with layers down and kinds of module across.
+
+    A module's layer is its name through the last number in it, its kind what follows. Returns
+    rows and columns (labels), and `at`: (row, column) of each name, in the order of `names`.
+    """
+    split = [_layer_and_kind(name) for name in names]
+    layers = sorted({layer for layer, _ in split}, key=_natural)
+    kinds = list(dict.fromkeys(kind for _, kind in split))
+    row = {layer: at for at, layer in enumerate(layers)}
+    column = {kind: at for at, kind in enumerate(kinds)}
+    return {
+        "rows": _labels(layers),
+        "columns": kinds,
+        "at": [[row[layer], column[kind]] for layer, kind in split],
+        "names": list(names),
+    }
+
+
+def _layer_and_kind(name: str) -> tuple[str, str]:
+    found = _DOTTED.fullmatch(name) or _UNDERSCORED.fullmatch(name)
+    return (found[1], found[2]) if found else ("", name)
+
+
+def _labels(layers: Sequence[str]) -> list[str]:
+    """Give the layers' numbers alone where all are called alike, their names otherwise."""
+    stems = {re.sub(r"\d+$", "", layer) for layer in layers if layer}
+    stem = min(stems, default="")
+    if len(stems) == 1 and not re.search(r"\d", stem):
+        return [layer[len(stem) :] or "–" for layer in layers]
+    return [layer or "–" for layer in layers]
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    """A key by which layer 10 comes after layer 9."""
+    parts = re.split(r"(\d+)", text)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def union_of_modules(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give every module's name that any of these has, in order of appearance."""
+    return list(dict.fromkeys(name for modules in found for name in modules))

@@ -1,0 +1,107 @@
+"""Figures, names and command lines as a page writes them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "change",
+    "command_line",
+    "counted",
+    "csv_text",
+    "figure",
+    "joined",
+    "perplexity",
+    "short_names",
+    "visible",
+]
+
+# Controls, turns of the direction of reading, halves of characters: HTML holds none of them, or
+# they would reorder what stands around a name.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+LARGEST = 700.0
+"""Nats whose perplexity a float still holds."""
+
+
+def visible(value: object) -> object:
+    """Give a text in which characters that a page cannot show are escapes; others as they are."""
+    if type(value) is not str:
+        return value
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+
+
+def figure(value: float | None, form: str = ".3g") -> str:
+    """Give a figure, with a true minus; a dash for one that does not exist."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return format(value, form).replace("-", "−")
+
+
+def change(percent: float | None) -> str:
+    """Give a change in per cent with its direction, told by a sign and an arrow."""
+    if percent is None or not math.isfinite(percent):
+        return "–"
+    arrow = "=" if abs(percent) < 0.05 else "▲" if percent > 0 else "▼"
+    return f"{arrow} {figure(percent, '+.1f')} %"
+
+
+def perplexity(nll: float | None) -> str:
+    """Give exp(nll), nats an answer token, to four digits at most."""
+    if nll is None or not math.isfinite(nll):
+        return "–"
+    value = math.exp(min(nll, LARGEST))
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
+
+
+def counted(number: int, thing: str, many: str = "") -> str:
+    """Give `1 pair`, `3 pairs`."""
+    return f"{number:,} {thing if number == 1 else many or f'{thing}s'}"
+
+
+def joined(names: Iterable[str], last: str = "and") -> str:
+    """Give `a, b and c`."""
+    listed = list(names)
+    if len(listed) < 2:
+        return "".join(listed)
+    return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Give each name's last part where that still tells it from the others."""
+    short = {name: name.replace("\\", "/").rstrip("/").rpartition("/")[2] for name in names}
+    listed = list(short.values())
+    return {n: s if s and listed.count(s) == 1 else n for n, s in short.items()}
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Give a command that a shell takes as these words."""
+    return shlex.join(words)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Give a table as CSV. A text that a spreadsheet would take for a formula gets a quote before.
+
+    None is an empty field.
+    """
+    heard = io.StringIO()
+    writer = csv.writer(heard, lineterminator="\r\n")
+    for row in (columns, *rows):
+        writer.writerow([_guarded(value) for value in row])
+    return heard.getvalue()
+
+
+def _guarded(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
