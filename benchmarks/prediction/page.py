@@ -30,8 +30,7 @@ cosines of A and of B, which a sum does not have, are root mean squares over the
 evaluated* adds up what each other adapter does alone on the calibration rows, so for pairs it is
 a measurement on other rows of the same domain, and what lambda space costs beyond it buys slopes,
 weights other than 1 and what several do together. *Lambda space* fits one polynomial of all
-adapters' weights to each domain; *subset* fits, from the same measurements, one to the weights of
-the sum's own adapters. MAP has two evaluations for each of its
+adapters' weights to each domain. MAP has two evaluations for each of its
 coefficients, on so many fewer rows that it sees as many tokens as lambda space. Tokens are counted
 once a forward pass, and a gradient as two passes. OSRM is charged for the gradients that are taken
 with its inputs, and pairs evaluated for slopes where values would do: half would be enough.

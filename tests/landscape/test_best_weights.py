@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from superpose.landscape.basis import Basis
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights, objective_of, starts
-from superpose.landscape.polynomial import Polynomial, terms
+from superpose.landscape.polynomial import Polynomial
 
 
 def quadratic(constant: float, slope: np.ndarray, curvature: np.ndarray) -> Polynomial:
@@ -17,7 +18,7 @@ def quadratic(constant: float, slope: np.ndarray, curvature: np.ndarray) -> Poly
     halved = curvature - np.diag(np.diag(curvature)) / 2
     coefficients = np.concatenate([[constant], slope, halved[np.triu_indices(adapters)]])
     shares, points = coefficients[None] * 7, np.zeros((1, adapters))
-    return Polynomial(terms(adapters), coefficients, shares, np.array([7]), 0.0, points)
+    return Polynomial(Basis.of(adapters), coefficients, shares, np.array([7]), 0.0, points)
 
 
 def landscape(adapters: int, seed: int) -> list[Polynomial]:

@@ -153,11 +153,18 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
     model = json.loads(json.dumps(found.to_model()))
     for weights in np.random.default_rng(3).uniform(-0.5, 1.5, size=(5, 4)):
         for domain, wanted in zip(model["domains"], found.predict(weights[None]), strict=True):
-            products = np.array([np.prod(weights[term]) for term in domain["terms"]])
+            products = [np.prod(weights[term]) for term in domain["terms"]]
+            if domain["triples"]:
+                threes = itertools.combinations(domain["triples"], 3)
+                products.append(sum(np.prod(weights[list(three)]) for three in threes))
             upper = np.zeros((len(products), len(products)))
             upper[np.triu_indices(len(products))] = domain["covariance"]
             covariance = upper + np.triu(upper, 1).T
-            spread = np.sqrt(products @ covariance @ products + domain["misfit"] ** 2)
-            loss = products @ domain["coefficients"]
+            twos = itertools.combinations(weights[domain["others"]] ** 2, 2)
+            misfit = domain["residual"] ** 2 * (1 + sum(a * b for a, b in twos))
+            own = weights[domain["own"]]
+            misfit += (domain["bend"] * 4 * own * (1 - own)) ** 2
+            spread = np.sqrt(np.array(products) @ covariance @ products + misfit)
+            loss = np.array(products) @ domain["coefficients"]
             assert loss == pytest.approx(wanted.predicted_nll, abs=1e-12)
             assert loss + domain["quantile"] * spread == pytest.approx(wanted.high, abs=1e-9)

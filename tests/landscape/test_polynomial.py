@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
-from superpose.landscape.polynomial import Polynomial, design_points, features, slopes, terms
+from superpose.landscape.basis import Basis
+from superpose.landscape.polynomial import Polynomial, design_points
 from superpose.landscape.sample import Sample
 
 
@@ -48,7 +49,7 @@ def test_a_quadratic_loss_is_found_again(adapters: int, domain: int, seed: int) 
         adapters, 5, seed, domain=domain % adapters, noise=0.0
     )
     fitted = Polynomial.fit(sample)
-    assert fitted.misfit < 1e-9
+    assert fitted.residual < 1e-9
     at = np.random.default_rng(seed).normal(size=adapters)
     assert fitted.value(at) == pytest.approx(float(constant + slope @ at + at @ curvature @ at / 2))
     np.testing.assert_allclose(fitted.gradient(at), slope + curvature @ at, atol=1e-8)
@@ -80,23 +81,23 @@ def test_a_difference_has_the_smaller_error_of_paired_rows() -> None:
 def test_what_is_no_quadratic_shows_as_misfit() -> None:
     straight = Polynomial.fit(sample_of(3, 10, 2, noise=0.0)[0])
     bent = Polynomial.fit(sample_of(3, 10, 2, noise=0.0, cubic=0.01)[0])
-    assert straight.misfit < 1e-9 < 1e-3 < bent.misfit < 0.1
+    assert straight.residual < 1e-9 < 1e-3 < bent.residual < 0.1
 
 
 @pytest.mark.parametrize("adapters", [2, 3, 5])
 def test_cubes_along_the_other_adapters_axes_are_found_again(adapters: int) -> None:
     rng = np.random.default_rng(adapters)
-    monomials = terms(adapters, cubic=range(1, adapters))
-    right = rng.normal(size=len(monomials))
+    basis = Basis.of(adapters, cubic=range(1, adapters))
+    right = rng.normal(size=len(basis))
     with_slope, plain = design_points(0, adapters)
     points = np.array([*with_slope, *plain])
     tokens = np.array([3])
-    gradient = np.einsum("c,pck->pk", right, slopes(points, monomials))
+    gradient = np.einsum("c,pck->pk", right, basis.slopes(points))
     gradient[len(with_slope) :] = np.nan
-    nll = features(points, monomials) @ right[:, None]
+    nll = basis.features(points) @ right[:, None]
     sample = Sample(points, 3 * nll, 3 * gradient[:, None, None], tokens, ("a",))
     fitted = Polynomial.fit(sample)
-    assert fitted.terms == monomials
+    assert fitted.basis == basis
     np.testing.assert_allclose(fitted.coefficients, right, atol=1e-8)
 
 
@@ -104,11 +105,11 @@ def test_cubes_along_the_other_adapters_axes_are_found_again(adapters: int) -> N
 @given(st.integers(1, 5), st.integers(0, 99))
 def test_slopes_are_the_derivatives_of_features(adapters: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    monomials = terms(adapters, cubic=range(adapters))
+    basis = Basis.of(adapters, cubic=range(adapters))
     at, step = rng.normal(size=(1, adapters)), 1e-6
     for k in range(adapters):
-        ahead, behind = (features(at + s * np.eye(adapters)[k], monomials) for s in (step, -step))
-        found = slopes(at, monomials)[:, :, k]
+        ahead, behind = (basis.features(at + s * np.eye(adapters)[k]) for s in (step, -step))
+        found = basis.slopes(at)[:, :, k]
         np.testing.assert_allclose(found, (ahead - behind) / (2 * step), atol=1e-6)
 
 
@@ -125,18 +126,20 @@ def test_the_points_cost_two_forward_passes_an_adapter_and_two_more() -> None:
     for adapters in range(2, 9):
         with_slope, plain = design_points(1, adapters)
         assert 2 * len(with_slope) + len(plain) == 2 + 2 * adapters
-        monomials = terms(adapters)
-        assert features(np.array(with_slope), monomials).shape == (adapters, len(monomials))
-        assert len(monomials) == 1 + adapters + adapters * (adapters + 1) // 2
+        basis = Basis.of(adapters)
+        assert basis.features(np.array(with_slope)).shape == (adapters, len(basis))
+        assert len(basis) == 1 + adapters + adapters * (adapters + 1) // 2
 
 
 def test_the_loss_of_some_adapters_is_that_of_all_with_the_others_at_zero() -> None:
     rng = np.random.default_rng(5)
     points = np.vstack([np.eye(4), np.zeros((1, 4))])
-    monomials = terms(4, cubic=[0, 2, 3])
-    shares = rng.normal(size=(3, len(monomials)))
+    basis = Basis.of(4, cubic=[0, 2, 3])
+    shares = rng.normal(size=(3, len(basis)))
     tokens = np.array([2, 3, 4])
-    whole = Polynomial(monomials, shares.sum(axis=0) / 9, shares, tokens, 0.1, points)
+    whole = Polynomial(
+        basis, shares.sum(axis=0) / 9, shares, tokens, 0.1, points, (0, 2, 3), 1, 0.2
+    )
     part = whole.among([1, 3])
     for weights in rng.normal(size=(5, 2)):
         every = np.array([0.0, weights[0], 0.0, weights[1]])

@@ -212,20 +212,26 @@ class Forecast:
     def to_model(self) -> dict[str, Any]:
         """Give the small model itself, from which a page can predict any weighting.
 
-        For each domain the loss is the sum over `terms` (positions of the task weights that are
-        multiplied) of coefficient times product, in nats an answer token; with f these products, a
-        95 % interval reaches `quantile` * sqrt(f' C f + misfit^2) to both sides, C being the
-        symmetric covariance whose rows from the diagonal on are `covariance`, end to end.
+        For each domain the loss is f . coefficients, in nats an answer token: f are the products
+        of the task weights at the positions in `terms` and, where `triples` is not empty, at the
+        end the sum of all products of three different ones of those. A 95 % interval reaches
+        quantile * sqrt(f' C f + residual^2 (1 + e) + b^2) to both sides: C is the symmetric matrix
+        whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
+        `others` of their squared weights' product; b = bend * 4 x (1 - x), x the weight of `own`.
         """
         return {
             "adapters": list(self.names),
             "domains": [
                 {
                     "name": name,
-                    "terms": [list(term) for term in loss.terms],
+                    "terms": [list(term) for term in loss.basis.terms],
+                    "triples": list(loss.basis.triples),
                     "coefficients": loss.coefficients.tolist(),
-                    "covariance": loss.covariance[np.triu_indices(len(loss.terms))].tolist(),
-                    "misfit": loss.misfit,
+                    "covariance": loss.covariance[np.triu_indices(len(loss.basis))].tolist(),
+                    "residual": loss.residual,
+                    "others": list(loss.others),
+                    "own": loss.own,
+                    "bend": loss.bend,
                     "quantile": _quantile(len(loss.tokens)),
                     "points": loss.points.tolist(),
                 }

@@ -2,34 +2,39 @@
 
 Quadratic in all of them, and cubic along the axes where slopes were measured at both ends: there a
 value and a slope on either side fix four coefficients, so a pair's loss is met where it was
-measured. Fitted by least squares to values and gradients; the coefficients are linear in what was
-measured, so each row of data has its own share in them, and the uncertainty that comes of having
-few rows is exact linear algebra.
+measured. What the sum of all adapters shows beyond is one coefficient of all products of three
+other adapters' weights: far away, it bends nothing near the own adapter. Fitted by least squares to
+values and gradients; the coefficients are linear in what was measured, so each row of data has its
+own share in them, and the uncertainty that comes of having few rows is exact linear algebra.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput
+from superpose.landscape.basis import Basis
 from superpose.landscape.sample import Sample
 
-__all__ = ["Polynomial", "Prediction", "Term", "design_points", "features", "slopes", "terms"]
+__all__ = ["Polynomial", "Prediction", "design_points"]
 
 Array = NDArray[np.float64]
-Term: TypeAlias = tuple[int, ...]
-"""A monomial: the task weights that are multiplied, by position; () is the constant."""
 
-DEGREE = 3
 GRADIENT_WEIGHT = 0.5
 """Weight of an equation about a slope beside one about a value: a step of half a task weight."""
+
+BEND = 0.2
+"""Share of an adapter's gain that its own axis is unsure of, halfway from the base to it.
+
+The loss falls faster at first than a parabola through both ends: by about so much, as measured on
+calibration rows of three domains of `benchmarks/prediction`.
+"""
 
 
 class Prediction(NamedTuple):
@@ -52,62 +57,76 @@ class Prediction(NamedTuple):
 class Polynomial:
     """One domain's fitted loss.
 
-    terms: C monomials. coefficients: (C,), nats an answer token. row_coefficients: (R, C), each
-    row's share, so that their sum over rows divided by the tokens is `coefficients`. tokens: (R,).
-    misfit: root mean square of what is left of the measured values, in nats. points: (P, K) that
-    were measured.
+    basis: C functions of the task weights. coefficients: (C,), nats an answer token.
+    row_coefficients: (R, C), each row's share, so that their sum over rows divided by the tokens is
+    `coefficients`. tokens: (R,). residual: standard deviation of what the fit leaves of values and
+    slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. own:
+    the one adapter besides, where there is one; bend: how unsure its axis is halfway, in nats.
     """
 
-    terms: tuple[Term, ...]
+    basis: Basis
     coefficients: Array
     row_coefficients: Array
     tokens: NDArray[np.int64]
-    misfit: float
+    residual: float
     points: Array
+    others: tuple[int, ...] = ()
+    own: int | None = None
+    bend: float = 0.0
 
     @classmethod
     def fit(cls, sample: Sample) -> Polynomial:
         """Fit to a sample. Raises BadInput where its points leave a coefficient undetermined."""
         known = ~np.isnan(sample.gradient).any(axis=(1, 2, 3))
-        monomials = terms(sample.points.shape[1], _both_ends(sample.points[known]))
-        at_value = features(sample.points, monomials)
-        at_slope = np.swapaxes(slopes(sample.points[known], monomials), 1, 2)
-        at_slope = at_slope.reshape(-1, len(monomials))
-        equations = np.concatenate([at_value, GRADIENT_WEIGHT * at_slope])
-        if np.linalg.matrix_rank(equations, tol=1e-8) < equations.shape[1]:
+        count = sample.points.shape[1]
+        others = _both_ends(sample.points[known])
+        basis = Basis.of(count, others)
+        at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
+        equations = np.concatenate([basis.features(sample.points), GRADIENT_WEIGHT * at_slope])
+        if np.linalg.matrix_rank(equations, tol=1e-8) < len(basis):
             raise BadInput("these points leave the loss's polynomial undetermined")
         rows = sample.gradient[known].sum(axis=2)  # (P', R, K): of all modules together
-        measured_slopes = np.moveaxis(rows, 1, 0).reshape(len(sample.tokens), -1)
-        measured = np.concatenate([sample.nll.T, GRADIENT_WEIGHT * measured_slopes], axis=1)
+        slopes = np.moveaxis(rows, 1, 0).reshape(len(sample.tokens), -1)
+        measured = np.concatenate([sample.nll.T, GRADIENT_WEIGHT * slopes], axis=1)
         shares = measured @ np.linalg.pinv(equations).T
-        coefficients = shares.sum(axis=0) / sample.tokens.sum()
-        left = sample.loss - at_value @ coefficients
-        # As many values as free directions would leave nothing: slopes carry part of the fit.
-        spare = max(1.0, len(left) - len(left) * equations.shape[1] / len(equations))
-        misfit = float(np.sqrt(np.sum(left**2) / spare))
-        return cls(monomials, coefficients, shares, sample.tokens, misfit, sample.points)
+        total = sample.tokens.sum()
+        coefficients = shares.sum(axis=0) / total
+        left = measured.sum(axis=0) / total - equations @ coefficients
+        residual = float(np.sqrt(np.sum(left**2) / max(1, len(left) - len(basis))))
+        own = _only(set(range(count)) - set(others))
+        bend = 0.0
+        if own is not None:
+            base, alone = basis.features(np.array([np.zeros(count), np.eye(count)[own]]))
+            bend = BEND * abs(float((base - alone) @ coefficients))
+        return cls(
+            basis, coefficients, shares, sample.tokens, residual, sample.points, others, own, bend
+        )
 
     @property
     def adapters(self) -> int:
         """K, the number of task weights."""
-        return int(self.points.shape[1])
+        return self.basis.adapters
 
     def among(self, chosen: Sequence[int]) -> Polynomial:
         """Give the loss of some adapters alone, the task weights of the others being 0.
 
         chosen: their positions, smallest first.
         """
-        place = {adapter: position for position, adapter in enumerate(chosen)}
-        columns = [c for c, term in enumerate(self.terms) if place.keys() >= set(term)]
-        others = np.setdiff1d(np.arange(self.adapters), list(chosen))
-        without = (self.points[:, others] == 0).all(axis=1)
+        kept = list(chosen)
+        basis, columns = self.basis.among(kept)
+        outside = np.setdiff1d(np.arange(self.adapters), kept)
+        without = (self.points[:, outside] == 0).all(axis=1)
+        own = kept.index(self.own) if self.own in kept else None
         return Polynomial(
-            tuple(tuple(place[k] for k in self.terms[c]) for c in columns),
+            basis,
             self.coefficients[columns],
             self.row_coefficients[:, columns],
             self.tokens,
-            self.misfit,
-            self.points[without][:, list(chosen)],
+            self.residual,
+            self.points[without][:, kept],
+            tuple(kept.index(k) for k in self.others if k in kept),
+            own,
+            0.0 if own is None else self.bend,
         )
 
     @cached_property
@@ -128,11 +147,11 @@ class Polynomial:
 
     def value(self, weights: Array) -> float:
         """Give the predicted loss at one lambda (K,)."""
-        return float(features(weights[None], self.terms)[0] @ self.coefficients)
+        return float(self.basis.features(weights[None])[0] @ self.coefficients)
 
     def gradient(self, weights: Array) -> Array:
         """Give the predicted slope at one lambda (K,): (K,)."""
-        return np.asarray(self.coefficients @ slopes(weights[None], self.terms)[0])
+        return np.asarray(self.coefficients @ self.basis.slopes(weights[None])[0])
 
     def predict(self, weights: Array, *, against: Array | None = None) -> Prediction:
         """Give predictions at (S, K) task weights.
@@ -140,60 +159,36 @@ class Polynomial:
         against: (K,), predict how much more the loss is than there; what both share cancels, in
         the errors too.
         """
-        wanted = features(weights, self.terms)
+        wanted, misfit = self.basis.features(weights), self._misfit(weights)
         if against is not None:
-            wanted = wanted - features(against[None], self.terms)
+            wanted = wanted - self.basis.features(against[None])
+            misfit = np.hypot(misfit, self._misfit(against[None]))
         nll = wanted @ self.coefficients
         sampling = np.sqrt(np.sum((self._spread @ wanted.T) ** 2, axis=0))
-        changed = np.abs(wanted[:, 1:]).max(axis=1) > 0
-        misfit = np.where(changed, self.misfit * (1.0 if against is None else np.sqrt(2.0)), 0.0)
-        return Prediction(nll, sampling, misfit)
+        changed = np.abs(wanted).max(axis=1) > 0
+        return Prediction(nll, sampling, np.where(changed, misfit, 0.0))
+
+    def _misfit(self, weights: Array) -> Array:
+        """Give the standard error from the loss being no such polynomial, at (S, K) weights.
+
+        The residual, once more for each pair of other adapters that act on each other; and the
+        bend of the own adapter's axis, which is nothing at its two measured ends.
+        """
+        squares = weights[:, list(self.others)] ** 2
+        pairs = (np.sum(squares, axis=1) ** 2 - np.sum(squares**2, axis=1)) / 2
+        along = np.zeros(len(weights)) if self.own is None else weights[:, self.own]
+        bend = self.bend * 4 * along * (1 - along)
+        return np.asarray(np.hypot(self.residual * np.sqrt(1 + pairs), bend))
 
 
-def terms(adapters: int, cubic: Sequence[int] = ()) -> tuple[Term, ...]:
-    """Give the monomials up to second order in K task weights, and the cubes of some.
-
-    The constant first, then each weight, products of two, cubes: 1 + K + K (K+1) / 2 + cubes.
-    """
-    each = range(adapters)
-    products = itertools.combinations_with_replacement(each, 2)
-    return ((), *((k,) for k in each), *products, *((k, k, k) for k in cubic))
-
-
-def _both_ends(points: Array) -> list[int]:
+def _both_ends(points: Array) -> tuple[int, ...]:
     """Give the axes along which two of the points, (P, K), lie."""
     apart = points[:, None] != points[None]
-    return np.flatnonzero(apart[apart.sum(axis=2) == 1].any(axis=0)).tolist()
+    return tuple(np.flatnonzero(apart[apart.sum(axis=2) == 1].any(axis=0)).tolist())
 
 
-def features(weights: Array, monomials: Sequence[Term]) -> Array:
-    """Give the value of C monomials at (S, K) task weights: (S, C)."""
-    padded, places = _padded(weights, monomials)
-    return np.asarray(np.prod([padded[:, column] for column in places.T], axis=0))
-
-
-def slopes(weights: Array, monomials: Sequence[Term]) -> Array:
-    """Give the derivatives of C monomials by each task weight at (S, K) of them: (S, C, K)."""
-    padded, places = _padded(weights, monomials)
-    found = np.zeros((len(weights), len(monomials), padded.shape[1]))
-    for position in range(DEGREE):
-        others = np.delete(places, position, axis=1)
-        # The product rule: each factor of a monomial differentiated once, the others as they are.
-        rest = np.prod([padded[:, column] for column in others.T], axis=0)
-        found[:, np.arange(len(monomials)), places[:, position]] += rest
-    return found[:, :, :-1]
-
-
-def _padded(weights: Array, monomials: Sequence[Term]) -> tuple[Array, NDArray[np.int64]]:
-    """Give weights with a column of ones, (S, K + 1), and monomials as (C, DEGREE) columns of it.
-
-    The last column stands for factors that a monomial does not have.
-    """
-    one = weights.shape[1]
-    places = np.full((len(monomials), DEGREE), one)
-    for c, term in enumerate(monomials):
-        places[c, : len(term)] = term
-    return np.concatenate([weights, np.ones((len(weights), 1))], axis=1), places
+def _only(adapters: set[int]) -> int | None:
+    return next(iter(adapters)) if len(adapters) == 1 else None
 
 
 def design_points(domain: int, adapters: int) -> tuple[Sequence[Array], Sequence[Array]]:

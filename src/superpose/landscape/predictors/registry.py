@@ -8,7 +8,6 @@ from superpose.landscape.predictors.gradient import gradient
 from superpose.landscape.predictors.kronecker import kronecker
 from superpose.landscape.predictors.kronecker_cosine import kronecker_cosine
 from superpose.landscape.predictors.lambda_space import lambda_space
-from superpose.landscape.predictors.lambda_subset import lambda_subset
 from superpose.landscape.predictors.map_fit import map_fit
 from superpose.landscape.predictors.osrm import osrm
 from superpose.landscape.predictors.pairs import pairs
@@ -28,7 +27,6 @@ def _data_aware() -> tuple[Predictor[DataCase], ...]:
         Predictor("MAP", map_fit, scattered, in_nats=True),
         Predictor("pairs evaluated", pairs, slope | slopes, in_nats=True),
         Predictor("lambda space", lambda_space, slope | slopes | values, in_nats=True),
-        Predictor("lambda space, subset", lambda_subset, slope | slopes | values, in_nats=True),
     )
 
 
