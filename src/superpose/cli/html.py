@@ -13,9 +13,10 @@ from superpose.cli.console import err
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
+    from superpose.adapter import Adapter
     from superpose.report import Made, Page
 
-__all__ = ["Html", "Pages", "data_rows"]
+__all__ = ["Html", "Pages", "checked", "data_rows"]
 
 Html = Annotated[
     Path | None,
@@ -59,16 +60,20 @@ class Pages:
         err().print(f"page: {self.target}", markup=False)
 
 
-def data_rows(sources: Mapping[str, Sequence[str]], counts: Mapping[str, str]) -> list[Any]:
-    """Give (what, how much, fingerprint) of each domain; files alone have a fingerprint.
+def data_rows(sources: Sequence[str], counts: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Give (what, how much, fingerprint) of each domain; of files alone there is a fingerprint.
 
-    sources: of each domain, what was typed. counts: its rows, in words.
+    sources: one a domain, as they were typed. counts: domain -> its rows, in words.
     """
     from superpose.files import sha256
 
-    found = []
-    for name, given in sources.items():
-        files = [Path(source) for source in given]
-        marks = [sha256(path)[:12] for path in files if path.is_file()]
-        found.append((name, counts[name], ", ".join(marks)))
-    return found
+    paths = [Path(source) for source in sources]
+    marks = [sha256(path)[:12] if path.is_file() else "" for path in paths]
+    return [(name, much, mark) for (name, much), mark in zip(counts.items(), marks, strict=True)]
+
+
+def checked(adapters: Sequence[Adapter]) -> dict[str, Any] | None:
+    """Give `check --json` of adapters that are known to have one base; None for a single one."""
+    from superpose.interference import check
+
+    return check(adapters, same_base=True).to_json() if len(adapters) > 1 else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superpose.cli.html import Html, Pages, checked, data_rows
 from superpose.cli.options import (
     AnswerColumn,
     Base,
@@ -66,6 +67,7 @@ def predict(
     dtype: Dtype = "float32",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
+    html: Html = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -86,6 +88,7 @@ def predict(
     from superpose.landscape.advice import advise
     from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 
+    pages = Pages(html)
     loaded = running.load_same_base(adapters, ignore_key, base, same_base)
     names = told_apart(loaded)
     read = calibration_rows(data, len(names), question, answer)
@@ -101,11 +104,18 @@ def predict(
         measured = _measured(superposed, found, tests, prompt, bars)
     advice = advise(found)
     _warn(found)
-    if json:
-        print_json(
-            _as_json(model.name, found, advice, measured)
-            | {"calibration": calibration_cost(examples, seconds)}
+    content = _as_json(model.name, found, advice, measured)
+    content["calibration"] = calibration_cost(examples, seconds)
+    if html is not None:
+        from superpose.report import predict_page
+
+        rows_of = {name: f"{len(each)} calibration rows" for name, each in examples.items()}
+        made = pages.made(
+            {"calibration": seconds}, seeds=[seed], base=base, data=data_rows(data, rows_of)
         )
+        pages.write(predict_page(content, found.to_model(), checked(loaded), adapters, made))
+    if json:
+        print_json(content)
     else:
         print_forecast(out(), found, advice, measured)
 
@@ -199,6 +209,7 @@ def _as_json(
     return {
         "base": base,
         **found.to_json(),
+        "best": [row.to_json() for row in found.predict([list(advice.weights.values())])],
         "advice": advice.to_json(),
         "measured": measured,
     }

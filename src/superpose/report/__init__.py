@@ -3,5 +3,6 @@
 from superpose.report.check import check_page
 from superpose.report.made import Made
 from superpose.report.page import Page, ready, render, write_page
+from superpose.report.predict import predict_page
 
-__all__ = ["Made", "Page", "check_page", "ready", "render", "write_page"]
+__all__ = ["Made", "Page", "check_page", "predict_page", "ready", "render", "write_page"]

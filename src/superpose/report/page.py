@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from superpose._version import __version__
 from superpose.errors import BadInput, MissingExtra, OutputExists
 from superpose.files import new_file, without_nan
-from superpose.report.texts import visible
+from superpose.report.texts import prose, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -163,6 +163,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=visible,
     )
+    environment.filters["prose"] = prose
     return environment
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "figure",
     "joined",
     "perplexity",
+    "prose",
     "short_names",
     "visible",
 ]
@@ -41,6 +42,11 @@ def visible(value: object) -> object:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
 
 
+def prose(text: str) -> str:
+    """Give a sentence in which no line breaks between a figure and its per cent sign."""
+    return text.replace(" %", "\u00a0%")
+
+
 def figure(value: float | None, form: str = ".3g") -> str:
     """Give a figure, with a true minus; a dash for one that does not exist."""
     if value is None or not math.isfinite(value):
@@ -52,8 +58,10 @@ def change(percent: float | None) -> str:
     """Give a change in per cent with its direction, told by a sign and an arrow."""
     if percent is None or not math.isfinite(percent):
         return "–"
-    arrow = "=" if abs(percent) < 0.05 else "▲" if percent > 0 else "▼"
-    return f"{arrow} {figure(percent, '+.1f')} %"
+    if abs(percent) < 0.05:
+        return "="
+    form = "+.1f" if abs(percent) < 100 else "+,.0f"
+    return f"{'▲' if percent > 0 else '▼'} {figure(percent, form)}\u00a0%"
 
 
 def perplexity(nll: float | None) -> str:

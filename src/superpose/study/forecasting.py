@@ -37,7 +37,7 @@ def forecast_json(
     progress: called with forward tokens done, `forecast_tokens` in all.
 
     The keys of `predict --json`, and `tuned`: for every subset, joined by `+`, the task weights
-    that are best for its own domains on the mean.
+    that are best for its own domains on the mean. model: the small model (`Forecast.to_model`).
     """
     names = list(domains)
     per_row = forecast_tokens(domains) / calibration_work(domains)
@@ -45,10 +45,13 @@ def forecast_json(
     with SuperposedModel(base.model, adapters) as model:
         found = forecast(model, names, domains, progress=lambda rows: progress(rows * per_row))
     cost = calibration_cost(domains, time.perf_counter() - started)
+    advice = advise(found)
     content = found.to_json() | {
-        "advice": advise(found).to_json(),
+        "advice": advice.to_json(),
+        "best": [row.to_json() for row in found.predict([list(advice.weights.values())])],
         "tuned": {"+".join(each): found.best_of(each) for each in subsets(names)},
         "calibration": cost | {"rows_of": {name: len(rows) for name, rows in domains.items()}},
+        "model": found.to_model(),
     }
     cleaned: Any = without_nan(content)
     return cleaned

@@ -1,0 +1,89 @@
+"""The mixing desk: the small model of lambda space, for the page to predict any weighting."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from superpose.report.page import Section
+from superpose.report.texts import command_line
+
+__all__ = ["LEAST", "MOST", "Desk", "desk_section", "presets"]
+
+LEAST, MOST = -0.5, 1.5
+"""How far the sliders go."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One small model with what can be done with it.
+
+    label: which of several it is. model: as `Forecast.to_model` gives it. presets: (name, weights).
+    adapters: as they are given to `superpose add`, in the model's order.
+    """
+
+    label: str
+    model: Mapping[str, Any]
+    presets: Sequence[tuple[str, Sequence[float]]]
+    adapters: Sequence[str]
+
+
+def desk_section(desks: Sequence[Desk]) -> Section:
+    """Give the section. desks: of the same adapters and domains, such as one a seed."""
+    first = desks[0]
+    names = [str(name) for name in first.model["adapters"]]
+    values = {
+        "adapters": names,
+        "domains": [domain["name"] for domain in first.model["domains"]],
+        "presets": [name for name, _ in first.presets],
+        "labels": [desk.label for desk in desks],
+        "least": LEAST,
+        "most": MOST,
+    }
+    return Section("desk", "Mixing desk", values, {"desks": [_data(desk) for desk in desks]})
+
+
+def presets(
+    adapters: Sequence[str], tuned: Sequence[tuple[str, Mapping[str, float]]]
+) -> list[tuple[str, list[float]]]:
+    """Give the weightings that a desk offers. tuned: more of them, by name."""
+    count = len(adapters)
+    found = [("naive", [1.0] * count)]
+    if count > 1:
+        found.append(("average", [1.0 / count] * count))
+    found += [(name, [float(weights[a]) for a in adapters]) for name, weights in tuned]
+    found += [(f"{a} alone", [float(b == a) for b in adapters]) for a in adapters]
+    return [*found, ("base", [0.0] * count)]
+
+
+def _data(desk: Desk) -> dict[str, Any]:
+    return {
+        "model": {
+            "adapters": list(desk.model["adapters"]),
+            "domains": [_domain(domain) for domain in desk.model["domains"]],
+        },
+        "presets": [list(weights) for _, weights in desk.presets],
+        "command": command_line(["superpose", "add", *desk.adapters]),
+    }
+
+
+def _domain(domain: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a domain's polynomial; its covariance packed, or it would be most of the page."""
+    columns = list(zip(*domain["points"], strict=True))
+    return {
+        "name": domain["name"],
+        "terms": domain["terms"],
+        "coefficients": domain["coefficients"],
+        "covariance": _packed(domain["covariance"]),
+        **{key: domain[key] for key in ("triples", "residual", "others", "own", "bend")},
+        "quantile": domain["quantile"],
+        "box": [[min(column), max(column)] for column in columns],
+    }
+
+
+def _packed(values: Sequence[float]) -> str:
+    """Give numbers as base64 of little-endian float64: exact, and half as long as decimals."""
+    return base64.b64encode(struct.pack(f"<{len(values)}d", *values)).decode("ascii")

@@ -1,0 +1,93 @@
+"""What a forecast says, looked up: predictions by weighting, and the share of each gain kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from superpose.report.texts import figure
+
+__all__ = ["Predictions", "Share", "share_text", "weights_text"]
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a domain keeps of its own adapter's gain, with a 95 % interval; None where no gain."""
+
+    domain: str
+    kept: float | None
+    low: float | None
+    high: float | None
+
+
+class Predictions:
+    """The rows of `predict --json` by task weights and domain.
+
+    found: what that command prints, or a study's forecast. An adapter's own domain stands at the
+    same place in `domains` as the adapter in `adapters`.
+    """
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.adapters: Sequence[str] = found["adapters"]
+        self.domains: Sequence[str] = found["domains"]
+        self._rows: dict[tuple[tuple[float, ...], str], Row] = {
+            (tuple(row["weights"].values()), row["domain"]): row
+            for row in (*found["rows"], *found.get("best", ()))
+        }
+
+    @property
+    def base(self) -> tuple[float, ...]:
+        """The task weights of the base model."""
+        return (0.0,) * len(self.adapters)
+
+    @property
+    def naive(self) -> tuple[float, ...]:
+        """The task weights of the naive sum."""
+        return (1.0,) * len(self.adapters)
+
+    def own(self, domain: str) -> tuple[float, ...]:
+        """Give the task weights of a domain's own adapter alone."""
+        place = list(self.domains).index(domain)
+        return tuple(float(k == place) for k in range(len(self.adapters)))
+
+    def at(self, weights: Sequence[float], domain: str) -> Row:
+        """Give the prediction for a weighting on a domain. Raises KeyError where there is none."""
+        return self._rows[tuple(weights), domain]
+
+    def share(self, weights: Sequence[float], domain: str) -> Share:
+        """Give what a domain keeps at these weights of its own adapter's gain over the base."""
+        row = self.at(weights, domain)
+        base = self.at(self.base, domain)["predicted_nll"]
+        gain = base - self.at(self.own(domain), domain)["predicted_nll"]
+        if gain <= 0:
+            return Share(domain, None, None, None)
+        lost = [row[key] for key in ("interference", "interference_high", "interference_low")]
+        kept, low, high = (None if nats is None else 1 - nats / gain for nats in lost)
+        return Share(domain, kept, low, high)
+
+    def least(self, weights: Sequence[float]) -> Share:
+        """Give the domain that keeps least."""
+        shares = [self.share(weights, domain) for domain in self.domains]
+        known = [share for share in shares if share.kept is not None]
+        return min(known or shares, key=lambda share: share.kept or 0.0)
+
+
+def share_text(share: Share) -> str:
+    """Give `89 % (84 to 93 %)`."""
+    if share.kept is None:
+        return "all"
+    text = f"{figure(100 * share.kept, '.0f')} %"
+    if share.low is None or share.high is None:
+        return text
+    return f"{text} ({figure(100 * share.low, '.0f')} to {figure(100 * share.high, '.0f')} %)"
+
+
+def weights_text(weights: Mapping[str, float]) -> str:
+    """Give `0.93 math + medicine`; the base for none."""
+    parts = [
+        name if w == 1 else f"{figure(round(w, 3), 'g')} {name}" for name, w in weights.items() if w
+    ]
+    return " + ".join(parts) or "base"

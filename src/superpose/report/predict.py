@@ -1,0 +1,191 @@
+"""The page of `superpose predict`: what every sum will do, and a desk to try others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.report.check import PAIR_TERMS
+from superpose.report.desk import Desk, desk_section, presets
+from superpose.report.disturbance import disturbance_section
+from superpose.report.forecast import Predictions, share_text, weights_text
+from superpose.report.made import Made, made_section
+from superpose.report.page import Page, Section
+from superpose.report.pairs import pairs_section
+from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
+from superpose.report.texts import counted, figure, joined, perplexity
+
+__all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
+
+FORECAST_TERMS = (
+    *("perplexity", "task weights", "prediction", "interference", "disturbance", "share kept"),
+    "calibrated region",
+)
+
+EVERY = 6
+"""Adapters up to which each subset has a row; beyond, the base, singles, pairs and all."""
+
+
+def predict_page(
+    found: Mapping[str, Any],
+    model: Mapping[str, Any],
+    check: Mapping[str, Any] | None,
+    adapters: Sequence[str],
+    made: Made,
+) -> Page:
+    """Give the page of what `predict --json` holds.
+
+    model: `Forecast.to_model`. check: `check --json` of the same adapters, None for a single one.
+    adapters: as they were typed.
+    """
+    names = list(found["adapters"])
+    tuned = [("best for the worst-off domain", found["advice"]["weights"])]
+    desk = Desk("forecast", model, presets(names, tuned), adapters)
+    sections = [verdict_of_forecast(found)]
+    if check is not None:
+        sections += [pairs_section(check), disturbance_section(found)]
+    sections += [
+        _table_section(found),
+        desk_section([desk]),
+        made_section(made, (*FORECAST_TERMS, *PAIR_TERMS)),
+    ]
+    who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
+    title = f"What will the sum of {who} do?"
+    return Page(title, f"Predicted on {found['base']}, from calibration rows", tuple(sections))
+
+
+def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
+    """Give the advice in two sentences, with shares, intervals and rows."""
+    advice, known = found["advice"], Predictions(found)
+    rows = counted(int(found["calibration"]["rows"]), "calibration row")
+    naive = known.least(known.naive)
+    best = known.least([advice["weights"][name] for name in known.adapters])
+    verdict = str(advice["verdict"])
+    then = (
+        f"The naive sum keeps at least {share_text(naive)} of each adapter's gain, least on "
+        f"{naive.domain}; the best weights, {weights_text(advice['weights'])}, keep at least "
+        f"{share_text(best)}, least on {best.domain}."
+    )
+    cards = [
+        _card("Kept by the naive sum", naive, rows),
+        _card("Kept by the best weights", best, rows),
+        _worst(known, rows),
+    ]
+    values = {
+        "sentences": [(f"{verdict[0].upper()}{verdict[1:]}.", then)],
+        "cards": cards,
+        "remark": "The share of what each domain's own adapter gains over the base, in nats an "
+        "answer token, that is left under the sum. Predicted: the intervals cover having these "
+        "calibration rows and not others.",
+        "lists": [],
+    }
+    return Section("verdict", "Verdict", values)
+
+
+def _card(name: str, share: Any, rows: str) -> dict[str, str]:
+    value, _, interval = share_text(share).partition(" (")
+    beside = f"95 % interval {interval.rstrip(')')}" if interval else "no interval: too few rows"
+    return {"name": f"{name}, at least", "value": value, "beside": beside,
+            "count": f"{share.domain}; {rows}"}  # fmt: skip
+
+
+def _worst(known: Predictions, rows: str) -> dict[str, str]:
+    """The largest interference of the naive sum."""
+    on = [known.at(known.naive, domain) for domain in known.domains]
+    worst = max(on, key=lambda row: row["interference"])
+    low, high = worst["interference_low"], worst["interference_high"]
+    return {
+        "name": "Largest interference of the naive sum",
+        "value": f"{figure(worst['interference'], '+.3f')} nats",
+        "beside": f"95 % interval {figure(low, '+.3f')} to {figure(high, '+.3f')}",
+        "count": f"{worst['domain']}; {rows}",
+    }
+
+
+def _table_section(found: Mapping[str, Any]) -> Section:
+    known = Predictions(found)
+    groups = _groups(found, known)
+    measured = {
+        (tuple(m["weights"].values()), m["domain"]): m["nll"] for m in found.get("measured", ())
+    }
+    rows = [
+        [
+            text_entry(weights_text(group[0]["weights"])),
+            *(_entry(row, known, measured.get(_key(row))) for row in group),
+        ]
+        for group in groups
+    ]
+    table = DataTable(
+        key="predicted",
+        caption="Predicted perplexity of the answers, below it its 95 % interval and the change",
+        columns=[Column("sum", numeric=False), *(Column(str(d)) for d in known.domains)],
+        rows=rows,
+        file="predicted.csv",
+        csv=_csv(groups, known, measured),
+        references=("each domain's own adapter", "the base"),
+    )
+    values = {"table": table, "left_out": _left_out(found, groups)}
+    data = {"tables": {table.key: table.data()}}
+    return Section("table", "Every sum", values, data, template="predicted")
+
+
+def _groups(found: Mapping[str, Any], known: Predictions) -> list[Sequence[Mapping[str, Any]]]:
+    """Give the rows of `found` that are shown, those of one weighting together; best first."""
+    width, count = len(known.domains), len(known.adapters)
+    rows = [*found.get("best", ()), *found["rows"]]
+    groups: list[Sequence[Mapping[str, Any]]] = [
+        rows[start : start + width] for start in range(0, len(rows), width)
+    ]
+    if count <= EVERY:
+        return groups
+
+    def shown(group: Sequence[Mapping[str, Any]]) -> bool:
+        weights = list(group[0]["weights"].values())
+        return not {0.0, 1.0} >= set(weights) or sum(weights) in (0, 1, 2, count)
+
+    return [group for group in groups if shown(group)]
+
+
+def _left_out(found: Mapping[str, Any], groups: Sequence[Any]) -> str:
+    every = (len(found["rows"]) + len(found.get("best", ()))) // len(found["domains"])
+    if every == len(groups):
+        return ""
+    return f"{len(groups)} of {every:,} weightings: --json has all, the desk predicts any."
+
+
+def _key(row: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
+    return tuple(row["weights"].values()), row["domain"]
+
+
+def _entry(row: Mapping[str, Any], known: Predictions, measured: float | None) -> Entry:
+    nll = row["predicted_nll"]
+    base = known.at(known.base, row["domain"])["predicted_nll"]
+    note = f"{perplexity(row['low'])} to {perplexity(row['high'])}"
+    if measured is not None:
+        note += f"; measured {perplexity(measured)}"
+    return Entry(perplexity(nll), nll, note, (_change(row["interference"]), _change(nll - base)))
+
+
+def _change(nats: float) -> Difference | None:
+    return difference(100 * math.expm1(min(nats, 700.0)))
+
+
+def _csv(
+    groups: Sequence[Sequence[Mapping[str, Any]]],
+    known: Predictions,
+    measured: Mapping[Any, float],
+) -> tuple[list[str], list[list[object]]]:
+    figures = ["predicted_nll", "low", "high", "perplexity", "interference"]
+    columns = [*known.adapters, "domain", *figures, "measured_nll"]
+    rows = [
+        [
+            *row["weights"].values(),
+            row["domain"],
+            *(row[key] for key in figures),
+            measured.get(_key(row)),
+        ]
+        for group in groups
+        for row in group
+    ]
+    return columns, rows
