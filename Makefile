@@ -63,6 +63,7 @@ bench: $(VENV)/.dev  ## the benchmarks: medians, ratios in one run
 docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python scripts/cli_reference.py
 	$(BIN)/python scripts/results.py
+	$(BIN)/python scripts/notebook.py
 	$(BIN)/python -m benchmarks.exactness --pages
 
 clean:  ## forget the environments

@@ -154,4 +154,6 @@ def _size(value: float) -> str:
 
 
 def _value(value: object) -> object:
+    if isinstance(value, tuple):
+        return ", ".join(str(_value(part)) for part in value)
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else value
