@@ -3,17 +3,9 @@
 /** Read a model once, so that predicting takes microseconds. */
 function readModel(model) {
   return model.domains.map((domain) => ({
-    name: domain.name,
-    terms: domain.terms,
+    ...domain,
     coefficients: Float64Array.from(domain.coefficients),
     covariance: unpacked(domain.covariance),
-    triples: domain.triples,
-    residual: domain.residual,
-    others: domain.others,
-    own: domain.own,
-    bend: domain.bend,
-    quantile: domain.quantile,
-    box: domain.box,
     features: new Float64Array(domain.coefficients.length),
   }));
 }
@@ -27,51 +19,40 @@ function unpacked(text) {
 /**
  * One domain's prediction at some task weights, in nats an answer token.
  *
- * nll: the sum of coefficient times product of weights. half: of the 95 % interval, null where
- * there is none. beyond: whether a weight leaves the box in which the domain was measured.
+ * half: of the 95 % interval, null where there is none. beyond: whether a weight leaves the box in
+ * which the domain was measured.
  */
 function predictDomain(domain, weights) {
-  const { terms, coefficients, features } = domain;
+  const { coefficients, features } = domain;
+  domain.terms.forEach((term, t) => (features[t] = term.reduce((product, k) => product * weights[k], 1)));
+  if (domain.triples.length > 0) features[features.length - 1] = triple(domain.triples, weights);
   let nll = 0;
-  for (let t = 0; t < terms.length; t++) {
-    let product = 1;
-    for (const k of terms[t]) product *= weights[k];
-    features[t] = product;
-    nll += coefficients[t] * product;
-  }
-  if (domain.triples.length > 0) {
-    const last = terms.length;
-    features[last] = ofThree(domain.triples, weights);
-    nll += coefficients[last] * features[last];
-  }
-  const sampling = Math.max(0, quadratic(domain.covariance, features));
-  const error = Math.sqrt(sampling + misfitSquared(domain, weights));
-  const half = domain.quantile === null ? null : domain.quantile * error;
+  for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
+  const variance = Math.max(0, quadratic(domain.covariance, features)) + misfit(domain, weights);
+  const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
   return { nll, half, beyond: isBeyond(domain.box, weights) };
 }
 
-/** The sum of all products of three different weights: Newton's identity. */
-function ofThree(chosen, weights) {
+/** The sum of all products of three different ones of these weights. */
+function triple(chosen, weights) {
   let [one, two, three] = [0, 0, 0];
   for (const k of chosen) {
-    const x = weights[k];
-    one += x;
-    two += x * x;
-    three += x * x * x;
+    three += two * weights[k];
+    two += one * weights[k];
+    one += weights[k];
   }
-  return (one * one * one - 3 * one * two + 2 * three) / 6;
+  return three;
 }
 
-/** Variance from the loss being no such polynomial: pairs of other adapters, the own one's bend. */
-function misfitSquared({ residual, others, own, bend }, weights) {
-  let [squares, fourth] = [0, 0];
-  for (const k of others) {
-    const square = weights[k] * weights[k];
-    squares += square;
-    fourth += square * square;
+/** The variance from the loss being no such polynomial. */
+function misfit(domain, weights) {
+  let [squares, pairs] = [0, 0];
+  for (const k of domain.others) {
+    pairs += squares * weights[k] ** 2;
+    squares += weights[k] ** 2;
   }
-  const along = own === null ? 0 : bend * 4 * weights[own] * (1 - weights[own]);
-  return residual * residual * (1 + (squares * squares - fourth) / 2) + along * along;
+  const along = domain.own === null ? 0 : weights[domain.own];
+  return domain.residual ** 2 * (1 + pairs) + (domain.bend * 4 * along * (1 - along)) ** 2;
 }
 
 /** f' C f, with the rows of the symmetric C from the diagonal on, end to end. */
