@@ -103,7 +103,7 @@ def test_a_calibration_comes_back_as_it_was_measured(played: Field) -> None:
     found = read_calibration(played, each.file, replace(each, scattered=True).file)
     adapters = beside(played, "random", 0, "coins")
     assert [a.name.startswith("random") for a in adapters] == [True, True, False]
-    rows = played.examples("coins", "calibration")
+    rows = played.examples("coins", "calibration")[:2]  # a control has half of them
     with SuperposedModel(played.base.model, adapters) as model:
         again = measure(model, rows, list(found.sample.points[:3]))
     np.testing.assert_allclose(found.sample.nll[:3], again.nll, rtol=1e-5)

@@ -31,7 +31,8 @@ evaluated* adds up what each other adapter does alone on the calibration rows, s
 a measurement on other rows of the same domain, and what lambda space costs beyond it buys slopes,
 weights other than 1 and what several do together. *Lambda space* fits one polynomial of all
 adapters' weights to each domain. MAP has two evaluations for each of its
-coefficients, on so many fewer rows that it sees as many tokens as lambda space. Tokens are counted
+coefficients, on so many fewer rows that it sees as many tokens as lambda space; it was measured for
+the first seed alone. Controls are calibrated on half of the rows. Tokens are counted
 once a forward pass, and a gradient as two passes. OSRM is charged for the gradients that are taken
 with its inputs, and pairs evaluated for slopes where values would do: half would be enough.
 """
