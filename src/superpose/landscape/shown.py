@@ -57,7 +57,7 @@ def predicted_html(row: Predicted) -> str:
         f"{against}{_percent(row.interference_high)})",
     ]
     columns = ("task weights", "domain", "perplexity", "% against its own adapter")
-    return shown(table("Predicted (95 % interval)", columns, [cells]))
+    return shown(table("Predicted (95 % interval)", columns, [cells], texts=(1,)))
 
 
 def disturbance_html(found: Disturbance) -> str:
