@@ -47,22 +47,22 @@ class Basis:
     def features(self, weights: Array) -> Array:
         """Give the C functions at (S, K) task weights: (S, C)."""
         padded, places = self._padded(weights)
-        found = [np.prod([padded[:, column] for column in places.T], axis=0)]
+        found = np.empty((len(self), len(weights)))
+        _product(padded, places, out=found[: len(self.terms)])
         if self.triples:
-            x = weights[:, self.triples]
-            one, two, three = (np.sum(x**power, axis=1) for power in (1, 2, 3))
+            x = padded[list(self.triples)]
+            one, two, three = (np.sum(x**power, axis=0) for power in (1, 2, 3))
             # Newton's identity for the elementary symmetric polynomial.
-            found.append(((one**3 - 3 * one * two + 2 * three) / 6)[:, None])
-        return np.concatenate(found, axis=1)
+            found[-1] = (one**3 - 3 * one * two + 2 * three) / 6
+        return found.T
 
     def slopes(self, weights: Array) -> Array:
         """Give the derivatives of the C functions by each weight at (S, K): (S, C, K)."""
         padded, places = self._padded(weights)
         found = np.zeros((len(weights), len(self), self.adapters + 1))
         for position in range(DEGREE):
-            others = np.delete(places, position, axis=1)
             # The product rule: each factor of a monomial differentiated once, the others left.
-            rest = np.prod([padded[:, column] for column in others.T], axis=0)
+            rest = _product(padded, np.delete(places, position, axis=1)).T
             found[:, np.arange(len(self.terms)), places[:, position]] += rest
         if self.triples:
             x = weights[:, self.triples]
@@ -82,11 +82,20 @@ class Basis:
         return Basis(len(place), terms, triples), [*columns, len(self.terms)]
 
     def _padded(self, weights: Array) -> tuple[Array, NDArray[np.int64]]:
-        """Give weights with a column of ones, (S, K + 1), and terms as (C, DEGREE) columns of it.
+        """Give weights with a row of ones, (K + 1, S), and terms as (C, DEGREE) rows of it.
 
-        The last column stands for factors that a monomial does not have.
+        The last row stands for factors that a monomial does not have.
         """
         places = np.full((len(self.terms), DEGREE), self.adapters)
         for c, term in enumerate(self.terms):
             places[c, : len(term)] = term
-        return np.concatenate([weights, np.ones((len(weights), 1))], axis=1), places
+        return np.vstack([weights.T, np.ones(len(weights))]), places
+
+
+def _product(padded: Array, places: NDArray[np.int64], out: Array | None = None) -> Array:
+    """Multiply the rows of (K + 1, S) that each row of (C, F) names: (C, S)."""
+    first, *more = places.T
+    found = np.take(padded, first, axis=0, out=out)
+    for column in more:
+        found *= padded[column]
+    return found
