@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.html import Html, Pages
+
 __all__ = ["demo"]
 
 
@@ -14,6 +16,7 @@ def demo(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results; goes on where it stood.")
     ] = Path("superpose-demo"),
+    html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -22,8 +25,9 @@ def demo(
     Three generated question sets (math, medicine, finance) on SmolLM2-135M-Instruct: one adapter
     each, a check of their weights, a forecast of every sum from a few rows, every sum (naive,
     average, with the weights that the forecast finds best), the merged-data baseline of every
-    subset, the perplexity of all of them beside the predicted one, and sample answers. Minutes on
-    two cores, no network.
+    subset, the perplexity of all of them beside the predicted one, and sample answers; all of it
+    as a page too, page.html in the folder unless --html names another. Minutes on two cores, no
+    network.
 
     \b
     Example:
@@ -43,9 +47,11 @@ def demo(
     )
     from superpose.study.demo import run_demo
 
+    pages = Pages(html or out / "page.html")
     started = time.perf_counter()
     with StudyBars(quiet=quiet) as bars:
         found = run_demo(out, bars)
+    pages.write(pages.of_study(found.summary, found.study))
     if as_json:
         print_json(found.summary)
         return
@@ -61,7 +67,8 @@ def demo(
     a, b = (str(path) for path in found.adapters[:2])
     screen.print(
         f"\nDone in {time.perf_counter() - started:.0f} s. Results: {out}/summary.json, "
-        f"{out}/table.csv\nThe sum of all three, for PEFT, vLLM and llama.cpp: "
+        f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
+        "The sum of all three, for PEFT, vLLM and llama.cpp: "
         f"{found.superposition}\n\nWhat to type next:\n"
         f"  superpose check {a} {b}\n"
         f"  superpose add {a} {b}:0.5 -o both\n"

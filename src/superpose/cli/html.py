@@ -15,6 +15,7 @@ from superpose.cli.typed import typed
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.report import Made, Page
+    from superpose.study.run import Study
 
 __all__ = ["Html", "Pages", "checked", "data_rows"]
 
@@ -50,6 +51,22 @@ class Pages:
 
         whole = {"in all": time.perf_counter() - self.started}
         return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
+
+    def of_study(self, summary: Mapping[str, Any], study: Study) -> Page:
+        """Give the page of a finished study. summary: its `summary.json`."""
+        from superpose.report import study_page
+        from superpose.study.page_parts import page_parts
+
+        parts = page_parts(study, summary["seeds"])
+        made = self.made(
+            {kind: summary["seconds"][kind] for kind in ("training", "evaluation")},
+            seeds=summary["seeds"],
+            base=summary["base"],
+            data=parts.data,
+            versions=summary["versions"],
+            machine=summary["machine"],
+        )
+        return study_page(summary, parts.checks, parts.forecasts, parts.adapters, made)
 
     def write(self, page: Page) -> None:
         """Write the page and say where it lies."""

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.html import Html, Pages
+
 __all__ = ["study"]
 
 
@@ -18,6 +20,7 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is done and what is left; do nothing.")
     ] = False,
+    html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def study(
     from superpose.study.spec import load_spec
     from superpose.study.summary import write_results
 
+    pages = Pages(html)
     spec = load_spec(file)
     folder = out or Path("runs") / spec.name
     with StudyBars(quiet=quiet) as bars:
@@ -57,6 +61,8 @@ def study(
             return
         run.run()
     summary = write_results(run.folder, spec, run.cells)
+    if html is not None:
+        pages.write(pages.of_study(summary, run))
     if as_json:
         print_json(summary)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superpose.cli.html import Html, Pages, data_rows
 from superpose.cli.options import (
     AnswerColumn,
     Base,
@@ -62,6 +63,7 @@ def tune(
     dtype: Dtype = "float32",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
+    html: Html = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -84,6 +86,7 @@ def tune(
     from superpose.study.tune import tune as tune_weights, tuning_work
 
     _check(objective, by, least, most)
+    pages = Pages(html)
     loaded = running.load_same_base(adapters, ignore_key, base, same_base)
     names = told_apart(loaded)
     read = calibration_rows(data, len(names), question, answer)
@@ -102,8 +105,15 @@ def tune(
         finer = None
         if by != "adapter":
             finer = _finer(superposed, found, examples, tuned, bars, by=by, seed=seed, **goal)
+    content = {"base": model.name, **_as_json(found, tuned, finer)}
+    if html is not None:
+        from superpose.report import tune_page
+
+        rows_of = {name: f"{len(each)} calibration rows" for name, each in examples.items()}
+        made = pages.made(seeds=[seed], base=base, data=data_rows(data, rows_of))
+        pages.write(tune_page(content, _of_base(found), found.to_model(), adapters, made))
     if json:
-        print_json({"base": model.name, **_as_json(found, tuned, finer)})
+        print_json(content)
     else:
         _tell(out(), tuned, finer, adapters)
 
@@ -137,6 +147,16 @@ def _as_json(found: Forecast, tuned: Tuned, finer: Finer | None) -> dict[str, An
         **tuned.to_json(),
         "predicted": [row.to_json() for row in predicted],
         "finer": None if finer is None else finer.to_json(),
+    }
+
+
+def _of_base(found: Forecast) -> dict[str, float]:
+    """The base's measured loss on each domain's calibration rows."""
+    import numpy as np
+
+    nothing = np.zeros(len(found.names))
+    return {
+        d: float(s.loss[s.at(nothing)]) for d, s in zip(found.domains, found.samples, strict=True)
     }
 
 

@@ -4,5 +4,17 @@ from superpose.report.check import check_page
 from superpose.report.made import Made
 from superpose.report.page import Page, ready, render, write_page
 from superpose.report.predict import predict_page
+from superpose.report.study import study_page
+from superpose.report.tune import tune_page
 
-__all__ = ["Made", "Page", "check_page", "predict_page", "ready", "render", "write_page"]
+__all__ = [
+    "Made",
+    "Page",
+    "check_page",
+    "predict_page",
+    "ready",
+    "render",
+    "study_page",
+    "tune_page",
+    "write_page",
+]

@@ -14,8 +14,8 @@ __all__ = ["disturbance_section"]
 WHOLE = Scale("nats an answer token", "", 0.0, 0.3, "+.3f", (-0.3, -0.1, 0, 0.1, 0.3))
 
 
-def disturbance_section(found: Mapping[str, Any]) -> Section:
-    """Give the section for the disturbances that `predict --json` holds."""
+def disturbance_section(found: Mapping[str, Any], remark: str = "") -> Section:
+    """Give the section for what `predict --json` holds. remark: whose adapters these are."""
     disturbances: Sequence[Mapping[str, Any]] = found["disturbances"]
     domains, adapters = list(found["domains"]), list(found["adapters"])
     at = {(d["domain"], d["adapter"]): k for k, d in enumerate(disturbances)}
@@ -43,6 +43,7 @@ def disturbance_section(found: Mapping[str, Any]) -> Section:
         "chosen": 0,
         "figures": [("nats", "Nats")],
         "many": bool(names),
+        "remark": remark,
     }
     heat = {
         "grid": modules_grid(names),

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from superpose.study.cells import subsets
+from superpose.study.evaluate import Score
 from superpose.study.folder import StudyFolder
 from superpose.study.forecasting import forecast_file
 from superpose.study.scores import UNION, StudyScores, change_percent
-from superpose.study.statistics import correlate
+from superpose.study.statistics import correlate, ratio_interval
 
-__all__ = ["forecast_summary", "methods_summary", "spread"]
+__all__ = ["change_interval", "forecast_summary", "methods_summary", "spread"]
 
 
 def methods_summary(scores: StudyScores) -> list[dict[str, Any]]:
     """Every subset, domain and method: perplexity, and its change in per cent.
 
     dppl_merged: against merged-data fine-tuning of equal epochs. dppl_single: against each domain's
-    own adapter. Mean and spread over seeds.
+    own adapter. Mean and spread over seeds, and a 95 % interval over the questions.
     """
     rows = []
     for names in subsets(scores.domains):
@@ -32,7 +33,8 @@ def methods_summary(scores: StudyScores) -> list[dict[str, Any]]:
                 row["perplexity"] = spread([score.perplexity for score in found])
                 for other, theirs in against.items():
                     changes = [change_percent(a, b) for a, b in zip(found, theirs, strict=True)]
-                    row[f"dppl_{other}"] = spread(changes)
+                    interval = None if method == other else change_interval(found, theirs)
+                    row[f"dppl_{other}"] = spread(changes) | {"interval": interval}
                 rows.append(row)
     return rows
 
@@ -121,3 +123,15 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     deviation = round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
     mean = round(float(np.mean(values)), 6)
     return {"mean": mean, "spread": deviation, "values": [round(v, 6) for v in values]}
+
+
+def change_interval(found: Sequence[Score], others: Sequence[Score]) -> list[float] | None:
+    """95 % interval of the change in per cent, over questions: seeds are averaged row by row."""
+    tokens = found[0].row_tokens
+    interval = ratio_interval(_mean_rows(found), _mean_rows(others), tokens, seed=0).interval
+    return None if interval is None else [round(end, 4) for end in interval]
+
+
+def _mean_rows(scores: Sequence[Score]) -> list[float]:
+    rows: list[float] = np.mean([score.row_nll for score in scores], axis=0).tolist()
+    return rows

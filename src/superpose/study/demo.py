@@ -29,8 +29,12 @@ SUM = "superposition"
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo leaves. samples: (domain, expected answer, what each model answers)."""
+    """What a demo leaves.
 
+    study: with its folder. samples: (domain, expected answer, what each model answers).
+    """
+
+    study: Study
     summary: dict[str, Any]
     check: Check
     adapters: tuple[Path, ...]
@@ -62,6 +66,7 @@ def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
     parts = study.adapters(seed)
     save(exact_sum(parts), superposition, force=True)
     return Demo(
+        study=study,
         summary=write_results(study.folder, spec, study.cells),
         check=check(parts),
         adapters=paths,

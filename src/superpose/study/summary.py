@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from superpose._version import __version__
-from superpose.study.beside import forecast_summary, methods_summary, spread
+from superpose.study.beside import change_interval, forecast_summary, methods_summary, spread
 from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
 from superpose.study.evaluate import Score
@@ -22,7 +20,6 @@ from superpose.study.folder import DOMAINS, StudyFolder
 from superpose.study.forecasting import FEWEST
 from superpose.study.scores import UNION, StudyScores, change_percent
 from superpose.study.spec import StudySpec
-from superpose.study.statistics import ratio_interval
 from superpose.study.table import write_table
 from superpose.study.train import RECORD
 
@@ -77,7 +74,7 @@ def _subset(scores: StudyScores, names: tuple[str, ...]) -> dict[str, Any]:
             others = scores.each(method, names, domain)
             row[method] = _perplexity(others)
             changes = [change_percent(a, b) for a, b in zip(sums, others, strict=True)]
-            row[f"dppl_{method}"] = spread(changes) | {"interval": _interval(sums, others)}
+            row[f"dppl_{method}"] = spread(changes) | {"interval": change_interval(sums, others)}
         own = scores.each("single", names, domain)
         row["interference"] = spread([a.nll - b.nll for a, b in zip(sums, own, strict=True)])
         rows.append(row)
@@ -146,14 +143,3 @@ def _remarks(
 
 def _perplexity(scores: Sequence[Score]) -> dict[str, Any]:
     return spread([score.perplexity for score in scores])
-
-
-def _interval(sums: Sequence[Score], others: Sequence[Score]) -> list[float] | None:
-    """95 % interval of the change in per cent, over questions: seeds are averaged row by row."""
-    tokens = sums[0].row_tokens
-    interval = ratio_interval(_mean_rows(sums), _mean_rows(others), tokens, seed=0).interval
-    return None if interval is None else [round(end, 4) for end in interval]
-
-
-def _mean_rows(scores: Sequence[Score]) -> list[float]:
-    return np.mean([score.row_nll for score in scores], axis=0).tolist()

@@ -25,7 +25,9 @@ function unpacked(text) {
 function predictDomain(domain, weights) {
   const { coefficients, features } = domain;
   domain.terms.forEach((term, t) => (features[t] = term.reduce((product, k) => product * weights[k], 1)));
-  if (domain.triples.length > 0) features[features.length - 1] = triple(domain.triples, weights);
+  let next = domain.terms.length;
+  if (domain.triples.length > 0) features[next++] = triple(domain.triples, weights);
+  if (domain.own !== null) features[next] = ownAxis(weights[domain.own]);
   let nll = 0;
   for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
   const variance = Math.max(0, quadratic(domain.covariance, features)) + misfit(domain, weights);
@@ -42,6 +44,12 @@ function triple(chosen, weights) {
     one += weights[k];
   }
   return three;
+}
+
+/** The curved part of a loss along its own adapter's weight: own_axis of landscape/basis.py. */
+function ownAxis(x) {
+  const square = (1 - x) ** 2;
+  return 0.25 * (square - 1) + 0.75 * (square ** 2 - 1);
 }
 
 /** The variance from the loss being no such polynomial. */

@@ -1,0 +1,113 @@
+"""The points of the paper's figure and of what stands beside it, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.report.tables import Column, DataTable, Entry, text_entry
+from superpose.report.texts import figure
+
+__all__ = [
+    "figure_name",
+    "foreseen_table",
+    "interval_text",
+    "points_table",
+    "tournament_table",
+]
+
+Points = Sequence[Mapping[str, Any]]
+
+_NAMES = {"rms_cosine": "RMS cosine"}
+
+
+def points_table(points: Points) -> DataTable:
+    """Give RMS cosine and outcome, a row for each combination and seed."""
+    columns = [
+        Column("sum", numeric=False),
+        Column("seed"),
+        Column("RMS cosine"),
+        Column("dPPL %", note="against merged data"),
+        Column("interference", note="nats"),
+    ]
+    rows = [
+        [
+            text_entry(" + ".join(p["domains"])),
+            Entry(str(p["seed"]), p["seed"]),
+            Entry(figure(p["rms_cosine"], ".5f"), p["rms_cosine"]),
+            Entry(figure(p["dppl_percent"], "+.2f"), p["dppl_percent"]),
+            Entry(figure(p["interference"], "+.3f"), p["interference"]),
+        ]
+        for p in points
+    ]
+    keys = [key for key in (points[0] if points else {}) if key != "domains"]
+    csv = [[" + ".join(p["domains"]), *(p[key] for key in keys)] for p in points]
+    return DataTable("points", "A point for each combination and seed", columns, rows, "points.csv",
+                     (["sum", *keys], csv))  # fmt: skip
+
+
+def foreseen_table(rows: Points) -> DataTable:
+    """Give predicted and measured interference of the naive sums."""
+    columns = [
+        Column("sum", numeric=False),
+        Column("domain", numeric=False),
+        Column("seed"),
+        Column("predicted", note="nats, 95 % interval"),
+        Column("measured", note="nats"),
+    ]
+    entries = [
+        [
+            text_entry(" + ".join(p["subset"])),
+            text_entry(p["domain"]),
+            Entry(str(p["seed"]), p["seed"]),
+            Entry(
+                figure(p["predicted_interference"], "+.3f"),
+                p["predicted_interference"],
+                f"{figure(p['interference_low'], '+.3f')} to "
+                f"{figure(p['interference_high'], '+.3f')}",
+            ),
+            Entry(figure(p["measured_interference"], "+.3f"), p["measured_interference"]),
+        ]
+        for p in rows
+    ]
+    keys = [key for key in (rows[0] if rows else {}) if key != "subset"]
+    csv = [[" + ".join(p["subset"]), *(p[key] for key in keys)] for p in rows]
+    return DataTable("foreseen", "Interference of the naive sums", columns, entries,
+                     "predicted-measured.csv", (["sum", *keys], csv))  # fmt: skip
+
+
+def tournament_table(correlations: Points) -> DataTable:
+    """Give each figure's correlations with dPPL."""
+    columns = [
+        Column("figure", numeric=False),
+        Column("among", numeric=False),
+        Column("points"),
+        *(Column(name, note="95 % interval") for name in ("Pearson", "Spearman", "slope")),
+    ]
+    kinds = ("pearson", "spearman", "slope")
+    rows = [
+        [
+            text_entry(figure_name(c)),
+            text_entry({"pairs": "pairs", "all": "sums of every size"}[c["among"]]),
+            Entry(str(c["n"]), c["n"]),
+            *(Entry(figure(c[k], ",.2f"), c[k], interval_text(c[f"{k}_interval"])) for k in kinds),
+        ]
+        for c in correlations
+    ]
+    keys = [key for key in correlations[0] if not isinstance(correlations[0][key], list | tuple)]
+    csv = [[c[key] if not isinstance(c[key], list | tuple) else None for key in keys]
+           for c in correlations]  # fmt: skip
+    return DataTable("tournament", "Each figure against dPPL", columns, rows, "correlations.csv",
+                     (keys, csv))  # fmt: skip
+
+
+def interval_text(ends: Sequence[float | None] | None) -> str:
+    """Give `0.57 to 0.99`; nothing where there is no interval."""
+    if not ends or ends[0] is None or ends[1] is None:
+        return ""
+    return f"{figure(ends[0], ',.2f')} to {figure(ends[1], ',.2f')}"
+
+
+def figure_name(c: Mapping[str, Any]) -> str:
+    """Give what people call the figure of a correlation."""
+    return _NAMES.get(c["figure"], str(c["figure"]).replace("_", " "))

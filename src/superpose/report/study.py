@@ -1,0 +1,77 @@
+"""The page of `superpose study` and `superpose demo`: everything that was measured and foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.report.check import PAIR_TERMS
+from superpose.report.desk import Desk, desk_section, presets
+from superpose.report.disturbance import disturbance_section
+from superpose.report.made import Made, made_section
+from superpose.report.page import Page, Section
+from superpose.report.pairs import pairs_section
+from superpose.report.predict import FORECAST_TERMS
+from superpose.report.relation import relation_section
+from superpose.report.table_of_study import table_section
+from superpose.report.texts import joined
+from superpose.report.verdict_of_study import verdict_of_study
+
+__all__ = ["study_page"]
+
+TERMS = ("merged data", "dPPL", "correlation")
+
+
+def study_page(
+    summary: Mapping[str, Any],
+    checks: Mapping[int, Mapping[str, Any]],
+    forecasts: Mapping[int, Mapping[str, Any]],
+    adapters: Mapping[int, Sequence[str]],
+    made: Made,
+) -> Page:
+    """Give the page of a study's summary.
+
+    checks: seed -> `check --json` of its adapters. forecasts: seed -> what was foreseen, with the
+    small model; none where the study has no forecast. adapters: seed -> where they lie.
+    """
+    seeds = summary["seeds"]
+    first = seeds[0]
+    whose = f"Here the adapters of seed {first}." if len(seeds) > 1 else ""
+    sections = [
+        verdict_of_study(summary),
+        pairs_section(checks[first], whose),
+        relation_section(summary),
+        table_section(summary),
+    ]
+    terms: tuple[str, ...] = (*TERMS, "perplexity", "task weights", *PAIR_TERMS)
+    if forecasts:
+        sections += [disturbance_section(forecasts[first], whose), *_desks(forecasts, adapters)]
+        terms = (*TERMS, *FORECAST_TERMS, *PAIR_TERMS)
+    sections.append(made_section(made, terms, summary["remarks"]))
+    names = list(summary["domains"])
+    who = joined(names) if len(names) <= 4 else f"{len(names)} adapters"
+    title = f"Did {who} add up?"
+    return Page(title, f"The study “{summary['name']}” on {summary['base']}", tuple(sections))
+
+
+def _desks(
+    forecasts: Mapping[int, Mapping[str, Any]], adapters: Mapping[int, Sequence[str]]
+) -> list[Section]:
+    """The desk with a model for each seed; none for forecasts that were kept without one."""
+    held = {seed: found for seed, found in forecasts.items() if "model" in found}
+    desks = [
+        Desk(
+            f"seed {seed}",
+            found["model"],
+            presets(
+                found["adapters"],
+                [
+                    ("tuned", found["tuned"]["+".join(found["domains"])]),
+                    ("best for the worst-off domain", found["advice"]["weights"]),
+                ],
+            ),
+            adapters[seed],
+        )
+        for seed, found in held.items()
+    ]
+    return [desk_section(desks)] if desks else []

@@ -1,0 +1,127 @@
+"""The page of `superpose tune`: the best task weights, what they bring, and a desk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from superpose.report.desk import Desk, desk_section, presets
+from superpose.report.forecast import weights_text
+from superpose.report.made import Made, made_section
+from superpose.report.page import Page, Section
+from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
+from superpose.report.texts import counted, figure, perplexity
+
+__all__ = ["tune_page"]
+
+METHODS = {"base": "base", "own": "own adapter", "naive": "naive", "average": "average",
+           "tuned": "tuned"}  # fmt: skip
+REFERENCES = {"own": "own adapter", "naive": "the naive sum", "base": "the base"}
+TERMS = ("perplexity", "task weights", "objective", "prediction", "interference",
+         "calibrated region")  # fmt: skip
+
+
+def tune_page(
+    found: Mapping[str, Any],
+    base: Mapping[str, float],
+    model: Mapping[str, Any],
+    adapters: Sequence[str],
+    made: Made,
+) -> Page:
+    """Give the page of what `tune --json` holds.
+
+    base: the base's loss on each domain's calibration rows, nats an answer token. model:
+    `Forecast.to_model`. adapters: as they were typed.
+    """
+    names = list(found["weights"])
+    losses = _losses(found, base)
+    sections = (
+        _verdict(found, losses),
+        _table(losses, str(found["base"])),
+        desk_section(
+            [Desk("forecast", model, presets(names, [("tuned", found["weights"])]), adapters)]
+        ),
+        made_section(made, TERMS),
+    )
+    title = f"The best task weights of {counted(len(names), 'adapter')}"
+    return Page(title, f"Tuned on {found['base']}, on calibration rows", sections)
+
+
+def _losses(found: Mapping[str, Any], base: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Measured nats an answer token: domain -> method -> loss."""
+    names, domains = list(found["weights"]), list(base)
+    best = tuple(found["weights"].values())
+    losses: dict[str, dict[str, float]] = {d: {"base": base[d]} for d in domains}
+    for row in found["measured"]:
+        weights, domain = tuple(row["weights"].values()), row["domain"]
+        own = tuple(float(k == domains.index(domain)) for k in range(len(names)))
+        for method, held in (("own", own), ("tuned", best)):
+            if weights == held:
+                losses[domain][method] = row["nll"]
+        if row["method"] in ("naive", "average"):
+            losses[domain][row["method"]] = row["nll"]
+    return losses
+
+
+def _verdict(found: Mapping[str, Any], losses: Mapping[str, Mapping[str, float]]) -> Section:
+    regret = {m: [v[m] - v["own"] for v in losses.values()] for m in ("naive", "average", "tuned")}
+    mean = {m: math.fsum(values) / len(values) for m, values in regret.items()}
+    predicted: Sequence[Mapping[str, Any]] = found["predicted"]
+    worst = max(predicted, key=lambda row: row["interference"])
+    sentence = (
+        f"Against each domain's own adapter they cost {figure(mean['tuned'], '+.3f')} nats an "
+        f"answer token on the mean of {counted(len(losses), 'domain')}, where the naive sum costs "
+        f"{figure(mean['naive'], '+.3f')} and the average {figure(mean['average'], '+.3f')}; most "
+        f"is lost on {worst['domain']}, predicted {figure(worst['interference'], '+.3f')} (95 % "
+        f"interval {figure(worst['interference_low'], '+.3f')} to "
+        f"{figure(worst['interference_high'], '+.3f')})."
+    )
+    cards = [
+        {
+            "name": f"Perplexity on {row['domain']}",
+            "value": perplexity(row["predicted_nll"]),
+            "beside": f"95 % interval {perplexity(row['low'])} to {perplexity(row['high'])}",
+            "count": f"predicted; measured {perplexity(losses[row['domain']]['tuned'])} on "
+            "calibration rows",
+        }
+        for row in predicted[:4]
+    ]
+    values = {
+        "sentences": [(f"Add {weights_text(found['weights'])}.", sentence)],
+        "cards": cards,
+        "remark": "Tuned and measured on the same calibration rows: test rows would show a little "
+        "less.",
+        "lists": [],
+    }
+    return Section("verdict", "Verdict", values)
+
+
+def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
+    rows = [
+        [text_entry(domain), *(_entry(values, m) for m in METHODS)]
+        for domain, values in losses.items()
+    ]
+    csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
+    table = DataTable(
+        key="methods",
+        caption=f"Perplexity of the answers on the calibration rows, base {base}",
+        columns=[Column("domain", numeric=False), *(Column(title) for title in METHODS.values())],
+        rows=rows,
+        file="tuned.csv",
+        csv=(["domain", *(f"{m}_nll" for m in METHODS)], csv),
+        references=tuple(REFERENCES.values()),
+    )
+    return Section("table", "What the weights bring", {"table": table, "left_out": ""},
+                   {"tables": {table.key: table.data()}}, template="predicted")  # fmt: skip
+
+
+def _entry(values: Mapping[str, float], method: str) -> Entry:
+    nll = values[method]
+    return Entry(perplexity(nll), nll, "", tuple(_change(values, method, r) for r in REFERENCES))
+
+
+def _change(values: Mapping[str, float], method: str, reference: str) -> Difference | None:
+    if method == reference:
+        return None
+    return difference(100 * math.expm1(min(values[method] - values[reference], 700.0)))
