@@ -18,7 +18,7 @@ MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")
 
 
 class Known:
-    """K domains whose losses are quadratics by module: own gain, and what each other costs."""
+    """K domains whose losses are known, by module: own gain, and what each other costs."""
 
     def __init__(self, adapters: int, cost: float, rows: int = 12, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -31,12 +31,14 @@ class Known:
     def slope(self, domain: int, point: np.ndarray) -> np.ndarray:
         """The derivative of `loss`: the own adapter gains 1, the others cost half of `cost`."""
         others = self.cost[domain] * point
-        others[domain] = 2.0 * (point[domain] - 1.0)
+        left = 1.0 - point[domain]
+        others[domain] = -0.5 * left - 3.0 * left**3
         return others
 
     def loss(self, domain: int, point: np.ndarray) -> float:
         others = 0.5 * self.cost[domain] * point**2
-        others[domain] = (point[domain] - 1.0) ** 2
+        left = 1.0 - point[domain]
+        others[domain] = 0.25 * left**2 + 0.75 * left**4
         return 2.0 + float(others.sum())
 
     def sample(self, domain: int) -> Sample:
@@ -153,16 +155,17 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
     model = json.loads(json.dumps(found.to_model()))
     for weights in np.random.default_rng(3).uniform(-0.5, 1.5, size=(5, 4)):
         for domain, wanted in zip(model["domains"], found.predict(weights[None]), strict=True):
+            own = weights[domain["own"]]
             products = [np.prod(weights[term]) for term in domain["terms"]]
             if domain["triples"]:
                 threes = itertools.combinations(domain["triples"], 3)
                 products.append(sum(np.prod(weights[list(three)]) for three in threes))
+            products.append(0.25 * ((1 - own) ** 2 - 1) + 0.75 * ((1 - own) ** 4 - 1))
             upper = np.zeros((len(products), len(products)))
             upper[np.triu_indices(len(products))] = domain["covariance"]
             covariance = upper + np.triu(upper, 1).T
             twos = itertools.combinations(weights[domain["others"]] ** 2, 2)
             misfit = domain["residual"] ** 2 * (1 + sum(a * b for a, b in twos))
-            own = weights[domain["own"]]
             misfit += (domain["bend"] * 4 * own * (1 - own)) ** 2
             spread = np.sqrt(np.array(products) @ covariance @ products + misfit)
             loss = np.array(products) @ domain["coefficients"]

@@ -91,7 +91,7 @@ class Bowl:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(2, 5), st.integers(0, 4), st.integers(0, 99))
+@given(st.integers(3, 5), st.integers(0, 4), st.integers(0, 99))
 def test_on_a_quadratic_loss_every_second_order_predictor_is_exact(
     adapters: int, own: int, seed: int
 ) -> None:

@@ -213,8 +213,9 @@ class Forecast:
         """Give the small model itself, from which a page can predict any weighting.
 
         For each domain the loss is f . coefficients, in nats an answer token: f are the products
-        of the task weights at the positions in `terms` and, where `triples` is not empty, at the
-        end the sum of all products of three different ones of those. A 95 % interval reaches
+        of the task weights at the positions in `terms`; where `triples` is not empty, the sum of
+        all products of three different ones of those; and, of the weight of `own`, `own_axis`.
+        A 95 % interval reaches
         quantile * sqrt(f' C f + residual^2 (1 + e) + b^2) to both sides: C is the symmetric matrix
         whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
         `others` of their squared weights' product; b = bend * 4 x (1 - x), x the weight of `own`.
@@ -230,7 +231,7 @@ class Forecast:
                     "covariance": loss.covariance[np.triu_indices(len(loss.basis))].tolist(),
                     "residual": loss.residual,
                     "others": list(loss.others),
-                    "own": loss.own,
+                    "own": loss.basis.own,
                     "bend": loss.bend,
                     "quantile": _quantile(len(loss.tokens)),
                     "points": loss.points.tolist(),

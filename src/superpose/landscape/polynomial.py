@@ -2,10 +2,11 @@
 
 Quadratic in all of them, and cubic along the axes where slopes were measured at both ends: there a
 value and a slope on either side fix four coefficients, so a pair's loss is met where it was
-measured. What the sum of all adapters shows beyond is one coefficient of all products of three
-other adapters' weights: far away, it bends nothing near the own adapter. Fitted by least squares to
-values and gradients; the coefficients are linear in what was measured, so each row of data has its
-own share in them, and the uncertainty that comes of having few rows is exact linear algebra.
+measured. The own adapter's axis has a shape of its own (`own_axis`). What the sum of all adapters
+shows beyond is one coefficient of all products of three other adapters' weights: far away, it bends
+nothing near the own adapter. Fitted by least squares to values and gradients; the coefficients are
+linear in what was measured, so each row of data has its own share in them, and the uncertainty that
+comes of having few rows is exact linear algebra.
 """
 
 from __future__ import annotations
@@ -29,12 +30,9 @@ Array = NDArray[np.float64]
 GRADIENT_WEIGHT = 0.5
 """Weight of an equation about a slope beside one about a value: a step of half a task weight."""
 
-BEND = 0.2
-"""Share of an adapter's gain that its own axis is unsure of, halfway from the base to it.
-
-The loss falls faster at first than a parabola through both ends: by about so much, as measured on
-calibration rows of three domains of `benchmarks/prediction`.
-"""
+BEND = 0.08
+"""Share of an adapter's gain that its own axis is unsure of, halfway from the base to it: how far
+`own_axis` was off on three domains of `benchmarks/prediction`."""
 
 
 class Prediction(NamedTuple):
@@ -60,8 +58,8 @@ class Polynomial:
     basis: C functions of the task weights. coefficients: (C,), nats an answer token.
     row_coefficients: (R, C), each row's share, so that their sum over rows divided by the tokens is
     `coefficients`. tokens: (R,). residual: standard deviation of what the fit leaves of values and
-    slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. own:
-    the one adapter besides, where there is one; bend: how unsure its axis is halfway, in nats.
+    slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. bend:
+    how unsure the own adapter's axis is halfway, in nats.
     """
 
     basis: Basis
@@ -71,7 +69,6 @@ class Polynomial:
     residual: float
     points: Array
     others: tuple[int, ...] = ()
-    own: int | None = None
     bend: float = 0.0
 
     @classmethod
@@ -80,7 +77,8 @@ class Polynomial:
         known = ~np.isnan(sample.gradient).any(axis=(1, 2, 3))
         count = sample.points.shape[1]
         others = _both_ends(sample.points[known])
-        basis = Basis.of(count, others)
+        own = _only(set(range(count)) - set(others))
+        basis = Basis.of(count, others, own)
         at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
         equations = np.concatenate([basis.features(sample.points), GRADIENT_WEIGHT * at_slope])
         if np.linalg.matrix_rank(equations, tol=1e-8) < len(basis):
@@ -93,13 +91,12 @@ class Polynomial:
         coefficients = shares.sum(axis=0) / total
         left = measured.sum(axis=0) / total - equations @ coefficients
         residual = float(np.sqrt(np.sum(left**2) / max(1, len(left) - len(basis))))
-        own = _only(set(range(count)) - set(others))
         bend = 0.0
         if own is not None:
             base, alone = basis.features(np.array([np.zeros(count), np.eye(count)[own]]))
             bend = BEND * abs(float((base - alone) @ coefficients))
         return cls(
-            basis, coefficients, shares, sample.tokens, residual, sample.points, others, own, bend
+            basis, coefficients, shares, sample.tokens, residual, sample.points, others, bend
         )
 
     @property
@@ -116,7 +113,6 @@ class Polynomial:
         basis, columns = self.basis.among(kept)
         outside = np.setdiff1d(np.arange(self.adapters), kept)
         without = (self.points[:, outside] == 0).all(axis=1)
-        own = kept.index(self.own) if self.own in kept else None
         return Polynomial(
             basis,
             self.coefficients[columns],
@@ -125,8 +121,7 @@ class Polynomial:
             self.residual,
             self.points[without][:, kept],
             tuple(kept.index(k) for k in self.others if k in kept),
-            own,
-            0.0 if own is None else self.bend,
+            0.0 if basis.own is None else self.bend,
         )
 
     @cached_property
@@ -176,7 +171,8 @@ class Polynomial:
         """
         squares = weights[:, list(self.others)] ** 2
         pairs = (np.sum(squares, axis=1) ** 2 - np.sum(squares**2, axis=1)) / 2
-        along = np.zeros(len(weights)) if self.own is None else weights[:, self.own]
+        own = self.basis.own
+        along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
         return np.asarray(np.hypot(self.residual * np.sqrt(1 + pairs), bend))
 
