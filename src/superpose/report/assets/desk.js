@@ -13,7 +13,10 @@ function startDesk() {
   place.hidden = false;
   use(desk, 0);
   // For whoever wants to predict from the console, and for the tests.
-  window.superpose = { predict: (weights, which = desk.which) => desk.models[which].map((d) => predictDomain(d, weights)) };
+  window.superpose = {
+    predict: (weights, which = desk.which) => desk.models[which].map((domain) => predictDomain(domain, weights)),
+    draw: () => draw(desk),
+  };
 }
 
 function partsOf(row) {
@@ -138,7 +141,7 @@ function command(desk) {
 /** Say the outcome once the weights rest. */
 function tell(desk, model, found) {
   const parts = found.map(
-    ({ nll, beyond }, d) => `${model[d].name} ${perplexity(nll)}${beyond ? ", beyond what was calibrated" : ""}`,
+    ({ nll, beyond }, d) => `${model[d].name} ${perplexity(nll)}${beyond ? ", beyond calibration" : ""}`,
   );
   desk.place.querySelector("[data-status]").textContent = `Predicted perplexity: ${parts.join("; ")}.`;
 }

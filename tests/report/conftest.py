@@ -1,0 +1,210 @@
+"""What the tests of pages share: pages made from real parts, and a browser to open them in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.landscape.test_forecast import Known
+
+from superpose.interference import check
+from superpose.report import Made, check_page, predict_page, write_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from superpose.landscape.forecast import Forecast
+
+HOSTILE = (
+    "<img src=x onerror=hacked()>",
+    '"></script><script>hacked()</script>',
+    "=HYPERLINK(1)",
+    "{{ 7 * 7 }}$(touch x)'`\u202e",
+)
+"""Names of adapters that mean something to HTML, JavaScript, spreadsheets, templates and shells."""
+
+MADE = Made("superpose predict base a b", seeds=(0,), base="/home/someone/models/tiny")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser without a window; without one the test is skipped, or fails where CI runs."""
+    from playwright.sync_api import sync_playwright
+
+    found = os.environ.get("SUPERPOSE_CHROMIUM") or shutil.which("chromium")
+    if found is None:
+        reason = "no browser: apt-get install chromium, or let SUPERPOSE_CHROMIUM name one"
+        if os.environ.get("SUPERPOSE_NEEDS_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Open a page file; at the end nothing was said on the console and no request was made."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def open_it(path: Path, **settings: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | settings)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert said == []
+    outside = [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    assert outside == []
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A forecast of known losses, and its page."""
+
+    forecast: Forecast
+    path: Path
+    adapters: tuple[str, ...]
+
+
+def foreseen(count: int, path: Path, names: tuple[str, ...] | None = None) -> Foreseen:
+    """Make a page from a forecast for so many adapters, each of which disturbs the others."""
+    from superpose.landscape.advice import advise
+
+    known = Known(count, 0.3, rows=20).forecast()
+    names = names or known.names
+    forecast = replace(known, names=names, domains=tuple(f"{name}.jsonl" for name in names))
+    advice = advise(forecast)
+    found = {
+        "base": "tiny",
+        **forecast.to_json(),
+        "best": [row.to_json() for row in forecast.predict([list(advice.weights.values())])],
+        "advice": advice.to_json(),
+        "measured": [],
+        "calibration": {"rows": 20 * count},
+    }
+    adapters = tuple(f"runs/{name}" for name in names)
+    page = predict_page(found, forecast.to_model(), random_check(names), adapters, MADE)
+    write_page(path, page)
+    return Foreseen(forecast, path, adapters)
+
+
+def random_check(names: tuple[str, ...], layers: int = 4) -> Any:
+    """Give `check --json` of adapters with random factors, called so."""
+    from superpose.adapter import Adapter, Delta
+
+    modules = [f"model.layers.{n}.{kind}" for n in range(layers) for kind in ("q_proj", "v_proj")]
+    rng = np.random.default_rng(0)
+    adapters = [
+        Adapter(
+            {
+                module: Delta.of(rng.normal(size=(16, 2)), rng.normal(size=(2, 16)))
+                for module in modules
+            },
+            name=name,
+        )
+        for name in names
+    ]
+    return check(adapters).to_json()
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for pages that many tests open."""
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="session")
+def three(pages: Path) -> Foreseen:
+    """A forecast of three adapters."""
+    return foreseen(3, pages / "three.html")
+
+
+@pytest.fixture(scope="session")
+def twelve(pages: Path) -> Foreseen:
+    """A forecast of twelve adapters, the most that the desk is made for."""
+    return foreseen(12, pages / "twelve.html")
+
+
+@pytest.fixture(scope="session")
+def hostile(pages: Path) -> Foreseen:
+    """A forecast of adapters with hostile names."""
+    return foreseen(len(HOSTILE), pages / "hostile.html", HOSTILE)
+
+
+@pytest.fixture(scope="session")
+def checked(pages: Path) -> Path:
+    """The page of a check."""
+    path = pages / "check.html"
+    write_page(path, check_page(random_check(("math", "medicine", "finance")), MADE))
+    return path
+
+
+@pytest.fixture(scope="session")
+def studied(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real study of two domains and two seeds, with page.html in it."""
+    from superpose.cli.app import main
+
+    folder = tmp_path_factory.mktemp("study")
+    rows = {
+        "sums": [(f"What is {a} plus {b}?", f"{a + b}.") for a in range(8) for b in range(4)],
+        "coins": [(f"How many cents are {n} dimes?", f"{n} dimes: {10 * n}.") for n in range(32)],
+    }
+    for name, found in rows.items():
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in found]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    spec = {
+        "name": "tiny",
+        "base": str(tiny_base),
+        "domains": {name: {"data": f"{name}.jsonl"} for name in rows},
+        "train_rows": 8,
+        "test_rows": 6,
+        "calibration_rows": 6,
+        "seeds": [0, 1],
+        "prompt": {"max_tokens": 48},
+        "lora": {"rank": 2, "alpha": 8, "dropout": 0, "targets": ["q_proj"]},
+        "training": {"epochs": 1, "learning_rate": 0.02, "batch_size": 8},
+    }
+    (folder / "tiny.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    run = folder / "run"
+    words = ["study", folder / "tiny.yaml", "-o", run, "--html", run / "page.html", "--quiet"]
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    assert not end.value.code
+    return run
+
+
+@pytest.fixture(scope="session")
+def every_page(
+    checked: Path, three: Foreseen, twelve: Foreseen, hostile: Foreseen, studied: Path
+) -> Mapping[str, Path]:
+    """All pages, by what they are of."""
+    return {
+        "check": checked,
+        "three": three.path,
+        "twelve": twelve.path,
+        "hostile": hostile.path,
+        "study": studied / "page.html",
+    }

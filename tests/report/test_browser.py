@@ -1,0 +1,200 @@
+"""Pages in a real browser: quiet, narrow, dark, printed, sorted, taken along, and with any name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.report.conftest import HOSTILE, MADE
+
+from superpose.report import study_page, write_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+    from tests.report.conftest import Foreseen, Open
+
+KINDS = ("check", "three", "twelve", "hostile", "study")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_fits_a_phone_without_sideways_scrolling(
+    open_page: Open, every_page: Mapping[str, Path], kind: str
+) -> None:
+    page = open_page(every_page[kind], viewport={"width": 375, "height": 800})
+    for details in page.locator("details").all():
+        details.evaluate("element => (element.open = true)")
+    page.wait_for_timeout(50)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 375
+    assert page.locator("h1").count() == 1
+
+
+def test_the_first_thing_on_a_page_is_the_verdict(
+    open_page: Open, every_page: Mapping[str, Path]
+) -> None:
+    for kind in ("three", "study"):
+        page = open_page(every_page[kind])
+        assert page.locator("main > section").first.get_attribute("id") == "verdict"
+        assert page.locator(".verdict").first.bounding_box()["y"] < 500  # type: ignore[index]
+
+
+def test_dark_and_light_follow_the_system_and_the_button(open_page: Open, checked: Path) -> None:
+    page = open_page(checked, color_scheme="dark")
+    assert luminance(page) < 0.1
+    page.get_by_role("button", name="Show the page in light colours").click()
+    assert luminance(page) > 0.8
+    page.get_by_role("button", name="Show the page in dark colours").click()
+    assert luminance(page) < 0.1
+    assert luminance(open_page(checked)) > 0.8
+
+
+def test_on_paper_a_page_is_light_and_has_no_controls(open_page: Open, three: Foreseen) -> None:
+    page = open_page(three.path, color_scheme="dark")
+    page.emulate_media(media="print")
+    ink = page.evaluate("() => getComputedStyle(document.body).color")
+    assert max(channels(ink)) < 100
+    for control in ("#theme", ".desk-controls", "[data-csv]", "[data-choose]"):
+        assert not page.locator(control).first.is_visible(), control
+    assert page.locator(".verdict").first.is_visible()
+    assert page.locator("[data-domain='0'] [data-value]").is_visible()
+
+
+def test_heads_sort_the_table_by_click_and_by_key(open_page: Open, three: Foreseen) -> None:
+    page = open_page(three.path)
+    table = page.locator("[data-table='predicted']")
+    head = table.locator("th[scope=col]").nth(1)
+
+    def column() -> list[float]:
+        cells = table.locator("tbody tr > :nth-child(2)")
+        return [
+            float(value) for value in cells.evaluate_all("all => all.map(c => c.dataset.value)")
+        ]
+
+    rows = column()
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column() == sorted(rows) != rows
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column() == sorted(rows, reverse=True)
+    assert table.locator("[aria-sort]:not([aria-sort=none])").count() == 1
+
+
+def test_differences_change_with_what_they_are_against(open_page: Open, three: Foreseen) -> None:
+    page = open_page(three.path)
+    table = page.locator("[data-table='predicted']")
+    base = table.locator("tbody tr", has=page.get_by_role("rowheader", name="base", exact=True))
+    cell = base.locator("td").first
+    assert "▲ +" in cell.inner_text()
+    assert cell.get_attribute("data-shade") == "warm"
+    table.locator("[data-reference]").select_option(label="the base")
+    assert "=" in cell.inner_text()
+    assert cell.get_attribute("data-shade") is None
+
+
+def test_a_table_can_be_taken_along_and_is_no_formula(open_page: Open, hostile: Foreseen) -> None:
+    page = open_page(hostile.path)
+    with page.expect_download() as waiting:
+        page.locator("[data-table='predicted'] [data-csv]").click()
+    assert waiting.value.suggested_filename == "predicted.csv"
+    rows = list(csv.reader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8"))))
+    count = len(HOSTILE)
+    assert len(rows) == 1 + count * (2**count + 1)
+    assert "'=HYPERLINK(1)" in rows[0]
+    assert not any(field.startswith(("=", "@")) for row in rows for field in row)
+    first = hostile.forecast.predict([list(map(float, rows[1][:count]))])[0]
+    assert float(rows[1][count + 1]) == pytest.approx(first.predicted_nll)
+
+
+def test_cells_tell_their_figures_to_pointer_and_keyboard(open_page: Open, checked: Path) -> None:
+    page = open_page(checked)
+    tip = page.locator("#tip")
+    cells = page.locator("[data-map='cosine'] button")
+    cells.nth(1).hover()
+    assert "math and finance: cosine" in str(tip.text_content())
+    page.mouse.move(0, 0)
+    assert not tip.is_visible()
+    cells.first.focus()
+    page.keyboard.press("ArrowRight")
+    label = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    assert label == cells.nth(1).get_attribute("aria-label") == tip.text_content()
+    page.keyboard.press("Enter")
+    modules = page.locator("[data-modules] caption")
+    assert str(modules.text_content()).startswith("math + finance: cosine")
+    page.get_by_role("radio", name="Outputs").check()
+    assert "overlap" in str(modules.text_content())
+    assert page.locator("[data-modules] td[data-says]").count() == 8
+    page.locator("[data-modules] td[data-says]").first.hover()
+    assert str(tip.text_content()).startswith("model.layers.0.q_proj: overlap")
+
+
+def test_hostile_names_are_text_wherever_they_stand(open_page: Open, hostile: Foreseen) -> None:
+    page = open_page(hostile.path)
+    assert page.evaluate("() => typeof hacked") == "undefined"
+    assert page.locator("img").count() == 0
+    visible = [name.replace("\u202e", "\\u202e") for name in HOSTILE]
+    for section in ("#verdict", "#pairs", "#disturbance", "#table", "#desk"):
+        text = page.locator(section).text_content() or ""
+        assert any(name in text for name in visible), section
+    # Of a name that looks like a path, tables show the last part.
+    parts = [name.rpartition("/")[2] for name in visible]
+    assert all(part in str(page.locator("#pairs").text_content()) for part in parts)
+    assert "49" not in str(page.locator("#pairs thead").first.text_content())
+
+
+def test_hostile_names_are_text_in_charts_too(open_page: Open, studied: Path) -> None:
+    path = studied / "hostile.html"
+    summary = renamed(json.loads((studied / "summary.json").read_text(encoding="utf-8")))
+    seeds = summary["seeds"]
+    parts = {
+        kind: {s: renamed(json.loads((studied / f"cells/seed-{s}/{kind}.json").read_text()))
+               for s in seeds}
+        for kind in ("check", "forecast")
+    }  # fmt: skip
+    adapters = {seed: list(HOSTILE[:2]) for seed in seeds}
+    write_page(path, study_page(summary, parts["check"], parts["forecast"], adapters, MADE))
+    page = open_page(path)
+    page.evaluate(
+        """() => Plotly.Fx.hover(document.querySelector("[data-chart=foreseen]"),
+                                 [{ curveNumber: 1, pointNumber: 0 }])"""
+    )
+    told = page.locator("[data-chart=foreseen] .hovertext")
+    assert HOSTILE[0] in str(told.text_content())
+    assert page.locator("img").count() == 0
+    assert page.evaluate("() => typeof hacked") == "undefined"
+
+
+def test_charts_are_drawn_and_told_in_words_and_tables(open_page: Open, studied: Path) -> None:
+    page = open_page(studied / "page.html")
+    for key, points in (("paper", 2), ("foreseen", 4), ("tournament", 7)):
+        chart = page.locator(f"[data-chart={key}]")
+        assert chart.locator(".points path").count() >= min(points, 2), key
+        assert "Pearson's r" in str(chart.get_attribute("aria-label"))
+        rows = page.locator(f"[data-chart={key}] ~ details tbody tr")
+        assert rows.count() >= points, key
+
+
+def renamed(value: Any) -> Any:
+    """A study's figures with hostile names for its domains."""
+    if isinstance(value, Mapping):
+        return {renamed(key): renamed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [renamed(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("sums", HOSTILE[0]).replace("coins", HOSTILE[1])
+    return value
+
+
+def channels(colour: str) -> list[float]:
+    """The channels of `rgb(1, 2, 3)`."""
+    return [float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+
+
+def luminance(page: Page) -> float:
+    """How light the page's ground is, from 0 to 1."""
+    colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    return sum(channels(colour)) / 3 / 255

@@ -1,0 +1,146 @@
+"""What a page is made of: escaped, self-contained, small, and never in place of another file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.report.conftest import HOSTILE, MADE, random_check
+
+from superpose.errors import OutputExists
+from superpose.report import check_page, ready, render, write_page
+from superpose.report.charts import label
+from superpose.report.heat import Scale, modules_grid
+from superpose.report.page import LICENCE, PLOTLY, json_in_html
+from superpose.report.texts import change, csv_text, figure, perplexity, short_names, visible
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Foreseen
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 6_000_000
+
+
+def test_a_page_names_nothing_that_it_would_have_to_fetch(checked: Path) -> None:
+    text = checked.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//)""", text)
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "default-src 'none'" in text
+
+
+def test_pages_are_small_and_only_those_with_charts_hold_plotly(
+    checked: Path, twelve: Foreseen, studied: Path
+) -> None:
+    sizes = [path.stat().st_size for path in (checked, twelve.path, studied / "page.html")]
+    assert sizes[0] < 200_000
+    assert sizes[1] < 2_000_000
+    assert PLOTLY.stat().st_size < sizes[2] < LARGEST
+    assert "plotly.js" not in checked.read_text(encoding="utf-8")
+    assert "MIT License" in (studied / "page.html").read_text(encoding="utf-8")
+
+
+def test_sixty_six_pairs_of_many_modules_fit() -> None:
+    found = random_check(tuple("abcdefghijkl"), layers=105)
+    assert len(found["pairs"]) == 66
+    assert len(found["pairs"][0]["modules"]) == 210
+    assert len(render(check_page(found, MADE)).encode()) < 2_000_000
+
+
+def test_plotly_is_the_file_that_was_pinned_with_its_licence() -> None:
+    pinned = (ROOT / "hatch_build.py").read_text(encoding="utf-8")
+    assert hashlib.sha256(PLOTLY.read_bytes()).hexdigest() in pinned
+    assert "MIT" in LICENCE.read_text(encoding="utf-8")
+
+
+def test_hostile_names_are_escaped_between_tags_and_in_the_data() -> None:
+    text = render(check_page(random_check(HOSTILE), MADE))
+    assert "<img" not in text
+    assert "<script>hacked" not in text
+    assert "\u202e" not in text
+    data = text[text.index('id="data">') + 10 :]
+    names = json.loads(data[: data.index("</script>")])["pairs"]["heat"]["labels"]
+    assert names[0].startswith(HOSTILE[0])
+
+
+@pytest.mark.parametrize("text", ["</script><b>", "<!--", "a & b", "\u2028", "\x00", "é"])
+def test_data_survives_the_way_into_the_page(text: str) -> None:
+    written = json_in_html({"name": text, "none": float("nan")})
+    assert not set(written) & set("<>&\u2028\u2029\x00")
+    assert json.loads(written) == {"name": visible(text), "none": None}
+
+
+def test_an_earlier_page_is_replaced_and_no_other_file(tmp_path: Path) -> None:
+    page = check_page(random_check(("a", "b")), MADE)
+    target = tmp_path / "new" / "page.html"
+    write_page(target, page)
+    write_page(target, replace(page, title="Another title"))
+    assert "Another title" in target.read_text(encoding="utf-8")
+    other = tmp_path / "notes.html"
+    other.write_text("<p>mine</p>", encoding="utf-8")
+    for taken in (other, tmp_path):
+        with pytest.raises(OutputExists, match="nothing was written"):
+            ready(taken)
+        with pytest.raises(OutputExists):
+            write_page(taken, page)
+    assert other.read_text(encoding="utf-8") == "<p>mine</p>"
+
+
+def test_a_page_tells_no_folder_of_the_machine() -> None:
+    text = render(check_page(random_check(("a", "b")), MADE))
+    assert "someone" not in text
+    assert "tiny" in text
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
+    names = ["=1+1", "+1", "-1", "@x", "\tx", "plain", 'quo"te', "a,b"]
+    rows = list(csv.reader(io.StringIO(csv_text(["name", "value"], [[n, -1.5] for n in names]))))
+    assert rows[0] == ["name", "value"]
+    assert [row[0] for row in rows[1:]] == [f"'{n}" for n in names[:5]] + names[5:]
+    assert {row[1] for row in rows[1:]} == {"-1.5"}
+
+
+def test_plotly_reads_no_tags_in_a_label() -> None:
+    assert label("<b>&amp;</b>") == "&lt;b&gt;&amp;amp;&lt;/b&gt;"
+
+
+def test_modules_lie_by_layer_and_kind() -> None:
+    names = ["model.layers.10.attn.q", "model.layers.9.attn.q", "model.layers.9.mlp.up", "lm_head"]
+    grid = modules_grid(names)
+    assert grid["rows"] == ["–", "9", "10"]
+    assert grid["columns"] == ["attn.q", "mlp.up", "lm_head"]
+    assert grid["at"] == [[2, 0], [1, 0], [1, 1], [0, 2]]
+
+
+def test_two_modules_never_share_a_cell() -> None:
+    names = [f"layers.{n}.experts.{e}.{m}" for n in range(2) for e in range(3) for m in ("up", "w")]
+    kohya = [f"lora_unet_down_{n}_attn_{m}" for n in range(2) for m in ("to_q", "to_k")]
+    for held in (names, kohya, ["a", "b"]):
+        cells = [tuple(cell) for cell in modules_grid(held)["at"]]
+        assert len(set(cells)) == len(held)
+
+
+def test_shades_grow_with_the_figure_and_keep_its_sign() -> None:
+    scale = Scale("x", "", 1.0, 100.0, "+.1f", ())
+    shades = [scale.shade(v) for v in (-1000, -10, -1, 0.5, 1, 3, 10, 100, 1000)]
+    assert shades == sorted(shades)
+    assert (shades[0], shades[2], shades[3], shades[4], shades[-1]) == (-1, 0, 0, 0, 1)
+    assert scale.shade(None) == scale.shade(float("nan")) == 0
+
+
+def test_figures_that_do_not_exist_are_dashes_and_minus_is_a_minus() -> None:
+    assert figure(None) == figure(float("nan")) == perplexity(None) == "–"
+    assert figure(-1.25, "+.1f") == "−1.2"
+    assert (change(0.01), change(3.21), change(-250.0)) == ("=", "▲ +3.2\u00a0%", "▼ −250\u00a0%")
+
+
+def test_short_names_stay_apart() -> None:
+    assert short_names(["a/x", "b/x", "c/y", "d/"]) == {"a/x": "a/x", "b/x": "b/x", "c/y": "y",
+                                                       "d/": "d"}  # fmt: skip
