@@ -18,6 +18,7 @@ HEAVY = (
     "datasets",
     "gguf",
     "huggingface_hub",
+    "jinja2",
     "pandas",
     "peft",
     "pydantic",

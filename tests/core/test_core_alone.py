@@ -27,6 +27,7 @@ HEAVY = (
     "datasets",
     "gguf",
     "huggingface_hub",
+    "jinja2",
     "pandas",
     "peft",
     "pydantic",
@@ -115,6 +116,19 @@ def test_a_command_that_needs_the_study_extra_says_how_to_get_it(
     assert 'pip install "superpose[study]"' in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (folder / "result").exists()
+
+
+def test_a_page_needs_jinja2_and_says_so_before_any_work(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+    write_adapter: WriteAdapter,
+    tmp_path: Path,
+) -> None:
+    args = ["check", str(write_adapter("a")), str(write_adapter("b", seed=1))]
+    args += ["--html", str(tmp_path / "page.html")]
+    ended = without_them(f"from superpose.cli.app import main\nmain({args!r})")
+    assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
+    assert 'pip install "superpose[report]"' in ended.stderr
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_extract_needs_scikit_learn_for_large_layers_alone(

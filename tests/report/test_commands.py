@@ -1,0 +1,117 @@
+"""`--html` on the commands: a page where it was asked for, the answer as ever, and one command."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Superpose, WriteAdapter
+
+MODULES = tuple(f"model.layers.{n}.self_attn.{m}_proj" for n in range(2) for m in "oq")
+
+Tiny = Callable[[str, int], Path]
+
+
+@pytest.fixture
+def tiny(write_adapter: WriteAdapter) -> Tiny:
+    """Write an adapter of the tiny base that changes its loss by a few per cent."""
+
+    def write(name: str, seed: int) -> Path:
+        settings = {"modules": MODULES, "width": 32, "alpha": 0.1, "base_model": "tiny-llama"}
+        return write_adapter(name, seed=seed, **settings)  # type: ignore[arg-type]
+
+    return write
+
+
+def sections(page: Path) -> list[str]:
+    """The anchors of a page's sections, in order."""
+    return re.findall(r'<section id="(\w+)"', page.read_text(encoding="utf-8"))
+
+
+def test_check_writes_a_page_with_jinja2_alone(tmp_path: Path, write_adapter: WriteAdapter) -> None:
+    """Nothing of torch or the other heavy libraries is there; the page says what was typed."""
+    write_adapter("a")
+    write_adapter("b", seed=1)
+    program = """
+import sys
+class NotInstalled:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "peft", "scipy", "pydantic"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, NotInstalled)
+from superpose.cli.app import main
+main(["check", "a", "b", "--html", "my page.html", "--json"])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(json.loads(ended.stdout)["pairs"]) == 1
+    assert ended.stderr == "page: my page.html\n"
+    page = tmp_path / "my page.html"
+    assert sections(page) == ["verdict", "pairs", "made"]
+    typed = "superpose check a b --html &#39;my page.html&#39; --json"
+    assert typed in page.read_text(encoding="utf-8")
+    assert str(tmp_path) not in page.read_text(encoding="utf-8")
+
+
+def test_another_file_in_the_way_is_refused_before_any_work(
+    superpose: Superpose, tmp_path: Path
+) -> None:
+    taken = tmp_path / "weights.safetensors"
+    taken.write_bytes(b"weights")
+    ended = superpose("check", "missing", "missing-too", "--html", taken)
+    assert ended.returncode == 2
+    assert "already exists and is no page of superpose" in ended.stderr
+    assert taken.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("command", ["predict", "tune"])
+def test_predict_and_tune_write_pages_with_a_desk(
+    command: str, tiny_base: Path, tiny: Tiny, question_files: dict[str, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from superpose.cli.app import main
+
+    adapters = [str(tiny("sums", 0)), str(tiny("coins", 1))]
+    data = [arg for path in question_files.values() for arg in ("--data", str(path))]
+    page = tmp_path / "page.html"
+    words = [command, str(tiny_base), *adapters, *data, "--rows", "6", "--html", str(page)]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--json"])
+    assert not end.value.code
+    said = json.loads(capsys.readouterr().out)
+    text = page.read_text(encoding="utf-8")
+    wanted = {
+        "predict": ["verdict", "pairs", "disturbance", "table", "desk", "made"],
+        "tune": ["verdict", "table", "desk", "made"],
+    }
+    assert sections(page) == wanted[command]
+    data_of = json.loads(text[text.index('id="data">') + 10 :].partition("</script>")[0])
+    (desk,) = data_of["desk"]["desks"]
+    assert shlex.split(desk["command"]) == ["superpose", "add", *adapters]
+    tuned = said["advice"]["weights"] if command == "predict" else said["weights"]
+    assert list(tuned.values()) in desk["presets"]
+    assert "6 calibration rows" in text
+
+
+def test_a_study_writes_everything_on_its_page(studied: Path) -> None:
+    found = sections(studied / "page.html")
+    wanted = ["verdict", "pairs", "figure", "table", "disturbance", "desk", "made"]
+    assert found == wanted
+    text = (studied / "page.html").read_text(encoding="utf-8")
+    summary = json.loads((studied / "summary.json").read_text(encoding="utf-8"))
+    assert f"{summary['points'][0]['dppl_percent']:+.2f}".replace("-", "−") in text
+    assert "8 train, 6 test, 6 calibration rows" in text
+    assert summary["versions"]["torch"] in text
+    assert text.count("<option") >= 2  # a desk for each seed
