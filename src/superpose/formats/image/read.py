@@ -20,7 +20,8 @@ from superpose.formats.image.scaling import alpha_of, configurations, kohya_scal
 from superpose.formats.noted import KEY, noted_parents
 from superpose.formats.peft.config import LoraConfig
 
-KOHYA, DIFFUSERS = "kohya", "diffusers"
+KOHYA = "kohya"
+DIFFUSERS = "diffusers"
 """Values of `Adapter.format`."""
 
 _BASE_MODEL = "ss_base_model_version"

@@ -1,0 +1,90 @@
+"""The folder that the reader of a page stands in: adapters, image LoRAs and question files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+# SmolLM2-135M's sizes, so that the adapters also fit the base model the README speaks of.
+LAYERS = 30
+SIZES = {
+    "self_attn.q_proj": (576, 576),
+    "self_attn.k_proj": (192, 576),
+    "self_attn.v_proj": (192, 576),
+    "self_attn.o_proj": (576, 576),
+    "mlp.down_proj": (576, 1536),
+}
+
+
+def write_adapter_of_smollm2(folder: Path, seed: int, scale: float = 0.001) -> None:
+    """A rank-4 adapter of SmolLM2-135M with small random factors, as PEFT would have saved it."""
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    for layer in range(LAYERS):
+        for name, (rows, columns) in SIZES.items():
+            key = f"base_model.model.model.layers.{layer}.{name}"
+            a = rng.normal(size=(4, columns)) / columns**0.5
+            b = rng.normal(size=(rows, 4)) * scale
+            tensors[f"{key}.lora_A.weight"] = a.astype(np.float32)
+            tensors[f"{key}.lora_B.weight"] = b.astype(np.float32)
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": [name.rpartition(".")[2] for name in SIZES],
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_image_lora(path: Path, seed: int) -> None:
+    """A LoRA of a UNet's attention, as kohya's training would have saved it."""
+    rng = np.random.default_rng(seed)
+    tensors: dict[str, Any] = {}
+    for part in ("q", "k", "v"):
+        module = f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_{part}"
+        for side, shape in (("down", (8, 320)), ("up", (320, 8))):
+            values = rng.normal(size=shape) * 0.02
+            tensors[f"{module}.lora_{side}.weight"] = values.astype(np.float16)
+        tensors[f"{module}.alpha"] = np.array(4, np.float16)
+    save_file(tensors, path, {"ss_base_model_version": "sd_v1"})
+
+
+def fill_workplace(folder: Path) -> None:
+    """Write everything that a page may take as given."""
+    for seed, name in enumerate(("math", "medicine", "finance", "style")):
+        write_adapter_of_smollm2(folder / name, seed)
+    for seed, name in enumerate(("math", "medicine", "finance")):  # what `superpose demo` leaves
+        adapter = folder / "superpose-demo" / "adapters" / "seed-0" / f"single-{name}"
+        write_adapter_of_smollm2(adapter, seed)
+    for seed, name in enumerate(("cats", "dogs")):
+        write_image_lora(folder / f"{name}.safetensors", seed)
+    rows = [
+        {"question": f"What is {n} plus {n}?", "answer": f"{n} plus {n} is {2 * n}."}
+        for n in range(24)
+    ]
+    text = "".join(f"{json.dumps(row)}\n" for row in rows)
+    for name in ("questions.jsonl", "math.jsonl"):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in that folder, with this environment's programs first."""
+    fill_workplace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
+    return tmp_path

@@ -1,0 +1,132 @@
+"""What the site's own scripts do: formulas, docstrings, pages that are made, and the last look."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import zlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+HOLDS, HOOKS, DOCSTRINGS = (script(f"site_{name}") for name in ("holds", "hooks", "docstrings"))
+
+
+def test_a_formula_becomes_mathml_inline_and_as_a_block() -> None:
+    page = (
+        r'<p>so <span class="arithmatex">\(a &lt; b\)</span></p>'
+        r'<div class="arithmatex">\[\sqrt{x}\]</div>'
+    )
+    made = HOOKS.on_page_content(page)
+    assert "arithmatex" not in made
+    assert made.count("<math") == 2
+    assert "&lt;" in made or "&#x0003C;" in made  # and no bare `<`
+    assert "<msqrt>" in made
+
+
+def test_arguments_of_a_docstring_become_a_list_and_its_mathematics_no_tags() -> None:
+    text = (
+        "Give <x, y> of two deltas.\n\n"
+        "x, y: of one shape, see `<code>`. rank: at least 1. Raises ValueError for others.\n\n"
+        "    sum(<x, y>)\n"
+    )
+    assert DOCSTRINGS.as_markdown(text, {"x", "y", "rank"}) == (
+        "Give &lt;x, y> of two deltas.\n\n"
+        "- `x`, `y`: of one shape, see `<code>`.\n- `rank`: at least 1.\n\n"
+        "Raises ValueError for others.\n\n"
+        "    sum(<x, y>)\n"
+    )
+
+
+def test_every_package_of_the_library_but_the_command_line_has_its_page() -> None:
+    titles = {title for _, title, _ in HOOKS.reference_pages()}
+    packages = {p.parent.name for p in (ROOT / "src" / "superpose").glob("*/__init__.py")}
+    assert titles == {f"superpose.{name}" for name in (packages | {"errors"}) - {"cli"}}
+
+
+def test_a_notebook_cell_is_shown_with_what_it_gave() -> None:
+    outputs: list[dict[str, Any]] = [
+        {"output_type": "stream", "text": ["one\n"]},
+        {"data": {"text/html": ["<b>two</b>"], "text/plain": ["2"]}},
+    ]
+    cell = {"cell_type": "code", "source": ["print(1)\n", "2"], "outputs": outputs}
+    assert HOOKS.notebook(cell) == (
+        "```python\nprint(1)\n2\n```\n\n```text\none\n```\n\n<div><b>two</b></div>"
+    )
+
+
+def test_a_page_that_is_not_there_yet_is_no_part_of_the_navigation() -> None:
+    nav = [{"Start": "index.md"}, {"Results": [{"A": "a.md"}, {"Later": "later.md"}]}]
+    assert HOOKS._without(nav, {"later.md"}) == [
+        {"Start": "index.md"},
+        {"Results": [{"A": "a.md"}]},
+    ]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site of two pages without a fault, but for the reference that it does not have."""
+    (tmp_path / "a.html").write_text(
+        '<link rel="canonical" href="https://example.org/a.html">'
+        '<a href="b.html#here">b</a> <a href="https://example.org">out</a><img src="p.svg">'
+    )
+    (tmp_path / "b.html").write_text('<h1 id="here">b</h1>')
+    (tmp_path / "p.svg").write_text("<svg/>")
+    (tmp_path / "style.css").write_text("a {background: url(p.svg)}")
+    header = b"# Sphinx inventory version 2\n# zlib\n"
+    (tmp_path / "objects.inv").write_bytes(header + zlib.compress(b""))
+    return tmp_path
+
+
+def faults(site: Path) -> list[str]:
+    return [fault for fault in HOLDS.shortfalls(site) if "the reference has no" not in fault]
+
+
+def test_a_site_without_a_fault_passes(site: Path) -> None:
+    assert faults(site) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (
+            '<script src="https://example.org/x.js"></script>',
+            "c.html loads https://example.org/x.js",
+        ),
+        ('<link rel="stylesheet" href="//example.org/x.css">', "c.html loads //example.org/x.css"),
+        ("<style>@import 'https://example.org/x.css'</style>", "c.html has a style that loads"),
+        ('<a href="missing.html">x</a>', "c.html links to missing.html"),
+        ('<a href="b.html#there">x</a>', "c.html links to b.html#there"),
+        ('<span class="arithmatex">x</span>', "c.html has a formula that is not set"),
+    ],
+)
+def test_a_fault_of_a_page_is_named(site: Path, content: str, fault: str) -> None:
+    (site / "c.html").write_text(content)
+    (found,) = faults(site)
+    assert found.startswith(fault)
+
+
+def test_a_public_name_that_the_reference_lacks_is_named(site: Path) -> None:
+    assert "the reference has no superpose.load" in list(HOLDS.shortfalls(site))
+
+
+def test_the_settings_leave_nothing_to_be_fetched() -> None:
+    """No fonts; the theme's other ways to fetch (emoji, social cards) are no part of it."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "font: false" in text
+    assert not any(word in text for word in ("https://", "emoji", "social", "analytics"))
