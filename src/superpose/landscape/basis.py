@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Basis", "own_axis"]
+__all__ = ["OWN_SQUARE", "Basis", "own_axis"]
 
 Array = NDArray[np.float64]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput
+from superpose.landscape.basis import OWN_SQUARE
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
@@ -214,7 +215,8 @@ class Forecast:
 
         For each domain the loss is f . coefficients, in nats an answer token: f are the products
         of the task weights at the positions in `terms`; where `triples` is not empty, the sum of
-        all products of three different ones of those; and, of the weight of `own`, `own_axis`.
+        all products of three different ones of those; and, of the weight of `own`, `own_axis`,
+        in which a square has the share `own_square`.
         A 95 % interval reaches
         quantile * sqrt(f' C f + residual^2 (1 + e) + b^2) to both sides: C is the symmetric matrix
         whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
@@ -232,6 +234,7 @@ class Forecast:
                     "residual": loss.residual,
                     "others": list(loss.others),
                     "own": loss.basis.own,
+                    "own_square": OWN_SQUARE,
                     "bend": loss.bend,
                     "quantile": _quantile(len(loss.tokens)),
                     "points": loss.points.tolist(),

@@ -74,12 +74,8 @@ def _domain(domain: Mapping[str, Any]) -> dict[str, Any]:
     """Give a domain's polynomial; its covariance packed, or it would be most of the page."""
     columns = list(zip(*domain["points"], strict=True))
     return {
-        "name": domain["name"],
-        "terms": domain["terms"],
-        "coefficients": domain["coefficients"],
+        **{key: value for key, value in domain.items() if key != "points"},
         "covariance": _packed(domain["covariance"]),
-        **{key: domain[key] for key in ("triples", "residual", "others", "own", "bend")},
-        "quantile": domain["quantile"],
         "box": [[min(column), max(column)] for column in columns],
     }
 

@@ -48,10 +48,11 @@ def prose(text: str) -> str:
 
 
 def figure(value: float | None, form: str = ".3g") -> str:
-    """Give a figure, with a true minus; a dash for one that does not exist."""
+    """Give a figure, with a true minus; a dash for one that does not exist. Zero has no sign."""
     if value is None or not math.isfinite(value):
         return "–"
-    return format(value, form).replace("-", "−")
+    text = format(value, form)
+    return text.replace("-", "−") if re.search("[1-9]", text) else text.lstrip("+-")
 
 
 def change(percent: float | None) -> str:

@@ -64,7 +64,7 @@ def _what_to_do(summary: Mapping[str, Any], whole: tuple[str, ...]) -> str:
     between = f" ({figure(ends[0], '+.1f')} to {figure(ends[1], '+.1f')})" if ends else ""
     return (
         f"For all {len(whole)} together, {verdict}: the best of the sums, the {name}, has "
-        f"{figure(change, '+.1f')} %{between} perplexity against merged data and keeps "
+        f"perplexity {figure(change, '+.1f')} %{between} against merged data and keeps "
         f"{share_text(kept)} of the gain on {kept.domain}, where it keeps least "
         f"({_sizes(summary, whole)})."
     )

@@ -27,7 +27,7 @@ function predictDomain(domain, weights) {
   domain.terms.forEach((term, t) => (features[t] = term.reduce((product, k) => product * weights[k], 1)));
   let next = domain.terms.length;
   if (domain.triples.length > 0) features[next++] = triple(domain.triples, weights);
-  if (domain.own !== null) features[next] = ownAxis(weights[domain.own]);
+  if (domain.own !== null) features[next] = ownAxis(domain.own_square, weights[domain.own]);
   let nll = 0;
   for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
   const variance = Math.max(0, quadratic(domain.covariance, features)) + misfit(domain, weights);
@@ -46,10 +46,10 @@ function triple(chosen, weights) {
   return three;
 }
 
-/** The curved part of a loss along its own adapter's weight: own_axis of landscape/basis.py. */
-function ownAxis(x) {
+/** The curved part along a domain's own adapter: 0 at the base, -1 at that adapter. */
+function ownAxis(share, x) {
   const square = (1 - x) ** 2;
-  return 0.25 * (square - 1) + 0.75 * (square ** 2 - 1);
+  return share * (square - 1) + (1 - share) * (square ** 2 - 1);
 }
 
 /** The variance from the loss being no such polynomial. */

@@ -12,14 +12,15 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A figure with so many decimals and a true minus; a dash for one that does not exist. */
+/** A figure with so many decimals and a true minus; a dash for none, and no sign for zero. */
 function fixed(value, digits, signed = false) {
   if (value === null || !Number.isFinite(value)) return "–";
-  const sign = value < 0 ? "−" : signed ? "+" : "";
-  return sign + Math.abs(value).toLocaleString("en", {
+  const text = Math.abs(value).toLocaleString("en", {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
+  if (!/[1-9]/.test(text)) return text;
+  return (value < 0 ? "−" : signed ? "+" : "") + text;
 }
 
 /** A perplexity from nats, as the rest of the page writes it. */
