@@ -30,6 +30,8 @@ def shortfalls(run: Path) -> list[str]:
             found.append(f"the {domain} adapter does not halve the base's perplexity")
     if not (run / "superposition" / "adapter_model.safetensors").exists():
         found.append("the sum was not written")
+    if not (run / "page.html").exists():
+        found.append("the page was not written")
     return found + list(_of_forecast(summary))
 
 
