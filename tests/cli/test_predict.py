@@ -84,8 +84,9 @@ def test_bad_input_is_refused_with_exit_code_2(
         "answer": ("--data", one, "--data", tmp_path / "empty.jsonl"),
         "no such question file": ("--data", one, "--data", tmp_path / "none.jsonl"),
     }
+    cases["has 1 calibration rows"] = ("--data", one, "--data", two, "--rows", 1)
     for message, options in cases.items():
-        ended = run("predict", tiny_base, *adapters, *options, "--rows", 4)
+        ended = run("predict", tiny_base, *adapters, "--rows", 4, *options)
         assert ended.code == 2, (message, ended.err)
         assert message in ended.err
         assert ended.out == ""

@@ -14,10 +14,7 @@ from superpose.study.cells import subsets
 from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 from superpose.study.prompt import Example
 
-__all__ = ["FEWEST", "forecast_file", "forecast_json", "forecast_tokens"]
-
-FEWEST = 2
-"""Calibration rows a domain: a single one has no spread, and so no interval."""
+__all__ = ["forecast_file", "forecast_json", "forecast_tokens"]
 
 
 def forecast_file(seed: int) -> str:

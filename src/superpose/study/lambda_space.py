@@ -13,7 +13,10 @@ from superpose.study.calibrate import measure
 from superpose.study.domain import Row, question_key
 from superpose.study.prompt import Example
 
-__all__ = ["calibration_cost", "calibration_work", "check_apart", "forecast"]
+__all__ = ["FEWEST", "calibration_cost", "calibration_work", "check_apart", "forecast"]
+
+FEWEST = 2
+"""Calibration rows a domain: a single one has no spread, and so no interval."""
 
 SLOPE_WORK = 2.0
 """A slope costs about two forward passes: forward, and back through the activations alone."""
@@ -43,8 +46,11 @@ def forecast(
     tell = progress or (lambda _: None)
     samples = []
     for position, (name, examples) in enumerate(domains.items()):
-        if not examples:
-            raise BadInput("has no calibration rows", where=name)
+        if len(examples) < FEWEST:
+            raise BadInput(
+                f"has {len(examples)} calibration rows, and an interval takes {FEWEST}",
+                where=name,
+            )
         with_slope, plain = design_points(position, len(names))
         found = measure(model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows))
         values = measure(model, examples, plain, gradients=False, progress=tell)

@@ -23,7 +23,8 @@ from superpose.study.cells import WEIGHTED, Cell, cell_seed, cells_of_seed
 from superpose.study.domain import Domain, fingerprint
 from superpose.study.evaluate import Score, score
 from superpose.study.folder import DOMAINS, StudyFolder
-from superpose.study.forecasting import FEWEST, forecast_file, forecast_json, forecast_tokens
+from superpose.study.forecasting import forecast_file, forecast_json, forecast_tokens
+from superpose.study.lambda_space import FEWEST
 from superpose.study.prompt import Example, Prompt
 from superpose.study.reporter import Reporter
 from superpose.study.spec import StudySpec, load_domain

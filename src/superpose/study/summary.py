@@ -17,7 +17,7 @@ from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
 from superpose.study.evaluate import Score
 from superpose.study.folder import DOMAINS, StudyFolder
-from superpose.study.forecasting import FEWEST
+from superpose.study.lambda_space import FEWEST
 from superpose.study.scores import UNION, StudyScores, change_percent
 from superpose.study.spec import StudySpec
 from superpose.study.table import write_table
