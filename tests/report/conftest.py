@@ -89,11 +89,13 @@ class Foreseen:
     adapters: tuple[str, ...]
 
 
-def foreseen(count: int, path: Path, names: tuple[str, ...] | None = None) -> Foreseen:
+def foreseen(
+    count: int, path: Path, names: tuple[str, ...] | None = None, rows: int = 20
+) -> Foreseen:
     """Make a page from a forecast for so many adapters, each of which disturbs the others."""
     from superpose.landscape.advice import advise
 
-    known = Known(count, 0.3, rows=20).forecast()
+    known = Known(count, 0.3, rows=rows).forecast()
     names = names or known.names
     forecast = replace(known, names=names, domains=tuple(f"{name}.jsonl" for name in names))
     advice = advise(forecast)
@@ -103,10 +105,11 @@ def foreseen(count: int, path: Path, names: tuple[str, ...] | None = None) -> Fo
         "best": [row.to_json() for row in forecast.predict([list(advice.weights.values())])],
         "advice": advice.to_json(),
         "measured": [],
-        "calibration": {"rows": 20 * count},
+        "calibration": {"rows": rows * count},
     }
     adapters = tuple(f"runs/{name}" for name in names)
-    page = predict_page(found, forecast.to_model(), random_check(names), adapters, MADE)
+    figures = random_check(names) if count > 1 else None
+    page = predict_page(found, forecast.to_model(), figures, adapters, MADE)
     write_page(path, page)
     return Foreseen(forecast, path, adapters)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.report.conftest import HOSTILE, MADE, random_check
+from tests.report.conftest import HOSTILE, MADE, foreseen, random_check
 
 from superpose.errors import OutputExists
 from superpose.report import check_page, ready, render, write_page
 from superpose.report.charts import label
+from superpose.report.forecast import Predictions, share_text
 from superpose.report.heat import Scale, modules_grid
 from superpose.report.page import LICENCE, PLOTLY, json_in_html
 from superpose.report.texts import change, csv_text, figure, perplexity, short_names, visible
@@ -91,6 +92,32 @@ def test_an_earlier_page_is_replaced_and_no_other_file(tmp_path: Path) -> None:
         with pytest.raises(OutputExists):
             write_page(taken, page)
     assert other.read_text(encoding="utf-8") == "<p>mine</p>"
+
+
+def test_figures_that_do_not_exist_do_not_stop_a_page(pages: Path) -> None:
+    """A zero delta has no cosine, one row no interval, a lone adapter no partner."""
+    found = random_check(("a", "b"))
+    for pair in found["pairs"]:
+        for key, value in pair.items():
+            if isinstance(value, float):
+                pair[key] = None
+        pair["modules"] = []
+    assert "–" in render(check_page(found, MADE))
+    alone = foreseen(1, pages / "alone.html").path.read_text(encoding="utf-8")
+    assert "What will the sum of a do?" in alone
+    assert 'id="disturbance"' not in alone
+
+
+@pytest.mark.parametrize("end", [None, float("inf")])
+def test_a_share_without_an_interval_has_none(end: float | None) -> None:
+    rows = [
+        {"weights": {"a": w}, "domain": "x", "predicted_nll": 2.0 - w, "interference": 1.0 - w,
+         "interference_low": end, "interference_high": end}
+        for w in (0.0, 1.0)
+    ]  # fmt: skip
+    known = Predictions({"adapters": ["a"], "domains": ["x"], "rows": rows})
+    assert share_text(known.least(known.naive)) == "100 %"
+    assert share_text(known.share(known.base, "x")) == "0 %"
 
 
 def test_a_page_tells_no_folder_of_the_machine() -> None:

@@ -47,7 +47,7 @@ def demo(
     )
     from superpose.study.demo import run_demo
 
-    pages = Pages(html or out / "page.html")
+    pages = Pages(html or out / "page.html", charts=True)
     started = time.perf_counter()
     with StudyBars(quiet=quiet) as bars:
         found = run_demo(out, bars)

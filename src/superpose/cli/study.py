@@ -46,7 +46,7 @@ def study(
     from superpose.study.spec import load_spec
     from superpose.study.summary import write_results
 
-    pages = Pages(html)
+    pages = Pages(html, charts=True)
     spec = load_spec(file)
     folder = out or Path("runs") / spec.name
     with StudyBars(quiet=quiet) as bars:

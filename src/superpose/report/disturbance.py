@@ -24,38 +24,36 @@ def disturbance_section(found: Mapping[str, Any], remark: str = "") -> Section:
         k = at.get((domains[row], adapters[column]))
         return None if k is None else (disturbances[k]["nll"], _says(disturbances[k]), k)
 
-    names = union_of_modules([d["modules"] for d in disturbances])
-    scale = _scale(disturbances)
     labels = [f"{d['domain']} disturbed by {d['adapter']}" for d in disturbances]
+    caption = (
+        "Nats an answer token that the domain (down) loses when the adapter (across) joins its own"
+    )
+    maps = [matrix("disturbance", caption, "domain", (domains, adapters), WHOLE, value)]
     values = {
-        "maps": [
-            matrix(
-                "disturbance",
-                "Nats an answer token that the domain (down) loses when the adapter (across) joins "
-                "its own",
-                "domain",
-                (domains, adapters),
-                WHOLE,
-                value,
-            )
-        ],
+        "maps": maps,
         "labels": labels,
         "chosen": 0,
         "figures": [("nats", "Nats")],
-        "many": bool(names),
+        "many": any(d["modules"] for d in disturbances),
         "remark": remark,
     }
-    heat = {
+    data = {"heat": _modules(disturbances, labels)}
+    return Section("disturbance", "Who disturbs whom", values, data)
+
+
+def _modules(disturbances: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """Give the map of modules of every disturbance."""
+    names = union_of_modules([d["modules"] for d in disturbances])
+    return {
         "grid": modules_grid(names),
-        "labels": labels,
+        "labels": list(labels),
         "texts": [{"strong": _strong(d), "text": _through(d)} for d in disturbances],
-        "scales": {"nats": scale.to_json()},
+        "scales": {"nats": _scale(disturbances).to_json()},
         "values": {
             "nats": [[_rounded(d["modules"].get(name)) for name in names] for d in disturbances]
         },
         "chosen": 0,
     }
-    return Section("disturbance", "Who disturbs whom", values, {"heat": heat})
 
 
 def _scale(disturbances: Sequence[Mapping[str, Any]]) -> Scale:

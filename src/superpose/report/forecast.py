@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -65,7 +66,10 @@ class Predictions:
         if gain <= 0:
             return Share(domain, None, None, None)
         lost = [row[key] for key in ("interference", "interference_high", "interference_low")]
-        kept, low, high = (None if nats is None else 1 - nats / gain for nats in lost)
+        # Of a single calibration row there is no interval: null in a file, infinite in memory.
+        kept, low, high = (
+            1 - nats / gain if nats is not None and math.isfinite(nats) else None for nats in lost
+        )
         return Share(domain, kept, low, high)
 
     def least(self, weights: Sequence[float]) -> Share:

@@ -73,14 +73,14 @@ class Page:
         return any(section.charts for section in self.sections)
 
 
-def ready(target: str | Path) -> None:
+def ready(target: str | Path, *, charts: bool = False) -> None:
     """Find out before the work whether a page can be written.
 
-    Raises MissingExtra where jinja2 or plotly.js is not here, OutputExists where something stands
-    at `target` that is no page of superpose.
+    charts: whether plotly will draw in it. Raises MissingExtra where jinja2 or plotly.js is not
+    here, OutputExists where something stands at `target` that is no page of superpose.
     """
     _jinja()
-    if not PLOTLY.is_file():
+    if charts and not PLOTLY.is_file():
         raise MissingExtra(
             "plotly.js is not here: this copy of superpose was not installed",
             hint='Install it, which brings plotly.js: pip install "superpose[report]"',
@@ -108,7 +108,7 @@ def write_page(target: str | Path, page: Page) -> None:
 
     Raises what `ready` does, and BadInput where the system refuses to write.
     """
-    ready(target)
+    ready(target, charts=page.charts)
     text = render(page)
     with new_file(target) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
