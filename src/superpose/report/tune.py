@@ -37,7 +37,7 @@ def tune_page(
     names = list(found["weights"])
     losses = _losses(found, base)
     sections = (
-        _verdict(found, losses),
+        _verdict(found, losses, {name: much for name, much, _ in made.data}),
         _table(losses, str(found["base"])),
         desk_section(
             [Desk("forecast", model, presets(names, [("tuned", found["weights"])]), adapters)]
@@ -64,7 +64,12 @@ def _losses(found: Mapping[str, Any], base: Mapping[str, float]) -> dict[str, di
     return losses
 
 
-def _verdict(found: Mapping[str, Any], losses: Mapping[str, Mapping[str, float]]) -> Section:
+def _verdict(
+    found: Mapping[str, Any],
+    losses: Mapping[str, Mapping[str, float]],
+    rows: Mapping[str, str],
+) -> Section:
+    """Give the verdict. rows: of each domain, in words."""
     regret = {m: [v[m] - v["own"] for v in losses.values()] for m in ("naive", "average", "tuned")}
     mean = {m: math.fsum(values) / len(values) for m, values in regret.items()}
     predicted: Sequence[Mapping[str, Any]] = found["predicted"]
@@ -83,7 +88,7 @@ def _verdict(found: Mapping[str, Any], losses: Mapping[str, Mapping[str, float]]
             "value": perplexity(row["predicted_nll"]),
             "beside": f"95 % interval {perplexity(row['low'])} to {perplexity(row['high'])}",
             "count": f"predicted; measured {perplexity(losses[row['domain']]['tuned'])} on "
-            "calibration rows",
+            f"{rows.get(row['domain'], 'the calibration rows')}",
         }
         for row in predicted[:4]
     ]
