@@ -16,7 +16,7 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
-__all__ = ["mathml", "notebook", "on_config", "on_files", "on_page_content", "reference_pages"]
+__all__ = ["notebook", "on_config", "on_files", "on_page_content", "reference_pages"]
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = SOURCE / "superpose"
@@ -58,11 +58,6 @@ def on_page_content(html: str, **_: Any) -> str:
     return _FORMULA.sub(_as_mathml, html)
 
 
-def mathml(latex: str, *, block: bool) -> str:
-    """Give a formula as MathML, with its LaTeX for those who copy it."""
-    return str(convert(latex, display="block" if block else "inline"))
-
-
 def notebook(cell: dict[str, Any]) -> str:
     """Give a cell of a notebook as Markdown, with the outputs that it was committed with."""
     source = "".join(cell["source"])
@@ -79,7 +74,10 @@ def notebook(cell: dict[str, Any]) -> str:
 
 
 def _as_mathml(found: re.Match[str]) -> str:
-    return mathml(html.unescape(found["latex"]).strip(), block=found["tag"] == "div")
+    latex = html.unescape(found["latex"]).strip()
+    if found["tag"] == "span":
+        return str(convert(latex))
+    return f'<div class="formula">{convert(latex, display="block")}</div>'
 
 
 def _without(nav: list[Any], absent: set[str]) -> list[Any]:

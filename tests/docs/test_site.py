@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from superpose.landscape import advice, basis, polynomial
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -130,3 +132,14 @@ def test_the_settings_leave_nothing_to_be_fetched() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "font: false" in text
     assert not any(word in text for word in ("https://", "emoji", "social", "analytics"))
+
+
+def test_the_mathematics_states_the_constants_of_the_code() -> None:
+    """What was measured and may be measured anew: the page follows."""
+    text = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
+    assert f"at most {polynomial.BEND} of its" in text
+    assert rf"\left( {polynomial.BEND} \left|" in text
+    assert f"is {basis.OWN_SQUARE}." in text
+    assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
+    for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):
+        assert f"from {share}" in " ".join(text.split())
