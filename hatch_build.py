@@ -3,7 +3,8 @@
 It is 1.5 MB that others wrote, so it is not in the repository: whatever builds superpose (a wheel,
 an sdist or an editable install) puts it, with its licence, into `src/superpose/report/vendored`,
 where it stays. The small bundle comes from npm's client where there is one; elsewhere pip brings
-plotly's Python package, which holds the full bundle.
+plotly's Python package, which holds the full bundle. Where neither answers, superpose is built
+without it, with a warning: only pages with charts need it, and they say so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +37,38 @@ class BringPlotly(BuildHookInterface):  # type: ignore[misc]
     """Puts plotly.js and its licence where the page's writer looks for them."""
 
     PLUGIN_NAME = "custom"
+    npm_failed = False
 
     def dependencies(self) -> list[str]:
         """Give what the build needs beside hatchling: nothing once the script is there."""
         return [] if self._is_here() or self._from_npm() else [WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Bring the script, unless it is there; raises RuntimeError where that is not possible."""
-        if not (self._is_here() or self._from_npm()):
-            self._from_wheel()
+        """Bring the script, unless it is there; warn where that is not possible.
+
+        Raises RuntimeError for a script that is not the one that was pinned.
+        """
+        if not (self._is_here() or self._from_npm() or self._from_wheel()):
+            self.app.display_warning(
+                "built without plotly.js: neither npm nor the Python package plotly brought it; "
+                "pages with charts will say so"
+            )
 
     @property
     def _folder(self) -> Path:
         return Path(self.root) / FOLDER
 
     def _is_here(self) -> bool:
-        return all((self._folder / name).is_file() for name in (SCRIPT, LICENCE))
+        script, licence = (self._folder / name for name in (SCRIPT, LICENCE))
+        if not (script.is_file() and licence.is_file()):
+            return False
+        # Not one of another version, which an earlier build left.
+        return hashlib.sha256(script.read_bytes()).hexdigest() in (NPM_SHA256, WHEEL_SHA256)
 
     def _from_npm(self) -> bool:
         """Take the cartesian bundle from npm; False where npm is missing or does not answer."""
         npm = shutil.which("npm")
-        if npm is None:
+        if npm is None or self.npm_failed:
             return False
         with tempfile.TemporaryDirectory() as scratch:
             command = [npm, "pack", "--silent", "--ignore-scripts", NPM]
@@ -65,20 +77,31 @@ class BringPlotly(BuildHookInterface):  # type: ignore[misc]
                     command, cwd=scratch, check=True, capture_output=True, timeout=PATIENCE
                 )
             except (OSError, subprocess.SubprocessError):
+                packed = None
+            else:
+                packed = next(Path(scratch).glob("*.tgz"), None)
+            if packed is None:
+                self.npm_failed = True  # and is not waited for a second time
                 return False
-            (packed,) = Path(scratch).glob("*.tgz")
             with tarfile.open(packed) as archive:
                 script = _member(archive, "package/plotly-cartesian.min.js")
                 licence = _member(archive, "package/LICENSE")
         self._put(script, NPM_SHA256, licence, NPM)
         return True
 
-    def _from_wheel(self) -> None:
-        """Take the full bundle from plotly's Python package, which `dependencies` asked for."""
-        files = {str(path): path for path in distribution("plotly").files or ()}
+    def _from_wheel(self) -> bool:
+        """Take the full bundle from plotly's Python package, which `dependencies` asked for.
+
+        False where it is not installed, as without build isolation.
+        """
+        try:
+            files = {str(path): path for path in distribution("plotly").files or ()}
+        except PackageNotFoundError:
+            return False
         script = files["plotly/package_data/plotly.min.js"]
         licence = next(path for name, path in files.items() if "licenses/LICENSE" in name)
         self._put(_bytes(script), WHEEL_SHA256, _bytes(licence), WHEEL)
+        return True
 
     def _put(self, script: bytes, wanted: str, licence: bytes, source: str) -> None:
         if hashlib.sha256(script).hexdigest() != wanted:
