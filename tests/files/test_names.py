@@ -10,7 +10,7 @@ import pytest
 
 import superpose
 from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
-from superpose.files import locate, locate_base, short_name
+from superpose.files import locate, locate_base, short_name, short_names
 from superpose.files.hub import fetch
 
 if TYPE_CHECKING:
@@ -157,3 +157,8 @@ def test_a_dot_is_called_by_the_folder_it_stands_for(tmp_path: Path, monkeypatch
 def test_a_name_too_long_for_any_folder_is_bad_input() -> None:
     with pytest.raises(BadInput, match="File name too long"):
         locate("x" * 300)
+
+
+def test_short_names_stay_apart() -> None:
+    names = ["a/x", "b/x", "c/y", "d/", "e\\z", "/"]
+    assert list(short_names(names).values()) == ["a/x", "b/x", "y", "d", "z", "/"]

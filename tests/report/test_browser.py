@@ -104,6 +104,8 @@ def test_a_table_can_be_taken_along_and_is_no_formula(open_page: Open, hostile: 
     rows = list(csv.reader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8"))))
     count = len(HOSTILE)
     assert len(rows) == 1 + count * (2**count + 1)
+    assert {len(row) for row in rows} == {count + 7}
+    assert [row[-1] for row in rows] == ["measured_nll"] + [""] * (len(rows) - 1)
     assert "'=HYPERLINK(1)" in rows[0]
     assert not any(field.startswith(("=", "@")) for row in rows for field in row)
     first = hostile.forecast.predict([list(map(float, rows[1][:count]))])[0]
@@ -130,6 +132,36 @@ def test_cells_tell_their_figures_to_pointer_and_keyboard(open_page: Open, check
     assert page.locator("[data-modules] td[data-says]").count() == 8
     page.locator("[data-modules] td[data-says]").first.hover()
     assert str(tip.text_content()).startswith("model.layers.0.q_proj: overlap")
+
+
+def test_a_cell_that_is_scrolled_to_by_key_keeps_its_note(
+    open_page: Open, twelve: Foreseen
+) -> None:
+    """On a phone the map scrolls under the keys; what has no focus loses its note to scrolling."""
+    page = open_page(twelve.path, viewport={"width": 375, "height": 800})
+    tip, cells = page.locator("#tip"), page.locator("[data-map='cosine'] button")
+    cells.first.focus()
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "() => document.querySelector('[data-map=cosine]').closest('.box').scrollLeft > 0"
+    )
+    page.wait_for_timeout(100)
+    focused = page.locator("button:focus")
+    assert tip.text_content() == focused.get_attribute("aria-label")
+    assert tip.is_visible()
+    note, cell = tip.bounding_box(), focused.bounding_box()
+    assert note is not None
+    assert cell is not None
+    assert note["x"] <= cell["x"] + cell["width"] / 2 <= note["x"] + note["width"]
+    assert 0 < cell["y"] - note["y"] - note["height"] < 20
+    page.evaluate("() => document.activeElement.blur()")
+    cells.first.scroll_into_view_if_needed()
+    cells.first.hover()
+    assert tip.is_visible()
+    page.evaluate("() => scrollBy(0, 40)")
+    page.wait_for_timeout(100)
+    assert not tip.is_visible()
 
 
 def test_hostile_names_are_text_wherever_they_stand(open_page: Open, hostile: Foreseen) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from superpose.report import texts
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
     from tests.report.conftest import Foreseen, Open
@@ -45,6 +47,16 @@ def test_the_desk_predicts_what_python_predicts(
         assert one["nll"] == pytest.approx(row.predicted_nll, abs=CLOSE)
         assert one["nll"] - one["half"] == pytest.approx(row.low, abs=CLOSE)
         assert one["nll"] + one["half"] == pytest.approx(row.high, abs=CLOSE)
+
+
+def test_large_perplexities_are_written_as_python_writes_them(
+    open_page: Open, three: Foreseen
+) -> None:
+    page = open_page(three.path)
+    nats = [0.5, 4.6, 4.61, 9.3, 13.7, 13.9, 23.1, 240.0, 750.0]
+    assert page.evaluate("nats => nats.map(perplexity)", nats) == [*map(texts.perplexity, nats)]
+    said = page.evaluate("() => [99.94, 1234.6, 3.4e7].map(short)")
+    assert [f"▲ +{text}\u00a0%" for text in said] == [*map(texts.change, [99.94, 1234.6, 3.4e7])]
 
 
 def test_sliders_and_boxes_move_the_numbers(open_page: Open, three: Foreseen) -> None:

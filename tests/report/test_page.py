@@ -20,7 +20,7 @@ from superpose.report.charts import label
 from superpose.report.forecast import Predictions, share_text
 from superpose.report.heat import Scale, modules_grid
 from superpose.report.page import LICENCE, PLOTLY, json_in_html
-from superpose.report.texts import change, csv_text, figure, perplexity, short_names, visible
+from superpose.report.texts import change, csv_text, figure, perplexity, visible
 
 if TYPE_CHECKING:
     from tests.report.conftest import Foreseen
@@ -128,7 +128,9 @@ def test_a_page_tells_no_folder_of_the_machine() -> None:
 
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     names = ["=1+1", "+1", "-1", "@x", "\tx", "plain", 'quo"te', "a,b"]
-    rows = list(csv.reader(io.StringIO(csv_text(["name", "value"], [[n, -1.5] for n in names]))))
+    text = csv_text(["name", "value"], [[n, -1.5] for n in names])
+    assert visible(text) == text
+    rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == ["name", "value"]
     assert [row[0] for row in rows[1:]] == [f"'{n}" for n in names[:5]] + names[5:]
     assert {row[1] for row in rows[1:]} == {"-1.5"}
@@ -166,8 +168,4 @@ def test_figures_that_do_not_exist_are_dashes_and_minus_is_a_minus() -> None:
     assert figure(None) == figure(float("nan")) == perplexity(None) == "–"
     assert figure(-1.25, "+.1f") == "−1.2"
     assert (change(0.01), change(3.21), change(-250.0)) == ("=", "▲ +3.2\u00a0%", "▼ −250\u00a0%")
-
-
-def test_short_names_stay_apart() -> None:
-    assert short_names(["a/x", "b/x", "c/y", "d/"]) == {"a/x": "a/x", "b/x": "b/x", "c/y": "y",
-                                                       "d/": "d"}  # fmt: skip
+    assert change(3.4e7) == "▲ +3.4e+07\u00a0%"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +81,9 @@ def check(
 
 def print_check(figures: Check) -> None:
     """Print tables and verdicts on standard output."""
-    short = _short_names(figures)
+    from superpose.files import short_names
+
+    short = short_names([adapter.name for adapter in figures.adapters])
     console = out()
     console.print(_adapter_table(figures, short), _pair_table(figures, short))
     for pair in figures.pairs:
@@ -171,14 +172,6 @@ def _table(*titles: str) -> Table:
             min_width=8 if position else None,
         )
     return table
-
-
-def _short_names(figures: Check) -> dict[str, str]:
-    """Give each adapter the last part of its name where that still tells it from the others."""
-    names = [adapter.name for adapter in figures.adapters]
-    short = {name: name.replace("\\", "/").rstrip("/").rpartition("/")[2] for name in names}
-    often = Counter(short.values())
-    return {name: part if often[part] == 1 else name for name, part in short.items()}
 
 
 def _number(value: float, form: str) -> str:

@@ -12,6 +12,7 @@ from superpose.files.names import (
     locate,
     locate_base,
     short_name,
+    short_names,
 )
 from superpose.files.tensors import TensorFile, read_header, read_tensors, write_tensors
 from superpose.files.text import check_characters, encodable
@@ -35,6 +36,7 @@ __all__ = [
     "read_tensors",
     "sha256",
     "short_name",
+    "short_names",
     "without_nan",
     "write_tensors",
 ]

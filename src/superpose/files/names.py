@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -133,6 +134,17 @@ def called(given: str | os.PathLike[str]) -> str:
     text = os.fspath(given)
     name = parse_hub_name(text) if is_hub_address(text) else None
     return text if name is None else str(name)
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Give each name's last part where that still tells it from the others.
+
+    >>> short_names(["runs/math", "runs/law", "old/law"])
+    {'runs/math': 'math', 'runs/law': 'runs/law', 'old/law': 'old/law'}
+    """
+    short = {name: name.replace("\\", "/").rstrip("/").rpartition("/")[2] for name in names}
+    often = Counter(short.values())
+    return {name: s if s and often[s] == 1 else name for name, s in short.items()}
 
 
 def short_name(given: str | os.PathLike[str]) -> str:

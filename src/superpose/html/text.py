@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["LONGEST", "escaped", "line", "shortened", "shown"]
+__all__ = ["LONGEST", "escaped", "line", "shortened", "shown", "visible"]
 
 LONGEST = 48
 """Characters of a name that a table shows."""
@@ -21,8 +21,19 @@ def escaped(value: object) -> str:
 
     Characters that HTML cannot hold or that would reorder the text are shown as escapes.
     """
-    visible = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
-    return html.escape(visible, quote=True)
+    return html.escape(visible(str(value)), quote=True)
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Give text in which characters that HTML cannot hold or that reorder it are escapes.
+
+    keep: control characters that stay, such as the line break where it breaks lines.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if found[0] in keep else found[0].encode("unicode_escape").decode()
+
+    return _CONTROL.sub(shown, text)
 
 
 def shortened(value: object, most: int = LONGEST) -> str:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.files import short_names
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
-from superpose.report.texts import counted, figure, joined, short_names
+from superpose.report.texts import counted, figure, joined
 
 __all__ = ["PAIR_TERMS", "check_page"]
 

@@ -83,7 +83,7 @@ def ready(target: str | Path, *, charts: bool = False) -> None:
     if charts and not PLOTLY.is_file():
         raise MissingExtra(
             "plotly.js is not here: this copy of superpose was built without it",
-            hint='Install it again where npm or the package index answers: pip install '
+            hint="Install it again where npm or the package index answers: pip install "
             '--force-reinstall --no-deps "superpose[report]"',
         )
     _check_replaceable(Path(target))

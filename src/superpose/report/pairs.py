@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.files import short_names
 from superpose.report.heat import Map, Scale, matrix, modules_grid, union_of_modules
 from superpose.report.page import Section
 from superpose.report.tables import Column, DataTable, Entry, text_entry
-from superpose.report.texts import figure, short_names
+from superpose.report.texts import figure
 
 __all__ = ["pairs_section"]
 

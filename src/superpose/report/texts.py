@@ -9,6 +9,8 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from superpose.html import visible as html_visible
+
 __all__ = [
     "change",
     "command_line",
@@ -18,15 +20,8 @@ __all__ = [
     "joined",
     "perplexity",
     "prose",
-    "short_names",
     "visible",
 ]
-
-# Controls, turns of the direction of reading, halves of characters: HTML holds none of them, or
-# they would reorder what stands around a name.
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """What a spreadsheet takes for the beginning of a formula."""
@@ -39,7 +34,7 @@ def visible(value: object) -> object:
     """Give a text in which characters that a page cannot show are escapes; others as they are."""
     if type(value) is not str:
         return value
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return html_visible(value, keep="\t\n")  # a command's own lines, and those of a CSV file
 
 
 def prose(text: str) -> str:
@@ -61,7 +56,7 @@ def change(percent: float | None) -> str:
         return "–"
     if abs(percent) < 0.05:
         return "="
-    form = "+.1f" if abs(percent) < 100 else "+,.0f"
+    form = "+.1f" if abs(percent) < 100 else "+,.0f" if abs(percent) < 1e6 else "+.1e"
     return f"{'▲' if percent > 0 else '▼'} {figure(percent, form)}\u00a0%"
 
 
@@ -86,13 +81,6 @@ def joined(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Give each name's last part where that still tells it from the others."""
-    short = {name: name.replace("\\", "/").rstrip("/").rpartition("/")[2] for name in names}
-    listed = list(short.values())
-    return {n: s if s and listed.count(s) == 1 else n for n, s in short.items()}
-
-
 def command_line(words: Iterable[str]) -> str:
     """Give a command that a shell takes as these words."""
     return shlex.join(words)
@@ -101,10 +89,10 @@ def command_line(words: Iterable[str]) -> str:
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Give a table as CSV. A text that a spreadsheet would take for a formula gets a quote before.
 
-    None is an empty field.
+    None is an empty field. A line ends in a line feed alone, since `visible` keeps no other.
     """
     heard = io.StringIO()
-    writer = csv.writer(heard, lineterminator="\r\n")
+    writer = csv.writer(heard, lineterminator="\n")
     for row in (columns, *rows):
         writer.writerow([_guarded(value) for value in row])
     return heard.getvalue()

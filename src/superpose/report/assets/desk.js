@@ -125,7 +125,7 @@ function percent(nats, scale) {
 }
 
 function short(value) {
-  return value < 100 ? value.toFixed(1) : value < 1e6 ? fixed(value, 0) : value.toExponential(1);
+  return value < 100 ? value.toFixed(1) : value < 1e6 ? fixed(value, 0) : exponential(value);
 }
 
 function trimmed(weight) {

@@ -1,7 +1,7 @@
 /* Heat maps: figures on hover and focus, arrow keys between cells, and the map of modules. */
 
 function startHeatMaps() {
-  addEventListener("scroll", hideTip, { passive: true, capture: true });
+  addEventListener("scroll", keepTip, { passive: true, capture: true });
   for (const section of document.querySelectorAll("main > section")) {
     for (const map of section.querySelectorAll(".map")) startCells(map);
     const data = DATA[section.id]?.heat;
@@ -24,11 +24,18 @@ function startCells(map) {
   stops(map)[0]?.setAttribute("tabindex", "0");
 }
 
+let told = null; // the cell that the note is beside
+
 /** The note beside a cell. Screen readers have the cell's own label, so it is hidden from them. */
 function showTip(cell, text) {
   const tip = document.getElementById("tip");
+  told = cell;
   tip.textContent = text;
   tip.hidden = false;
+  placeTip(tip, cell);
+}
+
+function placeTip(tip, cell) {
   const at = cell.getBoundingClientRect();
   const { width, height } = tip.getBoundingClientRect();
   const space = document.documentElement.clientWidth;
@@ -36,6 +43,14 @@ function showTip(cell, text) {
   const above = at.top - height - 8;
   tip.style.left = `${left}px`;
   tip.style.top = `${above > 4 ? above : at.bottom + 8}px`;
+}
+
+/** After scrolling: a cell takes its note along where it has the focus, which may have scrolled. */
+function keepTip() {
+  const tip = document.getElementById("tip");
+  if (tip.hidden) return;
+  if (told === document.activeElement) placeTip(tip, told);
+  else hideTip();
 }
 
 function hideTip() {

@@ -28,7 +28,12 @@ function perplexity(nll) {
   if (nll === null || !Number.isFinite(nll)) return "–";
   const value = Math.exp(Math.min(nll, 700));
   if (value < 100) return value.toFixed(2);
-  return value < 1e6 ? fixed(value, 0) : value.toExponential(1);
+  return value < 1e6 ? fixed(value, 0) : exponential(value);
+}
+
+/** A large figure as Python writes it: two digits of exponent at least. */
+function exponential(value) {
+  return value.toExponential(1).replace(/\+(\d)$/, "+0$1");
 }
 
 /** Shade an element: -1 is the strongest blue, 0 none, 1 the strongest orange. */
