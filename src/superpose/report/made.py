@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from superpose._version import __version__
 from superpose.report.page import Section
-from superpose.report.texts import counted
+from superpose.report.texts import counted, public
 
-__all__ = ["DEFINITIONS", "Made", "made_section"]
+__all__ = ["COVERS", "DEFINITIONS", "Made", "made_section"]
 
 _PACKAGES = ("numpy", "torch", "transformers", "peft")
 
-_ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
+COVERS = "having these calibration rows and not others, and what the polynomial may miss"
+"""What a forecast's 95 % interval is for (docs/mathematics.md, Errors)."""
 
 DEFINITIONS = {
     "delta": "What an adapter adds to a target module's weight: s·B·A, with scaling s and factors "
@@ -43,8 +43,7 @@ DEFINITIONS = {
     "task weights": "λ, the coefficients of a sum: W(λ) = W₀ + Σ λₖ ΔWₖ. The naive sum has 1 "
     "everywhere, the average 1/K.",
     "prediction": "A polynomial in the task weights for each domain, fitted to losses and slopes "
-    "on its calibration rows. The 95 % interval covers having these rows and not others, and the "
-    "polynomial's misfit at the points measured.",
+    f"on its calibration rows. The 95 % interval covers {COVERS}.",
     "interference": "Nats an answer token that a domain's loss is above that of its own adapter "
     "alone.",
     "disturbance": "What a domain loses when one other adapter joins its own, measured on "
@@ -88,7 +87,7 @@ def made_section(made: Made, terms: Iterable[str], remarks: Sequence[str] = ()) 
     machine = made.machine or {"cpus": os.cpu_count(), "processor": platform.machine()}
     cpus = machine["cpus"]
     facts = [
-        ("Base model", _public(made.base)),
+        ("Base model", made.base and public(made.base)),
         ("Seeds", ", ".join(map(str, made.seeds)) or "none: nothing here is random"),
         ("Versions", _listed(made.versions or _versions())),
         ("Machine", f"{counted(int(str(cpus)), 'core')}, {machine['processor']}" if cpus else None),
@@ -103,13 +102,6 @@ def made_section(made: Made, terms: Iterable[str], remarks: Sequence[str] = ()) 
         "definitions": [(term, DEFINITIONS[term]) for term in dict.fromkeys(terms)],
     }
     return Section("made", "How it was made", values)
-
-
-def _public(base: str | None) -> str | None:
-    """Give a base's name without the folders of the machine that an adapter was trained on."""
-    if base is None:
-        return None
-    return base.replace("\\", "/").rpartition("/")[2] if _ABSOLUTE.match(base) else base
 
 
 def _versions() -> dict[str, str]:

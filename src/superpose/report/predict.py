@@ -10,11 +10,11 @@ from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
 from superpose.report.forecast import Predictions, share_text, weights_text
-from superpose.report.made import Made, made_section
+from superpose.report.made import COVERS, Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
-from superpose.report.texts import counted, figure, joined, perplexity
+from superpose.report.texts import counted, figure, joined, perplexity, public
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 
@@ -52,7 +52,9 @@ def predict_page(
     ]
     who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
     title = f"What will the sum of {who} do?"
-    return Page(title, f"Predicted on {found['base']}, from calibration rows", tuple(sections))
+    return Page(
+        title, f"Predicted on {public(found['base'])}, from calibration rows", tuple(sections)
+    )
 
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
@@ -76,8 +78,8 @@ def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
         "sentences": [(f"{verdict[0].upper()}{verdict[1:]}.", then)],
         "cards": cards,
         "remark": "The share of what each domain's own adapter gains over the base, in nats an "
-        "answer token, that is left under the sum. Predicted: the intervals cover having these "
-        "calibration rows and not others.",
+        "answer token, that is left under the sum. Predicted: the 95 % intervals cover "
+        f"{COVERS}.",
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
@@ -118,7 +120,8 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     ]
     table = DataTable(
         key="predicted",
-        caption="Predicted perplexity of the answers, below it its 95 % interval and the change",
+        caption="Predicted perplexity of the answers, below it its 95 % interval"
+        f"{', what was measured on test rows' if measured else ''} and the change",
         columns=[Column("sum", numeric=False), *(Column(str(d)) for d in known.domains)],
         rows=rows,
         file="predicted.csv",

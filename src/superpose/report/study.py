@@ -14,7 +14,7 @@ from superpose.report.pairs import pairs_section
 from superpose.report.predict import FORECAST_TERMS
 from superpose.report.relation import relation_section
 from superpose.report.table_of_study import table_section
-from superpose.report.texts import joined
+from superpose.report.texts import joined, public
 from superpose.report.verdict_of_study import verdict_of_study
 
 __all__ = ["study_page"]
@@ -51,7 +51,9 @@ def study_page(
     names = list(summary["domains"])
     who = joined(names) if len(names) <= 4 else f"{len(names)} adapters"
     title = f"Did {who} add up?"
-    return Page(title, f"The study “{summary['name']}” on {summary['base']}", tuple(sections))
+    return Page(
+        title, f"The study “{summary['name']}” on {public(summary['base'])}", tuple(sections)
+    )
 
 
 def _desks(

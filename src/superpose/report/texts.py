@@ -20,11 +20,14 @@ __all__ = [
     "joined",
     "perplexity",
     "prose",
+    "public",
     "visible",
 ]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """What a spreadsheet takes for the beginning of a formula."""
+
+_ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
 LARGEST = 700.0
 """Nats whose perplexity a float still holds."""
@@ -40,6 +43,11 @@ def visible(value: object) -> object:
 def prose(text: str) -> str:
     """Give a sentence in which no line breaks between a figure and its per cent sign."""
     return text.replace(" %", "\u00a0%")
+
+
+def public(name: str) -> str:
+    """Give a model's name without the folders of the machine that it lies on."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if _ABSOLUTE.match(name) else name
 
 
 def figure(value: float | None, form: str = ".3g") -> str:

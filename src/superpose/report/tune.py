@@ -11,7 +11,7 @@ from superpose.report.forecast import weights_text
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
-from superpose.report.texts import counted, figure, perplexity
+from superpose.report.texts import counted, figure, perplexity, public
 
 __all__ = ["tune_page"]
 
@@ -36,16 +36,17 @@ def tune_page(
     """
     names = list(found["weights"])
     losses = _losses(found, base)
+    base_name = public(found["base"])
     sections = (
         _verdict(found, losses, {name: much for name, much, _ in made.data}),
-        _table(losses, str(found["base"])),
+        _table(losses, base_name),
         desk_section(
             [Desk("forecast", model, presets(names, [("tuned", found["weights"])]), adapters)]
         ),
         made_section(made, TERMS),
     )
     title = f"The best task weights of {counted(len(names), 'adapter')}"
-    return Page(title, f"Tuned on {found['base']}, on calibration rows", sections)
+    return Page(title, f"Tuned on {base_name}, on calibration rows", sections)
 
 
 def _losses(found: Mapping[str, Any], base: Mapping[str, float]) -> dict[str, dict[str, float]]:
