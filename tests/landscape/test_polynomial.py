@@ -98,6 +98,15 @@ def test_slopes_are_the_derivatives_of_features(adapters: int, seed: int) -> Non
         np.testing.assert_allclose(found, (ahead - behind) / (2 * step), atol=1e-6)
 
 
+def test_what_three_others_do_together_is_left_out_where_no_point_tells_of_it() -> None:
+    sample, *_ = sample_of(5, 6, 0, noise=0.0)
+    part = Polynomial.fit(sample.among([0, 1, 2, 4]))
+    assert part.basis.triples == ()
+    at = np.array([0.7, 1.0, 0.5, 0.0])
+    every = np.array([0.7, 1.0, 0.5, 0.0, 0.0])
+    assert part.value(at) == pytest.approx(Polynomial.fit(sample).value(every))
+
+
 def test_too_few_points_are_refused() -> None:
     sample, *_ = sample_of(3, 4, 0)
     few = Sample(

@@ -12,7 +12,7 @@ comes of having few rows is exact linear algebra.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -79,6 +79,8 @@ class Polynomial:
         others = _both_ends(sample.points[known])
         own = _only(set(range(count)) - set(others))
         basis = Basis.of(count, others, own)
+        if not (np.count_nonzero(sample.points[:, list(others)], axis=1) > 2).any():
+            basis = replace(basis, triples=())  # no point tells of three others together
         at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
         equations = np.concatenate([basis.features(sample.points), GRADIENT_WEIGHT * at_slope])
         if np.linalg.matrix_rank(equations, tol=1e-8) < len(basis):
