@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import pytest
 from tests.landscape.test_forecast import Known
 
 from superpose.interference import check
-from superpose.report import Made, check_page, predict_page, write_page
+from superpose.report import Made, check_page, predict_page, tune_page, write_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,7 +30,11 @@ HOSTILE = (
 )
 """Names of adapters that mean something to HTML, JavaScript, spreadsheets, templates and shells."""
 
-MADE = Made("superpose predict base a b", seeds=(0,), base="/home/someone/models/tiny")
+BASE = "/home/someone/models/tiny"
+MADE = Made("superpose predict base a b", seeds=(0,), base=BASE)
+
+KINDS = ("check", "three", "twelve", "hostile", "tune", "study")
+"""What there are pages of."""
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +104,7 @@ def foreseen(
     forecast = replace(known, names=names, domains=tuple(f"{name}.jsonl" for name in names))
     advice = advise(forecast)
     found = {
-        "base": "tiny",
+        "base": BASE,
         **forecast.to_json(),
         "best": [row.to_json() for row in forecast.predict([list(advice.weights.values())])],
         "advice": advice.to_json(),
@@ -166,6 +170,36 @@ def checked(pages: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tuned(pages: Path) -> Path:
+    """The page of the best weights for three adapters of known losses."""
+    from superpose.study.tune import Point, Tuned
+
+    known = Known(3, 0.3, rows=20)
+    forecast = known.forecast()
+    best = forecast.best("mean")
+    methods = [("naive", np.ones(3)), ("average", np.ones(3) / 3), ("closed form", best)]
+    own = [known.loss(d, np.eye(3)[d]) for d in range(3)]
+
+    def point(method: str, weights: np.ndarray) -> Point:
+        nll = [known.loss(d, weights) for d in range(3)]
+        return Point(
+            method, tuple(weights.tolist()), tuple(nll), float(np.mean(nll) - np.mean(own))
+        )
+
+    points = [point(*one) for one in (*methods, *(("single", weights) for weights in np.eye(3)))]
+    found = {
+        "base": BASE,
+        **Tuned(forecast.names, forecast.domains, points[2], tuple(points)).to_json(),
+        "predicted": [row.to_json() for row in forecast.predict([best])],
+        "finer": None,
+    }
+    base = {name: known.loss(d, np.zeros(3)) for d, name in enumerate(forecast.domains)}
+    path = pages / "tune.html"
+    write_page(path, tune_page(found, base, forecast.to_model(), forecast.names, MADE))
+    return path
+
+
+@pytest.fixture(scope="session")
 def studied(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real study of two domains and two seeds, with page.html in it."""
     from superpose.cli.app import main
@@ -199,15 +233,18 @@ def studied(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture(scope="session")
-def every_page(
-    checked: Path, three: Foreseen, twelve: Foreseen, hostile: Foreseen, studied: Path
-) -> Mapping[str, Path]:
-    """All pages, by what they are of."""
-    return {
-        "check": checked,
-        "three": three.path,
-        "twelve": twelve.path,
-        "hostile": hostile.path,
-        "study": studied / "page.html",
-    }
+PageOf = Callable[[str], Path]
+
+
+@pytest.fixture
+def page_of(request: pytest.FixtureRequest) -> PageOf:
+    """Give the page of one of KINDS, and make no other: a study's takes training."""
+    fixtures = {"check": "checked", "tune": "tuned", "study": "studied"}
+
+    def find(kind: str) -> Path:
+        made = request.getfixturevalue(fixtures.get(kind, kind))
+        if isinstance(made, Foreseen):
+            return made.path
+        return Path(made) / "page.html" if made.is_dir() else Path(made)
+
+    return find

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,6 +35,11 @@ def tiny(write_adapter: WriteAdapter) -> Tiny:
 def sections(page: Path) -> list[str]:
     """The anchors of a page's sections, in order."""
     return re.findall(r'<section id="(\w+)"', page.read_text(encoding="utf-8"))
+
+
+def data_of(text: str) -> Any:
+    """What a page holds for its scripts."""
+    return json.loads(text[text.index('id="data">') + 10 :].partition("</script>")[0])
 
 
 def test_check_writes_a_page_with_jinja2_alone(tmp_path: Path, write_adapter: WriteAdapter) -> None:
@@ -97,8 +102,7 @@ def test_predict_and_tune_write_pages_with_a_desk(
         "tune": ["verdict", "table", "desk", "made"],
     }
     assert sections(page) == wanted[command]
-    data_of = json.loads(text[text.index('id="data">') + 10 :].partition("</script>")[0])
-    (desk,) = data_of["desk"]["desks"]
+    (desk,) = data_of(text)["desk"]["desks"]
     assert shlex.split(desk["command"]) == ["superpose", "add", *adapters]
     tuned = said["advice"]["weights"] if command == "predict" else said["weights"]
     assert list(tuned.values()) in desk["presets"]
@@ -114,4 +118,5 @@ def test_a_study_writes_everything_on_its_page(studied: Path) -> None:
     assert f"{summary['points'][0]['dppl_percent']:+.2f}".replace("-", "−") in text
     assert "8 train, 6 test, 6 calibration rows" in text
     assert summary["versions"]["torch"] in text
-    assert text.count("<option") >= 2  # a desk for each seed
+    assert re.findall(r"<option.*?>(seed \d)</option>", text) == ["seed 0", "seed 1"]
+    assert len(data_of(text)["desk"]["desks"]) == 2

@@ -34,15 +34,20 @@ def perplexity(nll: float) -> str:
 def test_the_desk_predicts_what_python_predicts(
     open_page: Open, which: str, request: pytest.FixtureRequest
 ) -> None:
-    """At random weights, at the base and at every preset; losses and both ends of the interval."""
+    """At every preset, the base among them, and at random weights: losses and their intervals."""
     found: Foreseen = request.getfixturevalue(which)
     page = open_page(found.path)
     count = len(found.adapters)
-    points = np.random.default_rng(1).uniform(-0.5, 1.5, (12, count))
-    points[0], points[1] = 0.0, 1.0
+    presets = page.evaluate("() => DATA.desk.desks[0].presets")
+    eye = np.eye(count).tolist()
+    assert presets[0] == [1] * count
+    assert presets[1] == [1 / count] * count
+    assert presets[2] == found.forecast.best("worst").round(4).tolist()
+    assert presets[3:] == [*eye, [0] * count]
+    points = np.array([*presets, *np.random.default_rng(1).uniform(-0.5, 1.5, (12, count))])
     wanted = found.forecast.predict(points)
     said = page.evaluate("points => points.flatMap(p => superpose.predict(p))", points.tolist())
-    assert len(said) == len(wanted) == 12 * count
+    assert len(said) == len(wanted) == (12 + 4 + count) * count
     for row, one in zip(wanted, said, strict=True):
         assert one["nll"] == pytest.approx(row.predicted_nll, abs=CLOSE)
         assert one["nll"] - one["half"] == pytest.approx(row.low, abs=CLOSE)

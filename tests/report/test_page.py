@@ -20,10 +20,10 @@ from superpose.report.charts import label
 from superpose.report.forecast import Predictions, share_text
 from superpose.report.heat import Scale, modules_grid
 from superpose.report.page import LICENCE, PLOTLY, json_in_html
-from superpose.report.texts import change, csv_text, figure, perplexity, visible
+from superpose.report.texts import change, csv_text, figure, perplexity, public, visible
 
 if TYPE_CHECKING:
-    from tests.report.conftest import Foreseen
+    from tests.report.conftest import Foreseen, PageOf
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 6_000_000
@@ -120,10 +120,18 @@ def test_a_share_without_an_interval_has_none(end: float | None) -> None:
     assert share_text(known.share(known.base, "x")) == "0 %"
 
 
-def test_a_page_tells_no_folder_of_the_machine() -> None:
-    text = render(check_page(random_check(("a", "b")), MADE))
-    assert "someone" not in text
-    assert "tiny" in text
+@pytest.mark.parametrize("kind", ["check", "three", "tune", "study"])
+def test_a_page_tells_no_folder_of_the_machine(page_of: PageOf, kind: str) -> None:
+    """What is said of the base is its name; only a command holds the paths that were typed."""
+    said = page_of(kind).read_text(encoding="utf-8").partition('id="data">')[0]
+    said = re.sub(r'<code id="made-command">.*?</code>', "", said, flags=re.S)
+    assert "tiny" in said
+    assert not re.search(r"/home/|/tmp/", said)
+
+
+def test_a_base_in_a_folder_is_called_by_its_name() -> None:
+    given = ["/a/tiny", "~/b/tiny/", "C:\\m\\tiny", "org/tiny", "smollm2", "runs/tiny"]
+    assert [public(name) for name in given] == [*["tiny"] * 3, *given[3:]]
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
