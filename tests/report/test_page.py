@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from tests.report.conftest import HOSTILE, MADE, foreseen, random_check
 
@@ -20,7 +21,9 @@ from superpose.report.charts import label
 from superpose.report.forecast import Predictions, share_text
 from superpose.report.heat import Scale, modules_grid
 from superpose.report.page import LICENCE, PLOTLY, json_in_html
+from superpose.report.relation_tables import tournament_table
 from superpose.report.texts import change, csv_text, figure, perplexity, public, visible
+from superpose.study.statistics import correlate
 
 if TYPE_CHECKING:
     from tests.report.conftest import Foreseen, PageOf
@@ -142,6 +145,24 @@ def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     assert rows[0] == ["name", "value"]
     assert [row[0] for row in rows[1:]] == [f"'{n}" for n in names[:5]] + names[5:]
     assert {row[1] for row in rows[1:]} == {"-1.5"}
+
+
+def test_the_file_of_correlations_holds_both_ends_of_every_interval() -> None:
+    rng = np.random.default_rng(0)
+    many, few = (correlate(*rng.normal(size=(2, n))).to_json() for n in (20, 3))
+    assert few["pearson_interval"] is None
+    found = [
+        {"figure": "cosine", "among": "pairs"} | few,
+        {"figure": "norm", "among": "all"} | many,
+    ]
+    table = tournament_table(found)
+    rows = list(csv.DictReader(io.StringIO(csv_text(*table.csv))))
+    for kind in ("pearson", "spearman", "slope", "intercept"):
+        ends = [float(rows[1][f"{kind}_{end}"]) for end in ("low", "high")]
+        assert ends == many[f"{kind}_interval"]
+        assert rows[0][f"{kind}_low"] == rows[0][f"{kind}_high"] == ""
+        assert float(rows[1][kind]) == many[kind]
+    assert not any(key.endswith("interval") for key in rows[0])
 
 
 def test_plotly_reads_no_tags_in_a_label() -> None:

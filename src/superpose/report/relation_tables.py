@@ -18,6 +18,9 @@ __all__ = [
 
 Points = Sequence[Mapping[str, Any]]
 
+INTERVAL = "_interval"
+"""How the key of an interval ends in `summary.json`."""
+
 _NAMES = {"rms_cosine": "RMS cosine"}
 
 
@@ -94,11 +97,20 @@ def tournament_table(correlations: Points) -> DataTable:
         ]
         for c in correlations
     ]
-    keys = [key for key in correlations[0] if not isinstance(correlations[0][key], list | tuple)]
-    csv = [[c[key] if not isinstance(c[key], list | tuple) else None for key in keys]
-           for c in correlations]  # fmt: skip
     return DataTable("tournament", "Each figure against dPPL", columns, rows, "correlations.csv",
-                     (keys, csv))  # fmt: skip
+                     _csv_of_correlations(correlations))  # fmt: skip
+
+
+def _csv_of_correlations(correlations: Points) -> tuple[list[str], list[list[object]]]:
+    """Give every figure of each correlation, the ends of an interval in columns of their own."""
+    keys = [key for key in correlations[0] if not key.endswith(INTERVAL)]
+    kinds = [key.removesuffix(INTERVAL) for key in correlations[0] if key.endswith(INTERVAL)]
+    columns = [*keys, *(f"{kind}_{end}" for kind in kinds for end in ("low", "high"))]
+    rows = []
+    for c in correlations:
+        ends = [c[f"{kind}{INTERVAL}"] or (None, None) for kind in kinds]
+        rows.append([*(c[key] for key in keys), *(end for both in ends for end in both)])
+    return columns, rows
 
 
 def interval_text(ends: Sequence[float | None] | None) -> str:
