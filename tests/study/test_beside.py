@@ -166,6 +166,19 @@ def test_the_table_holds_every_method_with_its_weights(run: Run) -> None:
             assert change == pytest.approx(float(other["dppl_percent"]), abs=1e-3)
 
 
+def test_what_is_kept_is_of_the_gain_that_the_cells_measured(run: Run) -> None:
+    study, summary = run
+    rows = {(r["method"], r["domain"]): r["kept"] for r in summary["methods"]}
+    for (method, domain), kept in rows.items():
+        if domain == "union":
+            continue
+        cells = [Cell(method, PAIR, 0), Cell("base", (), None), Cell("single", (domain,), 0)]
+        nll, base, own = (study.folder.read_scores(cell)[domain].nll for cell in cells)
+        assert base > own  # or there would be no gain to share
+        assert kept["share"] == pytest.approx((base - nll) / (base - own), abs=1e-5)
+        assert kept["interval"][0] <= kept["share"] <= kept["interval"][1]
+
+
 def test_each_baseline_keeps_equal_what_it_says(run: Run) -> None:
     study, _ = run
     records = {

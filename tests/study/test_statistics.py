@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from superpose.errors import BadInput
-from superpose.study.statistics import correlate, perplexity_interval, ratio_interval
+from superpose.study.statistics import (
+    correlate,
+    perplexity_interval,
+    ratio_interval,
+    share_interval,
+)
 
 
 def test_perplexity_is_weighted_by_tokens_not_by_rows() -> None:
@@ -89,6 +94,28 @@ def test_the_ratio_interval_covers_the_truth_about_as_often_as_it_says() -> None
         nll = reference + tokens * rng.normal(0.05, 0.2, 60)
         low, high = ratio_interval(nll, reference, tokens, trial, 300, level=0.9).interval
         hits += low <= 100 * np.expm1(0.05) <= high
+    assert 0.82 <= hits / 200 <= 0.96
+
+
+def test_a_share_of_a_known_gain() -> None:
+    """Half of 2 nats a row is left; of no gain there is no share, of one row no interval."""
+    found = share_interval([2.0, 3.0], [3.0, 4.0], [1.0, 2.0], seed=0)
+    assert (found.share, found.interval) == (0.5, (0.5, 0.5))
+    assert share_interval([2.0], [3.0], [1.0], seed=0).interval is None
+    assert share_interval([2.0, 2.0], [1.0, 1.0], [1.0, 1.5], seed=0).share is None
+
+
+def test_the_interval_of_a_share_covers_the_truth_though_only_the_gain_varies() -> None:
+    """Each row loses the same, so the loss has an interval of no width, and the share has one."""
+    rng = np.random.default_rng(9)
+    hits = 0
+    for trial in range(200):
+        own, gain = rng.gamma(4.0, 0.5, 60), rng.gamma(4.0, 0.5, 60)
+        low, high = share_interval(own + 0.4, own + gain, own, trial, 300, 0.9).interval
+        hits += low <= 1 - 0.4 / 2 <= high
+    assert ratio_interval(own + 0.4, own, np.ones(60), 0).interval == pytest.approx(
+        [100 * np.expm1(0.4)] * 2
+    )
     assert 0.82 <= hits / 200 <= 0.96
 
 

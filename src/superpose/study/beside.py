@@ -12,7 +12,7 @@ from superpose.study.evaluate import Score
 from superpose.study.folder import StudyFolder
 from superpose.study.forecasting import forecast_file
 from superpose.study.scores import UNION, StudyScores, change_percent
-from superpose.study.statistics import correlate, ratio_interval
+from superpose.study.statistics import correlate, ratio_interval, share_interval
 
 __all__ = ["change_interval", "forecast_summary", "methods_summary", "spread"]
 
@@ -21,12 +21,14 @@ def methods_summary(scores: StudyScores) -> list[dict[str, Any]]:
     """Every subset, domain and method: perplexity, and its change in per cent.
 
     dppl_merged: against merged-data fine-tuning of equal epochs. dppl_single: against each domain's
-    own adapter. Mean and spread over seeds, and a 95 % interval over the questions.
+    own adapter. Mean and spread over seeds, and a 95 % interval over the questions. kept: the share
+    of what the own adapter gains over the base that is left, null where it gains nothing.
     """
     rows = []
     for names in subsets(scores.domains):
         for domain in (*names, UNION):
             against = {m: scores.each(m, names, domain) for m in ("merged", "single")}
+            base = scores.each("base", names, domain)
             for method in scores.methods:
                 found = scores.each(method, names, domain)
                 row: dict[str, Any] = {"subset": list(names), "domain": domain, "method": method}
@@ -35,8 +37,16 @@ def methods_summary(scores: StudyScores) -> list[dict[str, Any]]:
                     changes = [change_percent(a, b) for a, b in zip(found, theirs, strict=True)]
                     interval = None if method == other else change_interval(found, theirs)
                     row[f"dppl_{other}"] = spread(changes) | {"interval": interval}
+                row["kept"] = _kept(found, base, against["single"])
                 rows.append(row)
     return rows
+
+
+def _kept(found: Sequence[Score], base: Sequence[Score], own: Sequence[Score]) -> dict[str, Any]:
+    """The share of the own adapter's gain that is left: seeds are averaged row by row."""
+    share = share_interval(_mean_rows(found), _mean_rows(base), _mean_rows(own), seed=0)
+    ends = share.interval and [round(end, 6) for end in share.interval]
+    return {"share": share.share and round(share.share, 6), "interval": ends}
 
 
 def forecast_summary(scores: StudyScores, folder: StudyFolder) -> dict[str, Any] | None:

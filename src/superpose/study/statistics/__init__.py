@@ -5,8 +5,10 @@ from superpose.study.statistics.permutation import Permutation, permute_domains
 from superpose.study.statistics.perplexity import (
     Perplexity,
     Ratio,
+    Share,
     perplexity_interval,
     ratio_interval,
+    share_interval,
 )
 
 __all__ = [
@@ -14,9 +16,11 @@ __all__ = [
     "Permutation",
     "Perplexity",
     "Ratio",
+    "Share",
     "chance_correlation",
     "correlate",
     "permute_domains",
     "perplexity_interval",
     "ratio_interval",
+    "share_interval",
 ]

@@ -20,7 +20,14 @@ from superpose.study.statistics.bootstrap import (
     percentiles,
 )
 
-__all__ = ["Perplexity", "Ratio", "perplexity_interval", "ratio_interval"]
+__all__ = [
+    "Perplexity",
+    "Ratio",
+    "Share",
+    "perplexity_interval",
+    "ratio_interval",
+    "share_interval",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,18 @@ class Ratio:
 
     rows: int
     percent: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What is left of a gain: 1 for all of it, 0 for none, below 0 where it became a loss.
+
+    share is None where nothing was gained; the interval is None for a single row as well.
+    """
+
+    rows: int
+    share: float | None
     interval: Interval | None
 
 
@@ -113,6 +132,36 @@ def ratio_interval(
     )
 
 
+def share_interval(
+    nll_per_row: ArrayLike,
+    base_nll_per_row: ArrayLike,
+    own_nll_per_row: ArrayLike,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Share:
+    """Share of a gain that is left, (base - nll) / (base - own), with its interval.
+
+    (rows,) each: summed nats of each row's answer under the model in question, under the base, and
+    under the model that gained. seed: of the resamples.
+
+    A paired percentile bootstrap over rows: the gain is drawn anew with the losses, so that the
+    interval covers what is not known of it too. Raises BadInput as `perplexity_interval` does.
+    """
+    check_sampling(resamples, level)
+    rows = np.ones(np.shape(nll_per_row))
+    (nll, base, own), _ = _checked([nll_per_row, base_nll_per_row, own_nll_per_row], rows)
+    left, gain = base - nll, base - own
+    if gain.sum() <= 0:
+        return Share(len(nll), None, None)
+    share = float(left.sum() / gain.sum())
+    if len(nll) < 2:
+        return Share(len(nll), share, None)
+    rng = np.random.default_rng(seed)
+    shares = [_shares(drawn @ left, drawn @ gain) for drawn in counts(len(nll), resamples, rng)]
+    return Share(len(nll), share, percentiles(np.concatenate(shares), level))
+
+
 def _checked(columns: Sequence[ArrayLike], tokens: ArrayLike) -> tuple[list[Floats], Floats]:
     """Everything as float64 vectors of one length."""
     weights = np.asarray(tokens, dtype=np.float64)
@@ -136,6 +185,11 @@ def _mean_interval(
     rng = np.random.default_rng(seed)
     means = [(drawn @ sums) / (drawn @ tokens) for drawn in counts(len(sums), resamples, rng)]
     return percentiles(np.concatenate(means), level)
+
+
+def _shares(left: Floats, gain: Floats) -> Floats:
+    """Give the share of each resample; NaN, which no percentile counts, where it gains nothing."""
+    return np.divide(left, gain, out=np.full(len(gain), np.nan), where=gain > 0)
 
 
 def _exp(interval: Interval) -> Interval:
