@@ -30,6 +30,9 @@ the peak memory that the kernel counts. Run them again with `make bench`.
 
 How exact the sums are, beside other tools': [docs/exactness.md](../docs/exactness.md), made by
 `python -m benchmarks.exactness`.
+
+Who foretells interference: [docs/prediction.md](../docs/prediction.md), made by
+`python -m benchmarks.prediction`.
 """
 
 

@@ -117,5 +117,5 @@ def test_a_result_is_written_with_versions_and_without_paths(tmp_path: Path) -> 
 
 
 def test_the_readme_is_what_the_results_say() -> None:
-    assert {path.stem for path in RESULTS.glob("*.json")} <= {*NAMES, "exactness"}
+    assert {path.stem for path in RESULTS.glob("*.json")} <= {*NAMES, "exactness", "prediction"}
     assert README.read_text() == readme()
