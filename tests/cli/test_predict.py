@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,17 @@ def test_predictions_are_what_is_measured_on_other_rows_of_the_domain(
         tests[name] = tmp_path / f"{name}.test.jsonl"
     data = [arg for path in question_files.values() for arg in ("--data", path)]
     test = [arg for path in tests.values() for arg in ("--test", path)]
-    ended = run("predict", tiny_base, *adapters, *data, *test, "--rows", 12, "--json")
+    page = tmp_path / "page.html"
+    words = ("--rows", 12, "--html", page, "--json")
+    ended = run("predict", tiny_base, *adapters, *data, *test, *words)
     assert ended.code == 0, ended.err
+    text = page.read_text(encoding="utf-8")
+    for kind, files in (("12 calibration rows", question_files), ("16 test rows", tests)):
+        for name, path in files.items():
+            mark = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            row = f'{name}</th><td class="name">{kind}</td><td class="name">{mark}'
+            assert row in text
+    assert "measured on test rows" in text
     said = json.loads(ended.out)
     assert said["adapters"] == ["sums", "coins"]
     assert said["domains"] == list(question_files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,24 @@ def test_tuned_weights_are_the_best_of_all_that_was_measured(
     methods = {row["method"] for row in said["measured"]}
     assert {"naive", "average", "single", "closed form"} <= methods
     assert {row["domain"] for row in said["predicted"]} == {"sums", "coins"}
+
+
+def test_the_command_in_the_terminal_is_one_that_add_takes(
+    run: Run, tiny_base: Path, write_adapter: Any, data: list[object], tmp_path: Path
+) -> None:
+    """With a space in a path, and bases of two names that --same-base says are one."""
+    parts = [
+        write_adapter(f"my {n}", seed=n, modules=MODULES, width=32, alpha=0.3, base_model=name)
+        for n, name in enumerate(("tiny-llama", "another"))
+    ]
+    ended = run("tune", tiny_base, *parts, *data, "--rows", 4, "--same-base")
+    assert ended.code == 0, ended.err
+    (line,) = (line for line in ended.out.splitlines() if line.startswith("Best: "))
+    words = shlex.split(line.removeprefix("Best: superpose "))
+    assert words[:4] == ["add", *map(str, parts), "--same-base"]
+    assert words[-2:] == ["-o", "OUT"]
+    added = run(*words[:-1], tmp_path / "sum")
+    assert added.code == 0, added.err
 
 
 @pytest.mark.parametrize(("by", "groups"), [("layer", 2), ("kind", 2), ("module", 4)])

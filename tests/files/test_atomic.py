@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superpose.errors import BadInput, OutputExists
-from superpose.files import check_free, new_file, new_folder, sha256
+from superpose.files import check_free, check_writable, new_file, new_folder, sha256
 
 
 def write(
@@ -208,3 +208,27 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
     assert sha256(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+
+
+def test_a_file_that_could_be_written_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "not/yet/there.html")
+    (tmp_path / "old.html").write_text("old")
+    check_writable(tmp_path / "old.html")
+    assert everything(tmp_path) == {"old.html": "old"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt/page.html", "notes.txt/new/page.html", "x" * 300])
+def test_a_file_that_could_not_be_written_is_named_before_the_work(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadInput, match="cannot be written") as raised:
+        check_writable(tmp_path / name)
+    assert raised.value.where == str(tmp_path / name)
+    assert everything(tmp_path) == {"notes.txt": "mine"}
+
+
+def test_a_folder_that_takes_no_file_is_found_by_trying() -> None:
+    """Whoever asks: where no rights forbid it, such as root's in /proc, the system still does."""
+    with pytest.raises(BadInput, match="cannot be written"):
+        check_writable("/proc/self/page.html")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from superpose.interference import Check, Pair
+    from superpose.report import Page
 
 __all__ = ["check", "print_check"]
 
@@ -68,14 +69,17 @@ def check(
     pages = Pages(html)
     loaded = [load(name, base=base, ignore_keys=ignore_key or ()) for name in adapters]
     figures = check_adapters(loaded, same_base=same_base)
-    if html is not None:
+
+    def page() -> Page:
         from superpose.report import check_page
 
-        pages.write(check_page(figures.to_json(), pages.made(base=loaded[0].base_model)))
-    if json:
-        print_json(figures.to_json())
-    else:
-        print_check(figures)
+        return check_page(figures.to_json(), pages.made(base=loaded[0].base_model))
+
+    with pages.beside(page):
+        if json:
+            print_json(figures.to_json())
+        else:
+            print_check(figures)
     insist(conditions, figures.pairs)
 
 

@@ -38,32 +38,25 @@ def demo(
     from superpose.cli.check import print_check
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
-    from superpose.cli.study_tables import print_forecast_of_study
-    from superpose.cli.tables import (
-        correlation_table,
-        own_adapters_table,
-        samples_table,
-        study_table,
-    )
+    from superpose.cli.study_tables import print_study
+    from superpose.cli.tables import own_adapters_table, samples_table
     from superpose.study.demo import run_demo
 
     pages = Pages(html or out / "page.html", charts=True)
     started = time.perf_counter()
     with StudyBars(quiet=quiet) as bars:
         found = run_demo(out, bars)
-    pages.write(pages.of_study(found.summary, found.study))
-    if as_json:
-        print_json(found.summary)
-        return
     screen = console()
-    print_check(found.check)
-    screen.print(own_adapters_table(found.summary))
-    screen.print(study_table(found.summary))
-    print_forecast_of_study(screen, found.summary)
-    screen.print(correlation_table(found.summary))
-    for remark in found.summary["remarks"]:
-        screen.print(remark, markup=False)
-    screen.print(samples_table(found.samples))
+    with pages.beside(lambda: pages.of_study(found.summary, found.study)):
+        if as_json:
+            print_json(found.summary)
+        else:
+            print_check(found.check)
+            screen.print(own_adapters_table(found.summary))
+            print_study(screen, found.summary)
+            screen.print(samples_table(found.samples))
+    if as_json:
+        return
     a, b = (str(path) for path in found.adapters[:2])
     screen.print(
         f"\nDone in {time.perf_counter() - started:.0f} s. Results: {out}/summary.json, "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +51,7 @@ class Pages:
         """Give how the page was made. seconds: by activity; the whole run where not told."""
         from superpose.report import Made
 
-        whole = {"in all": time.perf_counter() - self.started}
+        whole = {"this run": time.perf_counter() - self.started}
         return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
 
     def of_study(self, summary: Mapping[str, Any], study: Study) -> Page:
@@ -59,8 +60,12 @@ class Pages:
         from superpose.study.page_parts import page_parts
 
         parts = page_parts(study, summary["seeds"])
+        seconds = dict(summary["seconds"])
+        if parts.forecasts:
+            forecasts = parts.forecasts.values()
+            seconds["forecast"] = sum(found["calibration"]["seconds"] for found in forecasts)
         made = self.made(
-            {kind: summary["seconds"][kind] for kind in ("training", "evaluation")},
+            seconds,
             seeds=summary["seeds"],
             base=summary["base"],
             data=parts.data,
@@ -69,25 +74,40 @@ class Pages:
         )
         return study_page(summary, parts.checks, parts.forecasts, parts.adapters, made)
 
-    def write(self, page: Page) -> None:
-        """Write the page and say where it lies."""
-        from superpose.report import write_page
+    @contextmanager
+    def beside(self, page: Callable[[], Page]) -> Iterator[None]:
+        """Print the answer in the block; then the page is written, and said where it lies.
 
-        assert self.target is not None
-        write_page(self.target, page)
-        err().print(f"page: {self.target}", markup=False)
+        The answer is there whatever becomes of the page, and the page where nobody reads the answer
+        to its end. page: makes it; not asked where there is no target. Raises what `write_page`
+        does.
+        """
+        try:
+            yield
+        finally:
+            if self.target is not None:
+                from superpose.report import write_page
+
+                write_page(self.target, page())
+                err().print(f"page: {self.target}", markup=False)
 
 
-def data_rows(sources: Sequence[str], counts: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def data_rows(
+    sources: Sequence[str], rows: Mapping[str, Sequence[object]], kind: str
+) -> list[tuple[str, str, str]]:
     """Give (what, how much, fingerprint) of each domain; of files alone there is a fingerprint.
 
-    sources: one a domain, as they were typed. counts: domain -> its rows, in words.
+    sources: one a domain, as they were typed. rows: by domain, those that were used. kind: of them.
     """
     from superpose.files import sha256
+    from superpose.report.texts import counted
 
     paths = [Path(source) for source in sources]
     marks = [sha256(path)[:12] if path.is_file() else "" for path in paths]
-    return [(name, much, mark) for (name, much), mark in zip(counts.items(), marks, strict=True)]
+    return [
+        (name, counted(len(found), f"{kind} row"), mark)
+        for (name, found), mark in zip(rows.items(), marks, strict=True)
+    ]
 
 
 def checked(adapters: Sequence[Adapter]) -> dict[str, Any] | None:

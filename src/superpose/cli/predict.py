@@ -25,8 +25,9 @@ from superpose.cli.options import (
 if TYPE_CHECKING:
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
+    from superpose.report import Page
     from superpose.study.domain import Row
-    from superpose.study.prompt import Prompt
+    from superpose.study.prompt import Example
 
 __all__ = ["Data", "Names", "calibration_rows", "predict"]
 
@@ -83,6 +84,7 @@ def predict(
     from superpose.cli import running
     from superpose.cli.console import out, print_json, progress
     from superpose.cli.forecasts import print_forecast
+    from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
     from superpose.landscape import SuperposedModel, load_base
     from superpose.landscape.advice import advise
@@ -96,28 +98,34 @@ def predict(
     model = load_base(base, dtype=dtype)
     prompt = running.prompt_of(model, max_tokens, template)
     examples = {n: running.encoded(n, found, prompt, rows, seed) for n, found in read.items()}
+    asked = {n: running.encoded(n, found, prompt, None, 0) for n, found in tests.items()}
     started = time.perf_counter()
     with progress(quiet=quiet) as bars, SuperposedModel(model.model, loaded) as superposed:
         task = bars.add_task("calibrate", total=calibration_work(examples))
         found = forecast(superposed, names, examples, progress=lambda n: bars.advance(task, n))
         seconds = time.perf_counter() - started
-        measured = _measured(superposed, found, tests, prompt, bars)
+        measured = _measured(superposed, found, asked, bars)
     advice = advise(found)
     _warn(found)
     content = _as_json(model.name, found, advice, measured)
     content["calibration"] = calibration_cost(examples, seconds)
-    if html is not None:
+
+    def page() -> Page:
         from superpose.report import predict_page
 
-        rows_of = {name: f"{len(each)} calibration rows" for name, each in examples.items()}
-        made = pages.made(
-            {"calibration": seconds}, seeds=[seed], base=base, data=data_rows(data, rows_of)
-        )
-        pages.write(predict_page(content, found.to_model(), checked(loaded), adapters, made))
-    if json:
-        print_json(content)
-    else:
-        print_forecast(out(), found, advice, measured)
+        used = [
+            *data_rows(data, examples, "calibration"),
+            *data_rows(test or [], asked, "test"),
+        ]
+        made = pages.made({"calibration": seconds}, seeds=[seed], base=base, data=used)
+        given = given_to_add(adapters, base, same_base, ignore_key)
+        return predict_page(content, found.to_model(), checked(loaded), given, made)
+
+    with pages.beside(page):
+        if json:
+            print_json(content)
+        else:
+            print_forecast(out(), found, advice, measured)
 
 
 FEW = 16
@@ -181,16 +189,14 @@ def _tests(
 
 
 def _measured(
-    superposed: Any, found: Forecast, tests: dict[str, list[Row]], prompt: Prompt, bars: Any
+    superposed: Any, found: Forecast, examples: dict[str, list[Example]], bars: Any
 ) -> list[dict[str, Any]]:
     """Give the measured loss of every subset on every domain, where test rows were given."""
-    if not tests:
+    if not examples:
         return []
-    from superpose.cli import running
     from superpose.landscape.forecast import subsets
     from superpose.study.evaluate import score
 
-    examples = {n: running.encoded(n, rows, prompt, None, 0) for n, rows in tests.items()}
     points = list(subsets(len(found.names)))
     task = bars.add_task("measure", total=len(points) * sum(map(len, examples.values())))
     measured = []
@@ -211,5 +217,6 @@ def _as_json(
         **found.to_json(),
         "best": [row.to_json() for row in found.predict([list(advice.weights.values())])],
         "advice": advice.to_json(),
+        "tuned": {"+".join(found.names): found.best_of(found.names)},
         "measured": measured,
     }

@@ -40,8 +40,7 @@ def study(
     """
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
-    from superpose.cli.study_tables import print_forecast_of_study
-    from superpose.cli.tables import correlation_table, study_table
+    from superpose.cli.study_tables import print_study
     from superpose.study.run import Study
     from superpose.study.spec import load_spec
     from superpose.study.summary import write_results
@@ -61,14 +60,10 @@ def study(
             return
         run.run()
     summary = write_results(run.folder, spec, run.cells)
-    if html is not None:
-        pages.write(pages.of_study(summary, run))
-    if as_json:
-        print_json(summary)
-        return
-    console().print(study_table(summary))
-    print_forecast_of_study(console(), summary)
-    console().print(correlation_table(summary))
-    for remark in summary["remarks"]:
-        console().print(remark, markup=False)
-    err().print(f"cells, table.csv and summary.json: {folder}", markup=False)
+    with pages.beside(lambda: pages.of_study(summary, run)):
+        if as_json:
+            print_json(summary)
+        else:
+            print_study(console(), summary)
+    if not as_json:
+        err().print(f"cells, table.csv and summary.json: {folder}", markup=False)

@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.text import Text
 
 from superpose.adapter import formula
-from superpose.cli.tables import plain_table
+from superpose.cli.tables import correlation_table, plain_table, study_table
 
-__all__ = ["METHODS", "forecast_table", "methods_table", "print_forecast_of_study"]
+__all__ = ["METHODS", "forecast_table", "methods_table", "print_forecast_of_study", "print_study"]
 
 METHODS = {
     "sum": "naive",
@@ -22,6 +22,15 @@ METHODS = {
     "merged_rank": "rank K·r",
 }
 """A study's methods in the words of its tables."""
+
+
+def print_study(console: Any, summary: Mapping[str, Any]) -> None:
+    """Print what a study found: its sums, its forecast, its correlations, and what to know."""
+    console.print(study_table(summary))
+    print_forecast_of_study(console, summary)
+    console.print(correlation_table(summary))
+    for remark in summary["remarks"]:
+        console.print(remark, markup=False)
 
 
 def print_forecast_of_study(console: Any, summary: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ from superpose.cli.predict import Data, Names, calibration_rows
 if TYPE_CHECKING:
     from superpose.landscape import SuperposedModel
     from superpose.landscape.forecast import Forecast
+    from superpose.report import Page
     from superpose.study.finer import Finer
     from superpose.study.prompt import Example
     from superpose.study.tune import Tuned
@@ -80,6 +82,7 @@ def tune(
     """
     from superpose.cli import running
     from superpose.cli.console import out, print_json, progress
+    from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
     from superpose.landscape import SuperposedModel, load_base
     from superpose.study.lambda_space import calibration_work, forecast
@@ -106,16 +109,20 @@ def tune(
         if by != "adapter":
             finer = _finer(superposed, found, examples, tuned, bars, by=by, seed=seed, **goal)
     content = {"base": model.name, **_as_json(found, tuned, finer)}
-    if html is not None:
+    given = given_to_add(adapters, base, same_base, ignore_key)
+
+    def page() -> Page:
         from superpose.report import tune_page
 
-        rows_of = {name: f"{len(each)} calibration rows" for name, each in examples.items()}
-        made = pages.made(seeds=[seed], base=base, data=data_rows(data, rows_of))
-        pages.write(tune_page(content, _of_base(found), found.to_model(), adapters, made))
-    if json:
-        print_json(content)
-    else:
-        _tell(out(), tuned, finer, adapters)
+        used = data_rows(data, examples, "calibration")
+        made = pages.made(seeds=[seed], base=base, data=used)
+        return tune_page(content, _of_base(found), found.to_model(), given, made)
+
+    with pages.beside(page):
+        if json:
+            print_json(content)
+        else:
+            _tell(out(), tuned, finer, given)
 
 
 def _finer(
@@ -171,7 +178,7 @@ def _check(objective: str, by: str, least: float, most: float) -> None:
         raise BadInput(f"{least:g} to {most:g} is no range of weights", where="--least, --most")
 
 
-def _tell(console: Any, tuned: Tuned, finer: Finer | None, adapters: list[str]) -> None:
+def _tell(console: Any, tuned: Tuned, finer: Finer | None, given: list[str]) -> None:
     from rich.text import Text
 
     from superpose.adapter import formula
@@ -190,7 +197,7 @@ def _tell(console: Any, tuned: Tuned, finer: Finer | None, adapters: list[str]) 
         table.add_row(Text(label), *cells, f"{point.objective:+.4f}")
     console.print(table)
     numbers = ",".join(f"{weight:.4g}" for weight in tuned.best.weights)
-    command = f"superpose add {' '.join(adapters)} --weights {numbers} -o OUT"
+    command = shlex.join(["superpose", "add", *given, f"--weights={numbers}", "-o", "OUT"])
     console.print(Text(f"Best: {command}"), soft_wrap=True)
     if finer is not None:
         console.print(

@@ -1,6 +1,12 @@
 """Names, hub, tensor files, checksums and atomic writes: what lies where, not what it means."""
 
-from superpose.files.atomic import check_free, check_free_file, new_file, new_folder
+from superpose.files.atomic import (
+    check_free,
+    check_free_file,
+    check_writable,
+    new_file,
+    new_folder,
+)
 from superpose.files.checksum import sha256
 from superpose.files.hub import download_command
 from superpose.files.json_values import without_nan
@@ -23,6 +29,7 @@ __all__ = [
     "check_characters",
     "check_free",
     "check_free_file",
+    "check_writable",
     "download_command",
     "encodable",
     "exists",

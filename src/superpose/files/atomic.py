@@ -11,8 +11,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from superpose.errors import BadInput, OutputExists
 
@@ -107,6 +108,21 @@ def check_free_file(target: str | Path, *, force: bool = False) -> None:
             where=target,
             hint="Give another output, or --force (in Python: force=True) to replace it.",
         )
+
+
+def check_writable(target: str | Path) -> None:
+    """Raise BadInput when the system would refuse to write a file at `target`.
+
+    For callers that compute for a while before they write. A file without a name is made, for a
+    moment, in the nearest folder above that is there; nothing else tells for every system.
+    """
+    final = Path(os.path.realpath(target))
+    with _errors_of(target):
+        with suppress(FileNotFoundError):
+            final.lstat()
+        folder = next(parent for parent in final.parents if parent.exists())
+        with TemporaryFile(dir=folder):
+            pass
 
 
 @contextmanager

@@ -22,13 +22,13 @@ class Desk:
     """One small model with what can be done with it.
 
     label: which of several it is. model: as `Forecast.to_model` gives it. presets: (name, weights).
-    adapters: as they are given to `superpose add`, in the model's order.
+    given: the words behind `superpose add`: the adapters, in the model's order, and its options.
     """
 
     label: str
     model: Mapping[str, Any]
     presets: Sequence[tuple[str, Sequence[float]]]
-    adapters: Sequence[str]
+    given: Sequence[str]
 
 
 def desk_section(desks: Sequence[Desk]) -> Section:
@@ -66,7 +66,7 @@ def _data(desk: Desk) -> dict[str, Any]:
             "domains": [_domain(domain) for domain in desk.model["domains"]],
         },
         "presets": [list(weights) for _, weights in desk.presets],
-        "command": command_line(["superpose", "add", *desk.adapters]),
+        "command": command_line(["superpose", "add", *desk.given]),
     }
 
 

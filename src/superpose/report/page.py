@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from superpose._version import __version__
 from superpose.errors import BadInput, MissingExtra, OutputExists
-from superpose.files import new_file, without_nan
+from superpose.files import check_writable, new_file, without_nan
 from superpose.report.texts import prose, visible
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def ready(target: str | Path, *, charts: bool = False) -> None:
     """Find out before the work whether a page can be written.
 
     charts: whether plotly will draw in it. Raises MissingExtra where jinja2 or plotly.js is not
-    here, OutputExists where something stands at `target` that is no page of superpose.
+    here, OutputExists where something stands at `target` that is no page of superpose, BadInput
+    where the system would refuse to write.
     """
     _jinja()
     if charts and not PLOTLY.is_file():
@@ -86,6 +87,7 @@ def ready(target: str | Path, *, charts: bool = False) -> None:
             hint="Install it again where npm or the package index answers: pip install "
             '--force-reinstall --no-deps "superpose[report]"',
         )
+    check_writable(target)
     _check_replaceable(Path(target))
 
 
@@ -107,7 +109,7 @@ def render(page: Page) -> str:
 def write_page(target: str | Path, page: Page) -> None:
     """Write the page whole, or not at all; an earlier page of superpose is replaced.
 
-    Raises what `ready` does, and BadInput where the system refuses to write.
+    Raises what `ready` does.
     """
     ready(target, charts=page.charts)
     text = render(page)
@@ -140,9 +142,11 @@ def _check_replaceable(target: Path) -> None:
         raise OutputExists("is a folder, not a file; nothing was written", where=target)
     if not target.exists():
         return
+    start = b""
     try:
-        with target.open("rb") as file:
-            start = file.read(2048)
+        if target.is_file():  # and not a pipe or a device, which may never end
+            with target.open("rb") as file:
+                start = file.read(2048)
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror or error}", where=target) from error
     if MARK not in start:

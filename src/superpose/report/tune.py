@@ -32,7 +32,7 @@ def tune_page(
     """Give the page of what `tune --json` holds.
 
     base: the base's loss on each domain's calibration rows, nats an answer token. model:
-    `Forecast.to_model`. adapters: as they were typed.
+    `Forecast.to_model`. adapters: the words behind `superpose add`.
     """
     names = list(found["weights"])
     losses = _losses(found, base)
