@@ -38,16 +38,19 @@ def test_the_desk_predicts_what_python_predicts(
     found: Foreseen = request.getfixturevalue(which)
     page = open_page(found.path)
     count = len(found.adapters)
+    names = page.locator("[data-preset]").all_text_contents()
     presets = page.evaluate("() => DATA.desk.desks[0].presets")
-    eye = np.eye(count).tolist()
-    assert presets[0] == [1] * count
-    assert presets[1] == [1 / count] * count
-    assert presets[2] == found.forecast.best("worst").round(4).tolist()
-    assert presets[3:] == [*eye, [0] * count]
+    offered = dict(zip(names, presets, strict=True))
+    alone = [offered[f"{name} alone"] for name in found.forecast.names]
+    assert alone == np.eye(count).tolist()
+    assert (offered["naive"], offered["base"]) == ([1] * count, [0] * count)
+    assert offered["average"] == [1 / count] * count
+    best = found.forecast.best("worst").round(4).tolist()
+    assert offered["best for the worst-off domain"] == best
     points = np.array([*presets, *np.random.default_rng(1).uniform(-0.5, 1.5, (12, count))])
     wanted = found.forecast.predict(points)
     said = page.evaluate("points => points.flatMap(p => superpose.predict(p))", points.tolist())
-    assert len(said) == len(wanted) == (12 + 4 + count) * count
+    assert len(said) == len(wanted) == (12 + len(presets)) * count
     for row, one in zip(wanted, said, strict=True):
         assert one["nll"] == pytest.approx(row.predicted_nll, abs=CLOSE)
         assert one["nll"] - one["half"] == pytest.approx(row.low, abs=CLOSE)
