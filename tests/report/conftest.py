@@ -108,6 +108,7 @@ def foreseen(
         **forecast.to_json(),
         "best": [row.to_json() for row in forecast.predict([list(advice.weights.values())])],
         "advice": advice.to_json(),
+        "tuned": {"+".join(names): forecast.best_of(names)},
         "measured": [],
         "calibration": {"rows": rows * count},
     }

@@ -51,7 +51,9 @@ DEFINITIONS = {
     "calibrated region": "The smallest box that holds the task weights at which a domain was "
     "measured. Beyond it a prediction is a guess, and marked.",
     "share kept": "Of what a domain's own adapter gains over the base, in nats, how much is left "
-    "under the sum.",
+    "under the sum. Measured on test questions, its 95 % interval is a bootstrap over them in "
+    "which loss and gain vary together, seeds averaged; predicted, it is that of the interference, "
+    "with the gain taken as exact.",
     "merged data": "One adapter of the same configuration, trained on the union of the domains' "
     "training rows for as many epochs.",
     "dPPL": "Change of perplexity in per cent against merged data, or against what is named. The "

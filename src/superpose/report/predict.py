@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.report.adding_up import sum_of, together, which_add_up
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
-from superpose.report.forecast import Predictions, share_text, weights_text
+from superpose.report.forecast import Predictions, Share, share_text, weights_text
 from superpose.report.made import COVERS, Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
@@ -37,10 +38,13 @@ def predict_page(
     """Give the page of what `predict --json` holds.
 
     model: `Forecast.to_model`. check: `check --json` of the same adapters, None for a single one.
-    adapters: as they were typed.
+    adapters: the words behind `superpose add`, with its options.
     """
     names = list(found["adapters"])
-    tuned = [("best for the worst-off domain", found["advice"]["weights"])]
+    tuned = [
+        ("tuned", found["tuned"]["+".join(names)]),
+        ("best for the worst-off domain", found["advice"]["weights"]),
+    ]
     desk = Desk("forecast", model, presets(names, tuned), adapters)
     sections = [verdict_of_forecast(found)]
     if check is not None:
@@ -58,24 +62,18 @@ def predict_page(
 
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
-    """Give the advice in two sentences, with shares, intervals and rows."""
+    """Say in two sentences which sums add up and what to do, with shares, intervals and rows."""
     advice, known = found["advice"], Predictions(found)
     rows = counted(int(found["calibration"]["rows"]), "calibration row")
     naive = known.least(known.naive)
     best = known.least([advice["weights"][name] for name in known.adapters])
-    verdict = str(advice["verdict"])
-    then = (
-        f"The naive sum keeps at least {share_text(naive)} of each adapter's gain, least on "
-        f"{naive.domain}; the best weights, {weights_text(advice['weights'])}, keep at least "
-        f"{share_text(best)}, least on {best.domain}."
-    )
     cards = [
         _card("Kept by the naive sum", naive, rows),
         _card("Kept by the best weights", best, rows),
         _worst(known, rows),
     ]
     values = {
-        "sentences": [(f"{verdict[0].upper()}{verdict[1:]}.", then)],
+        "sentences": _sentences(known, advice, naive, best, rows),
         "cards": cards,
         "remark": "The share of what each domain's own adapter gains over the base, in nats an "
         "answer token, that is left under the sum. Predicted: the 95 % intervals cover "
@@ -85,7 +83,27 @@ def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
     return Section("verdict", "Verdict", values)
 
 
-def _card(name: str, share: Any, rows: str) -> dict[str, str]:
+def _sentences(
+    known: Predictions, advice: Mapping[str, Any], naive: Share, best: Share, rows: str
+) -> list[tuple[str, str]]:
+    """Say which sums add up, and what to do about the sum of all; of one adapter what it keeps."""
+    weights = weights_text(advice["weights"])
+    if len(known.adapters) == 1:
+        then = f"with its best task weight, {weights}, it {sum_of(best)} ({rows})."
+        return [("One adapter alone is disturbed by none:", then)]
+    verdict = "keep them apart" if advice["verdict"] == "keep apart" else str(advice["verdict"])
+    return [
+        which_add_up(known.sums(), rows),
+        (
+            f"{together(len(known.adapters))}, {verdict}:",
+            f"the best weights, {weights}, keep at least {share_text(best)} of each adapter's "
+            f"gain, least on {best.domain}, and the naive sum at least {share_text(naive)}, least "
+            f"on {naive.domain} ({rows}).",
+        ),
+    ]
+
+
+def _card(name: str, share: Share, rows: str) -> dict[str, str]:
     value, _, interval = share_text(share).partition(" (")
     beside = f"95 % interval {interval.rstrip(')')}" if interval else "no interval: too few rows"
     return {"name": f"{name}, at least", "value": value, "beside": beside,

@@ -19,7 +19,7 @@ from superpose.report.verdict_of_study import verdict_of_study
 
 __all__ = ["study_page"]
 
-TERMS = ("merged data", "dPPL", "correlation")
+TERMS = ("merged data", "dPPL", "share kept", "correlation")
 
 
 def study_page(

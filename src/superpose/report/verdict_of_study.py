@@ -6,115 +6,119 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from superpose.report.forecast import Share, share_text, weights_text
+from superpose.report.adding_up import (
+    KEPT,
+    LITTLE,
+    MOSTLY_KEPT,
+    Names,
+    sum_of,
+    together,
+    which_add_up,
+)
+from superpose.report.forecast import Share, least, share_text, weights_text
 from superpose.report.page import Section
 from superpose.report.table_of_study import figures_of, intervals_of
-from superpose.report.texts import counted, figure, joined
+from superpose.report.texts import counted, figure
 
 __all__ = ["verdict_of_study"]
 
-KEPT, MOSTLY_KEPT, LITTLE = 0.9, 0.75, 0.25
-"""The borders of `landscape.advice`, here for what was measured."""
-
 UNION = "union"
+
+CALLED = {"sum": "naive sum", "average": "average", "tuned": "tuned sum"}
+"""A study's methods that are sums, in words."""
 
 
 def verdict_of_study(summary: Mapping[str, Any]) -> Section:
     """Give the verdict in two sentences, and the figures it rests on."""
-    least = {tuple(s["domains"]): _least(summary, tuple(s["domains"]), "sum")
-             for s in summary["subsets"]}  # fmt: skip
-    whole = max(least, key=len)
+    names = [tuple(subset["domains"]) for subset in summary["subsets"]]
+    whole = max(names, key=len)
+    rows = sorted({summary["domains"][name]["test_rows"] for name in whole})
+    each = " to ".join(f"{count:,}" for count in dict.fromkeys((rows[0], rows[-1])))
+    points = f"{each} test questions a domain, {counted(len(summary['seeds']), 'seed')}"
+    which = which_add_up({each: _kept(summary, each, "sum") for each in names}, points)
     values = {
-        "sentences": [(_which(least), _what_to_do(summary, whole))],
-        "cards": _cards(summary, whole, least[whole]),
+        "sentences": [which, _what_to_do(summary, whole)],
+        "cards": _cards(summary, whole, least(_kept(summary, whole, "sum"))),
         "remark": "A sum adds up where its naive form keeps at least 90 % of what each domain's "
         "own adapter gains over the base, in nats an answer token, measured on test questions. "
-        "Intervals are over test questions.",
+        f"95 % intervals are over test questions{_seeds_averaged(summary)}.",
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
 
 
-def _which(least: Mapping[tuple[str, ...], Share]) -> str:
-    good = [" + ".join(s) for s, share in least.items() if share.kept is None or share.kept >= KEPT]
-    bad = [" + ".join(s) for s in least if " + ".join(s) not in good]
-    if not bad:
-        return "They add up, in every combination." if len(good) > 1 else f"{good[0]} add up."
-    if not good:
-        return f"{bad[0]} do not add up." if len(bad) == 1 else "No two of them add up as they are."
-    few = good if len(good) <= len(bad) else bad
-    if len(few) > 3:
-        return f"{counted(len(good), 'sum')} of {len(least)} add up, the others do not."
-    word = "add up" if few is good else "do not add up"
-    return f"{joined(few)} {word}; the others {'do not' if few is good else 'do'}."
+def _seeds_averaged(summary: Mapping[str, Any]) -> str:
+    return ", seeds averaged" if len(summary["seeds"]) > 1 else ""
 
 
-def _what_to_do(summary: Mapping[str, Any], whole: tuple[str, ...]) -> str:
-    """Give the advice for the sum of all, and how the best weighting stands to merged data."""
+def _what_to_do(summary: Mapping[str, Any], whole: Names) -> tuple[str, str]:
+    """Give the advice for the sum of all, and how what is advised stands to merged data."""
     values = figures_of(summary)[whole, UNION]
-    sums = [m for m in ("sum", "average", "tuned") if m in values]
-    best = min(sums, key=lambda m: math.fsum(values[m]))
-    kept = _least(summary, whole, best)
-    naive = _least(summary, whole, "sum")
-    ratio = [a / b for a, b in zip(values[best], values["merged"], strict=True)]
+    method = min((m for m in CALLED if m in values), key=lambda m: math.fsum(values[m]))
+    naive = least(_kept(summary, whole, "sum"))
+    if naive.kept is None or naive.kept >= KEPT:
+        method = "sum"
+    kept = least(_kept(summary, whole, method))
+    advice, what = _advice(method, kept, whole, summary)
+    ratio = [a / b for a, b in zip(values[method], values["merged"], strict=True)]
     change = 100 * (math.fsum(ratio) / len(ratio) - 1)
-    name = "naive sum" if best == "sum" else "average" if best == "average" else "tuned sum"
-    verdict = _advice(naive, kept, best, summary)
-    ends = intervals_of(summary)[whole, UNION].get((best, "merged"))
+    ends = intervals_of(summary)[whole, UNION].get((method, "merged"))
     between = f" ({figure(ends[0], '+.1f')} to {figure(ends[1], '+.1f')})" if ends else ""
+    questions = f"{summary['domains'][kept.domain]['test_rows']:,} of them on {kept.domain}"
     return (
-        f"For all {len(whole)} together, {verdict}: the best of the sums, the {name}, has "
-        f"perplexity {figure(change, '+.1f')} %{between} against merged data and keeps "
-        f"{share_text(kept)} of the gain on {kept.domain}, where it keeps least "
-        f"({_sizes(summary, whole)})."
+        f"{together(len(whole))}, {advice}:",
+        f"{what} has perplexity {figure(change, '+.1f')} %{between} against merged data and "
+        f"{sum_of(kept)} ({_sizes(summary, whole, questions)}).",
     )
 
 
-def _advice(naive: Share, kept: Share, best: str, summary: Mapping[str, Any]) -> str:
-    if naive.kept is None or naive.kept >= KEPT:
-        return "add them"
-    if kept.kept is None or kept.kept >= MOSTLY_KEPT:
-        if best == "tuned" and summary["forecast"] is not None:
-            weights = summary["forecast"]["tuned"][0]["weights"]
-            whole = max(weights, key=lambda key: len(weights[key]))
-            return f"add them with task weights {weights_text(weights[whole])}"
-        return "add them with smaller task weights"
-    return "train on merged data instead" if kept.kept >= LITTLE else "keep them apart"
+def _advice(method: str, kept: Share, whole: Names, summary: Mapping[str, Any]) -> tuple[str, str]:
+    """Give what to do, and what the figures after it are of.
+
+    method: the naive sum where that is good enough, else the best of the sums.
+    """
+    share = 1.0 if kept.kept is None else kept.kept
+    if share < MOSTLY_KEPT:
+        instead = "train on merged data instead" if share >= LITTLE else "keep them apart"
+        return instead, f"the best of the sums, the {CALLED[method]},"
+    cost = "" if share >= KEPT else ", at a cost"
+    if method == "sum":
+        return f"add them as they are{cost}", "the naive sum"
+    if method == "average":
+        return f"add their average, each with weight 1/{len(whole)}{cost}", "it"
+    what = "that sum" if len(summary["seeds"]) == 1 else "at each seed's own weights the sum"
+    return f"add them with task weights {_tuned(summary, whole)}{cost}", what
 
 
-def _least(summary: Mapping[str, Any], subset: tuple[str, ...], method: str) -> Share:
-    """The domain that keeps least of its own adapter's gain."""
-    found = figures_of(summary)
-    intervals = intervals_of(summary)
-    shares = []
-    for domain in subset:
-        nats = {m: _nats(found[subset, domain][m]) for m in ("base", "single", method)}
-        gain = nats["base"] - nats["single"]
-        if gain <= 0:
-            shares.append(Share(domain, None, None, None))
-            continue
-        ends = intervals[subset, domain].get((method, "single"))
-        low, high = (
-            (1 - math.log1p(end / 100) / gain for end in ends[::-1]) if ends else (None,) * 2
-        )
-        kept = 1 - (nats[method] - nats["single"]) / gain
-        shares.append(Share(domain, kept, low, high))
-    known = [share for share in shares if share.kept is not None]
-    return min(known or shares, key=lambda share: share.kept or 0.0)
+def _tuned(summary: Mapping[str, Any], whole: Names) -> str:
+    """Give the tuned weights; of several seeds, each tuned by itself, mean and range."""
+    found = [each["weights"]["+".join(whole)] for each in summary["forecast"]["tuned"]]
+    mean = {name: math.fsum(w[name] for w in found) / len(found) for name in whole}
+    if len(found) == 1:
+        return weights_text(mean)
+    parts = [
+        f"{figure(mean[name], '.2f')} ({figure(min(w[name] for w in found), '.2f')} to "
+        f"{figure(max(w[name] for w in found), '.2f')}) {name}"
+        for name in whole
+    ]
+    return f"{' + '.join(parts)}, the mean and range of {len(found)} seeds"
 
 
-def _nats(perplexities: Sequence[float]) -> float:
-    """Mean over seeds of the loss."""
-    return math.fsum(map(math.log, perplexities)) / len(perplexities)
+def _kept(summary: Mapping[str, Any], subset: Names, method: str) -> list[Share]:
+    """Give what a sum keeps of the gain of each of its own domains."""
+    rows = {
+        row["domain"]: row["kept"] for row in summary["methods"]
+        if tuple(row["subset"]) == subset and row["method"] == method
+    }  # fmt: skip
+    ends = {name: rows[name]["interval"] or (None, None) for name in subset}
+    return [Share(name, rows[name]["share"], *ends[name]) for name in subset]
 
 
-def _cards(
-    summary: Mapping[str, Any], whole: tuple[str, ...], least: Share
-) -> list[dict[str, str]]:
+def _cards(summary: Mapping[str, Any], whole: Names, naive: Share) -> list[dict[str, str]]:
     union = next(row for s in summary["subsets"] if tuple(s["domains"]) == whole
                  for row in s["rows"] if row["domain"] == UNION)  # fmt: skip
     change = union["dppl_merged"]
-    value, _, interval = share_text(least).partition(" (")
+    value, _, interval = share_text(naive).partition(" (")
     cards = [
         {
             "name": "Naive sum of all, against merged data",
@@ -126,23 +130,24 @@ def _cards(
             "name": "Gain kept by the naive sum of all, at least",
             "value": value,
             "beside": f"95 % interval {interval.rstrip(')')}" if interval else "no interval",
-            "count": f"{least.domain}; {_sizes(summary, (least.domain,))}",
+            "count": f"{naive.domain}; {_sizes(summary, (naive.domain,))}",
         },
         _paper_card(summary),
     ]
     if summary["forecast"] is not None:
-        found = summary["forecast"]["interference"]
-        held = summary["forecast"]["inside"]["interference"]
-        cards.append(
-            {
-                "name": "Interference, foreseen against measured",
-                "value": f"r {figure(found['pearson'], '.2f')}",
-                "beside": f"{held['inside']} of {held['of']} inside the 95 % interval",
-                "count": f"{counted(found['n'], 'point')}; "
-                f"{counted(summary['forecast']['calibration']['rows'], 'calibration row')}",
-            }
-        )
+        cards.append(_forecast_card(summary["forecast"]))
     return cards
+
+
+def _forecast_card(forecast: Mapping[str, Any]) -> dict[str, str]:
+    found, held = forecast["interference"], forecast["inside"]["interference"]
+    return {
+        "name": "Interference, foreseen against measured",
+        "value": f"r {figure(found['pearson'], '.2f')}",
+        "beside": "no interval: points that share adapters are not independent",
+        "count": f"{counted(found['n'], 'point')}, {held['inside']} inside their own 95 % "
+        f"interval; {counted(forecast['calibration']['rows'], 'calibration row')}",
+    }
 
 
 def _paper_card(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -167,6 +172,11 @@ def _beside(
     return f"95 % interval {low} to {high}{unit}"
 
 
-def _sizes(summary: Mapping[str, Any], domains: Sequence[str]) -> str:
+def _sizes(summary: Mapping[str, Any], domains: Sequence[str], among: str = "") -> str:
     questions = sum(summary["domains"][name]["test_rows"] for name in domains)
-    return f"{counted(questions, 'test question')}, {counted(len(summary['seeds']), 'seed')}"
+    listed = (
+        counted(questions, "test question"),
+        among,
+        counted(len(summary["seeds"]), "seed"),
+    )
+    return ", ".join(filter(None, listed))

@@ -1,0 +1,260 @@
+"""Verdicts: two sentences that agree with themselves, with intervals and the number of points."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superpose.report.adding_up import KEPT, LITTLE, MOSTLY_KEPT, which_add_up
+from superpose.report.forecast import Predictions, Share
+from superpose.report.predict import verdict_of_forecast
+from superpose.report.verdict_of_study import verdict_of_study
+
+ROOT = Path(__file__).resolve().parents[2]
+WHOLE = ("math", "medicine", "finance")
+
+
+def test_the_borders_are_those_of_the_forecasts_advice() -> None:
+    from superpose.landscape import advice
+
+    assert (KEPT, MOSTLY_KEPT, LITTLE) == (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE)
+
+
+def sentence(*sums: tuple[str, float, float, float]) -> str:
+    """The sentence about sums such as `("a b", kept, low, high)`, by its first domain."""
+    shares = {
+        tuple(names.split()): [Share(names.split()[0], kept, low, high), Share("x", 1.0, 1.0, 1.0)]
+        for names, kept, low, high in sums
+    }
+    return " ".join(which_add_up(shares, "24 rows"))
+
+
+UP, PERHAPS, NOT = (0.95, 0.93, 0.97), (0.894, 0.851, 0.935), (0.8, 0.75, 0.85)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (UP, "a + b add up: their sum keeps 95 % (93 to 97 %) of the gain on a, where it keeps "
+             "least (24 rows)."),
+        (PERHAPS, "a + b may add up: their sum keeps 89 % (85 to 94 %) of the gain on a, and 90 % "
+                  "lies within the interval (24 rows)."),
+        (NOT, "a + b do not add up: their sum keeps 80 % (75 to 85 %) of the gain on a (24 rows)."),
+    ],
+)  # fmt: skip
+def test_what_stands_at_the_border_is_said_to_lie_within_the_interval(
+    share: tuple[float, float, float], said: str
+) -> None:
+    assert sentence(("a b", *share)) == said
+
+
+def test_another_domain_may_decide_than_the_one_that_keeps_least() -> None:
+    """With an interval that reaches far the smallest share decides nothing; a sure one does."""
+    shares = [Share("a", 0.5, 0.0, 1.0), Share("b", *NOT)]
+    claim, shown = which_add_up({("a", "b"): shares}, "24 rows")
+    assert claim == "a + b do not add up:"
+    assert "80 % (75 to 85 %) of the gain on b" in shown
+
+
+def test_every_kind_of_sum_is_named_with_the_share_nearest_to_the_border() -> None:
+    said = sentence(("a b", *UP), ("a c", *PERHAPS), ("b c", *NOT), ("a b c", 0.4, 0.3, 0.5))
+    assert said == (
+        "a + b add up, a + c may, the others do not: a + b keeps 95 % (93 to 97 %) of the gain on "
+        "a; a + c keeps 89 % (85 to 94 %) of the gain on a, with 90 % within the interval; the "
+        "others keep at most 80 % (75 to 85 %) of their least kept gain, b + c on b (24 rows)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (UP, "They add up, in every combination: they keep at least 95 %"),
+        (PERHAPS, "They may add up, in every combination: they have 90 % within an interval, such"),
+        (NOT, "No two of them add up as they are: they keep at most 80 %"),
+    ],
+)
+def test_sums_of_one_kind_are_said_as_one(share: tuple[float, float, float], said: str) -> None:
+    assert sentence(("a b", *share), ("a c", *share), ("b c", *share)).startswith(said)
+
+
+def of_many(count: int, up: set[frozenset[str]]) -> str:
+    """The claim about all sums of so many adapters, of which some add up."""
+    names = "abcdefgh"[:count]
+    sums = {
+        each: [Share(each[0], *(UP if frozenset(each) in up else NOT))]
+        for size in range(2, count + 1)
+        for each in itertools.combinations(names, size)
+    }
+    return which_add_up(sums, "24 rows")[0]
+
+
+def within(*largest: str) -> set[frozenset[str]]:
+    """All sums within these."""
+    return {
+        frozenset(each)
+        for names in largest
+        for size in range(2, len(names) + 1)
+        for each in itertools.combinations(names, size)
+    }
+
+
+def test_of_many_sums_the_largest_that_add_up_are_named() -> None:
+    assert of_many(5, within("abc", "cd")) == (
+        "a + b + c and c + d, with every sum within, add up, the others do not:"
+    )
+    # With a sum missing within, that would be said too much.
+    assert of_many(5, within("abc", "cd") - {frozenset("ab")} | within("de")) == (
+        "5 of 26 sums, the largest a + b + c, add up, the others do not:"
+    )
+    assert of_many(4, within("abcd") - {frozenset("abcd")}) == (
+        "a + b + c + d do not add up, the others do:"
+    )
+    pairs = {names for names in within("abcd") if len(names) == 2}
+    assert of_many(4, pairs) == "all sums of two add up, the others do not:"
+    assert of_many(5, within("abcd")) == (
+        "a + b + c + d, with every sum within, add up, the others do not:"
+    )
+
+
+def test_without_a_gain_or_an_interval_a_verdict_stands_too() -> None:
+    none = [Share("a", None, None, None)]
+    assert which_add_up({("a", "b"): none}, "24 rows") == (
+        "a + b add up:", "their sum has no gain over the base to lose (24 rows).",
+    )  # fmt: skip
+    sure = [Share("a", 0.894, None, None)]
+    assert which_add_up({("a", "b"): sure}, "2 rows")[0] == "a + b do not add up:"
+
+
+Shares = dict[str, float]
+
+
+def study(seeds: int = 1, **methods: tuple[float, float]) -> dict[str, Any]:
+    """The committed demo's summary with other figures for the sum of all.
+
+    methods: perplexity on all questions, and the share that is kept on math, the least.
+    """
+    path = ROOT / "docs" / "results" / "demo" / "summary.json"
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    summary["seeds"] = list(range(seeds))
+    for subset in summary["subsets"]:
+        for row in subset["rows"]:
+            for method in ("base", "single", "sum", "merged"):
+                row[method]["values"] *= seeds
+    for row in summary["methods"]:
+        row["perplexity"]["values"] *= seeds
+        row["kept"] = {"share": 0.99, "interval": [0.98, 1.0]}
+        if tuple(row["subset"]) == WHOLE and row["method"] in methods:
+            perplexity, kept = methods[row["method"]]
+            if row["domain"] == "union":
+                row["perplexity"]["values"] = [perplexity] * seeds
+            if row["domain"] == "math":
+                row["kept"] = {"share": kept, "interval": [kept - 0.01, kept + 0.01]}
+    tuned = summary["forecast"]["tuned"] = [
+        copy.deepcopy(summary["forecast"]["tuned"][0]) | {"seed": seed} for seed in range(seeds)
+    ]
+    for seed, each in enumerate(tuned):
+        each["weights"]["+".join(WHOLE)] = dict.fromkeys(WHOLE, 0.5 + 0.1 * seed)
+    return summary
+
+
+@pytest.mark.parametrize(
+    ("methods", "advice", "figures"),
+    [
+        ({"sum": (2.0, 0.95), "average": (3.0, 0.9), "tuned": (1.9, 0.97)},
+         "add them as they are:", "the naive sum has"),
+        ({"sum": (2.0, 0.8), "average": (3.0, 0.7), "tuned": (2.1, 0.8)},
+         "add them as they are, at a cost:", "the naive sum has"),
+        ({"sum": (3.0, 0.7), "average": (2.0, 0.8), "tuned": (2.1, 0.8)},
+         "add their average, each with weight 1/3, at a cost:", "it has"),
+        ({"sum": (3.0, 0.7), "average": (2.1, 0.8), "tuned": (2.0, 0.91)},
+         "add them with task weights 0.5 math + 0.5 medicine + 0.5 finance:", "that sum has"),
+        ({"sum": (2.0, 0.7), "average": (2.2, 0.5), "tuned": (2.1, 0.5)},
+         "train on merged data instead:", "the best of the sums, the naive sum, has"),
+        ({"sum": (2.0, 0.1), "average": (2.2, 0.1), "tuned": (1.9, 0.1)},
+         "keep them apart:", "the best of the sums, the tuned sum, has"),
+    ],
+)  # fmt: skip
+def test_a_studys_figures_are_those_of_the_sum_that_is_advised(
+    methods: dict[str, tuple[float, float]], advice: str, figures: str
+) -> None:
+    what, then = verdict_of_study(study(**methods)).values["sentences"][1]
+    assert what == f"For all 3 together, {advice}"
+    assert then.startswith(f"{figures} perplexity ")
+    shown = 0.95 if "as they are:" in advice else min(methods.values())[1]
+    assert f"keeps {100 * shown:.0f} % ({100 * shown - 1:.0f} to {100 * shown + 1:.0f} %)" in then
+    assert then.endswith("(72 test questions, 24 of them on math, 1 seed).")
+
+
+def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
+    """They were tuned apart, so one seed's weights are none of the figures' own."""
+    found = study(3, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.91))
+    what, then = verdict_of_study(found).values["sentences"][1]
+    assert "0.60 (0.50 to 0.70) math + 0.60 (0.50 to 0.70) medicine" in what
+    assert what.endswith("finance, the mean and range of 3 seeds:")
+    assert then.startswith("at each seed's own weights the sum has perplexity ")
+    assert then.endswith(", 3 seeds).")
+
+
+def test_a_card_has_no_count_where_an_interval_belongs() -> None:
+    summary = study(sum=(2.0, 0.95))
+    card = verdict_of_study(summary).values["cards"][-1]
+    assert card["name"] == "Interference, foreseen against measured"
+    assert card["beside"].startswith("no interval: ")
+    assert "9 points, 9 inside their own 95 % interval" in card["count"]
+
+
+def forecast(names: tuple[str, ...], pairs: dict[frozenset[str], float]) -> dict[str, Any]:
+    """What `predict --json` says where two adapters cost each other's domains so many nats.
+
+    Each gains 1 nat, and the costs add; every interval is 0.01 nats to both sides.
+    """
+    rows = []
+    for weights in itertools.product((0.0, 1.0), repeat=len(names)):
+        there = [name for name, weight in zip(names, weights, strict=True) if weight]
+        for own in names:
+            lost = 0.0 if own in there else 1.0
+            lost += sum(pairs.get(frozenset((own, other)), 0.0) for other in there)
+            rows.append(
+                {"weights": dict(zip(names, weights, strict=True)), "domain": f"{own}.jsonl",
+                 "predicted_nll": 1.0 + lost, "interference": lost,
+                 "interference_low": lost - 0.01, "interference_high": lost + 0.01}
+            )  # fmt: skip
+    best = dict.fromkeys(names, 1.0)
+    return {
+        "adapters": list(names),
+        "domains": [f"{name}.jsonl" for name in names],
+        "rows": rows,
+        "advice": {"verdict": "keep apart", "weights": best},
+        "calibration": {"rows": 48},
+    }
+
+
+def test_a_forecast_says_which_adapters_add_up() -> None:
+    """Not only what the sum of all does: every subset was predicted."""
+    found = forecast(("a", "b", "c"), {frozenset("ab"): 0.02, frozenset("ac"): 0.3})
+    which, then = verdict_of_forecast(found).values["sentences"]
+    assert " ".join(which) == (
+        "a + b and b + c add up, the others do not: those that do keep at least 98 % (97 to 99 %) "
+        "of every gain, a + b on a.jsonl; the others keep at most 70 % (69 to 71 %) of their least "
+        "kept gain, a + c on a.jsonl (48 calibration rows)."
+    )
+    assert then[0] == "For all 3 together, keep them apart:"
+    assert "the naive sum at least 68 % (67 to 69 %), least on a.jsonl (48 calibr" in then[1]
+
+
+def test_a_sum_is_judged_on_the_domains_of_its_own_adapters() -> None:
+    sums = Predictions(forecast(("a", "b", "c"), {})).sums()
+    assert [share.domain for share in sums["a", "c"]] == ["a.jsonl", "c.jsonl"]
+    assert {len(shares) for shares in sums.values()} == {2, 3}
+    assert len(sums) == 4
+
+
+def test_of_one_adapter_no_sum_is_spoken_of() -> None:
+    ((what, then),) = verdict_of_forecast(forecast(("a",), {})).values["sentences"]
+    assert what == "One adapter alone is disturbed by none:"
+    assert "it keeps 100 % (99 to 101 %) of the gain on a.jsonl" in then
