@@ -32,9 +32,7 @@ _FORMULA = re.compile(
 
 
 def on_config(config: Any) -> Any:
-    """Leave out of the navigation what is not there yet; add the reference's pages."""
-    absent = {p for p in config.extra["once_there"] if not Path(config.docs_dir, p).exists()}
-    config.nav = _without(config.nav, absent)
+    """Add the reference's pages to the navigation."""
     for entry in config.nav:
         if "Reference" in entry:
             pages = [{title: path} for path, title, _ in reference_pages() if title]
@@ -78,18 +76,6 @@ def _as_mathml(found: re.Match[str]) -> str:
     if found["tag"] == "span":
         return str(convert(latex))
     return f'<div class="formula">{convert(latex, display="block")}</div>'
-
-
-def _without(nav: list[Any], absent: set[str]) -> list[Any]:
-    """Give the navigation without some pages."""
-    kept = []
-    for entry in nav:
-        ((title, value),) = entry.items()
-        if isinstance(value, list):
-            kept.append({title: _without(value, absent)})
-        elif value not in absent:
-            kept.append(entry)
-    return kept
 
 
 def reference_pages() -> Iterator[tuple[str, str, str]]:

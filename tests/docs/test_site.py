@@ -72,14 +72,6 @@ def test_a_notebook_cell_is_shown_with_what_it_gave() -> None:
     )
 
 
-def test_a_page_that_is_not_there_yet_is_no_part_of_the_navigation() -> None:
-    nav = [{"Start": "index.md"}, {"Results": [{"A": "a.md"}, {"Later": "later.md"}]}]
-    assert HOOKS._without(nav, {"later.md"}) == [
-        {"Start": "index.md"},
-        {"Results": [{"A": "a.md"}]},
-    ]
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A site of two pages without a fault, but for the reference that it does not have."""

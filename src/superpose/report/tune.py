@@ -74,15 +74,20 @@ def _verdict(
     regret = {m: [v[m] - v["own"] for v in losses.values()] for m in ("naive", "average", "tuned")}
     mean = {m: math.fsum(values) / len(values) for m, values in regret.items()}
     predicted: Sequence[Mapping[str, Any]] = found["predicted"]
-    worst = max(predicted, key=lambda row: row["interference"])
+    lost = dict(zip(losses, regret["tuned"], strict=True))
+    worst = max(predicted, key=lambda row: lost[row["domain"]])
     sentence = (
         f"Against each domain's own adapter they cost {figure(mean['tuned'], '+.3f')} nats an "
         f"answer token on the mean of {counted(len(losses), 'domain')}, where the naive sum costs "
         f"{figure(mean['naive'], '+.3f')} and the average {figure(mean['average'], '+.3f')}; most "
-        f"is lost on {worst['domain']}, predicted {figure(worst['interference'], '+.3f')} (95 % "
-        f"interval {figure(worst['interference_low'], '+.3f')} to "
-        f"{figure(worst['interference_high'], '+.3f')})."
+        f"is lost on {worst['domain']}, {figure(lost[worst['domain']], '+.3f')} (predicted with a "
+        f"95 % interval of {figure(worst['interference_low'], '+.3f')} to "
+        f"{figure(worst['interference_high'], '+.3f')}; "
+        f"{rows.get(worst['domain'], 'calibration rows')})."
     )
+    sentences = [(f"Add {weights_text(found['weights'])}.", sentence)]
+    if found["finer"] is not None:
+        sentences.append(_finer(found["finer"]))
     cards = [
         {
             "name": f"Perplexity on {row['domain']}",
@@ -94,13 +99,29 @@ def _verdict(
         for row in predicted[:4]
     ]
     values = {
-        "sentences": [(f"Add {weights_text(found['weights'])}.", sentence)],
+        "sentences": sentences,
         "cards": cards,
         "remark": "Tuned and measured on the same calibration rows: test rows would show a little "
         "less.",
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
+
+
+def _finer(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what one weight for each adapter and layer, kind or module brings, and how to add so."""
+    start, end = (figure(found[key], "+.3f") for key in ("start", "end"))
+    brings = (
+        f"the objective falls from {start} to {end} nats on the calibration rows held out"
+        if found["end"] < found["start"]
+        else f"on the calibration rows held out nothing was better than the weights above ({start})"
+    )
+    return (
+        f"Or add with one weight for each adapter and {found['by']}:",
+        f"{brings} ({counted(found['groups'], 'weight')} an adapter). The desk below has one an "
+        "adapter; `superpose add … --weights FILE` takes these, FILE being what `tune --json` "
+        "printed.",
+    )
 
 
 def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
