@@ -17,12 +17,13 @@ from benchmarks.exactness.cases import CASES, Case
 from benchmarks.exactness.making import write_base, write_case
 from benchmarks.exactness.measuring import measure
 from benchmarks.exactness.oracle import adapter_deltas, relative_error, right_sum
-from benchmarks.exactness.pages import PAGE, README, RECORD, block_of, page, short_table
+from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, short_table
 from benchmarks.exactness.protocol import Answer, CannotAsk, Task, Tool, Way
 from benchmarks.exactness.running import about, answers, outcome
 from benchmarks.exactness.tools import TOOLS
 from benchmarks.exactness.tools.peft import PEFT
 from benchmarks.exactness.worker import answer
+from benchmarks.readme import block_of
 from safetensors.numpy import load_file
 
 
@@ -161,7 +162,7 @@ def test_an_interpreter_is_given_for_a_tool_that_exists(capsys: pytest.CaptureFi
 def test_the_pages_say_what_the_record_says() -> None:
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     assert PAGE.read_text(encoding="utf-8") == page(record)
-    assert block_of(README.read_text(encoding="utf-8")) == short_table(record)
+    assert block_of(COMMAND) == short_table(record)
 
 
 def test_the_record_covers_every_case_and_tool_and_tells_no_path() -> None:

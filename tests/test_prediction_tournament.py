@@ -7,10 +7,12 @@ import math
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks import readme
 from benchmarks.prediction import __main__ as command, calibrate, page as pages, tournament
 from benchmarks.prediction.adapters import train_missing
 from benchmarks.prediction.calibrate import beside, calibrate_missing, calibratings
@@ -166,6 +168,8 @@ def test_judging_writes_the_record_and_its_page(
 ) -> None:
     monkeypatch.setattr(tournament, "RECORD", tmp_path / "prediction.json")
     monkeypatch.setattr(pages, "PAGE", tmp_path / "prediction.md")
+    copy(readme.README, tmp_path / "README.md")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(command, "Field", lambda *_, **__: played)
     with played.folder.locked():  # Another process may be measuring meanwhile.
         assert command.main(["judge", "--out", str(tmp_path)]) == 0
@@ -175,6 +179,7 @@ def test_judging_writes_the_record_and_its_page(
     assert len(record["points"]) == 9 + 3 * 6
     text = (tmp_path / "prediction.md").read_text(encoding="utf-8")
     assert text == pages.page(record)
+    assert readme.block_of(pages.COMMAND) == pages.short(record)
     for predictor in PREDICTORS:
         assert text.count(f"| {predictor.name} |") == 3
     assert "lambda space" in text

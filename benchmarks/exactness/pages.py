@@ -7,17 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.readme import write_block
 from benchmarks.result import RESULTS
 
-__all__ = ["PAGE", "README", "RECORD", "block_of", "page", "short_table", "write_pages"]
+__all__ = ["COMMAND", "PAGE", "RECORD", "page", "short_table", "write_pages"]
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = "python -m benchmarks.exactness"
 RECORD = RESULTS / "exactness.json"
-PAGE = _ROOT / "docs" / "exactness.md"
-README = _ROOT / "README.md"
-
-_BEGIN = "<!-- made by python -m benchmarks.exactness: begin -->"
-_END = "<!-- made by python -m benchmarks.exactness: end -->"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "exactness.md"
 
 _COUNTED = {
     "exact": "exact",
@@ -50,20 +47,7 @@ def write_pages() -> None:
     """Write docs/exactness.md, and README.md's block, from the record that lies here."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     PAGE.write_text(page(record), encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
-    start, end = _block(text)
-    README.write_text(text[:start] + short_table(record) + text[end:], encoding="utf-8")
-
-
-def block_of(readme: str) -> str:
-    """Give what stands between the markers. Raises ValueError where they are missing."""
-    start, end = _block(readme)
-    return readme[start:end]
-
-
-def _block(readme: str) -> tuple[int, int]:
-    start = readme.index(_BEGIN) + len(_BEGIN)
-    return start, readme.index(_END, start)
+    write_block(COMMAND, short_table(record))
 
 
 def short_table(record: Record) -> str:
@@ -74,8 +58,7 @@ def short_table(record: Record) -> str:
     kinds = (("adapter", False), ("adapter", True), ("model", True))
     best = [row for kind in kinds for row in _best_ways(record, *kind)]
     heads = [f"{row['tool']}<br>{row['way']}" for row in best]
-    lines = [*_matrix(record, best, heads), *_counts(record, best), "", *_never(record), ""]
-    return "\n\n" + "\n".join(lines)
+    return "\n".join([*_matrix(record, best, heads), *_counts(record, best), "", *_never(record)])
 
 
 def page(record: Record) -> str:

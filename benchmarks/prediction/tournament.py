@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.prediction.calibration_file import Cost
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Losses, losses
-from benchmarks.prediction.page import write_page
+from benchmarks.prediction.page import write_pages
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.predict import Predicted, costs, predicted
 from benchmarks.prediction.relation import Points, ceiling, relation
@@ -54,7 +54,7 @@ def write(field: Field, jobs: int = 1) -> None:
     """Write the page from the record that lies here. Raises BadInput where none does."""
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.prediction judge")
-    write_page(json.loads(RECORD.read_text(encoding="utf-8")))
+    write_pages(json.loads(RECORD.read_text(encoding="utf-8")))
 
 
 def record(field: Field) -> dict[str, Any]:
