@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,35 @@ def test_the_advice_follows_what_the_sum_keeps_of_each_gain(cost: float, verdict
     assert advice.tuned >= advice.naive - 1e-9
     assert set(advice.weights) == {"a", "b", "c"}
     assert advice.reason
+
+
+def test_the_advice_counts_shares_whatever_a_gain_is_in_nats() -> None:
+    """A domain whose losses are all five times as large asks for the same weights."""
+    forecast = Known(3, 0.8, seed=3).forecast()
+    first, *others = forecast.samples
+    larger = replace(first, nll=5 * first.nll, gradient=5 * first.gradient)
+    scaled = Forecast(forecast.names, forecast.domains, (larger, *others))
+    advice, same = advise(forecast), advise(scaled)
+    assert same.tuned == pytest.approx(advice.tuned, abs=1e-5)
+    assert [*same.weights.values()] == pytest.approx([*advice.weights.values()], abs=1e-3)
+    assert advice.tuned > advice.naive + 0.01
+
+
+def test_no_weights_keep_more_where_the_least_is_kept_than_those_advised() -> None:
+    forecast = Known(2, 1.2, seed=5).forecast()
+    advice = advise(forecast)
+    nothing = np.zeros(2)
+
+    def kept(*weights: float) -> float:
+        shares = []
+        for i, loss in enumerate(forecast.losses):
+            base, own = loss.value(nothing), loss.value(forecast.own(i))
+            shares.append((base - loss.value(np.array(weights))) / (base - own))
+        return min(shares)
+
+    grid = np.linspace(0, 1.5, 61)
+    assert advice.tuned == pytest.approx(kept(*advice.weights.values()), abs=1e-3)
+    assert advice.tuned >= max(kept(a, b) for a in grid for b in grid) - 1e-6
 
 
 def test_adapters_and_domains_have_to_belong_together() -> None:

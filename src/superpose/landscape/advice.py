@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.landscape.best_weights import best_weights
 from superpose.landscape.forecast import Forecast
 
 __all__ = ["Advice", "advise"]
@@ -33,7 +34,7 @@ class Advice:
     """A verdict with its reason.
 
     naive, tuned: the smallest share, over domains, of the own adapter's gain that the naive sum and
-    the best weights keep. weights: the best ones, by adapter.
+    the best weights keep. weights: those that keep the most where the least is kept, by adapter.
     """
 
     verdict: str
@@ -54,9 +55,11 @@ class Advice:
 
 def advise(forecast: Forecast) -> Advice:
     """Say what to do with the sum of all adapters."""
-    best = forecast.best("worst")
-    naive = _kept(forecast, np.ones(len(forecast.names)))
-    tuned = _kept(forecast, best)
+    gains = _gains(forecast)
+    # The share lost is the regret in units of the gain.
+    best = best_weights(forecast.losses, objective="worst", units=gains)
+    naive = _kept(forecast, gains, np.ones(len(forecast.names)))
+    tuned = _kept(forecast, gains, best)
     weights = dict(zip(forecast.names, (round(w, 4) for w in best.tolist()), strict=True))
     least, where = float(naive.min()), forecast.domains[int(naive.argmin())]
     most, there = float(tuned.min()), forecast.domains[int(tuned.argmin())]
@@ -66,8 +69,8 @@ def advise(forecast: Forecast) -> Advice:
 and more elsewhere"
     elif most >= MOSTLY_KEPT:
         verdict = "add them with these weights"
-        reason = f"they keep {_percent(most)} of every gain (least for {there}), where the naive \
-sum keeps {_percent(least)} for {where}"
+        reason = f"they keep at least {_percent(most)} of every gain (least for {there}), the \
+naive sum {_percent(least)} for {where}"
     elif most >= LITTLE:
         verdict = "train on merged data instead"
         reason = f"even the best weights keep only {_percent(most)} of what the adapter of {there} \
@@ -78,15 +81,22 @@ gains"
     return Advice(verdict, reason, least, most, weights)
 
 
-def _kept(forecast: Forecast, weights: Array) -> Array:
+def _gains(forecast: Forecast) -> Array:
+    """Give what each own adapter gains over the base, in nats; infinity where it gains nothing.
+
+    An adapter that gains nothing has nothing to lose.
+    """
+    nothing = np.zeros(len(forecast.names))
+    losses = enumerate(forecast.losses)
+    gains = [loss.value(nothing) - loss.value(forecast.own(i)) for i, loss in losses]
+    return np.array([gain if gain > 0 else np.inf for gain in gains])
+
+
+def _kept(forecast: Forecast, gains: Array, weights: Array) -> Array:
     """Give the share of each own adapter's gain over the base that is left at these weights."""
-    shares = []
-    for i, loss in enumerate(forecast.losses):
-        base, own = (loss.value(at) for at in (np.zeros(loss.adapters), forecast.own(i)))
-        gain = base - own
-        # An adapter that gains nothing has nothing to lose.
-        shares.append((base - loss.value(weights)) / gain if gain > 0 else np.inf)
-    return np.array(shares)
+    losses = enumerate(forecast.losses)
+    lost = [loss.value(weights) - loss.value(forecast.own(i)) for i, loss in losses]
+    return np.where(np.isfinite(gains), 1 - np.array(lost) / gains, np.inf)
 
 
 def _percent(share: float) -> str:

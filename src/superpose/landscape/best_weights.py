@@ -42,11 +42,14 @@ def best_weights(
     objective: Objective = "mean",
     bounds: tuple[float, float] = BOUNDS,
     shift: Array | None = None,
+    units: Array | None = None,
 ) -> Array:
     """Give the task weights (K,) that minimise the objective on the domains' polynomials.
 
     losses: one for each domain; domain i is the i-th adapter's. bounds: of every weight. shift:
-    (D, K), added to each domain's slope: what a measured gradient says otherwise.
+    (D, K), added to each domain's slope: what a measured gradient says otherwise. units: (D,), nats
+    that each domain's regret is counted in, one where not given; a domain of infinite units does
+    not count.
 
     Descent in a box (mean), or the smallest common bound of D losses (worst), from each of
     `starts`; the best end is taken, for curvatures may have a negative direction.
@@ -54,13 +57,15 @@ def best_weights(
     count = losses[0].adapters
     moved = np.zeros((len(losses), count)) if shift is None else shift
     own = [loss.value(np.eye(count)[i]) + moved[i][i] for i, loss in enumerate(losses)]
+    each = 1.0 if units is None else 1.0 / units
 
     def regrets(weights: Array) -> Array:
         values = [loss.value(weights) for loss in losses]
-        return np.array(values) + moved @ weights - np.array(own)
+        return (np.array(values) + moved @ weights - np.array(own)) * each
 
     def slopes(weights: Array) -> Array:
-        return np.array([loss.gradient(weights) for loss in losses]) + moved
+        found = np.array([loss.gradient(weights) for loss in losses]) + moved
+        return (found.T * each).T
 
     solve = _mean if objective == "mean" else _worst
     ends = [
