@@ -36,10 +36,30 @@ def test_unrelated_adapters_are_nearly_orthogonal(build):
     assert "nothing in the weights speaks against adding them" in result.reason
 
 
-def test_a_small_cosine_far_above_its_floor_is_called_real(build):
+@pytest.mark.parametrize(
+    ("share", "least", "below", "said"),
+    [
+        (0.0, 0.0, 2.0, "its floor, as chance would be:"),
+        (0.11, 2.0, 5.0, "its floor, a little more than chance, and far too small to matter:"),
+        (0.15, 5.0, 20.0, "its floor, which is small but not chance:"),
+    ],
+)
+def test_a_small_cosine_is_held_against_its_floor(build, share, least, below, said):
+    """95 of 100 unrelated pairs lie within 2 floors: beyond, chance is not the likely cause."""
     a, b = wide(build, "a", 0), wide(build, "b", 1)
-    result = verdict(a, leaning(b, a, 0.15, (1, 1, 1, 1)))
-    assert "small but not chance" in result.reason
+    b = leaning(b, a, share, (1, 1, 1, 1))
+    (pair,) = check([a, b]).pairs
+    assert least <= abs(pair.cosine) / pair.cosine_floor < below
+    assert said in verdict(a, b).reason
+
+
+def test_in_narrow_modules_a_cosine_beyond_chance_may_matter(build):
+    a, b = (build(name, seed, {"q": (60, 40)}) for seed, name in enumerate("ab"))
+    b = leaning(b, a, 0.25, (1,))
+    (pair,) = check([a, b]).pairs
+    assert 2.0 < pair.cosine / pair.cosine_floor < 5.0
+    assert pair.cosine < 0.1
+    assert "a little more than chance: nothing" in verdict(a, b).reason
 
 
 @pytest.mark.parametrize(("sign", "word"), [(1, "aligned"), (-1, "opposed")])

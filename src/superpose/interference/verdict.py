@@ -28,8 +28,15 @@ CROWDED = 0.25
 CROWDED_CHANCE = 3.0
 """And so many times its chance value, which is large itself where d is small."""
 
+BEYOND_CHANCE = 2.0
+"""Multiple of its floor, a standard deviation, within which 95 of 100 unrelated pairs lie."""
+
 CLEAR_OF_FLOOR = 5.0
 """Multiple of its floor from which a small cosine is called real rather than chance."""
+
+TOO_SMALL = 0.01
+"""Size of a cosine that is called far too small to matter: it changes the energy of the sum by less
+than a hundredth. Narrow models have floors so high that chance is larger than this."""
 
 _ONLY = "Whether the sum is good, only an evaluation tells."
 
@@ -128,12 +135,21 @@ def _conditions(pair: Pair) -> Iterator[tuple[str, str]]:
 
 def _orthogonal(pair: Pair) -> tuple[str, str]:
     multiple = _multiple(pair.cosine, pair.cosine_floor)
-    small = "which is small but not chance" if multiple >= CLEAR_OF_FLOOR else "as chance would be"
+    small = _beside_chance(pair.cosine, multiple)
     return (
         "nearly orthogonal",
         f"Cosine {pair.cosine:+.4f}, {multiple:.1f} times its floor, {small}: nothing in the "
         "weights speaks against adding them.",
     )
+
+
+def _beside_chance(cosine: float, multiple: float) -> str:
+    if multiple >= CLEAR_OF_FLOOR:
+        return "which is small but not chance"
+    if multiple >= BEYOND_CHANCE:
+        matter = ", and far too small to matter" if abs(cosine) < TOO_SMALL else ""
+        return f"a little more than chance{matter}"
+    return "as chance would be"
 
 
 def _drowned(pair: Pair) -> tuple[str, str]:
