@@ -28,7 +28,9 @@ stands alone on standard output; everything else goes to standard error.
 def reference() -> str:
     """The page, as Markdown."""
     root = typer.main.get_command(app)
-    parent = typer.Context(root, info_name="superpose", terminal_width=WIDTH)
+    # As when it is called: without them the help would not name `-h`.
+    settings = root.context_settings
+    parent = typer.Context(root, info_name="superpose", terminal_width=WIDTH, **settings)
     sections = [_section("superpose", parent)]
     for name, command in root.commands.items():
         context = typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)

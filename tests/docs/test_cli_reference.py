@@ -27,3 +27,9 @@ def test_the_help_of_every_command_shows_a_runnable_example() -> None:
         usage, _, rest = section.partition("\n\n  ")
         assert f"Usage: {name}" in usage
         assert f"{name} " in rest or name == "superpose demo", f"{name} shows no example"
+
+
+def test_the_reference_names_both_ways_to_ask_for_help() -> None:
+    """`-h` too, which every command takes: the page is made with the settings of a real call."""
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        assert "\n  -h, --help  " in section, section.splitlines()[0]

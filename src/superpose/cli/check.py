@@ -23,7 +23,7 @@ Adapters = Annotated[
     list[str],
     typer.Argument(
         metavar="ADAPTER...",
-        help="Two or more PEFT folders, GGUF files or hub names.",
+        help="Two or more PEFT folders, GGUF files, image LoRAs (.safetensors) or hub names.",
         show_default=False,
     ),
 ]

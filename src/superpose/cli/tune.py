@@ -43,8 +43,8 @@ By = Annotated[
     str,
     typer.Option(help="One weight for each adapter, or for each of its layers, kinds or modules."),
 ]
-Least = Annotated[float, typer.Option(help="Smallest task weight.")]
-Most = Annotated[float, typer.Option(help="Largest task weight.")]
+Least = Annotated[float, typer.Option(help="Least value of every task weight.")]
+Most = Annotated[float, typer.Option(help="Largest value of every task weight.")]
 Rows = Annotated[int, typer.Option(help="Calibration rows of each domain, drawn by seed.")]
 
 
