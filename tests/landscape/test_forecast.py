@@ -197,6 +197,8 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
             twos = itertools.combinations(weights[domain["others"]] ** 2, 2)
             misfit = domain["residual"] ** 2 * (1 + sum(a * b for a, b in twos))
             misfit += (domain["bend"] * 4 * own * (1 - own)) ** 2
+            sizes = sum(abs(weights[k]) for k in domain["others"])
+            misfit += (domain["away"] * (1 - own) ** 2 * sizes) ** 2
             spread = np.sqrt(np.array(products) @ covariance @ products + misfit)
             loss = np.array(products) @ domain["coefficients"]
             assert loss == pytest.approx(wanted.predicted_nll, abs=1e-12)

@@ -60,13 +60,21 @@ def test_the_intervals_cover_as_often_as_they_say() -> None:
 
 def test_intervals_are_wider_where_the_loss_was_not_measured() -> None:
     fitted = Polynomial.fit(sample_of(4, 40, 0, beyond=0.01)[0])
-    own, half, pair, triple = (
+    own, half, pair, triple, foreign, two = (
         fitted.predict(np.array([weights])).misfit[0]
-        for weights in ([1.0, 0, 0, 0], [0.5, 0, 0, 0], [1.0, 1, 0, 0], [1.0, 1, 1, 0])
+        for weights in (
+            *([1.0, 0, 0, 0], [0.5, 0, 0, 0], [1.0, 1, 0, 0], [1.0, 1, 1, 0]),
+            *([0.0, 1, 0, 0], [0.0, 1, 1, 0]),
+        )
     )
     assert own == pair == fitted.residual
     assert triple == pytest.approx(fitted.residual * 2**0.5)
     assert half == pytest.approx(np.hypot(fitted.residual, fitted.bend))
+    assert foreign > 2 * own
+    assert foreign == pytest.approx(np.hypot(fitted.residual, fitted.away))
+    assert two == pytest.approx(np.hypot(triple, 2 * fitted.away))
+    rest = fitted.among([1, 2]).predict(np.array([[1.0, 1.0]]))
+    assert rest.misfit[0] == pytest.approx(two)
 
 
 def test_a_difference_has_the_smaller_error_of_paired_rows() -> None:

@@ -122,9 +122,13 @@ def test_what_leaves_the_calibrated_region_is_marked_and_told(
     status = page.locator("[data-status]")
     page.wait_for_function("() => document.querySelector('[data-status]').textContent !== ''")
     assert "beyond calibration" in str(status.text_content())
-    page.locator("[data-number='0']").fill("0.4")
+    page.locator("[data-number='0']").fill("0.6")
     shown(page, 0)
     assert beyond.count() == 0
+    page.locator("[data-number='0']").fill("0.4")
+    shown(page, 0)
+    assert beyond.count() == 1, "the others weigh more than twice the first domain's own adapter"
+    assert page.locator("[data-domain='0'] [data-beyond]").is_visible()
 
 
 def test_the_command_is_copied_as_a_shell_takes_it(open_page: Open, hostile: Foreseen) -> None:

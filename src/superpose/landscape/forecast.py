@@ -218,9 +218,10 @@ class Forecast:
         all products of three different ones of those; and, of the weight of `own`, `own_axis`,
         in which a square has the share `own_square`.
         A 95 % interval reaches
-        quantile * sqrt(f' C f + residual^2 (1 + e) + b^2) to both sides: C is the symmetric matrix
-        whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
-        `others` of their squared weights' product; b = bend * 4 x (1 - x), x the weight of `own`.
+        quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2) to both sides: C is the symmetric
+        matrix whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
+        `others` of their squared weights' product; b = bend * 4 x (1 - x) and a = away * (1 - x)^2
+        * the sum of `others`' absolute weights, x the weight of `own`.
         """
         return {
             "adapters": list(self.names),
@@ -236,6 +237,7 @@ class Forecast:
                     "own": loss.basis.own,
                     "own_square": OWN_SQUARE,
                     "bend": loss.bend,
+                    "away": loss.away,
                     "quantile": _quantile(len(loss.tokens)),
                     "points": loss.points.tolist(),
                 }

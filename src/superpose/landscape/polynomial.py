@@ -34,6 +34,11 @@ BEND = 0.08
 """Share of an adapter's gain that its own axis is unsure of, halfway from the base to it: how far
 `own_axis` was off on three domains of `benchmarks/prediction`."""
 
+AWAY = 0.15
+"""Share of an adapter's gain that a prediction is unsure of for each other adapter at weight 1,
+where its own is absent: nothing is measured there. One other alone was off by 0.13 (root mean
+square), two by 0.3, on test rows of the demo and of `studies/smollm2.yaml`, seed 0."""
+
 
 class Prediction(NamedTuple):
     """Predicted nats an answer token at S task weights, each (S,), with its standard errors.
@@ -59,7 +64,8 @@ class Polynomial:
     row_coefficients: (R, C), each row's share, so that their sum over rows divided by the tokens is
     `coefficients`. tokens: (R,). residual: standard deviation of what the fit leaves of values and
     slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. bend:
-    how unsure the own adapter's axis is halfway, in nats.
+    how unsure the own adapter's axis is halfway, in nats. away: how unsure each other adapter's
+    effect is without the own one, in nats.
     """
 
     basis: Basis
@@ -70,6 +76,7 @@ class Polynomial:
     points: Array
     others: tuple[int, ...] = ()
     bend: float = 0.0
+    away: float = 0.0
 
     @classmethod
     def fit(cls, sample: Sample) -> Polynomial:
@@ -93,12 +100,20 @@ class Polynomial:
         coefficients = shares.sum(axis=0) / total
         left = measured.sum(axis=0) / total - equations @ coefficients
         residual = float(np.sqrt(np.sum(left**2) / max(1, len(left) - len(basis))))
-        bend = 0.0
+        gain = 0.0
         if own is not None:
             base, alone = basis.features(np.array([np.zeros(count), np.eye(count)[own]]))
-            bend = BEND * abs(float((base - alone) @ coefficients))
+            gain = abs(float((base - alone) @ coefficients))
         return cls(
-            basis, coefficients, shares, sample.tokens, residual, sample.points, others, bend
+            basis,
+            coefficients,
+            shares,
+            sample.tokens,
+            residual,
+            sample.points,
+            others,
+            BEND * gain,
+            AWAY * gain,
         )
 
     @property
@@ -124,6 +139,7 @@ class Polynomial:
             self.points[without][:, kept],
             tuple(kept.index(k) for k in self.others if k in kept),
             0.0 if basis.own is None else self.bend,
+            self.away,
         )
 
     @cached_property
@@ -168,15 +184,18 @@ class Polynomial:
     def _misfit(self, weights: Array) -> Array:
         """Give the standard error from the loss being no such polynomial, at (S, K) weights.
 
-        The residual, once more for each pair of other adapters that act on each other; and the
-        bend of the own adapter's axis, which is nothing at its two measured ends.
+        The residual, once more for each pair of other adapters that act on each other; the bend of
+        the own adapter's axis, which is nothing at its two measured ends; and what the others do
+        where the own one is absent. With the own adapter slopes along it are measured beside each
+        other one, so that starts with the square of the own weight's distance from 1.
         """
         squares = weights[:, list(self.others)] ** 2
         pairs = (np.sum(squares, axis=1) ** 2 - np.sum(squares**2, axis=1)) / 2
         own = self.basis.own
         along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
-        return np.asarray(np.hypot(self.residual * np.sqrt(1 + pairs), bend))
+        away = self.away * (1 - along) ** 2 * np.abs(weights[:, list(self.others)]).sum(axis=1)
+        return np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
 
 
 def _both_ends(points: Array) -> tuple[int, ...]:

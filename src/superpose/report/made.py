@@ -49,7 +49,8 @@ DEFINITIONS = {
     "disturbance": "What a domain loses when one other adapter joins its own, measured on "
     "calibration rows; the modules' parts, by the slopes on the way, sum to it.",
     "calibrated region": "The smallest box that holds the task weights at which a domain was "
-    "measured. Beyond it a prediction is a guess, and marked.",
+    "measured, as far as no other adapter weighs more than twice the domain's own. Beyond it a "
+    "prediction is a guess, and marked.",
     "share kept": "Of what a domain's own adapter gains over the base, in nats, how much is left "
     "under the sum. Measured on test questions, its 95 % interval is a bootstrap over them in "
     "which loss and gain vary together, seeds averaged; predicted, it is that of the interference, "

@@ -20,7 +20,7 @@ function unpacked(text) {
  * One domain's prediction at some task weights, in nats an answer token.
  *
  * half: of the 95 % interval, null where there is none. beyond: whether a weight leaves the box in
- * which the domain was measured.
+ * which the domain was measured, or another adapter's is more than twice its own one's.
  */
 function predictDomain(domain, weights) {
   const { coefficients, features } = domain;
@@ -32,7 +32,7 @@ function predictDomain(domain, weights) {
   for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
   const variance = Math.max(0, quadratic(domain.covariance, features)) + misfit(domain, weights);
   const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
-  return { nll, half, beyond: isBeyond(domain.box, weights) };
+  return { nll, half, beyond: isBeyond(domain, weights) };
 }
 
 /** The sum of all products of three different ones of these weights. */
@@ -54,13 +54,16 @@ function ownAxis(share, x) {
 
 /** The variance from the loss being no such polynomial. */
 function misfit(domain, weights) {
-  let [squares, pairs] = [0, 0];
+  let [squares, pairs, sizes] = [0, 0, 0];
   for (const k of domain.others) {
     pairs += squares * weights[k] ** 2;
     squares += weights[k] ** 2;
+    sizes += Math.abs(weights[k]);
   }
   const along = domain.own === null ? 0 : weights[domain.own];
-  return domain.residual ** 2 * (1 + pairs) + (domain.bend * 4 * along * (1 - along)) ** 2;
+  const bend = domain.bend * 4 * along * (1 - along);
+  const away = domain.away * (1 - along) ** 2 * sizes;
+  return domain.residual ** 2 * (1 + pairs) + bend ** 2 + away ** 2;
 }
 
 /** f' C f, with the rows of the symmetric C from the diagonal on, end to end. */
@@ -77,6 +80,7 @@ function quadratic(covariance, features) {
   return sum;
 }
 
-function isBeyond(box, weights) {
-  return box.some(([low, high], k) => weights[k] < low - 1e-9 || weights[k] > high + 1e-9);
+function isBeyond({ box, own, others }, weights) {
+  const outside = ([low, high], k) => weights[k] < low - 1e-9 || weights[k] > high + 1e-9;
+  return box.some(outside) || (own !== null && others.some((k) => weights[k] > 2 * weights[own]));
 }
