@@ -43,8 +43,17 @@ By = Annotated[
     str,
     typer.Option(help="One weight for each adapter, or for each of its layers, kinds or modules."),
 ]
-Least = Annotated[float, typer.Option(help="Least value of every task weight.")]
-Most = Annotated[float, typer.Option(help="Largest value of every task weight.")]
+Least = Annotated[
+    float,
+    typer.Option(help="Bounds every weight that is looked for, of every adapter, from below."),
+]
+Most = Annotated[
+    float,
+    typer.Option(
+        help="Bounds them from above. The naive sum, the average and each adapter alone are "
+        "compared with in any case."
+    ),
+]
 Rows = Annotated[int, typer.Option(help="Calibration rows of each domain, drawn by seed.")]
 
 
@@ -136,7 +145,7 @@ def _finer(
     from superpose.study.finer import finer_weights, finer_work
 
     task = bars.add_task(f"tune by {settings['by']}", total=finer_work(examples))
-    own = [float(s.loss[s.at(found.own(i))]) for i, s in enumerate(found.samples)]
+    own = [s.nll[s.at(found.own(i))] for i, s in enumerate(found.samples)]
     return finer_weights(
         superposed,
         found.names,
