@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import itertools
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.report.conftest import MADE
 
 from superpose.report.adding_up import KEPT, LITTLE, MOSTLY_KEPT, which_add_up
 from superpose.report.forecast import Predictions, Share
+from superpose.report.page import Page, render
 from superpose.report.predict import verdict_of_forecast
 from superpose.report.tune import tune_page
 from superpose.report.verdict_of_study import verdict_of_study
@@ -44,12 +46,12 @@ UP, PERHAPS, NOT = (0.95, 0.93, 0.97), (0.894, 0.851, 0.935), (0.8, 0.75, 0.85)
     [
         (UP, "a + b add up: their sum keeps 95 % (93 to 97 %) of the gain on a, where it keeps "
              "least (24 rows)."),
-        (PERHAPS, "a + b may add up: their sum keeps 89 % (85 to 94 %) of the gain on a, and 90 % "
-                  "lies within the interval (24 rows)."),
+        (PERHAPS, "a + b may add up: their sum keeps 89 % (85 to 94 %) of the gain on a, too close "
+                  "to 90 % to say (24 rows)."),
         (NOT, "a + b do not add up: their sum keeps 80 % (75 to 85 %) of the gain on a (24 rows)."),
     ],
 )  # fmt: skip
-def test_what_stands_at_the_border_is_said_to_lie_within_the_interval(
+def test_what_stands_at_the_border_is_said_to_be_too_close_to_say(
     share: tuple[float, float, float], said: str
 ) -> None:
     assert sentence(("a b", *share)) == said
@@ -67,8 +69,8 @@ def test_every_kind_of_sum_is_named_with_the_share_nearest_to_the_border() -> No
     said = sentence(("a b", *UP), ("a c", *PERHAPS), ("b c", *NOT), ("a b c", 0.4, 0.3, 0.5))
     assert said == (
         "a + b add up, a + c may, the others do not: a + b keeps 95 % (93 to 97 %) of the gain on "
-        "a; a + c keeps 89 % (85 to 94 %) of the gain on a, with 90 % within the interval; the "
-        "others keep at most 80 % (75 to 85 %) of their least kept gain, b + c on b (24 rows)."
+        "a; a + c keeps 89 % (85 to 94 %) of the gain on a, too close to 90 % to say; of the "
+        "others even the best, b + c, keeps only 80 % (75 to 85 %) of the gain on b (24 rows)."
     )
 
 
@@ -76,8 +78,8 @@ def test_every_kind_of_sum_is_named_with_the_share_nearest_to_the_border() -> No
     ("share", "said"),
     [
         (UP, "They add up, in every combination: they keep at least 95 %"),
-        (PERHAPS, "They may add up, in every combination: they have 90 % within an interval, such"),
-        (NOT, "No two of them add up as they are: they keep at most 80 %"),
+        (PERHAPS, "They may add up, in every combination: they are too close to 90 % to say, such"),
+        (NOT, "No two of them add up as they are: even the best, a + b, keeps only 80 %"),
     ],
 )
 def test_sums_of_one_kind_are_said_as_one(share: tuple[float, float, float], said: str) -> None:
@@ -185,11 +187,75 @@ def test_a_studys_figures_are_those_of_the_sum_that_is_advised(
     methods: dict[str, tuple[float, float]], advice: str, figures: str
 ) -> None:
     what, then = verdict_of_study(study(**methods)).values["sentences"][1]
-    assert what == f"For all 3 together, {advice}"
+    better = "" if advice.startswith("train") else "; one adapter trained on all data is better"
+    assert what == f"For all 3 together, {advice.rstrip(':')}{better}:"
     assert then.startswith(f"{figures} perplexity ")
     shown = 0.95 if "as they are:" in advice else min(methods.values())[1]
     assert f"keeps {100 * shown:.0f} % ({100 * shown - 1:.0f} to {100 * shown + 1:.0f} %)" in then
     assert then.endswith("(72 test questions, 24 of them on math, 1 seed).")
+
+
+def against_merged(summary: dict[str, Any], ends: list[float] | None) -> dict[str, Any]:
+    """The same with another interval of every sum of all against merged data."""
+    for row in summary["methods"]:
+        row["dppl_merged"]["interval"] = ends
+    for subset in summary["subsets"]:
+        for row in subset["rows"]:
+            row["dppl_merged"]["interval"] = ends
+    return summary
+
+
+@pytest.mark.parametrize("ends", [[-1.0, 9.0], [-9.0, -1.0], None])
+def test_merged_data_is_named_only_where_it_is_better_by_more_than_chance(
+    ends: list[float] | None,
+) -> None:
+    found = against_merged(study(sum=(2.0, 0.95)), ends)
+    what, then = verdict_of_study(found).values["sentences"][1]
+    assert what == "For all 3 together, add them as they are:"
+    assert "against merged data" in then
+    lost = study(sum=(2.0, 0.5), average=(3.0, 0.5), tuned=(2.1, 0.5))
+    what, _ = verdict_of_study(against_merged(lost, ends)).values["sentences"][1]
+    apart = ends is not None and ends[1] < 0  # merged data is worse still
+    advice = "keep them apart" if apart else "train on merged data instead"
+    assert what == f"For all 3 together, {advice}:"
+
+
+def test_a_card_says_where_the_forecast_advised_something_else_than_was_measured() -> None:
+    found = study(2, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.77))
+    advice = {"verdict": "train on merged data instead", "naive": 0.4, "tuned": 0.72}
+    found["forecast"]["advice"] = [advice | {"seed": 0}, advice | {"seed": 1, "tuned": 0.74}]
+    card = verdict_of_study(found).values["cards"][-1]
+    assert card["value"] == "72 % to 74 %, 77 %"
+    assert card["beside"] == (
+        "the forecast said: train on merged data instead (seed 0 and 1); measured: add them with "
+        "the weights above"
+    )
+    for each in found["forecast"]["advice"]:
+        each["verdict"] = "add them with these weights"
+    names = [card["name"] for card in verdict_of_study(found).values["cards"]]
+    assert not any("foreseen, measured" in name for name in names)
+
+
+def test_the_rule_of_the_verdict_stands_before_its_cards_and_says_what_it_hides() -> None:
+    section = verdict_of_study(study(sum=(2.0, 0.95)))
+    text = render(Page("t", "s", (section,)))
+    rule = text.index("at least 90\u00a0% of what each domain")
+    assert text.index('class="verdict"') < rule < text.index('class="cards"')
+    assert "can hide a large change of perplexity: see the table “Every sum”" in text
+
+
+def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
+    from rich.console import Console
+
+    from superpose.cli.study_tables import print_forecast_of_study
+
+    found = study(sum=(2.0, 0.95))
+    for forecast in (found["forecast"], None):
+        heard = io.StringIO()
+        print_forecast_of_study(Console(file=heard, width=160), found | {"forecast": forecast})
+        last = heard.getvalue().rstrip().splitlines()[-1]
+        assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
+        assert ("Forecast: " in heard.getvalue()) == (forecast is not None)
 
 
 def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
@@ -197,14 +263,15 @@ def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
     found = study(3, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.91))
     what, then = verdict_of_study(found).values["sentences"][1]
     assert "0.60 (0.50 to 0.70) math + 0.60 (0.50 to 0.70) medicine" in what
-    assert what.endswith("finance, the mean and range of 3 seeds:")
+    assert what.endswith("finance, the mean and range of 3 seeds; one adapter trained on all data "
+                         "is better:")  # fmt: skip
     assert then.startswith("at each seed's own weights the sum has perplexity ")
     assert then.endswith(", 3 seeds).")
 
 
 def test_a_card_has_no_count_where_an_interval_belongs() -> None:
     summary = study(sum=(2.0, 0.95))
-    card = verdict_of_study(summary).values["cards"][-1]
+    card = verdict_of_study(summary).values["cards"][3]
     assert card["name"] == "Interference, foreseen against measured"
     assert card["beside"].startswith("no interval: ")
     assert "9 points, 9 inside their own 95 % interval" in card["count"]
@@ -242,8 +309,8 @@ def test_a_forecast_says_which_adapters_add_up() -> None:
     which, then = verdict_of_forecast(found).values["sentences"]
     assert " ".join(which) == (
         "a + b and b + c add up, the others do not: those that do keep at least 98 % (97 to 99 %) "
-        "of every gain, a + b on a.jsonl; the others keep at most 70 % (69 to 71 %) of their least "
-        "kept gain, a + c on a.jsonl (48 calibration rows)."
+        "of every gain, a + b on a.jsonl; of the others even the best, a + c, keeps only 70 % (69 "
+        "to 71 %) of the gain on a.jsonl (48 calibration rows)."
     )
     assert then[0] == "For all 3 together, keep them apart:"
     assert "the naive sum at least 68 % (67 to 69 %), least on a.jsonl (48 calibr" in then[1]

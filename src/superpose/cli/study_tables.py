@@ -34,11 +34,20 @@ def print_study(console: Any, summary: Mapping[str, Any]) -> None:
 
 
 def print_forecast_of_study(console: Any, summary: Mapping[str, Any]) -> None:
-    """Print the methods side by side and, where there is one, what the forecast said before."""
+    """Print the methods side by side, what a forecast said before, and the measured verdict."""
+    from superpose.report.verdict_of_study import measured_advice
+
     console.print(methods_table(summary))
     found = summary["forecast"]
-    if found is None:
-        return
+    if found is not None:
+        _print_forecast(console, summary)
+    what, why = measured_advice(summary)
+    verdict = (f"Measured, {what[0].lower()}{what[1:]}", "bold")
+    console.print(Text.assemble(verdict, f" {why}\n"), soft_wrap=True)
+
+
+def _print_forecast(console: Any, summary: Mapping[str, Any]) -> None:
+    found = summary["forecast"]
     console.print(forecast_table(summary))
     console.print(Text(_agreement(found)), soft_wrap=True)
     for advice in found["advice"]:

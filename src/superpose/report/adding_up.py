@@ -18,6 +18,8 @@ KEPT, MOSTLY_KEPT, LITTLE = 0.9, 0.75, 0.25
 
 BORDER = f"{100 * KEPT:.0f} %"
 
+UNDECIDED = f", too close to {BORDER} to say"
+
 FEW = 3
 """Sums that are named; more are counted."""
 
@@ -103,7 +105,7 @@ def _alone(found: _Sum, points: str) -> str:
     """Say of the only sum what it keeps where that decides how it stands."""
     if found.standing == "up":
         return f"their sum {sum_of(found.share)} ({points})."
-    inside = f", and {BORDER} lies within the interval" if found.standing == "perhaps" else ""
+    inside = UNDECIDED if found.standing == "perhaps" else ""
     kept = f"{share_text(found.share)} of the gain on {found.share.domain}"
     return f"their sum keeps {kept}{inside} ({points})."
 
@@ -167,14 +169,15 @@ def _evidence(held: Sequence[_Sum], who: str) -> str:
     """Give the share that is nearest to the border, with what it is of. who: all of `held`."""
     standing = held[0].standing
     found = (max if standing == "not" else min)(held, key=lambda one: one.kept)
-    inside = f", with {BORDER} within the interval" if standing == "perhaps" else ""
     if found.share.kept is None:
         return f"{who} have no gain over the base to lose"
-    share, by = share_text(found.share), f"{_label(found.names)} on {found.share.domain}"
+    name, share = _label(found.names), share_text(found.share)
+    gain = f"of the gain on {found.share.domain}"
     if len(held) == 1:
-        return f"{_label(found.names)} keeps {share} of the gain on {found.share.domain}{inside}"
+        return f"{name} keeps {share} {gain}{UNDECIDED if standing == 'perhaps' else ''}"
     if standing == "perhaps":
-        return f"{who} have {BORDER} within an interval, such as {share}, {by}"
-    of = "at least" if standing == "up" else "at most"
-    gain = "every gain" if standing == "up" else "their least kept gain"
-    return f"{who} keep {of} {share} of {gain}, {by}"
+        return f"{who} are too close to {BORDER} to say, such as {name} with {share} {gain}"
+    if standing == "not":
+        best = f"even the best, {name}, keeps only {share} {gain}"
+        return best if who == "they" else f"of {who} {best}"
+    return f"{who} keep at least {share} of every gain, {name} on {found.share.domain}"
