@@ -115,7 +115,7 @@ def _weights(field: Field, each: Weighting, model: SuperposedModel) -> np.ndarra
     tuned = best_weights([Polynomial.fit(sample) for sample in samples])
     if each.method == "tuned":
         return tuned
-    own = [float(sample.loss[sample.at(np.eye(count)[i])]) for i, sample in enumerate(samples)]
+    own = [sample.nll[sample.at(np.eye(count)[i])] for i, sample in enumerate(samples)]
     rows = {name: field.examples(name, "calibration") for name in each.domains}
     finer = finer_weights(model, each.domains, rows, tuned, own, by=BY[each.method])
     return np.array([[[finer.weights[name][m] for name in each.domains] for m in model.modules]])

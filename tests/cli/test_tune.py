@@ -56,6 +56,19 @@ def test_tuned_weights_are_the_best_of_all_that_was_measured(
     assert {row["domain"] for row in said["predicted"]} == {"sums", "coins"}
 
 
+def test_bounds_hold_for_every_weight(
+    run: Run, tiny_base: Path, adapters: list[Path], data: list[object]
+) -> None:
+    """Even where the naive sum or an adapter alone, at weight 1, would be better."""
+    bounds = ("--least", 0.1, "--most", 0.6)
+    ended = run("tune", tiny_base, *adapters, *data, "--rows", 6, *bounds, "--json")
+    assert ended.code == 0, ended.err
+    said = json.loads(ended.out)
+    assert all(0.1 <= weight <= 0.6 for weight in said["weights"].values())
+    measured = [row["weights"] for row in said["measured"] if row["method"] == "single"]
+    assert max(max(weights.values()) for weights in measured) == 1.0
+
+
 def test_the_command_in_the_terminal_is_one_that_add_takes(
     run: Run, tiny_base: Path, write_adapter: Any, data: list[object], tmp_path: Path
 ) -> None:
@@ -142,6 +155,12 @@ def test_bad_weights_and_options_are_refused(
 ) -> None:
     files = {
         "no file of task weights": "[1]",
+        "it has no 'weights'": "{}",
+        "weights are no mapping": '{"weights": [1, 1]}',
+        "the weight of `coins` is not finite": '{"weights": {"sums": 1, "coins": 1%s}}'
+        % ("0" * 400),
+        "the weight of `sums` is no number": '{"weights": {"sums": true, "coins": 1}}',
+        "no mapping from adapters": '{"weights": {"sums": 1, "coins": 1}, "finer": []}',
         "holds weights of": '{"weights": {"law": 1, "sums": 1}}',
         "different adapters": '{"weights": {"a": 1}, "finer": {"weights": {"b": {"m": 1}}}}',
         "has no task weight of its own": json.dumps(
@@ -157,6 +176,9 @@ def test_bad_weights_and_options_are_refused(
         assert ended.code == 2, message
         assert message in ended.err
         assert not (tmp_path / "x").exists()
+    ended = run("add", *adapters, "--weights", tmp_path / "nowhere.json", "-o", tmp_path / "x")
+    assert ended.code == 2
+    assert "no file of them" in ended.err
     (tmp_path / "w.json").write_text('{"weights": {"coins": 1, "sums": 1}}')
     twice = run("add", f"{adapters[0]}:2", adapters[1], "--weights", tmp_path / "w.json", "-o", "x")
     assert twice.code == 2

@@ -44,9 +44,10 @@ def parse_weights(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise BadInput(
-            f"`{text}` is no list of task weights",
+            f"`{text}` is no list of task weights, and no file of them",
             where="--weights",
-            hint="Numbers with commas between them: --weights 1,0.5,-1",
+            hint="Numbers with commas between them: --weights 1,0.5,-1, or what `superpose tune "
+            "--json` wrote.",
         ) from None
 
 

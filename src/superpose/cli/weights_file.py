@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +78,12 @@ def read_weights_file(path: str | Path) -> WeightsFile:
             raise BadInput("is far too large for a file of weights", where=path)
         content = json.loads(path.read_text(encoding="utf-8"))
         weights = _numbers(content["weights"])
-        finer = content.get("finer") or {}
-        modules = {str(n): _numbers(w) for n, w in (finer.get("weights") or {}).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        finer = content.get("finer")
+        given = {} if finer is None else finer["weights"]
+        modules = {str(name): _numbers(each) for name, each in given.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
-            f"is no file of task weights ({type(error).__name__}: {error})",
+            f"is no file of task weights ({_said(error)})",
             where=path,
             hint='Write it with: superpose tune ... --json > FILE, or by hand: {"weights": {...}}',
         ) from None
@@ -91,7 +93,22 @@ def read_weights_file(path: str | Path) -> WeightsFile:
 
 
 def _numbers(value: Any) -> dict[str, float]:
-    numbers = {str(name): weight for name, weight in value.items()}
-    if not numbers or not all(isinstance(w, int | float) for w in numbers.values()):
-        raise ValueError("a weight is no number")
-    return {name: float(weight) for name, weight in numbers.items()}
+    """Give names and finite numbers. Raises ValueError, or AttributeError for no mapping."""
+    numbers = {}
+    for name, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise ValueError(f"the weight of `{name}` is no number")
+        if not abs(weight) <= sys.float_info.max:
+            raise ValueError(f"the weight of `{name}` is not finite")
+        numbers[str(name)] = float(weight)
+    if not numbers:
+        raise ValueError("there are no weights")
+    return numbers
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, AttributeError | TypeError | LookupError):
+        return "weights are no mapping from adapters to numbers"
+    return str(error)

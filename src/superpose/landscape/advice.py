@@ -77,7 +77,8 @@ naive sum {_percent(least)} for {where}"
 gains"
     else:
         verdict = "keep apart"
-        reason = f"no weights leave the adapter of {there} more than {_percent(most)} of its gain"
+        left = f"more than {_percent(most)}" if most > 0 else "any"
+        reason = f"no weights leave the adapter of {there} {left} of its gain"
     return Advice(verdict, reason, least, most, weights)
 
 

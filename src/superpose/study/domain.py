@@ -152,7 +152,11 @@ def sample_rows(
     if count is None:
         return list(rows)
     if not 1 <= count <= len(rows):
-        raise BadInput(f"{count} rows were asked for, and {len(rows)} fit", where=where)
+        raise BadInput(
+            f"{count} rows were asked for, and {len(rows)} fit",
+            where=where,
+            hint=f"Ask for 1 to {len(rows)} rows, or allow more tokens a row.",
+        )
     return random.Random(seed).sample(list(rows), count)
 
 

@@ -90,7 +90,7 @@ def finer_weights(
     names: Sequence[str],
     domains: Mapping[str, Sequence[Example]],
     start: Sequence[float],
-    own: Sequence[float],
+    own: Sequence[Array],
     *,
     by: By,
     objective: Objective = "mean",
@@ -101,9 +101,9 @@ def finer_weights(
 ) -> Finer:
     """Fit one weight for each adapter and group of target modules.
 
-    start: (K,), the tuned weights. own: (D,), each domain's loss under its own adapter, which a
-    regret is counted from. seed: of the held-out rows and the batches. progress: called with
-    forward-equivalent rows done, `finer_work` in all.
+    start: (K,), the tuned weights. own: for each domain (R,), what its rows cost under its own
+    adapter, in nats a row: a regret is counted from the same rows. seed: of the held-out rows and
+    the batches. progress: called with forward-equivalent rows done, `finer_work` in all.
 
     Raises BadInput where a domain has too few rows to hold some out.
     """
@@ -149,17 +149,17 @@ class _Fit:
         self,
         model: SuperposedModel,
         domains: Mapping[str, Sequence[Example]],
-        own: Sequence[float],
+        own: Sequence[Array],
         objective: Objective,
         seed: int,
         progress: Callable[[float], None],
     ) -> None:
         self.model, self.objective, self.progress = model, objective, progress
-        self.own = np.asarray(own)
         self.random = np.random.default_rng(seed)
         self.held: list[list[Example]] = []
         self.fitted: list[list[Example]] = []
-        for name, rows in domains.items():
+        self.own: list[float] = []
+        for (name, rows), costs in zip(domains.items(), own, strict=True):
             if _held(len(rows)) < 1 or len(rows) < 4:
                 raise BadInput(
                     f"{len(rows)} calibration rows are too few to hold some out", where=name
@@ -168,6 +168,7 @@ class _Fit:
             cut = _held(len(rows))
             self.held.append([rows[i] for i in order[:cut]])
             self.fitted.append([rows[i] for i in order[cut:]])
+            self.own.append(float(costs[order[:cut]].sum()) / _tokens(self.held[-1]))
         self.regrets = np.zeros(len(self.held))
 
     def held_out(self, weights: torch.Tensor) -> float:
@@ -180,8 +181,8 @@ class _Fit:
                     tensors = collate([rows[i] for i in batch]).to(self._device)
                     total += float(answer_nll(weighted, tensors).sum())
                 self.progress(len(batch))
-            losses.append(total / sum(len(row.answer) for row in rows))
-        self.regrets = np.array(losses) - self.own
+            losses.append(total / _tokens(rows))
+        self.regrets = np.array(losses) - np.array(self.own)
         worst = self.objective == "worst"
         return float(self.regrets.max() if worst else self.regrets.mean())
 
@@ -191,10 +192,9 @@ class _Fit:
         for rows, share in zip(self.fitted, self._shares(), strict=True):
             drawn = self.random.choice(len(rows), min(ROWS, len(rows)), replace=False)
             chosen = [rows[i] for i in drawn]
-            tokens = sum(len(row.answer) for row in chosen)
             with torch.enable_grad(), self.model.at(free[groups][None]) as weighted:
-                loss = answer_nll(weighted, collate(chosen).to(self._device)).sum() / tokens
-                (loss * share).backward()
+                loss = answer_nll(weighted, collate(chosen).to(self._device)).sum()
+                (loss * (share / _tokens(chosen))).backward()
             self.progress(2.0 * len(chosen))
 
     def _shares(self) -> Array:
@@ -207,6 +207,10 @@ class _Fit:
     @property
     def _device(self) -> torch.device:
         return next(self.model.model.parameters()).device
+
+
+def _tokens(rows: Sequence[Example]) -> int:
+    return sum(len(row.answer) for row in rows)
 
 
 def _held(rows: int) -> int:

@@ -106,12 +106,14 @@ class _Search:
         domains: Mapping[str, Sequence[Example]],
         forecast: Forecast,
         objective: Objective,
+        bounds: tuple[float, float],
         progress: Callable[[float], None],
     ) -> None:
         self.model, self.domains = model, domains
         self.forecast, self.objective = forecast, objective
         self.samples = list(forecast.samples)
         self.progress = progress
+        self.bounds = bounds
         self.points: list[Point] = []
         self.own = [float(s.loss[s.at(forecast.own(i))]) for i, s in enumerate(self.samples)]
 
@@ -125,8 +127,10 @@ class _Search:
         return point
 
     def best(self) -> Point:
-        """Give the best point measured so far."""
-        return min(self.points, key=lambda point: point.objective)
+        """Give the best point inside the bounds that was measured so far."""
+        least, most = self.bounds
+        inside = (p for p in self.points if least <= min(p.weights) and max(p.weights) <= most)
+        return min(inside, key=lambda point: point.objective)
 
     def shift(self, weights: Array) -> Array:
         """Measure slopes at these weights; give what they say beside the polynomials': (D, K)."""
@@ -160,32 +164,27 @@ def tune(
     """Find the task weights with the smallest mean, or worst, regret on the calibration rows.
 
     model: with K adapters. domains: calibration rows, as `forecast` was made from. bounds: of every
-    weight; the naive sum, the average and singles are compared with whatever bounds. progress:
-    called with forward-equivalent rows done.
+    weight; the naive sum, the average and singles are measured whatever the bounds, and chosen
+    inside them alone. progress: called with forward-equivalent rows done.
     """
-    search = _Search(model, domains, forecast, objective, progress or (lambda _: None))
+    search = _Search(model, domains, forecast, objective, bounds, progress or (lambda _: None))
     for name, weights in zip(_names(len(forecast.names)), starts(len(forecast.names)), strict=True):
         search.measure(name, weights)
     first = best_weights(forecast.losses, objective=objective, bounds=bounds)
     search.measure("closed form", first)
     for _ in range(steps):
-        if not _step(search, bounds):
+        if not _step(search):
             break
     return Tuned(forecast.names, forecast.domains, search.best(), tuple(search.points))
 
 
-def _step(search: _Search, bounds: tuple[float, float]) -> bool:
-    """Take one Newton step from the best point inside the bounds; say whether it helped."""
-    inside = [
-        p for p in search.points if min(p.weights) >= bounds[0] and max(p.weights) <= bounds[1]
-    ]
-    if not inside:
-        return False
-    best = min(inside, key=lambda point: point.objective)
+def _step(search: _Search) -> bool:
+    """Take one Newton step from the best point so far; say whether it helped."""
+    best = search.best()
     here = np.array(best.weights)
     shift = search.shift(here)
     losses = search.forecast.losses
-    target = best_weights(losses, objective=search.objective, bounds=bounds, shift=shift)
+    target = best_weights(losses, objective=search.objective, bounds=search.bounds, shift=shift)
     promised = _model(search, target, here, shift, best)
     if best.objective - promised < ENOUGH:
         return False
