@@ -31,6 +31,63 @@ def test_a_page_fits_a_phone_without_sideways_scrolling(
     assert page.locator("h1").count() == 1
 
 
+def test_on_a_phone_the_sections_stand_in_one_line_that_keys_scroll(
+    open_page: Open, three: Foreseen
+) -> None:
+    page = open_page(three.path, viewport={"width": 375, "height": 800})
+    nav, last = page.locator(".top nav"), page.locator(".top nav a").last
+    assert nav.bounding_box()["height"] < 60  # type: ignore[index]
+    assert nav.get_attribute("data-beyond-edge") == "end"
+    last.focus()
+    page.wait_for_function("() => document.querySelector('.top nav').scrollLeft > 0")
+    at = last.bounding_box()
+    assert at is not None
+    assert at["x"] >= 0
+    assert at["x"] + at["width"] <= 375
+
+
+def test_every_sum_of_a_study_fits_the_page_or_says_that_it_goes_on(
+    open_page: Open, studied: Path
+) -> None:
+    """With merged data, equal steps and rank too there are columns more than the demo has."""
+    path = studied / "page.html"
+    wide = open_page(path, viewport={"width": 1280, "height": 800}).locator("#table")
+    box = wide.locator(".box")
+    fits = box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert wide.locator(".more").count() == (0 if fits else 1)
+    ends = wide.locator(".ends")
+    assert ends.count() > 0
+    assert ends.first.evaluate("end => getComputedStyle(end).display") == "block"
+    narrow = open_page(path, viewport={"width": 375, "height": 800}).locator("#table")
+    more = narrow.locator(".more")
+    assert "scroll sideways" in str(more.text_content())
+    assert narrow.locator(".box").get_attribute("data-beyond-edge") == "end"
+    narrow.locator(".box").evaluate("box => (box.scrollLeft = box.scrollWidth)")
+    narrow.locator(".more.at-end").wait_for(state="attached")
+    assert not more.is_visible()
+    assert narrow.locator(".box").get_attribute("data-beyond-edge") == "start"
+
+
+def test_no_head_or_name_breaks_inside_a_word(open_page: Open, checked: Path) -> None:
+    page = open_page(checked, viewport={"width": 375, "height": 800})
+    page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
+    broken = page.locator(".data .name").evaluate_all(
+        """cells => cells.flatMap((cell) => {
+          const found = [];
+          const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode())
+            for (const { index, 0: word } of walker.currentNode.data.matchAll(/[a-z]+/g)) {
+              const range = document.createRange();
+              range.setStart(walker.currentNode, index);
+              range.setEnd(walker.currentNode, index + word.length);
+              if (range.getClientRects().length > 1) found.push(word);
+            }
+          return found;
+        })"""
+    )
+    assert broken == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_thing_on_a_page_is_the_verdict(
     open_page: Open, page_of: PageOf, kind: str

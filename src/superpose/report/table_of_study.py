@@ -36,7 +36,7 @@ def table_section(summary: Mapping[str, Any]) -> Section:
     intervals = intervals_of(summary)
     rows = [
         [
-            text_entry(" + ".join(subset)),
+            text_entry("\u00a0+ ".join(subset)),  # no line begins with a plus
             text_entry("all of them" if domain == "union" else domain),
             *(_entry(values, m, intervals.get((subset, domain), {})) for m in methods),
         ]
@@ -44,7 +44,7 @@ def table_section(summary: Mapping[str, Any]) -> Section:
     ]
     table = DataTable(
         key="methods",
-        caption="Perplexity of the answers; below it the change in per cent, with a 95 % interval "
+        caption="Perplexity of the answers; below it the change in per cent with its 95 % interval "
         "over test questions or ± its standard deviation over seeds",
         columns=[
             Column("sum of", numeric=False),
@@ -101,10 +101,11 @@ def _change(
     changes = _changes(values, method, reference)
     ends = intervals.get((method, reference))
     if ends is not None:
-        note = f"({figure(ends[0], '+.1f')} to {figure(ends[1], '+.1f')})"
+        form = "+.1f" if max(map(abs, ends)) < 100 else "+,.0f"
+        below = f"{figure(ends[0], form)} to {figure(ends[1], form)}"
     else:
-        note = f"± {figure(_deviation(changes), '.1f')}" if len(changes) > 1 else ""
-    return difference(_mean(changes), note)
+        below = f"± {figure(_deviation(changes), '.1f')}" if len(changes) > 1 else ""
+    return difference(_mean(changes), below)
 
 
 def _changes(values: Values, method: str, reference: str) -> list[float]:

@@ -26,10 +26,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a figure is from a reference: a text with its direction, and a shade (-1 to 1)."""
+    """How far a figure is from a reference: a text with its direction, and a shade (-1 to 1).
+
+    ends: what stands below it, its interval or deviation.
+    """
 
     text: str
     shade: float
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,9 @@ def text_entry(text: str) -> Entry:
     return Entry(text, text.casefold())
 
 
-def difference(percent: float | None, note: str = "") -> Difference | None:
+def difference(percent: float | None, ends: str = "") -> Difference | None:
     """Give a change of perplexity in per cent: more is orange and ▲, less is blue and ▼."""
     if percent is None or not math.isfinite(percent):
         return None
     shade = max(-1.0, min(1.0, percent / FULL))
-    return Difference(" ".join(filter(None, (change(percent), note))), round(shade, 3))
+    return Difference(change(percent), round(shade, 3), ends)

@@ -2,6 +2,7 @@
 startTheme();
 startCopying();
 startTables();
+startHints();
 startHeatMaps();
 startDesk();
 startCharts();
