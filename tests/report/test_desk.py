@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +56,18 @@ def test_the_desk_predicts_what_python_predicts(
         assert one["nll"] == pytest.approx(row.predicted_nll, abs=CLOSE)
         assert one["nll"] - one["half"] == pytest.approx(row.low, abs=CLOSE)
         assert one["nll"] + one["half"] == pytest.approx(row.high, abs=CLOSE)
+
+
+def test_the_desk_opens_at_what_the_verdict_is_about(
+    open_page: Open, three: Foreseen, tuned: Path
+) -> None:
+    for path, preset in ((three.path, "naive"), (tuned, "tuned")):
+        page = open_page(path)
+        shown(page, 0)
+        assert page.locator("[data-preset][aria-pressed=true]").text_content() == preset
+    shares = [page.locator(f"[data-number='{k}']").input_value() for k in range(3)]
+    assert f"--weights={','.join(shares)} " in str(page.locator("#desk-command").text_content())
+    assert shares != ["1", "1", "1"]
 
 
 def test_large_perplexities_are_written_as_python_writes_them(

@@ -6,6 +6,7 @@ import copy
 import io
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -347,3 +348,8 @@ def test_finer_weights_stand_in_the_verdict_with_the_command_that_takes_them() -
         assert what == "Or add with one weight for each adapter and layer:"
         assert said in then
         assert "--weights FILE" in then
+        assert "test rows would show a little less." in verdict.values["remark"]
+        for rows, told in ((15, "show less, and with so few"), (16, "show a little less")):
+            made = replace(MADE, data=[("a.jsonl", f"{rows} calibration rows", "")])
+            page = tune_page({**found, "finer": finer}, {"a.jsonl": 2.0}, model, ["a"], made)
+            assert told in page.sections[0].values["remark"]

@@ -31,8 +31,11 @@ class Desk:
     given: Sequence[str]
 
 
-def desk_section(desks: Sequence[Desk]) -> Section:
-    """Give the section. desks: of the same adapters and domains, such as one a seed."""
+def desk_section(desks: Sequence[Desk], start: str = "naive") -> Section:
+    """Give the section.
+
+    desks: of the same adapters and domains, such as one a seed. start: the preset it opens at.
+    """
     first = desks[0]
     names = [str(name) for name in first.model["adapters"]]
     values = {
@@ -43,7 +46,11 @@ def desk_section(desks: Sequence[Desk]) -> Section:
         "least": LEAST,
         "most": MOST,
     }
-    return Section("desk", "Mixing desk", values, {"desks": [_data(desk) for desk in desks]})
+    data = {
+        "desks": [_data(desk) for desk in desks],
+        "start": [name for name, _ in first.presets].index(start),
+    }
+    return Section("desk", "Mixing desk", values, data)
 
 
 def presets(

@@ -3,8 +3,8 @@
 function startDesk() {
   const place = document.querySelector("[data-desk]");
   if (!place) return;
-  const { desks } = DATA.desk;
-  const desk = { place, desks, which: 0, models: desks.map(({ model }) => readModel(model)), weights: [], due: 0 };
+  const { desks, start } = DATA.desk;
+  const desk = { place, desks, start, which: 0, models: desks.map(({ model }) => readModel(model)), weights: [], due: 0 };
   desk.rows = [...place.querySelectorAll("[data-domain]")].map(partsOf);
   desk.ranges = [...place.querySelectorAll("[data-range]")];
   desk.numbers = [...place.querySelectorAll("[data-number]")];
@@ -48,7 +48,7 @@ function listen(desk) {
   which?.addEventListener("change", () => use(desk, Number(which.value)));
 }
 
-/** Take up one of several models: its marks and scales, at the naive sum. */
+/** Take up one of several models: its marks and scales, at the preset that the verdict is about. */
 function use(desk, which) {
   desk.which = which;
   const presets = desk.desks[which].presets;
@@ -64,7 +64,7 @@ function use(desk, which) {
     parts.base.style.left = percent(desk.scales[d].base, desk.scales[d]);
     parts.own.style.left = percent(desk.scales[d].own, desk.scales[d]);
   });
-  setWeights(desk, presets[0]);
+  setWeights(desk, presets[desk.start]);
 }
 
 function setWeights(desk, weights) {
