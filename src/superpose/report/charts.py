@@ -13,9 +13,9 @@ from typing import Any
 from superpose.report.tables import DataTable
 from superpose.report.texts import visible
 
-__all__ = ["BLUE", "GREY", "ORANGE", "Chart", "axis", "dots", "label", "line"]
+__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "Chart", "axis", "dots", "label", "line"]
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8a939c"
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a939c"
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from superpose.report.charts import BLUE, GREY, ORANGE, Chart, axis, dots, label, line
+from superpose.report.cautions import cautions
+from superpose.report.charts import BLUE, GREEN, GREY, ORANGE, Chart, axis, dots, label, line
 from superpose.report.page import Section
 from superpose.report.relation_tables import (
+    AMONG,
     figure_name,
     foreseen_table,
     interval_text,
     points_table,
+    row_of_forecast,
     tournament_table,
 )
 from superpose.report.texts import counted, figure
@@ -23,12 +26,20 @@ Points = Sequence[Mapping[str, Any]]
 GROUPS = (("pairs", BLUE, "circle"), ("larger sums", ORANGE, "diamond"))
 
 
+_NOTE_OF_FORECAST = (
+    "The forecast stands beside them by another outcome: the interference that it foretells, in "
+    "nats for each domain of a naive sum, against what was measured. It has no interval, since its "
+    "points share adapters and domains; and it was made from calibration rows, the others from "
+    "weights alone. "
+)
+
+
 def relation_section(summary: Mapping[str, Any]) -> Section:
     """Give the section with all three charts; the second only where there is a forecast."""
     charts = [_paper(summary)]
     if summary["forecast"] is not None:
         charts.append(_foreseen(summary["forecast"]["rows"], summary["forecast"]))
-    charts.append(_tournament(summary["correlations"]))
+    charts.append(_tournament(summary["correlations"], summary["forecast"]))
     data = {
         "charts": {chart.key: chart.data() for chart in charts},
         "tables": {chart.table.key: chart.table.data() for chart in charts},
@@ -53,7 +64,7 @@ def _paper(summary: Mapping[str, Any]) -> Chart:
         says=f"RMS cosine of the deltas across, change of perplexity against merged data up: "
         f"Pearson's r {r} among {counted(int(of_pairs['n']), 'point')} of pairs{interval}, "
         f"{seeds}.",
-        note=str(of_pairs["note"]),
+        note=cautions(summary["correlations"], "pairs"),
         traces=traces,
         layout={
             "xaxis": axis("RMS cosine", rangemode="tozero"),
@@ -117,8 +128,8 @@ def _foreseen(rows: Points, forecast: Mapping[str, Any]) -> Chart:
     )  # fmt: skip
 
 
-def _tournament(correlations: Points) -> Chart:
-    """Each figure that the weights tell, by how it goes with dPPL."""
+def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Chart:
+    """Each figure that the weights tell, by how it goes with dPPL; and the forecast beside them."""
     traces = []
     kinds = {"pairs": GROUPS[0], "all": ("sums of every size", ORANGE, "diamond")}
     for among, (name, colour, symbol) in kinds.items():
@@ -136,7 +147,10 @@ def _tournament(correlations: Points) -> Chart:
             f"{figure_name(c)}, {name}: r {_r_text(c)[0]}{_r_text(c)[1]}, n {c['n']}" for c in group
         ]
         traces.append(dots(name, xy, says, colour=colour, symbol=symbol, error_x=bars))
-    figures = list(dict.fromkeys(label(figure_name(c)) for c in correlations))
+    foreseen = [] if forecast is None else [row_of_forecast(forecast)]
+    traces += [_dot_of_forecast(c) for c in foreseen if c["pearson"] is not None]
+    every = [*correlations, *foreseen]
+    figures = list(dict.fromkeys(label(figure_name(c)) for c in every))
     first = correlations[0]
     chance = figure(first["chance"], ".2f")
     return Chart(
@@ -145,15 +159,26 @@ def _tournament(correlations: Points) -> Chart:
         says="Pearson's r of each figure of the weights with dPPL, with its 95 % interval where "
         f"there are points enough. As many unrelated points reach a median |r| of {chance}.",
         note="The paper's predictor is the RMS cosine; the norm of the sum is a control that knows "
-        "no angles. Sums of every size flatter each figure that grows with the size.",
+        "no angles. Sums of every size flatter each figure that grows with the size. "
+        f"{_NOTE_OF_FORECAST if foreseen else ''}"
+        f"{cautions(correlations, 'all', but=cautions(correlations, 'pairs'))}".rstrip(),
         traces=traces,
         layout={
             "xaxis": axis("Pearson's r with dPPL", range=[-1.08, 1.08], zeroline=True),
             "yaxis": {"automargin": True, "categoryorder": "array", "showgrid": False,
                       "categoryarray": figures[::-1]},
         },
-        table=tournament_table(correlations),
+        table=tournament_table(every),
     )  # fmt: skip
+
+
+def _dot_of_forecast(c: Mapping[str, Any]) -> dict[str, Any]:
+    says = (
+        f"{figure_name(c)}, {AMONG[c['among']]}: r {figure(c['pearson'], '.2f')} (no interval: the "
+        f"points share adapters and domains), n {c['n']}"
+    )
+    return dots("forecast, with interference", ([c["pearson"]], [label(figure_name(c))]), [says],
+                colour=GREEN, symbol="square")  # fmt: skip
 
 
 def _by_size(points: Points, key: str) -> tuple[Points, Points]:

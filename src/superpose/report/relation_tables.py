@@ -9,10 +9,12 @@ from superpose.report.tables import Column, DataTable, Entry, text_entry
 from superpose.report.texts import figure
 
 __all__ = [
+    "AMONG",
     "figure_name",
     "foreseen_table",
     "interval_text",
     "points_table",
+    "row_of_forecast",
     "tournament_table",
 ]
 
@@ -21,7 +23,16 @@ Points = Sequence[Mapping[str, Any]]
 INTERVAL = "_interval"
 """How the key of an interval ends in `summary.json`."""
 
-_NAMES = {"rms_cosine": "RMS cosine"}
+FORECAST = "forecast_of_interference"
+
+_NAMES = {"rms_cosine": "RMS cosine", FORECAST: "forecast (of interference)"}
+
+AMONG = {
+    "pairs": "pairs",
+    "all": "sums of every size",
+    "domains": "domains of every sum",
+}
+"""What the points of a correlation are, in words."""
 
 
 def points_table(points: Points) -> DataTable:
@@ -79,8 +90,21 @@ def foreseen_table(rows: Points) -> DataTable:
                      "predicted-measured.csv", (["sum", *keys], csv))  # fmt: skip
 
 
+def row_of_forecast(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """Give how foreseen interference goes with what was measured, as a row among correlations.
+
+    It has no interval: its points, a domain of a sum each, share adapters and domains.
+    """
+    found = forecast["interference"]
+    return {
+        "figure": FORECAST,
+        "among": "domains",
+        **{key: found[key] for key in ("n", "pearson", "spearman")},
+    }
+
+
 def tournament_table(correlations: Points) -> DataTable:
-    """Give each figure's correlations with dPPL."""
+    """Give each figure's correlations with dPPL, and the forecast's with interference."""
     columns = [
         Column("figure", numeric=False),
         Column("among", numeric=False),
@@ -91,9 +115,12 @@ def tournament_table(correlations: Points) -> DataTable:
     rows = [
         [
             text_entry(figure_name(c)),
-            text_entry({"pairs": "pairs", "all": "sums of every size"}[c["among"]]),
+            text_entry(AMONG[c["among"]]),
             Entry(str(c["n"]), c["n"]),
-            *(Entry(figure(c[k], ",.2f"), c[k], interval_text(c[f"{k}_interval"])) for k in kinds),
+            *(
+                Entry(figure(c.get(k), ",.2f"), c.get(k), interval_text(c.get(f"{k}_interval")))
+                for k in kinds
+            ),
         ]
         for c in correlations
     ]
@@ -108,8 +135,8 @@ def _csv_of_correlations(correlations: Points) -> tuple[list[str], list[list[obj
     columns = [*keys, *(f"{kind}_{end}" for kind in kinds for end in ("low", "high"))]
     rows = []
     for c in correlations:
-        ends = [c[f"{kind}{INTERVAL}"] or (None, None) for kind in kinds]
-        rows.append([*(c[key] for key in keys), *(end for both in ends for end in both)])
+        ends = [c.get(f"{kind}{INTERVAL}") or (None, None) for kind in kinds]
+        rows.append([*(c.get(key) for key in keys), *(end for both in ends for end in both)])
     return columns, rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
@@ -15,7 +16,7 @@ from superpose.report.predict import FORECAST_TERMS
 from superpose.report.relation import relation_section
 from superpose.report.table_of_study import table_section
 from superpose.report.texts import joined, public
-from superpose.report.verdict_of_study import verdict_of_study
+from superpose.report.verdict_of_study import advised_method, verdict_of_study
 
 __all__ = ["study_page"]
 
@@ -45,9 +46,14 @@ def study_page(
     ]
     terms: tuple[str, ...] = (*TERMS, "perplexity", "task weights", *PAIR_TERMS)
     if forecasts:
-        sections += [disturbance_section(forecasts[first], whose), *_desks(forecasts, adapters)]
+        sections += [
+            disturbance_section(forecasts[first], whose),
+            *_desks(summary, forecasts, adapters),
+        ]
         terms = (*TERMS, *FORECAST_TERMS, *PAIR_TERMS)
-    sections.append(made_section(made, terms, summary["remarks"]))
+    sections.append(
+        made_section(made, terms, other_remarks(summary["remarks"], summary["correlations"]))
+    )
     names = list(summary["domains"])
     who = joined(names) if len(names) <= 4 else f"{len(names)} adapters"
     title = f"Did {who} add up?"
@@ -57,7 +63,9 @@ def study_page(
 
 
 def _desks(
-    forecasts: Mapping[int, Mapping[str, Any]], adapters: Mapping[int, Sequence[str]]
+    summary: Mapping[str, Any],
+    forecasts: Mapping[int, Mapping[str, Any]],
+    adapters: Mapping[int, Sequence[str]],
 ) -> list[Section]:
     """The desk with a model for each seed; none for forecasts that were kept without one."""
     held = {seed: found for seed, found in forecasts.items() if "model" in found}
@@ -76,4 +84,5 @@ def _desks(
         )
         for seed, found in held.items()
     ]
-    return [desk_section(desks)] if desks else []
+    start = {"sum": "naive"}.get(method := advised_method(summary), method)
+    return [desk_section(desks, start)] if desks else []
