@@ -164,7 +164,7 @@ def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Cha
         f"{cautions(correlations, 'all', but=cautions(correlations, 'pairs'))}".rstrip(),
         traces=traces,
         layout={
-            "xaxis": axis("Pearson's r with dPPL", range=[-1.08, 1.08], zeroline=True),
+            "xaxis": axis("Pearson's r with the outcome", range=[-1.08, 1.08], zeroline=True),
             "yaxis": {"automargin": True, "categoryorder": "array", "showgrid": False,
                       "categoryarray": figures[::-1]},
         },
