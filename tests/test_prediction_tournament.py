@@ -15,6 +15,7 @@ import pytest
 from benchmarks import readme
 from benchmarks.prediction import __main__ as command, calibrate, page as pages, tournament
 from benchmarks.prediction.adapters import train_missing
+from benchmarks.prediction.brief import COMMAND, brief
 from benchmarks.prediction.calibrate import beside, calibrate_missing, calibratings
 from benchmarks.prediction.calibration_file import read_calibration
 from benchmarks.prediction.domains import Source
@@ -179,7 +180,7 @@ def test_judging_writes_the_record_and_its_page(
     assert len(record["points"]) == 9 + 3 * 6
     text = (tmp_path / "prediction.md").read_text(encoding="utf-8")
     assert text == pages.page(record)
-    assert readme.block_of(pages.COMMAND) == pages.short(record)
+    assert readme.block_of(COMMAND) == brief(record)
     for predictor in PREDICTORS:
         assert text.count(f"| {predictor.name} |") == 3
     assert "lambda space" in text

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief
+from benchmarks.prediction.markdown import figure, nats, percent, plain, spearman, table
 from benchmarks.readme import write_block
 from superpose.files import new_file
 
-__all__ = ["COMMAND", "PAGE", "page", "short", "write_pages"]
+__all__ = ["PAGE", "page", "write_pages"]
 
-COMMAND = "python -m benchmarks.prediction"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "prediction.md"
 
 HEAD = """\
@@ -39,20 +40,21 @@ once a forward pass, and a gradient as two passes. OSRM is charged for the gradi
 with its inputs, and pairs evaluated for slopes where values would do: half would be enough.
 """
 
-METHODS = {
-    "average": "average, 1/K",
-    "tuned": "one an adapter",
-    "by-layer": "one an adapter and layer",
-    "by-module": "one an adapter and module",
-}
+PARTS = """\
+Larger sums lose more, and every predictor that knows the size gains from that in the table of all
+sums; within one size it does not. The polynomial's form was settled while the tournament was under
+way, when forecasts of the first two seeds could be held against what was measured; the last seed
+was calibrated afterwards, so its row is the cleanest.
+"""
 
 WEIGHTS = """\
 Weights found on the calibration rows, measured on the test rows, for sums of the first seed: all of
-them, or for finer weights a few drawn of each size. Regret is the mean, over a sum's domains, of
-what each loses against its own adapter, in nats an answer token; the gap is the naive sum's regret.
-Promised: better than naive in 90 % of sums and than the average in 75 %; a third of the gap closed
-with one weight an adapter, 80 % with finer ones. A bootstrap cannot leave 100 %: nine sums of nine
-would not be surprising of a share of 66 % or more.
+them, or for finer weights a few drawn of each size. One weight an adapter is the polynomials'
+closed form alone, without the Newton steps that `superpose tune` takes from there. Regret is the
+mean, over a sum's domains, of what each loses against its own adapter, in nats an answer token; the
+gap is the naive sum's regret. Promised: better than naive in 90 % of sums and than the average in
+75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. A bootstrap cannot
+leave 100 %: nine sums of nine would not be surprising of a share of 66 % or more.
 """
 
 CONTROLS = {
@@ -69,6 +71,7 @@ def page(record: Mapping[str, Any]) -> str:
             HEAD,
             *_measured(record),
             *_predictors(record),
+            *_parts(record),
             *_targets(record),
             *_weights(record),
             *_end(record),
@@ -80,48 +83,7 @@ def write_pages(record: Mapping[str, Any]) -> None:
     """Write the page, and README.md's block."""
     with new_file(PAGE) as beside:
         beside.write_text(page(record), encoding="utf-8")
-    write_block(COMMAND, short(record))
-
-
-def short(record: Mapping[str, Any]) -> str:
-    """What the README says: what foretells best, with data and without, and what weights gain."""
-    by_name = {each["name"]: each for each in record["predictors"]}
-    free = _best_without_data(record)
-    plainly = {"count": "the number of adapters"}.get(free, free)
-    told = {
-        "lambda space": "lambda space, `superpose predict`",
-        "pairs evaluated": "every pair evaluated on the same rows",
-        free: f"the best that reads the weights alone: {plainly}",
-        "rms cosine": "RMS cosine, the paper's",
-    }
-    rows = [
-        [label, *(_spearman(by_name[name]["groups"][group]) for group in ("all", "pairs"))]
-        for name, label in told.items()
-    ]
-    group = record["groups"]["all"]
-    lines = [
-        f"How well each ranks {group['n']} losses in {group['sums']} sums, with 95 % intervals "
-        "over domains and seeds:\n",
-        *_table(["predictor", "Spearman, all sums", "Spearman, pairs"], rows),
-    ]
-    tuned = {name: each for name, each in record["weights"].items() if name != "average"}
-    if tuned:
-        rows = [
-            [METHODS[name], str(each["sums"])]
-            + [_percent(each[key]) for key in ("better_than_naive", "gap_closed")]
-            for name, each in tuned.items()
-        ]
-        head = [
-            "tuned weights",
-            "sums",
-            "better than the naive sum",
-            "of its gap to the own adapters closed",
-        ]
-        lines += [
-            "What tuned weights gain on test rows; the gap is the loss against each own adapter:\n",
-            *_table(head, rows),
-        ]
-    return "\n".join(lines).strip("\n")
+    write_block(COMMAND, brief(record))
 
 
 def _measured(record: Mapping[str, Any]) -> Iterator[str]:
@@ -143,7 +105,7 @@ def _measured(record: Mapping[str, Any]) -> Iterator[str]:
         for name, found in record["groups"].items()
         if found
     ]
-    yield from _table(head, rows)
+    yield from table(head, rows)
     yield (
         "The controls, one seed each: "
         + "; ".join(f"*{_group_name(name)}*, {what}" for name, what in CONTROLS.items())
@@ -152,7 +114,7 @@ def _measured(record: Mapping[str, Any]) -> Iterator[str]:
     head = ["nats on test rows", "base", "own adapter", "same-A adapter", "trained on calibration"]
     kinds = ("base", "main", "same-a", "calibration")
     losses = record["domains"].items()
-    yield from _table(head, [[name, *(_nats(loss[k]) for k in kinds)] for name, loss in losses])
+    yield from table(head, [[name, *(nats(loss[k]) for k in kinds)] for name, loss in losses])
 
 
 def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
@@ -166,15 +128,15 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
                     f"that a perfect predictor would reach a Spearman of about "
                     f"{found['ceiling']:.2f}.\n"
                 )
-            yield from _table(*_standing(record, group))
+            yield from table(*_standing(record, group))
     yield NOTES
     yield "## Controls\n"
     names = [name for name in record["groups"] if name in CONTROLS]
     rows = [
-        [each["name"], *(_spearman(each["groups"][name]) for name in ("pairs", *names))]
+        [each["name"], *(spearman(each["groups"][name]) for name in ("pairs", *names))]
         for each in record["predictors"]
     ]
-    yield from _table(["Spearman", "pairs", *map(_group_name, names)], rows)
+    yield from table(["Spearman", "pairs", *map(_group_name, names)], rows)
 
 
 def _standing(record: Mapping[str, Any], group: str) -> tuple[list[str], list[list[str]]]:
@@ -187,12 +149,24 @@ def _standing(record: Mapping[str, Any], group: str) -> tuple[list[str], list[li
         found = each["groups"][group]
         if found is None:
             continue
-        row = [each["name"], str(found["n"]), _spearman(found)]
-        row += [_figure(found["pearson"], found["pearson_interval"])]
-        row += [_plain(found["permutation_p"])] if group == "pairs" else []
-        row += [_nats(found[key]) for key in ("left_out_error", "error", "bias")]
+        row = [each["name"], str(found["n"]), spearman(found)]
+        row += [figure(found["pearson"], found["pearson_interval"])]
+        row += [plain(found["permutation_p"])] if group == "pairs" else []
+        row += [nats(found[key]) for key in ("left_out_error", "error", "bias")]
         rows.append(row + _cost(each["cost"]))
     return head, rows
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[str]:
+    """Take lambda space's points apart: by size of the sum, by seed, by domain."""
+    yield "## Lambda space, part by part\n"
+    yield PARTS
+    rows = []
+    for name, (group, judged) in record["parts"].items():
+        share = judged["error"] / group["mean"] if group["mean"] > 0 else None
+        figures = [nats(judged["error"]), "" if share is None else f"{share:.2f}"]
+        rows.append([name, str(group["n"]), spearman(judged), f"{group['mean']:+.4f}", *figures])
+    yield from table(["points", "number", "Spearman", "mean", "error", "error / mean"], rows)
 
 
 def _targets(record: Mapping[str, Any]) -> Iterator[str]:
@@ -202,7 +176,7 @@ def _targets(record: Mapping[str, Any]) -> Iterator[str]:
     group = record["groups"]["all"]
     if found is None or found["spearman"] is None:
         return
-    best = _best_without_data(record)
+    best = best_without_data(record, "all")
     free = by_name[best]["groups"]["all"]["spearman"]
     yield "## What was promised of lambda space\n"
     rows = [
@@ -216,16 +190,7 @@ def _targets(record: Mapping[str, Any]) -> Iterator[str]:
         abs(free) < found["spearman"],
     ]
     marked = [[*row, "yes" if kept else "**no**"] for row, kept in zip(rows, holds, strict=True)]
-    yield from _table(["figure", "promised", "measured", "holds"], marked)
-
-
-def _best_without_data(record: Mapping[str, Any]) -> str:
-    free = {
-        each["name"]: abs(each["groups"]["all"]["spearman"] or 0.0)
-        for each in record["predictors"]
-        if not each["needs"]
-    }
-    return max(free, key=lambda name: free[name])
+    yield from table(["figure", "promised", "measured", "holds"], marked)
 
 
 def _weights(record: Mapping[str, Any]) -> Iterator[str]:
@@ -240,13 +205,13 @@ def _weights(record: Mapping[str, Any]) -> Iterator[str]:
         [
             METHODS[name],
             str(each["sums"]),
-            *(_nats(each[key]) for key in ("naive_regret", "regret")),
-            *(_percent(each[key]) for key in ("gap_closed", "better_than_naive")),
-            "" if name == "average" else _percent(each["better_than_average"]),
+            *(nats(each[key]) for key in ("naive_regret", "regret")),
+            *(percent(each[key]) for key in ("gap_closed", "better_than_naive")),
+            "" if name == "average" else percent(each["better_than_average"]),
         ]
         for name, each in found.items()
     ]
-    yield from _table([*head, "better than average"], rows)
+    yield from table([*head, "better than average"], rows)
 
 
 def _end(record: Mapping[str, Any]) -> Iterator[str]:
@@ -266,34 +231,3 @@ def _cost(cost: Mapping[str, float] | None) -> list[str]:
     if cost is None:
         return ["not measured", "not measured"]
     return [f"{cost['tokens']:,}", f"{cost['seconds']:.0f}"] if cost["tokens"] else ["0", "0"]
-
-
-def _spearman(found: Mapping[str, Any] | None) -> str:
-    return "" if found is None else _figure(found["spearman"], found["spearman_interval"])
-
-
-def _percent(found: Mapping[str, Any]) -> str:
-    value, interval = found["value"], found["interval"]
-    ends = "" if interval is None else f" [{100 * interval[0]:.0f}, {100 * interval[1]:.0f}]"
-    return f"{100 * value:.0f} %{ends}"
-
-
-def _figure(value: float | None, interval: Sequence[float] | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
-
-
-def _nats(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "| " + " | ".join(["---", *["---:"] * (len(head) - 1)]) + " |"
-    yield from ("| " + " | ".join(row) + " |" for row in rows)
-    yield ""

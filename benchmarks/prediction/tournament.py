@@ -89,10 +89,23 @@ def record(field: Field) -> dict[str, Any]:
             }
             for predictor in PREDICTORS
         ],
+        "parts": _parts(groups["all"]),
         "weights": weighed(field.folder.path),
         "points": [_point(each) for each in found],
         "measured_with": stamp(),
     }
+
+
+def _parts(found: Sequence[Predicted]) -> dict[str, Any]:
+    """What is measured, and how lambda space fares, within one size, seed and domain."""
+    parts: dict[str, list[Predicted]] = {}
+    for each in found:
+        point = each.row.point
+        for part in (f"{len(point.domains)} adapters", f"seed {point.seed}", each.row.domain):
+            parts.setdefault(part, []).append(each)
+    order = sorted(parts, key=lambda p: (not p[0].isdigit(), not p.startswith("seed "), p))
+    judged = {part: _judged(parts[part], "lambda space", True) for part in order}
+    return {part: [_group(parts[part]), each] for part, each in judged.items() if each}
 
 
 def _judged(found: Sequence[Predicted], name: str, in_nats: bool) -> dict[str, Any] | None:

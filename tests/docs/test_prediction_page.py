@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.prediction.page import COMMAND, PAGE, page, short
+from benchmarks.prediction.brief import COMMAND, brief
+from benchmarks.prediction.page import PAGE, page
 from benchmarks.prediction.tournament import RECORD
 from benchmarks.readme import block_of
 
@@ -18,4 +19,4 @@ def test_the_page_is_what_the_record_says() -> None:
 
 def test_the_readme_says_what_the_record_says() -> None:
     record = json.loads(RECORD.read_text(encoding="utf-8"))
-    assert block_of(COMMAND) == short(record), "run `python -m benchmarks.prediction page`"
+    assert block_of(COMMAND) == brief(record), "run `python -m benchmarks.prediction page`"

@@ -51,7 +51,7 @@ Most = Annotated[
     float,
     typer.Option(
         help="Bounds them from above. The naive sum, the average and each adapter alone are "
-        "compared with in any case."
+        "measured in any case, and chosen inside the bounds only."
     ),
 ]
 Rows = Annotated[int, typer.Option(help="Calibration rows of each domain, drawn by seed.")]
