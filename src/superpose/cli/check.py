@@ -105,8 +105,9 @@ def print_check(figures: Check) -> None:
             )
     ratio = figures.energy_ratio
     count = len(figures.adapters)
+    whole = "both" if count == 2 else f"all {count}"
     console.print(
-        f"[bold]The sum of all {count}[/bold] has {_number(ratio, '.3f')} times the energy of its "
+        f"[bold]The sum of {whole}[/bold] has {_number(ratio, '.3f')} times the energy of its "
         f"parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
         "cancel."
     )

@@ -45,7 +45,8 @@ def check_html(check: Check) -> str:
                 f"{len(check.pairs)} pairs the {len(pairs)} farthest from orthogonal."
             )
         )
-    return shown(*parts, line(energy, f"The sum of all {len(check.adapters)}"))
+    whole = "both" if len(check.adapters) == 2 else f"all {len(check.adapters)}"
+    return shown(*parts, line(energy, f"The sum of {whole}"))
 
 
 def pair_html(pair: Pair) -> str:

@@ -213,7 +213,7 @@ def design_points(domain: int, adapters: int) -> tuple[Sequence[Array], Sequence
 
     domain: index of the domain's own adapter. Slopes at the own adapter and with each other beside
     it; values at the base and at the naive sum (for two adapters their average instead). A slope
-    costs about two forward passes, so all this costs 2 K + 2 for K > 1.
+    costs a little more than two forward passes, so all this costs about 2 K + 2 for K > 1.
     """
     own = np.eye(adapters)[domain]
     with_slope = [own, *(own + np.eye(adapters)[j] for j in range(adapters) if j != domain)]
