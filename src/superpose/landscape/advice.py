@@ -101,4 +101,8 @@ def _kept(forecast: Forecast, gains: Array, weights: Array) -> Array:
 
 
 def _percent(share: float) -> str:
-    return "all" if not np.isfinite(share) else f"{100 * share:.0f} %"
+    """Give a share in per cent; with a digit more where it would else look like a border."""
+    if not np.isfinite(share):
+        return "all"
+    at_border = round(share, 2) in (KEPT, MOSTLY_KEPT, LITTLE)
+    return f"{100 * share:.{1 if at_border else 0}f} %"
