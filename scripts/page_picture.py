@@ -50,6 +50,7 @@ def of_desk_and_charts(browser: Browser, page: Path) -> Image.Image:
     shown = opened(browser, page, "dark")
     shown.locator("#desk [data-preset]", has_text="tuned").click()
     shown.locator("[data-range='0']").fill("1.15")
+    shown.mouse.move(0, 0)  # A button that is pointed at looks as if it were chosen.
     shown.wait_for_timeout(500)
     ground = shown.evaluate("getComputedStyle(document.body).backgroundColor")
     panel = Image.new("RGB", (WIDTH, HEIGHT), ground)
