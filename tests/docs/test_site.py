@@ -130,7 +130,9 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     """What was measured and may be measured anew: the page follows."""
     text = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
     assert f"at most {polynomial.BEND} of its" in text
-    assert rf"\left( {polynomial.BEND} \left|" in text
+    assert rf"\left( {polynomial.BEND}\, G_i" in text
+    assert f"measured nowhere, {polynomial.AWAY} of the gain" in text
+    assert rf"\Bigl( {polynomial.AWAY}\, G_i" in text
     assert f"is {basis.OWN_SQUARE}." in text
     assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
     for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):
