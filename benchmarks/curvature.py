@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import Sample, call, interleaved, ratio
 from benchmarks.result import Result, Target
+from benchmarks.training import LORA
 from superpose import load
 from superpose.landscape import SuperposedModel
 from superpose.landscape.base_model import load_base
@@ -20,13 +21,12 @@ from superpose.study.batches import Batch, collate
 from superpose.study.loss import answer_logits, answer_nll
 from superpose.study.prompt import Prompt
 from superpose.study.questions import generate
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.study.settings import TrainingSettings
 from superpose.study.train import train
 
 __all__ = ["measure"]
 
 DOMAINS = ("medicine", "math", "finance")
-LORA = LoraSettings(rank=4, alpha=64, targets=("q_proj", "k_proj", "v_proj", "o_proj", "down_proj"))
 TRAINING = TrainingSettings(batch_size=4, learning_rate=3e-4)
 
 Array = NDArray[np.float64]
@@ -117,7 +117,7 @@ def _error(way: Way, model: SuperposedModel, batches: Sequence[Batch], measured:
     for own, batch in enumerate(batches):
         steps, slope = _others(own), _slope(model, batch, _own(own))
         matrix = way(model, batch, own)
-        second = np.einsum("sk,kj,sj->s", steps, (matrix + matrix.T) / 2, steps) / 2
+        second = np.einsum("sk,kj,sj->s", steps, matrix, steps) / 2
         foretold.append((steps @ slope + second) / _tokens(batch))
     return float(np.abs(np.array(foretold) - measured).mean())
 

@@ -18,6 +18,8 @@ METHODS = {
     "by-module": "one an adapter and module",
 }
 
+GROUPS = ("all", "pairs")
+
 PLAINLY = {"count": "the number of adapters"}
 
 
@@ -25,17 +27,17 @@ def brief(record: Mapping[str, Any]) -> str:
     """Two tables as Markdown, from the record."""
     by_name = {each["name"]: each["groups"] for each in record["predictors"]}
     told = {
-        "lambda space, as `superpose predict` fits it": ["lambda space"] * 2,
-        "every pair evaluated on the calibration rows": ["pairs evaluated"] * 2,
-        "the best without data": [best_without_data(record, group) for group in ("all", "pairs")],
-        "RMS cosine, the paper's": ["rms cosine"] * 2,
+        "lambda space, as `superpose predict` fits it": "lambda space",
+        "every pair evaluated on the calibration rows": "pairs evaluated",
+        "RMS cosine, the paper's": "rms cosine",
     }
-    rows = []
-    for label, names in told.items():
-        cells = [spearman(by_name[n][g]) for n, g in zip(names, ("all", "pairs"), strict=True)]
-        if label == "the best without data":
-            cells = [f"{c} ({PLAINLY.get(n, n)})" for c, n in zip(cells, names, strict=True)]
-        rows.append([label, *cells])
+    rows = [
+        [label, *(spearman(by_name[name][group]) for group in GROUPS)]
+        for label, name in told.items()
+    ]
+    free = {group: best_without_data(record, group) for group in GROUPS}
+    cells = [f"{spearman(by_name[n][g])} ({PLAINLY.get(n, n)})" for g, n in free.items()]
+    rows.insert(2, ["the best without data", *cells])
     group = record["groups"]["all"]
     lines = [
         f"How well each ranks {group['n']} losses in {group['sums']} sums (Spearman's rank "

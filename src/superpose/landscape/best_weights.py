@@ -57,7 +57,7 @@ def best_weights(
     count = losses[0].adapters
     moved = np.zeros((len(losses), count)) if shift is None else shift
     own = [loss.value(np.eye(count)[i]) + moved[i][i] for i, loss in enumerate(losses)]
-    each = 1.0 if units is None else 1.0 / units
+    each = np.ones(len(losses)) if units is None else 1.0 / units
 
     def regrets(weights: Array) -> Array:
         values = [loss.value(weights) for loss in losses]
@@ -65,7 +65,7 @@ def best_weights(
 
     def slopes(weights: Array) -> Array:
         found = np.array([loss.gradient(weights) for loss in losses]) + moved
-        return (found.T * each).T
+        return found * each[:, None]
 
     solve = _mean if objective == "mean" else _worst
     ends = [

@@ -63,9 +63,8 @@ class Polynomial:
     basis: C functions of the task weights. coefficients: (C,), nats an answer token.
     row_coefficients: (R, C), each row's share, so that their sum over rows divided by the tokens is
     `coefficients`. tokens: (R,). residual: standard deviation of what the fit leaves of values and
-    slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. bend:
-    how unsure the own adapter's axis is halfway, in nats. away: how unsure each other adapter's
-    effect is without the own one, in nats.
+    slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. gain:
+    between the base and the own adapter, in nats; 0 where no adapter is known to be the own one.
     """
 
     basis: Basis
@@ -75,8 +74,7 @@ class Polynomial:
     residual: float
     points: Array
     others: tuple[int, ...] = ()
-    bend: float = 0.0
-    away: float = 0.0
+    gain: float = 0.0
 
     @classmethod
     def fit(cls, sample: Sample) -> Polynomial:
@@ -105,16 +103,18 @@ class Polynomial:
             base, alone = basis.features(np.array([np.zeros(count), np.eye(count)[own]]))
             gain = abs(float((base - alone) @ coefficients))
         return cls(
-            basis,
-            coefficients,
-            shares,
-            sample.tokens,
-            residual,
-            sample.points,
-            others,
-            BEND * gain,
-            AWAY * gain,
+            basis, coefficients, shares, sample.tokens, residual, sample.points, others, gain
         )
+
+    @property
+    def bend(self) -> float:
+        """How unsure the own adapter's axis is halfway, in nats."""
+        return BEND * self.gain
+
+    @property
+    def away(self) -> float:
+        """How unsure each other adapter's effect is without the own one, in nats."""
+        return AWAY * self.gain
 
     @property
     def adapters(self) -> int:
@@ -138,8 +138,7 @@ class Polynomial:
             self.residual,
             self.points[without][:, kept],
             tuple(kept.index(k) for k in self.others if k in kept),
-            0.0 if basis.own is None else self.bend,
-            self.away,
+            self.gain,
         )
 
     @cached_property
@@ -189,12 +188,13 @@ class Polynomial:
         where the own one is absent. With the own adapter slopes along it are measured beside each
         other one, so that starts with the square of the own weight's distance from 1.
         """
-        squares = weights[:, list(self.others)] ** 2
+        beside = weights[:, list(self.others)]
+        squares = beside**2
         pairs = (np.sum(squares, axis=1) ** 2 - np.sum(squares**2, axis=1)) / 2
         own = self.basis.own
         along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
-        away = self.away * (1 - along) ** 2 * np.abs(weights[:, list(self.others)]).sum(axis=1)
+        away = self.away * (1 - along) ** 2 * np.abs(beside).sum(axis=1)
         return np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
 
 

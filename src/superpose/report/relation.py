@@ -147,7 +147,7 @@ def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Cha
             f"{figure_name(c)}, {name}: r {_r_text(c)[0]}{_r_text(c)[1]}, n {c['n']}" for c in group
         ]
         traces.append(dots(name, xy, says, colour=colour, symbol=symbol, error_x=bars))
-    foreseen = [] if forecast is None else [row_of_forecast(forecast)]
+    foreseen = [] if forecast is None else [row_of_forecast(forecast, correlations[0])]
     traces += [_dot_of_forecast(c) for c in foreseen if c["pearson"] is not None]
     every = [*correlations, *foreseen]
     figures = list(dict.fromkeys(label(figure_name(c)) for c in every))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from superpose.report.tables import Column, DataTable, Entry, text_entry
@@ -90,13 +90,15 @@ def foreseen_table(rows: Points) -> DataTable:
                      "predicted-measured.csv", (["sum", *keys], csv))  # fmt: skip
 
 
-def row_of_forecast(forecast: Mapping[str, Any]) -> dict[str, Any]:
+def row_of_forecast(forecast: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """Give how foreseen interference goes with what was measured, as a row among correlations.
 
-    It has no interval: its points, a domain of a sum each, share adapters and domains.
+    keys: of a correlation; None where the forecast has no such figure. It has no interval: its
+    points, a domain of a sum each, share adapters and domains.
     """
     found = forecast["interference"]
     return {
+        **dict.fromkeys(keys),
         "figure": FORECAST,
         "among": "domains",
         **{key: found[key] for key in ("n", "pearson", "spearman")},
@@ -117,10 +119,7 @@ def tournament_table(correlations: Points) -> DataTable:
             text_entry(figure_name(c)),
             text_entry(AMONG[c["among"]]),
             Entry(str(c["n"]), c["n"]),
-            *(
-                Entry(figure(c.get(k), ",.2f"), c.get(k), interval_text(c.get(f"{k}_interval")))
-                for k in kinds
-            ),
+            *(Entry(figure(c[k], ",.2f"), c[k], interval_text(c[f"{k}_interval"])) for k in kinds),
         ]
         for c in correlations
     ]
@@ -135,8 +134,8 @@ def _csv_of_correlations(correlations: Points) -> tuple[list[str], list[list[obj
     columns = [*keys, *(f"{kind}_{end}" for kind in kinds for end in ("low", "high"))]
     rows = []
     for c in correlations:
-        ends = [c.get(f"{kind}{INTERVAL}") or (None, None) for kind in kinds]
-        rows.append([*(c.get(key) for key in keys), *(end for both in ends for end in both)])
+        ends = [c[f"{kind}{INTERVAL}"] or (None, None) for kind in kinds]
+        rows.append([*(c[key] for key in keys), *(end for both in ends for end in both)])
     return columns, rows
 
 
