@@ -86,6 +86,7 @@ def check(
 def print_check(figures: Check) -> None:
     """Print tables and verdicts on standard output."""
     from superpose.files import short_names
+    from superpose.interference.check import all_of
 
     short = short_names([adapter.name for adapter in figures.adapters])
     console = out()
@@ -105,10 +106,9 @@ def print_check(figures: Check) -> None:
             )
     ratio = figures.energy_ratio
     count = len(figures.adapters)
-    whole = "both" if count == 2 else f"all {count}"
     console.print(
-        f"[bold]The sum of {whole}[/bold] has {_number(ratio, '.3f')} times the energy of its "
-        f"parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
+        f"[bold]The sum of {all_of(count)}[/bold] has {_number(ratio, '.3f')} times the energy of "
+        f"its parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
         "cancel."
     )
 

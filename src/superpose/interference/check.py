@@ -98,6 +98,11 @@ def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
     )
 
 
+def all_of(count: int) -> str:
+    """Give `both`, or `all 3`."""
+    return "both" if count == 2 else f"all {count}"
+
+
 def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
     """Give each adapter a name of its own: its name, else its path, else a number behind it."""
     names = [adapter.name for adapter in adapters]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from superpose.html import heat_map, line, shown, table
-from superpose.interference.check import Check
+from superpose.interference.check import Check, all_of
 from superpose.interference.diff import Difference, ModuleDifference
 from superpose.interference.pair import ModuleFigures, Pair
 
@@ -45,8 +45,7 @@ def check_html(check: Check) -> str:
                 f"{len(check.pairs)} pairs the {len(pairs)} farthest from orthogonal."
             )
         )
-    whole = "both" if len(check.adapters) == 2 else f"all {len(check.adapters)}"
-    return shown(*parts, line(energy, f"The sum of {whole}"))
+    return shown(*parts, line(energy, f"The sum of {all_of(len(check.adapters))}"))
 
 
 def pair_html(pair: Pair) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from superpose.interference.check import all_of
 from superpose.report.forecast import Share, least, share_text
 from superpose.report.texts import joined
 
@@ -90,7 +91,7 @@ def sum_of(share: Share) -> str:
 
 def together(count: int) -> str:
     """Give `For all 3 together`."""
-    return "For both together" if count == 2 else f"For all {count} together"
+    return f"For {all_of(count)} together"
 
 
 def _end(end: float | None, kept: float) -> float:
