@@ -1,7 +1,7 @@
 """The vector space of adapters."""
 
 from superpose.adapter.adapter import Adapter
-from superpose.adapter.alignment import align, unpooled, untied
+from superpose.adapter.alignment import align, met, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosed import enclosed
 from superpose.adapter.parents import Parent, formula
@@ -9,6 +9,7 @@ from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
 from superpose.adapter.summary import Kind, Summary, summarise
+from superpose.adapter.together import together
 
 __all__ = [
     "Adapter",
@@ -25,8 +26,10 @@ __all__ = [
     "check_same_base",
     "enclosed",
     "formula",
+    "met",
     "place_of",
     "summarise",
+    "together",
     "unpooled",
     "untied",
 ]

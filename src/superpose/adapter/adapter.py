@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
-from superpose.adapter.alignment import align
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.place import Place
+from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
-from superpose.adapter.same_base import check_same_base
+from superpose.adapter.scalars import finite, is_scalar, whole_rank
+from superpose.adapter.together import together
 from superpose.errors import BadInput
 from superpose.lowrank.gram import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
@@ -122,8 +122,7 @@ class Adapter(Mapping[str, Delta]):
         """Add: raises DifferentBase when the two were trained on different base models."""
         if not isinstance(other, Adapter):
             return NotImplemented
-        check_same_base((self, other))
-        x, y = align((self, other))
+        x, y = together((self, other))
         base_model = self.base_model if self.base_model is not None else other.base_model
         parents = joined((*self._as_parents(), *other._as_parents()))
         return replace(
@@ -156,18 +155,18 @@ class Adapter(Mapping[str, Delta]):
 
     def __mul__(self, weight: object) -> Adapter:
         """Scale by a finite number: raises BadInput for NaN, infinity and overflow."""
-        if not _is_scalar(weight):
+        if not is_scalar(weight):
             return NotImplemented
-        factor = _finite(float(weight))
+        factor = finite(float(weight))
         return self._scaled(lambda coefficient: coefficient * factor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: object) -> Adapter:
         """Divide by a finite number: raises ZeroDivisionError for 0."""
-        if not _is_scalar(divisor):
+        if not is_scalar(divisor):
             return NotImplemented
-        by = _finite(float(divisor))
+        by = finite(float(divisor))
         return self._scaled(lambda coefficient: coefficient / by)
 
     def inner(self, other: Adapter) -> float:
@@ -175,9 +174,9 @@ class Adapter(Mapping[str, Delta]):
 
         Invariant under A -> RA, B -> B R^-1. Raises DifferentBase.
         """
-        check_same_base((self, other))
-        shared = [module for module in self if module in other]
-        return math.fsum(inner_product(self[m].terms, other[m].terms) for m in shared)
+        x, y = together((self, other))
+        shared = [module for module in x if module in y]
+        return math.fsum(inner_product(x[m].terms, y[m].terms) for m in shared)
 
     def norm(self) -> float:
         """Give the Frobenius norm of all deltas together, right for nearly cancelling sums too."""
@@ -209,7 +208,7 @@ class Adapter(Mapping[str, Delta]):
 
     def compress_measured(self, rank: int) -> tuple[Adapter, tuple[Truncated, ...]]:
         """Give `compress(rank)`, and for each module in order what the approximation keeps."""
-        whole = _whole(rank)
+        whole = whole_rank(rank)
         found, deltas = [], {}
         for module, delta in self.items():
             most = max(1, whole // max(1, _sharing(delta.place)))
@@ -226,6 +225,13 @@ class Adapter(Mapping[str, Delta]):
         """Give the same adapter under another name of its base model."""
         return replace(self, base_model=base_model)
 
+    def renamed(self, name_of: Callable[[str], str]) -> Adapter:
+        """Give the same adapter under other names: name_of(`model.layers.0.mlp.up_proj.weight`).
+
+        Raises Refused when two of its names become one.
+        """
+        return renamed(self, name_of)
+
     def scaled_by_module(self, weights: Mapping[str, float]) -> Adapter:
         """Give the adapter with a task weight of its own for each target module.
 
@@ -239,7 +245,7 @@ class Adapter(Mapping[str, Delta]):
             raise BadInput(f"`{what}` has no task weight of its own", where=self.label)
         deltas = {}
         for key, delta in self.items():
-            factor = _finite(float(weights[key]))
+            factor = finite(float(weights[key]))
             deltas[key] = delta.with_coefficients(lambda c, w=factor: c * w)  # type: ignore[misc]
         mean = math.fsum(weights[key] for key in self) / len(self)
         own = Parent(f"{self.name} by module", self.path, mean, self.identity)
@@ -280,19 +286,3 @@ def _agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:
 def _sharing(place: Place | None) -> int:
     """Give how many deltas share a module's rank; 0 for a bias, which has none."""
     return 1 if place is None else place.sharing
-
-
-def _is_scalar(value: object) -> TypeGuard[float]:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _whole(rank: object) -> int:
-    if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
-        raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
-    return int(rank)
-
-
-def _finite(weight: float) -> float:
-    if not math.isfinite(weight):
-        raise BadInput(f"a task weight is {weight}; it must be a finite number")
-    return weight

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superpose.adapter.delta import Delta
+from superpose.adapter.fused import one_form
+from superpose.adapter.one_name import one_name
 from superpose.adapter.place import Place
+from superpose.adapter.stacks import one_stack
 from superpose.errors import DifferentBase, Refused
 from superpose.files.base_names import end_of, may_be_conv1d
 from superpose.lowrank.terms import Term, upcast
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
+    from superpose.names.tree import Tree
 
 _ONE_FAMILY = frozenset({"peft", "gguf"})
 """Formats whose target modules go by the base model's own names."""
@@ -37,6 +41,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     """
     _check_formats(adapters)
     _check_names(adapters)
+    adapters = met(adapters)
     _check_replication(adapters)
     _check_copies(adapters)
     _check_rows(adapters)
@@ -45,6 +50,15 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     adapters = _as_layers(_with_kernels(adapters))
     pooled = {m for a in adapters for m, d in a.items() if d.place and d.place.pooled > 1}
     return tuple(_resolved(a, adapters, pooled) if pooled else a for a in adapters)
+
+
+def met(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter, ...]:
+    """Give the same adapters, each weight under one name and in one form (fused, stacked) in all.
+
+    tree: the base model's own names, where it is at hand: they decide. Raises as `one_name`,
+    `one_form` and `one_stack` do.
+    """
+    return one_stack(one_form(one_name(adapters, tree), tree), tree)
 
 
 def untied(adapter: Adapter) -> Adapter:
@@ -228,4 +242,4 @@ def _close(x: np.ndarray, y: np.ndarray) -> bool:
     return bool(np.linalg.norm(x - y) <= 2.0**-8 * np.linalg.norm(x))
 
 
-__all__ = ["align", "unpooled", "untied"]
+__all__ = ["align", "met", "unpooled", "untied"]

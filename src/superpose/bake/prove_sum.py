@@ -12,10 +12,9 @@ from superpose.adapter import (
     Adapter,
     Delta,
     Replacement,
-    align,
-    check_same_base,
     enclosed,
     place_of,
+    together,
     untied,
 )
 from superpose.bake.blocks import new_rows
@@ -62,8 +61,7 @@ def prove_sum(adapter: Adapter, result: Adapter, base: Path | None = None) -> Pr
 
     Raises DifferentBase when shapes disagree, MissingBase where the base is needed and not given.
     """
-    check_same_base((adapter, result), same_base=True)
-    ours, theirs = align((adapter, result))
+    ours, theirs = together((adapter, result), same_base=True)
     found = _Found()
     covered = _compare_on_the_base(found, ours, theirs, base)
     for key in dict.fromkeys([*ours, *theirs]):

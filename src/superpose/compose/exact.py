@@ -6,13 +6,17 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superpose.adapter import Adapter, Replacement, check_same_base
+from superpose.adapter import Adapter, Replacement, together
 from superpose.adapter.parents import joined, sum_name
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
+
+if TYPE_CHECKING:
+    from superpose.names.tree import Tree
 
 
 def exact_sum(
@@ -20,18 +24,20 @@ def exact_sum(
     weights: Sequence[float] | None = None,
     *,
     same_base: bool = False,
+    tree: Tree | None = None,
 ) -> Adapter:
     """Give sum_k weights_k * adapters_k; target modules are united.
 
     adapters: at least one. weights: one task weight each, None means 1 each. same_base: differing
-    names of base models are known to mean one model. A sum that is zero (an adapter minus itself)
+    names of base models are known to mean one model. tree: the base model's own names, where it is
+    at hand; the sum's are those then. A sum that is zero (an adapter minus itself)
     is said with a SuperposeWarning.
 
     Raises BadInput for no adapter, another number of weights than adapters, a NaN or infinite
     weight; DifferentBase when the adapters were trained on different base models.
     """
     checked = _checked_weights(adapters, weights)
-    check_same_base(adapters, same_base=same_base)
+    adapters = together(adapters, same_base=same_base, tree=tree)
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
     parts = [w * a.on_base(base) for a, w in zip(adapters, checked, strict=True)]

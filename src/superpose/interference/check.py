@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from superpose.adapter import Adapter, align, check_same_base
+from superpose.adapter import Adapter, together
 from superpose.errors import BadInput
 from superpose.files import without_nan
 from superpose.interference.modules import per_module
@@ -77,8 +77,7 @@ def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
             f"{len(adapters)} adapter(s) to check; a check compares at least two",
             hint="superpose check A B [C ...]",
         )
-    check_same_base(adapters, same_base)
-    adapters = align(adapters)
+    adapters = together(adapters, same_base=same_base)
     names = told_apart(adapters)
     figures = per_module(adapters)
     gram = figures.inner.sum(axis=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter, Delta
+from superpose.adapter.renaming import without_wrappers
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
 from superpose.files.base_names import end_of
@@ -71,7 +72,7 @@ def read_peft(
     for key in (*rescaled, *tied):
         del deltas[key]
     _warn_if_nothing(deltas, replacements, where)
-    return Adapter(
+    read = Adapter(
         deltas,
         name=short_name(where),
         base_model=config.base_model,
@@ -82,6 +83,7 @@ def read_peft(
         copies=copies_of(found, file.tensors),
         tied=tied,
     )
+    return without_wrappers(read)
 
 
 def _sorted(

@@ -1,0 +1,111 @@
+"""One weight, one name: adapters whose files call the same weights differently are respelled.
+
+The weights' identities come from `names`. Which spelling is written is decided here: the base
+model's own where it is known, otherwise the newest that one of the adapters has, so that the order
+of the adapters changes nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from superpose.adapter.doubtful import check_doubtful, halves_of
+from superpose.adapter.renaming import one_weight_twice, renamed, tensors_of
+from superpose.errors import SuperposeWarning
+from superpose.names.identity import FAMILIES, Parsed, Rule, abstract, parse
+from superpose.names.prefixes import region_of, renaming
+
+if TYPE_CHECKING:
+    from superpose.adapter.adapter import Adapter
+    from superpose.names.tree import Tree
+
+_NAMED = ("peft", "gguf")
+"""Formats whose target modules go by the base model's own names."""
+
+
+def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter, ...]:
+    """Give the same adapters, each weight of the base under one name in all of them.
+
+    tree: the base model's names, where it is at hand; they decide. What is respelled is said with a
+    SuperposeWarning. Factors are shared.
+
+    Raises Refused, naming the modules, when an adapter holds one weight under two names, or nobody
+    can tell whether two names mean one weight.
+    """
+    if any(a.format not in _NAMED for a in adapters):
+        return tuple(adapters)
+    tensors = [tensors_of(adapter) for adapter in adapters]
+    # Asked of names with their numbers taken out, which are few: most adapters agree.
+    kinds = [{parse(abstract(name)) for name in names} for names in tensors]
+    prefixes, rules = renaming(kinds), _rules(kinds)
+    if tree is None and not prefixes and not rules:
+        check_doubtful(adapters)
+        return tuple(adapters)
+
+    def name_of(tensor: str) -> str:
+        parsed = parse(tensor)
+        if tree is not None:
+            return tree.prefix(parsed) + _stem(parsed, rules)
+        prefix = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
+        return prefix + _stem(parsed, rules)
+
+    found = tuple(renamed(a, name_of) for a in adapters)
+    for adapter, names in zip(found, tensors, strict=True):
+        _check_once(adapter, names)
+    check_doubtful(found, () if tree is None else halves_of(list(tree.prefixes)))
+    _tell(adapters, found)
+    return found
+
+
+def _stem(parsed: Parsed, rules: Sequence[Rule]) -> str:
+    stem = parsed.stem
+    for rule in rules:
+        stem = rule.before.sub(rule.text, stem)
+    return stem
+
+
+def _rules(files: Sequence[set[Parsed]]) -> list[Rule]:
+    """Give the renamings that make one file's names those of another.
+
+    One family is one change of transformers: where a file shows its names before it and another
+    those after it, all of the family apply but what the newer file itself still says.
+    """
+    found: list[Rule] = []
+    for family in FAMILIES:
+        old = [any(r.before.search(n.stem) for r in family for n in file) for file in files]
+        new = [any(r.after.search(n.stem) for r in family for n in file) for file in files]
+        after = [file for file, x, y in zip(files, old, new, strict=True) if y and not x]
+        mixed = [file for file, x, y in zip(files, old, new, strict=True) if x and y]
+        if not any(old) or not (after or mixed):
+            continue
+        newer = after or mixed
+        kept = [r for r in family if any(r.before.search(n.stem) for f in newer for n in f)]
+        found += [rule for rule in family if rule not in kept]
+    return found
+
+
+def _check_once(adapter: Adapter, names: Sequence[str]) -> None:
+    """Refuse one weight under two names that could not be made one."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(parse(name).identity, name)
+        if other != name:
+            raise one_weight_twice(adapter, other, name)
+
+
+def _tell(before: Sequence[Adapter], after: Sequence[Adapter]) -> None:
+    """Say which adapter's names became others, by an example."""
+    for old, new in zip(before, after, strict=True):
+        pairs = zip(tensors_of(old), tensors_of(new), strict=True)
+        changed = [(x, y) for x, y in pairs if x != y]
+        if changed:
+            x, y = (name.removesuffix(".weight") for name in changed[0])
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            warnings.warn(
+                f"{old.label} calls one weight `{x}` that goes by `{y}` here{more}: they are taken "
+                "for the same and written under that name",
+                SuperposeWarning,
+                stacklevel=4,
+            )

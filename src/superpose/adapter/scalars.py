@@ -1,0 +1,28 @@
+"""The numbers that an adapter is multiplied with, and the ranks that it is compressed to."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import TypeGuard
+
+from superpose.errors import BadInput
+
+
+def is_scalar(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number; a truth value is none here."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def whole_rank(rank: object) -> int:
+    """Give a rank as an int; raises BadInput unless it is a whole number of at least 1."""
+    if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
+        raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+    return int(rank)
+
+
+def finite(weight: float) -> float:
+    """Give a task weight back; raises BadInput when it is NaN or infinite."""
+    if not math.isfinite(weight):
+        raise BadInput(f"a task weight is {weight}; it must be a finite number")
+    return weight

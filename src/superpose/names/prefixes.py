@@ -1,0 +1,124 @@
+"""What stands before a weight's own name: the prefix of the body, of the towers and of the heads.
+
+One model is `layers.0...` to AutoModel, `model.layers.0...` to AutoModelForCausalLM,
+`language_model.model.layers.0...` to a vision-language model before transformers 4.52 and
+`model.language_model.layers.0...` since. A file writes all of its names in one such way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from superpose.names.identity import Parsed
+from superpose.names.words import CORE, HEADS, TOWERS
+
+Region: TypeAlias = Literal["body", "tower", "head"]
+
+Renaming: TypeAlias = Mapping[tuple[Region, str], str]
+"""(region, prefix) -> the prefix to write in its place."""
+
+
+class _Scheme(NamedTuple):
+    """Prefixes that go together."""
+
+    body: str
+    tower: str
+    head: str
+
+
+_KNOWN = (
+    _Scheme("model.language_model.", "model.", ""),
+    _Scheme("language_model.model.", "", "language_model."),
+    _Scheme("model.text_model.", "model.", ""),
+    _Scheme("text_model.model.", "", "text_model."),
+    _Scheme("model.model.", "model.", ""),
+    _Scheme("model.", "", ""),
+    _Scheme("language_model.", "", ""),
+    _Scheme("text_model.", "", ""),
+)
+"""The newest first. Source: transformers 5.24, conversion_mapping.py: llava and those like it,
+Qwen2VL; 4.51 before them."""
+
+
+def region_of(parsed: Parsed) -> Region:
+    """Say which part of a model a tensor lies in, by the first word of its own name."""
+    first = parsed.identity.partition(".")[0]
+    if first in HEADS:
+        return "head"
+    return "tower" if first in TOWERS else "body"
+
+
+def renaming(files: Sequence[Collection[Parsed]]) -> Renaming:
+    """Give the prefixes to write in place of others, so that one weight has one name in all files.
+
+    files: names of each. Empty where nothing is called in two ways. Which way is kept does not
+    depend on the order of the files: the newest, and of a model with its head before one without.
+    """
+    ways = [_ways(names) for names in files]
+    changes: dict[tuple[Region, str], str] = {}
+    for region, word in sorted(set().union(*ways)):
+        found = {frozenset(way[region, word]) for way in ways if (region, word) in way}
+        if len(found) < 2:
+            continue
+        prefixes = frozenset[str]().union(*found)
+        kept = min(prefixes, key=_age if region == "body" else _age_beside)
+        changes |= {(region, prefix): kept for prefix in prefixes - {kept}}
+        if region == "body":
+            for prefix in sorted(prefixes - {kept}, key=_age, reverse=True):
+                changes = {**_beside(prefix, kept), **changes}
+    return changes
+
+
+def _ways(names: Collection[Parsed]) -> dict[tuple[Region, str], set[str]]:
+    """Give the prefixes that one file has, by region and first word.
+
+    Words that every body has count as one, "", unless the file itself has several prefixes for
+    them: then they may be parts of a model that is none of transformers'.
+    """
+    ways: dict[tuple[Region, str], set[str]] = {}
+    core = set()
+    for parsed in names:
+        first = parsed.identity.partition(".")[0]
+        ways.setdefault((region_of(parsed), first), set()).add(parsed.prefix)
+        if first in CORE:
+            core.add(parsed.prefix)
+    if len(core) == 1:
+        ways["body", ""] = core
+    return ways
+
+
+def _age(prefix: str) -> tuple[int, int, str]:
+    bodies = [scheme.body for scheme in _KNOWN]
+    known = bodies.index(prefix) if prefix in bodies else len(bodies)
+    return known, 0 if prefix else 1, prefix
+
+
+def _age_beside(prefix: str) -> tuple[int, str]:
+    # `model.visual` is newer than `visual`, `lm_head` newer than `language_model.lm_head`.
+    return (0 if prefix == "model." else 1 if not prefix else 2), prefix
+
+
+def _beside(before: str, after: str) -> Renaming:
+    """Give what changes at towers and heads where a body's prefix does."""
+    old, new = (next((s for s in _KNOWN if s.body == p), None) for p in (before, after))
+    if old is None or new is None:
+        return {}
+    both: list[tuple[Region, str, str]] = [
+        ("tower", old.tower, new.tower), ("head", old.head, new.head)
+    ]  # fmt: skip
+    return {(region, x): y for region, x, y in both if x != y}
+
+
+def modern(stored: Mapping[Region, str], *, bare: bool) -> dict[Region, str]:
+    """Give the prefixes that transformers of today makes of those in a file, of several inputs.
+
+    bare: the model has no head (`AutoModel`). A body that goes by a name of its own (text_model)
+    keeps it.
+    """
+    body = stored.get("body", "")
+    own = body.removeprefix("model.") if body.startswith("model.text_model") else ""
+    inner = own or "language_model."
+    if bare:
+        return {"body": inner, "tower": "", "head": ""}
+    return {"body": f"model.{inner}", "tower": "model.", "head": ""}

@@ -1,0 +1,103 @@
+"""The names that a base model's own modules have, from the names in its files.
+
+transformers renames while it loads: a file says `h.0...` or `language_model.model.layers.0...` and
+the model `transformer.h.0...` or `model.language_model.layers.0...`. Source: transformers 5.24,
+conversion_mapping.py and `base_model_prefix`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from superpose.names.identity import Parsed, parse
+from superpose.names.prefixes import Region, modern, region_of
+from superpose.names.words import BODIES
+
+_TRANSFORMER = frozenset(
+    "gpt2 openai-gpt gptj gpt_neo gpt_bigcode codegen bloom falcon mpt ctrl xlnet xlm flaubert "
+    "imagegpt chatglm".split()
+)
+"""Model types whose models with a head call the body `transformer`."""
+
+_SEVERAL = ("vision_config", "audio_config", "vit_config", "speech_config", "vision_encoder_config")
+"""Keys of a configuration of several kinds of input."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A base model's names. prefixes: by identity of a tensor. usual: by region.
+
+    stacks: number of experts, by identity of a stacked parameter.
+    """
+
+    prefixes: Mapping[str, str]
+    usual: Mapping[Region, str]
+    stacks: Mapping[str, int] = field(default_factory=dict)
+
+    def prefix(self, parsed: Parsed) -> str:
+        """Give what stands before a tensor's own name."""
+        found = self.prefixes.get(parsed.identity)
+        return self.usual.get(region_of(parsed), parsed.prefix) if found is None else found
+
+    def has(self, tensor: str) -> bool:
+        """Whether the base has such a tensor, under whatever name."""
+        return parse(tensor).identity in self.prefixes
+
+    def experts(self, tensor: str) -> int:
+        """Give the number of experts of a stacked parameter, 0 where it is none."""
+        return self.stacks.get(parse(tensor).identity, 0)
+
+
+def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
+    """Give a base model's names as transformers' model of today has them.
+
+    shapes: of its files' tensors, by name. config: its config.json.
+    """
+    parsed = {name: parse(name) for name in shapes}
+    bare = _is_bare(config)
+    several = any(key in config for key in _SEVERAL)
+    usual = _usual(parsed.values(), config, bare, several)
+    prefixes = {p.identity: _own(p, usual) for p in parsed.values()}
+    stacks = {p.identity: shapes[name][0] for name, p in parsed.items()
+              if len(shapes[name]) == 3 and ".experts." in p.identity}  # fmt: skip
+    return Tree(prefixes, usual, stacks)
+
+
+def _own(parsed: Parsed, usual: Mapping[Region, str]) -> str:
+    return usual[region_of(parsed)]
+
+
+def _is_bare(config: Mapping[str, Any]) -> bool:
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else ""
+    with_head = ("LMHeadModel", "DoubleHeadsModel", "WithLMHeadModel")
+    return isinstance(name, str) and name.endswith("Model") and not name.endswith(with_head)
+
+
+def _usual(
+    names: Iterable[Parsed], config: Mapping[str, Any], bare: bool, several: bool
+) -> dict[Region, str]:
+    found: dict[Region, Counter[str]] = {"body": Counter(), "tower": Counter(), "head": Counter()}
+    for parsed in names:
+        found[region_of(parsed)][parsed.prefix] += 1
+    stored: dict[Region, str] = {
+        region: count.most_common(1)[0][0] for region, count in found.items() if count
+    }
+    if several or stored.get("body", "").startswith("language_model."):
+        return modern(stored, bare=bare)
+    body = stored.get("body", "")
+    if bare:
+        body = ""
+    elif not body:
+        body = _body_of(str(config.get("model_type", "")))
+    return {"tower": "", "head": "", **stored, "body": body}
+
+
+def _body_of(model_type: str) -> str:
+    if model_type in _TRANSFORMER:
+        return "transformer."
+    word = model_type.replace("-", "_")
+    return f"{word}." if word in BODIES else "model."
