@@ -15,10 +15,19 @@ from lycoris.modules.lokr import LokrModule
 from peft.tuners.loha import layer as loha
 from peft.tuners.lokr import layer as lokr
 
+from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused
-from superpose.formats.expanded import MOST_A_BYTE, Layout, check_size
-from superpose.formats.hadamard import HADAMARD, hadamard_factors, hadamard_layout
-from superpose.formats.kronecker import KRONECKER, kronecker_factors, kronecker_layout
+from superpose.formats import expanded
+from superpose.formats.expanded import (
+    MOST_A_BYTE,
+    Layout,
+    size_of_factors,
+    small_formed,
+    with_factors,
+)
+from superpose.formats.hadamard import HADAMARD, hadamard_layout, hadamard_term
+from superpose.formats.kronecker import KRONECKER, kronecker_layout, kronecker_term
+from superpose.lowrank import Hadamard, Kronecker, Term
 
 KERNELS = st.sampled_from([(), (1,), (3,), (1, 1), (3, 3), (3, 2), (2, 2, 2)])
 SIZES = st.integers(1, 7)
@@ -26,6 +35,14 @@ SIZES = st.integers(1, 7)
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def hadamard_factors(tensors: dict[str, np.ndarray]) -> Term:
+    return hadamard_term(tensors, 1.0).formed()
+
+
+def kronecker_factors(tensors: dict[str, np.ndarray]) -> Term:
+    return kronecker_term(tensors, 1.0).formed()
 
 
 def shapes(tensors: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -273,17 +290,30 @@ def test_any_shapes_are_a_layout_or_bad_input(found: dict[str, tuple[int, ...]])
         assert factors.B.shape[1] == layout.expanded
 
 
-def test_a_few_numbers_that_mean_a_huge_matrix_are_refused_by_name() -> None:
-    side = (3000, 3000)
-    layout = kronecker_layout({"lokr_w1": side, "lokr_w2": side})
-    with pytest.raises(Refused, match=r"big.safetensors: .* `m` of rank 9,000,000"):
-        check_size({"m": layout}, 2 * 4 * 9_000_000, "big.safetensors")
+def one(B: np.ndarray, A: np.ndarray, *, many: int) -> Adapter:
+    """An adapter of `many` LoHa whose two products are both B A."""
+    delta = Delta((Hadamard(1.0, (B, A), (B, A)),))
+    return Adapter({f"m{i}": delta for i in range(many)})
 
 
-def test_as_much_is_expanded_as_the_file_is_large() -> None:
+def test_a_few_numbers_that_mean_a_huge_matrix_are_never_formed() -> None:
+    side = np.broadcast_to(np.float16(1.0), (3000, 3000))
+    adapter = Adapter({"m": Delta((Kronecker(1.0, (side,), (side,)),))}, "big")
+    assert size_of_factors(adapter) == 8 * 9_000_000 * 18_000_000
+    with pytest.raises(Refused, match=r"`big`: its 1 .* `m` of rank 9,000,000\n.*--rank 64"):
+        with_factors(adapter)
+    with pytest.raises(Refused, match=r"rank 9,000,000\n.*--rank 64"):
+        _ = adapter["m"].terms[0].B
+
+
+def test_as_much_is_formed_as_the_file_is_large() -> None:
     """A LoHa of a large UNet is no bomb: its file is large as well."""
-    layouts = {f"m{i}": Layout((4096, 4096), (), 32, 1024) for i in range(64)}
-    total = sum(layout.entries for layout in layouts.values())
-    check_size(layouts, total // MOST_A_BYTE + 1, "large.safetensors")
-    with pytest.raises(Refused, match=r"64 LoHa or LoKr modules are 4\.3 GB as LoRA factors"):
-        check_size(layouts, total // MOST_A_BYTE - 1, "small.safetensors")
+    B, A = np.ones((64, 32)), np.ones((32, 64))
+    deltas = one(B, A, many=3)
+    entries = sum(t.entries for d in deltas.values() for t in d.terms if isinstance(t, Hadamard))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expanded, "MOST_OF_ALL", 0)
+        formed = small_formed(deltas, entries // MOST_A_BYTE)
+        assert all(isinstance(d.terms[0], Term) for d in formed.values())
+        left = small_formed(deltas, entries // MOST_A_BYTE - 1)
+        assert all(isinstance(d.terms[0], Hadamard) for d in left.values())

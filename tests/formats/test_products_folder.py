@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,26 @@ def test_the_sum_with_a_lora_is_a_lora_that_peft_merges_alike(tmp_path: Path, ca
     assert found.keys() == expected.keys()
     for name, change in expected.items():
         assert np.linalg.norm(found[name] - change) <= 1e-10 * np.linalg.norm(change)
+
+
+@pytest.mark.parametrize("case", ["lokr whole", "lokr of two", "loha of full rank"])
+def test_a_product_too_large_for_factors_is_written_at_a_rank(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its best approximation, by the SVD of what PEFT merges; the limit is put low here."""
+    for module in ("superpose.lowrank.truncate", "superpose.formats.expanded"):
+        monkeypatch.setattr(sys.modules[module], "MOST_OF_ONE", 100)
+    expected = trained(case, tmp_path / "a")
+    adapter = superpose.load(tmp_path / "a")
+    with pytest.raises(Refused, match=r"LoHa or LoKr modules are .* GB(.|\n)*--rank 64"):
+        superpose.save(adapter, tmp_path / "sum")
+    superpose.save(adapter.compress(3), tmp_path / "sum")
+    found = merged(llama, tmp_path / "sum")
+    assert found.keys() == expected.keys()
+    for name, change in expected.items():
+        U, s, Vt = np.linalg.svd(change, full_matrices=False)
+        best = (U[:, :3] * s[:3]) @ Vt[:3]
+        assert np.linalg.norm(found[name] - best) <= 1e-5 * s[0]
 
 
 @pytest.mark.parametrize("case", ["lokr convolutions whole", "lokr tucker", "loha tucker"])

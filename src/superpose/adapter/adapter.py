@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.place import Place
+from superpose.adapter.progress import Progress, told
 from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
@@ -200,17 +201,19 @@ class Adapter(Mapping[str, Delta]):
 
         A delta whose rank is not above `rank` stays as it is, exactly. The groups of a convolution
         share their module's rank, at least 1 for each. New factors are float64; a file is still
-        written in the dtype that the parents were stored in.
+        written in the parents' dtype. A wide sum of LoKr's is projected at random, and not formed.
 
         Raises BadInput when rank is not a whole number of at least 1.
         """
         return self.compress_measured(rank)[0]
 
-    def compress_measured(self, rank: int) -> tuple[Adapter, tuple[Truncated, ...]]:
+    def compress_measured(
+        self, rank: int, progress: Progress | None = None
+    ) -> tuple[Adapter, tuple[Truncated, ...]]:
         """Give `compress(rank)`, and for each module in order what the approximation keeps."""
         whole = whole_rank(rank)
         found, deltas = [], {}
-        for module, delta in self.items():
+        for module, delta in told(self, progress):
             most = max(1, whole // max(1, _sharing(delta.place)))
             found.append(truncated(delta.terms, most))
             deltas[module] = delta

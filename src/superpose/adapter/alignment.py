@@ -19,7 +19,7 @@ from superpose.adapter.place import Place
 from superpose.adapter.stacks import one_stack
 from superpose.errors import DifferentBase, Refused
 from superpose.files.base_names import end_of, may_be_conv1d
-from superpose.lowrank.terms import Term, upcast
+from superpose.lowrank.terms import Term, formed, upcast
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -68,7 +68,7 @@ def untied(adapter: Adapter) -> Adapter:
     deltas = dict(adapter.deltas)
     for output, embedding in adapter.tied.items():
         source = adapter.deltas[embedding]
-        terms = tuple(Term(t.coefficient, t.A.T, t.B.T) for t in source.terms)
+        terms = tuple(Term(t.coefficient, t.A.T, t.B.T) for t in formed(source.terms))
         deltas[output] = Delta(terms, source.stored)
     return replace(adapter, deltas=deltas, tied={})
 
@@ -83,7 +83,7 @@ def unpooled(delta: Delta) -> Delta:
     group = delta.place.pooled
     terms = tuple(
         Term(t.coefficient * t.A.shape[1] / group, t.B, np.repeat(upcast(t.A), group, axis=1))
-        for t in delta.terms
+        for t in formed(delta.terms)
     )
     return Delta(terms, delta.stored)
 

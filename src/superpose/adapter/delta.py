@@ -8,14 +8,24 @@ from dataclasses import dataclass
 
 from superpose.adapter.place import Place
 from superpose.errors import BadInput
-from superpose.lowrank.terms import Array, Term, Terms, dtype_name, rank, shape
+from superpose.lowrank.terms import (
+    AnyTerm,
+    Array,
+    Term,
+    Terms,
+    Unformed,
+    dtype_name,
+    rank,
+    shape,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Delta:
     """dW = sum of coefficient * B @ A over `terms`; one target module's part of an adapter.
 
-    terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all.
+    terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all; or
+    a product that is not formed (`Unformed`).
     A fresh LoRA delta is one term whose coefficient is its scaling s. stored: dtypes that the
     factors came in, which computing does not change: an SVD of bfloat16 factors gives float32 ones,
     and is to be written in bfloat16 all the same. Empty means those of the terms. place: which
@@ -34,14 +44,14 @@ class Delta:
     def __post_init__(self) -> None:
         if not self.terms:
             raise BadInput("a delta needs at least one term")
-        object.__setattr__(self, "terms", tuple(Term(*term) for term in self.terms))
+        object.__setattr__(self, "terms", tuple(map(_as_term, self.terms)))
         for term in self.terms:
             _check_term(term)
-        shapes = {shape((term,)) for term in self.terms}
+        shapes = {term.shape for term in self.terms}
         if len(shapes) > 1:
             raise BadInput(f"the terms of a delta differ in shape: {sorted(shapes)}")
         if not self.stored:
-            used = frozenset(dtype_name(x) for term in self.terms for x in (term.B, term.A))
+            used = frozenset(dtype_name(x) for term in self.terms for x in term.arrays)
             object.__setattr__(self, "stored", used)
 
     @classmethod
@@ -62,7 +72,7 @@ class Delta:
     @property
     def parameters(self) -> int:
         """Number of entries of the factors as held."""
-        return self.rank * sum(self.shape)
+        return sum(math.prod(x.shape) for term in self.terms for x in term.arrays)
 
     def __add__(self, other: object) -> Delta:
         """Join the terms; terms with the very same factors become one, which is exact.
@@ -73,16 +83,16 @@ class Delta:
             return NotImplemented
         if self.place != other.place:
             raise BadInput(f"two deltas of different places: {self.place} and {other.place}")
-        joined: dict[tuple[int, int], Term] = {}
+        joined: dict[tuple[int, ...], AnyTerm] = {}
         for term in (*self.terms, *other.terms):
-            key = id(term.B), id(term.A)
+            key = tuple(map(id, term.arrays))
             before = joined[key].coefficient if key in joined else 0.0
-            joined[key] = term._replace(coefficient=before + term.coefficient)
+            joined[key] = term.with_coefficient(before + term.coefficient)
         return Delta(tuple(joined.values()), self.stored | other.stored, self.place)
 
     def with_coefficients(self, change: Callable[[float], float]) -> Delta:
         """Give the delta whose coefficients went through `change`; the factors are shared."""
-        changed = tuple(t._replace(coefficient=change(t.coefficient)) for t in self.terms)
+        changed = tuple(t.with_coefficient(change(t.coefficient)) for t in self.terms)
         return Delta(changed, self.stored, self.place)
 
     def __repr__(self) -> str:
@@ -95,12 +105,20 @@ class Delta:
         return delta_html(self)
 
 
-def _check_term(term: Term) -> None:
-    b, a = tuple(term.B.shape), tuple(term.A.shape)
+def _as_term(term: AnyTerm) -> AnyTerm:
+    return term if isinstance(term, Unformed) else Term(*term)
+
+
+def _check_term(term: AnyTerm) -> None:
+    if isinstance(term, Term):
+        _check_factors(tuple(term.B.shape), tuple(term.A.shape))
+    if not math.isfinite(term.coefficient):
+        raise BadInput(f"a term's coefficient is {term.coefficient}; it must be a finite number")
+
+
+def _check_factors(b: tuple[int, ...], a: tuple[int, ...]) -> None:
     if len(b) != 2 or len(a) != 2 or b[1] != a[0] or 0 in (*b, *a):
         raise BadInput(
             f"B {b} and A {a} are not the factors of a delta",
             hint="B is (out_features, rank) and A is (rank, in_features), as PEFT stores them.",
         )
-    if not math.isfinite(term.coefficient):
-        raise BadInput(f"a term's coefficient is {term.coefficient}; it must be a finite number")

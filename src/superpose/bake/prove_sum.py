@@ -79,7 +79,7 @@ def prove_sum(adapter: Adapter, result: Adapter, base: Path | None = None) -> Pr
 def _compare_delta(found: _Found, key: str, ours: Delta | None, theirs: Delta | None) -> None:
     mine: Terms = () if ours is None else ours.terms
     other: Terms = () if theirs is None else theirs.terms
-    apart = norm((*mine, *(t._replace(coefficient=-t.coefficient) for t in other)))
+    apart = norm((*mine, *(t.with_coefficient(-t.coefficient) for t in other)))
     parts = sum(norm((term,)) for term in mine)
     size = norm(mine) if mine else 0.0
     unit = max((_UNITS[name] for name in (theirs.stored if theirs else ())), default=0.0)

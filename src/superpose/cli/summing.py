@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from superpose.files.hub_name import parse_hub_name
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.adapter.progress import Progress
     from superpose.cli.weights_file import WeightsFile
     from superpose.compose import Compressed
 
@@ -69,7 +71,40 @@ def summed(
     if base is not None and _asks_for_weights(total):
         checkpoint = Checkpoint.open(locate_named_base(base).folder)
         total = on_base(total, checkpoint)
-    return Compressed(total, 1.0, True) if rank is None else best_rank(total, rank, checkpoint)
+    if rank is None:
+        return Compressed(total, 1.0, True)
+    _tell_of_size(total, rank)
+    with _bar(f"best rank {rank}") as step:
+        return best_rank(total, rank, checkpoint, step)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A bar over target modules; gives what it is told with."""
+    from superpose.cli.console import progress
+
+    with progress() as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total, name: bars.update(task, completed=done, total=total)
+
+
+def _tell_of_size(total: Adapter, rank: int) -> None:
+    """Say what will not be formed, and what comes in its place, before it is computed."""
+    from superpose.cli.console import note
+    from superpose.formats.expanded import size_of_factors
+
+    if not (size := size_of_factors(total)):
+        return
+    kept = 8 * rank * sum(sum(delta.shape) for delta in total.values())
+    note(
+        "note",
+        f"the sum's LoHa and LoKr modules would be {_gigabytes(size)} as exact factors, which are "
+        f"not formed; at rank {rank} all of it takes {_gigabytes(kept)}",
+    )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _check_base(base: str | None) -> None:

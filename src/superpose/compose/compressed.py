@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from superpose.adapter import Adapter
+from superpose.adapter.progress import Progress
 from superpose.compose.on_base import rescaled_deltas
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
@@ -26,16 +27,22 @@ class Compressed(NamedTuple):
     exact: bool
 
 
-def best_rank(adapter: Adapter, rank: int, base: Checkpoint | None = None) -> Compressed:
+def best_rank(
+    adapter: Adapter,
+    rank: int,
+    base: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Compressed:
     """Give the best approximation with at most `rank` in each module, with the energy it keeps.
 
     Truncated SVD, module by module, from the factors alone (Eckart and Young, 1936). A rank that no
     module exceeds is said with a SuperposeWarning, and the adapter stays exact. base: what the
-    weights of DoRA are approximated on, which have full rank.
+    weights of DoRA are approximated on, which have full rank. progress: called with the modules
+    done, how many there are, and the name of the next.
 
     Raises BadInput when rank is not a whole number of at least 1; as `rescaled_deltas` does.
     """
-    smaller, modules = adapter.compress_measured(rank)
+    smaller, modules = adapter.compress_measured(rank, progress)
     rescaled = [r for r in adapter.replacements.values() if not r.absolute]
     if rank >= adapter.rank and not (rescaled and base):
         warnings.warn(

@@ -14,7 +14,7 @@ from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
-from superpose.lowrank import Term
+from superpose.lowrank import Term, formed
 
 Array = NDArray[Any]
 
@@ -57,7 +57,7 @@ def rescaled_deltas(adapter: Adapter, base: Checkpoint) -> Iterator[tuple[str, D
         stored = replacement.stored
         plain = adapter.get(place.key)
         if plain is not None:
-            for c, B, A in plain.terms:
+            for c, B, A in formed(plain.terms):
                 change = change + c * (np.asarray(B, np.float64) @ np.asarray(A, np.float64))
             stored = stored | plain.stored
         high, wide = change.shape

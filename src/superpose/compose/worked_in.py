@@ -26,7 +26,7 @@ from superpose.adapter import (
 )
 from superpose.errors import DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
-from superpose.lowrank import Term, dense, upcast
+from superpose.lowrank import Term, dense, formed, upcast
 
 Array = NDArray[Any]
 
@@ -76,7 +76,7 @@ def _as_stored(
         )
     if place.pooled > 1 and delta.shape[1:] != shape[1:]:
         delta = unpooled(delta)
-    wide = (Term(c, upcast(B, "float64"), upcast(A, "float64")) for c, B, A in delta.terms)
+    wide = (Term(c, upcast(B, "float64"), upcast(A, "float64")) for c, B, A in formed(delta.terms))
     matrix: Array = dense(tuple(wide))
     if place.kind == "embedding" or (place.kind == "linear" and base.is_conv1d(place.module)):
         matrix = matrix.T

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place
 from superpose.adapter.parents import EXTRACTED_FROM
+from superpose.adapter.progress import Progress
 from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
 from superpose.extraction.change import change
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
@@ -25,9 +26,6 @@ MOST_RANK = 512
 
 _SPACING = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
 """Of the values of each dtype that weights may have, around 1."""
-
-Progress = Callable[[int, int, str], None]
-"""Called with the values done, those to do in all, and the name of the tensor at hand."""
 
 
 def extract(
@@ -46,7 +44,8 @@ def extract(
     module. energy: the share of each module's |dW|^2 to keep: the least rank that does so, at most
     `rank` (512 unless given). One of the two is needed. targets: names of layers or ends of them,
     as PEFT's `target_modules`; None takes every linear layer but heads and routers. seed: of the
-    randomised SVD that is used where the rank is far below a module's dimension.
+    randomised SVD that is used where the rank is far below a module's dimension. progress: called
+    with the values done, those to do in all, and the name of the tensor at hand.
 
     One module's difference is in memory at a time. What is not a target module and differs (norms,
     biases, embeddings, heads) is measured and listed in `leftovers`: the adapter lacks it.

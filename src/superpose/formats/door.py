@@ -14,6 +14,7 @@ from superpose.adapter import Adapter
 from superpose.errors import BadInput
 from superpose.files import called, check_free, check_free_file, locate
 from superpose.files.hub import DIFFUSERS
+from superpose.formats.expanded import with_factors
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 ENGINES = ("peft", "vllm", "llama.cpp")
@@ -128,6 +129,7 @@ def save(
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
     _check_engine(engine, path)
+    adapter = with_factors(adapter)
     if adapter.format in IMAGE_FORMATS:
         if engine is not None:
             raise BadInput(f"an image LoRA is nothing for {engine}", where=adapter.label)

@@ -1,4 +1,4 @@
-"""What a Hadamard or Kronecker product of factors is as one pair of LoRA factors.
+"""What a Hadamard or Kronecker product of factors is as one pair of LoRA factors, and its size.
 
 Shared by the files that hold such products: PEFT folders of type LOHA and LOKR, and LyCORIS files.
 """
@@ -6,19 +6,19 @@ Shared by the files that hold such products: PEFT folders of type LOHA and LOKR,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused
+from superpose.lowrank import MOST_OF_ONE, Hadamard, Unformed, formed, is_unformed
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
-
-MOST_OF_ONE = 1 << 25
-"""Entries of one module's expanded factors: 268 MB in float64, twice a large UNet's largest."""
 
 MOST_OF_ALL = 1 << 27
 """Entries of the expanded factors of a small file: 1 GB in float64."""
@@ -53,32 +53,61 @@ class Factors(NamedTuple):
     A: Array
 
 
-def check_size(layouts: Mapping[str, Layout], stored: int, where: object) -> None:
-    """Raise Refused when the expanded factors of a file would not fit: a few numbers can mean many.
+def small_formed(deltas: Mapping[str, Delta], stored: int) -> dict[str, Delta]:
+    """Give the deltas of a file with the factors of each LoHa formed, unless that would be much.
 
-    layouts: by module. stored: bytes of the file's tensors. where: the file, for the message.
+    Figures of a LoHa of small rank are quicker from its factors; a LoKr's never are. stored: bytes
+    of the file's tensors.
     """
-    if not layouts:
-        return
-    total = sum(layout.entries for layout in layouts.values())
-    largest = max(layouts, key=lambda module: layouts[module].entries)
-    most = max(MOST_OF_ALL, MOST_A_BYTE * stored)
-    if total > most or layouts[largest].entries > MOST_OF_ONE:
+    entries = [t.entries for d in deltas.values() for t in d.terms if isinstance(t, Hadamard)]
+    if not _fits(entries, stored):
+        return dict(deltas)
+    return {
+        key: replace(d, terms=formed(d.terms)) if isinstance(d.terms[0], Hadamard) else d
+        for key, d in deltas.items()
+    }
+
+
+def with_factors(adapter: Adapter) -> Adapter:
+    """Give the adapter with the factors of every product formed, as a file of factors wants it.
+
+    Raises Refused, with the size, when they would not fit into memory.
+    """
+    products = {key: d for key, d in adapter.items() if is_unformed(d.terms)}
+    if not products:
+        return adapter
+    _check_size(adapter, products)
+    formed_ones = {key: replace(d, terms=formed(d.terms)) for key, d in products.items()}
+    return replace(adapter, deltas={**adapter.deltas, **formed_ones})
+
+
+def size_of_factors(adapter: Adapter) -> int:
+    """Give the bytes, in float64, of the factors that an adapter's products would have."""
+    return 8 * sum(map(_entries, adapter.values()))
+
+
+def _check_size(adapter: Adapter, products: Mapping[str, Delta]) -> None:
+    """Raise Refused when the factors of these would not fit: a few numbers can mean many."""
+    total = sum(map(_entries, products.values()))
+    largest = max(products, key=lambda key: _entries(products[key]))
+    held = sum(x.nbytes for d in products.values() for t in d.terms for x in t.arrays)
+    if not _fits([_entries(d) for d in products.values()], held):
         raise Refused(
-            f"its {len(layouts):,} LoHa or LoKr modules are {total * 8 / 1e9:,.1f} GB as LoRA "
-            f"factors, the largest `{largest}` of rank {layouts[largest].expanded:,}",
-            where=where,
-            hint="Merge it into the base model with the tool that made it, and take the difference "
-            "with a rank: superpose extract BASE MERGED --rank 64",
+            f"its {len(products):,} LoHa or LoKr modules are {total * 8 / 1e9:,.1f} GB as LoRA "
+            f"factors, the largest `{largest}` of rank {products[largest].rank:,}",
+            where=adapter.label,
+            hint="Write its best approximation of a rank, which is found without forming them: "
+            "--rank 64 (in Python: adapter.compress(64)).",
         )
 
 
-def exact(x: Array) -> Array:
-    """Give x in the narrowest dtype in which a product of two of its values is exact.
+def _fits(entries: Sequence[int], stored: int) -> bool:
+    most = max(MOST_OF_ALL, MOST_A_BYTE * stored)
+    return sum(entries) <= most and max(entries, default=0) <= MOST_OF_ONE
 
-    float16: float32, since 11 + 11 bits fit into 24; everything else: float64.
-    """
-    return x.astype(np.float32 if x.dtype.name == "float16" else np.float64)
+
+def _entries(delta: Delta) -> int:
+    return sum(term.entries for term in delta.terms if isinstance(term, Unformed))
 
 
 def mode_products(core: Array, outputs: Array, inputs: Array) -> Factors:
@@ -92,14 +121,6 @@ def mode_products(core: Array, outputs: Array, inputs: Array) -> Factors:
     A = np.tensordot(wide, inputs.astype(np.float64), axes=(1, 0))  # (r1, *kernel, in)
     A = np.moveaxis(A, -1, 1)
     return Factors(outputs.astype(np.float64).T, A.reshape(A.shape[0], -1))
-
-
-def from_dense(weight: Array) -> Factors:
-    """Give a dense delta (out, columns) as factors: itself and an identity on its smaller side."""
-    rows, columns = weight.shape
-    if rows <= columns:
-        return Factors(np.eye(rows, dtype=weight.dtype), weight)
-    return Factors(weight, np.eye(columns, dtype=weight.dtype))
 
 
 def needed(shapes: Mapping[str, Shape], *names: str) -> None:

@@ -1,7 +1,6 @@
 """LoHa: delta = (w1_a w1_b) o (w2_a w2_b), the entrywise product of two low-rank matrices.
 
-It is itself of low rank: column (i, j) of B is w1_a[:, i] * w2_a[:, j], row (i, j) of A is
-w1_b[i] * w2_b[j], the row-wise and column-wise Khatri-Rao products. Rank r1 * r2, exact.
+It is itself of low rank, r1 * r2, exact: `lowrank.hadamard`.
 
 Source: Hyeon-Woo, Ye-Bin, Oh, FedPara, ICLR 2022 (arXiv 2108.06098), propositions 1 and 3; the
 tensors are LyCORIS' (lycoris-lora 4.1.3, `modules/loha.py`) and PEFT's (0.21.2, `tuners/loha`).
@@ -11,20 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from superpose.formats.expanded import (
-    Array,
-    Factors,
-    Layout,
-    Shape,
-    exact,
-    fits,
-    from_dense,
-    mode_products,
-    needed,
-    volume,
-)
+from superpose.formats.expanded import Array, Layout, Shape, fits, mode_products, needed, volume
+from superpose.lowrank import Hadamard
 
 HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")
 """Names of a module's tensors; t1 and t2, of a convolution, together or not at all."""
@@ -47,16 +34,9 @@ def hadamard_layout(shapes: Mapping[str, Shape]) -> Layout:
     return Layout((rows, columns), kernel, shapes["hada_w1_b"][0], rank)
 
 
-def hadamard_factors(tensors: Mapping[str, Array]) -> Factors:
-    """Give one pair of factors with the same delta. tensors: by name, checked by the above."""
-    first, second = (_half_factors(tensors, n) for n in "12")
-    rows, columns = first.B.shape[0], first.A.shape[1]
-    if first.B.shape[1] * second.B.shape[1] >= min(rows, columns):
-        wide = [Factors(f.B.astype(np.float64), f.A.astype(np.float64)) for f in (first, second)]
-        return from_dense((wide[0].B @ wide[0].A) * (wide[1].B @ wide[1].A))
-    B = first.B[:, :, None] * second.B[:, None, :]
-    A = first.A[:, None, :] * second.A[None, :, :]
-    return Factors(B.reshape(rows, -1), A.reshape(-1, columns))
+def hadamard_term(tensors: Mapping[str, Array], coefficient: float) -> Hadamard:
+    """Give the delta as a term that is not formed. tensors: by name, checked by the above."""
+    return Hadamard(coefficient, _half_factors(tensors, "1"), _half_factors(tensors, "2"))
 
 
 def _half(shapes: Mapping[str, Shape], n: str, tucker: bool) -> tuple[int, int, Shape, int]:
@@ -72,8 +52,8 @@ def _half(shapes: Mapping[str, Shape], n: str, tucker: bool) -> tuple[int, int, 
     return shapes[a][1], shapes[b][1] * volume(kernel), kernel, r1
 
 
-def _half_factors(tensors: Mapping[str, Array], n: str) -> Factors:
+def _half_factors(tensors: Mapping[str, Array], n: str) -> tuple[Array, Array]:
     a, b = tensors[f"hada_w{n}_a"], tensors[f"hada_w{n}_b"]
     if f"hada_t{n}" in tensors:
         return mode_products(tensors[f"hada_t{n}"], a, b)
-    return Factors(exact(a), exact(b))
+    return a, b

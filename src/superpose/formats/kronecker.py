@@ -2,7 +2,8 @@
 
 Factors of a Kronecker product are the Kronecker products of the factors:
 (b1 a1) (x) (b2 a2) = (b1 (x) b2) (a1 (x) a2). A whole side is itself times an identity on its
-smaller side. Exact; the rank is the product of the two ranks.
+smaller side. Exact; the rank is the product of the two ranks. A real one's factors are thousands of
+times its own numbers, so that they are formed where a file of factors is written, and not before.
 
 Source: Yeh and others, Navigating Text-To-Image Customization, ICLR 2024 (arXiv 2309.14859); the
 tensors are LyCORIS' (lycoris-lora 4.1.3, `modules/lokr.py`), sd-scripts' (`networks/lokr.py`) and
@@ -14,21 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from superpose.errors import BadInput
-from superpose.formats.expanded import (
-    Array,
-    Factors,
-    Layout,
-    Shape,
-    exact,
-    fits,
-    from_dense,
-    mode_products,
-    needed,
-    volume,
-)
+from superpose.formats.expanded import Array, Layout, Shape, fits, mode_products, needed, volume
+from superpose.lowrank import Kronecker
+from superpose.lowrank.kronecker import Side
 
 KRONECKER = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
 """Names of a module's tensors: each side whole or in two factors, the second perhaps Tucker's."""
@@ -64,15 +54,9 @@ def kronecker_layout(shapes: Mapping[str, Shape]) -> Layout:
     return Layout((rows, columns), second.kernel, ranks.pop() if ranks else None, rank)
 
 
-def kronecker_factors(tensors: Mapping[str, Array]) -> Factors:
-    """Give one pair of factors with the same delta. tensors: by name, checked by the above."""
-    first, second = _first_factors(tensors), _second_factors(tensors)
-    rows = first.B.shape[0] * second.B.shape[0]
-    columns = first.A.shape[1] * second.A.shape[1]
-    if first.B.shape[1] * second.B.shape[1] > min(rows, columns):
-        wide = [f.B.astype(np.float64) @ f.A.astype(np.float64) for f in (first, second)]
-        return from_dense(np.kron(*wide))
-    return Factors(np.kron(first.B, second.B), np.kron(first.A, second.A))
+def kronecker_term(tensors: Mapping[str, Array], coefficient: float) -> Kronecker:
+    """Give the delta as a term that is not formed. tensors: by name, checked by the above."""
+    return Kronecker(coefficient, _first_side(tensors), _second_side(tensors))
 
 
 def _first(shapes: Mapping[str, Shape]) -> _Side:
@@ -106,17 +90,17 @@ def _product(shapes: Mapping[str, Shape], a: str, b: str) -> _Side:
     return _Side(shapes[a][0], volume(tuple(rest)), tuple(rest[1:]), rank)
 
 
-def _first_factors(tensors: Mapping[str, Array]) -> Factors:
+def _first_side(tensors: Mapping[str, Array]) -> Side:
     if "lokr_w1" in tensors:
-        return from_dense(exact(tensors["lokr_w1"]))
-    return Factors(exact(tensors["lokr_w1_a"]), exact(tensors["lokr_w1_b"]))
+        return (tensors["lokr_w1"],)
+    return tensors["lokr_w1_a"], tensors["lokr_w1_b"]
 
 
-def _second_factors(tensors: Mapping[str, Array]) -> Factors:
+def _second_side(tensors: Mapping[str, Array]) -> Side:
     if "lokr_w2" in tensors:
-        whole = exact(tensors["lokr_w2"])
-        return from_dense(whole.reshape(whole.shape[0], -1))
+        whole = tensors["lokr_w2"]
+        return (whole.reshape(whole.shape[0], -1),)
     a, b = tensors["lokr_w2_a"], tensors["lokr_w2_b"]
     if "lokr_t2" in tensors:
         return mode_products(tensors["lokr_t2"], a, b)
-    return Factors(exact(a), exact(b.reshape(b.shape[0], -1)))
+    return a, b.reshape(b.shape[0], -1)

@@ -215,7 +215,7 @@ def _parts_apart(a: Sequence[Part], b: Sequence[Part]) -> float:
         found.append(_apart(np.array(x.coefficient), np.array(y.coefficient)))
         if isinstance(x.value, Rescaled) and isinstance(y.value, Rescaled):
             found.append(_apart(x.value.magnitude, y.value.magnitude))
-            minus = tuple(t._replace(coefficient=-t.coefficient) for t in y.value.terms)
+            minus = tuple(t.with_coefficient(-t.coefficient) for t in y.value.terms)
             lengths = norm(x.value.terms), norm(y.value.terms)
             found.append(_relative(norm((*x.value.terms, *minus)), *lengths))
         else:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
-from superpose.lowrank import Overlaps, SideGrams, Terms, overlaps, side_grams
+from superpose.interference.products import side_overlaps, unformed_modules
+from superpose.lowrank import Overlaps, SideGrams, Terms, gram, overlaps, side_grams
 
 _FLOAT32_CONDITION = 1e3
 """Up to this condition of a side's Gram matrix float32 products will do: their error of about 3e-7
@@ -25,7 +26,7 @@ class PerModule:
 
     names (M). shapes (M, 2): out_features, in_features. present (M, K). inner (M, K, K). outputs,
     inputs: the overlaps of the two sides. a_cosine (M, K, K): of the stacked A as matrices, NaN
-    where their ranks differ or one is zero.
+    where their ranks differ, one is zero or not formed.
     """
 
     names: tuple[str, ...]
@@ -56,17 +57,26 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
         a_cosine=np.full((size, count, count), np.nan),
     )
     biases = [n for n, a in enumerate(first) if _is_bias(a[names[n]])]
-    for group, outputs, inputs in _groups(rows):
-        at = group.modules
-        figures.inner[at] = group.inner()
-        figures.a_cosine[at] = _a_cosine(group)
-        for target, source in ((figures.outputs, outputs), (figures.inputs, inputs)):
-            for filled, values in zip(target, source, strict=True):
-                filled[at] = values
+    apart = unformed_modules(rows)
+    for m in apart:
+        figures.inner[m] = gram(rows[m])
+        _fill(figures, [m], *side_overlaps(rows[m]))
+    for group, outputs, inputs in _groups(rows, apart):
+        figures.inner[group.modules] = group.inner()
+        figures.a_cosine[group.modules] = _a_cosine(group)
+        _fill(figures, group.modules, outputs, inputs)
     # A bias has no input side: its one column would overlap with every other.
     figures.inputs.values[biases] = np.nan
     figures.a_cosine[biases] = np.nan
     return figures
+
+
+def _fill(
+    figures: PerModule, at: Sequence[int] | np.ndarray, outputs: Overlaps, inputs: Overlaps
+) -> None:
+    for target, source in ((figures.outputs, outputs), (figures.inputs, inputs)):
+        for filled, values in zip(target, source, strict=True):
+            filled[at] = values
 
 
 def _is_bias(delta: Delta) -> bool:
@@ -74,15 +84,18 @@ def _is_bias(delta: Delta) -> bool:
 
 
 def _groups(
-    rows: Sequence[Sequence[Terms | None]],
+    rows: Sequence[Sequence[Terms | None]], apart: Sequence[int]
 ) -> Iterator[tuple[SideGrams, Overlaps, Overlaps]]:
     """Give each group's Gram matrices and overlaps, in float32 where that is good enough.
+
+    apart: positions of modules that have none.
 
     A delta of one term cannot cancel itself; one of several can, and is taken in float64.
     """
     lone = [all(terms is None or len(terms) == 1 for terms in row) for row in rows]
-    exact = [m for m, quick in enumerate(lone) if not quick]
-    for group in _at([m for m, quick in enumerate(lone) if quick], rows, "float32"):
+    own = sorted(set(range(len(rows))) - set(apart))
+    exact = [m for m in own if not lone[m]]
+    for group in _at([m for m in own if lone[m]], rows, "float32"):
         finite = np.isfinite(group.output).all() and np.isfinite(group.input).all()
         if not finite:  # Products beyond float32's range.
             exact.extend(group.modules.tolist())

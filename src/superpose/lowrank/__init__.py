@@ -1,6 +1,8 @@
 """Pure algebra on deltas in factored form, on any array-API namespace."""
 
 from superpose.lowrank.gram import SideGrams, gram, grams, inner, norm, side_grams
+from superpose.lowrank.hadamard import Hadamard
+from superpose.lowrank.kronecker import Kronecker, from_dense
 from superpose.lowrank.sides import (
     Overlaps,
     input_basis,
@@ -11,31 +13,53 @@ from superpose.lowrank.sides import (
 )
 from superpose.lowrank.stack import stack
 from superpose.lowrank.terms import (
+    MOST_OF_ONE,
+    AnyTerm,
     Array,
     Term,
     Terms,
+    Unformed,
     dense,
     dtype_name,
+    formed,
+    is_unformed,
+    is_zero,
     nonzero,
     rank,
     shape,
     upcast,
 )
-from superpose.lowrank.truncate import Truncated, singular_values, truncate, truncated
+from superpose.lowrank.truncate import (
+    Truncated,
+    is_projected,
+    singular_values,
+    truncate,
+    truncated,
+)
 
 __all__ = [
+    "MOST_OF_ONE",
+    "AnyTerm",
     "Array",
+    "Hadamard",
+    "Kronecker",
     "Overlaps",
     "SideGrams",
     "Term",
     "Terms",
     "Truncated",
+    "Unformed",
     "dense",
     "dtype_name",
+    "formed",
+    "from_dense",
     "gram",
     "grams",
     "inner",
     "input_basis",
+    "is_projected",
+    "is_unformed",
+    "is_zero",
     "nonzero",
     "norm",
     "output_basis",

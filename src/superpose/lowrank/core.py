@@ -13,7 +13,7 @@ from array_api_compat import device
 
 from superpose.lowrank.stack import stacked_inputs, stacked_outputs
 from superpose.lowrank.tall import Basis, tall_qr
-from superpose.lowrank.terms import Array, Terms, namespace, nonzero
+from superpose.lowrank.terms import Array, Terms, formed, namespace, nonzero
 
 _SMALL = 1e-40
 
@@ -34,8 +34,8 @@ class Core(NamedTuple):
 
 def core(terms: Terms) -> Core:
     """Bring a delta between orthonormal bases. terms: of one shape."""
+    terms = formed(nonzero(terms))
     xp = namespace(terms)
-    terms = nonzero(terms)
     B, b = _tamed(xp, stacked_outputs(terms, "float64"))
     A, a = _tamed(xp, stacked_inputs(terms, "float64"))
     outputs, r_out = tall_qr(B)

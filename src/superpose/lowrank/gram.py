@@ -16,7 +16,8 @@ import numpy as np
 from array_api_compat import device as array_device
 
 from superpose.lowrank.core import core
-from superpose.lowrank.terms import Array, Terms, namespace, rank, shape
+from superpose.lowrank.operator import gram_of, norm_of
+from superpose.lowrank.terms import Array, Term, Terms, formed, is_unformed, namespace, rank, shape
 from superpose.lowrank.to_numpy import to_numpy
 
 Module: TypeAlias = Sequence[Terms | None]
@@ -69,6 +70,8 @@ def norm(terms: Terms) -> float:
     where squares have lost it, it comes from a QR (`core`), which resolves 2e-15 of the size of
     the terms; what lies below that is 0.
     """
+    if is_unformed(terms):
+        return norm_of(terms)
     with np.errstate(over="ignore", invalid="ignore"):  # squares that leave float64 are seen below
         (group,) = side_grams(((terms,),))
         square = float(group.inner()[0, 0, 0])
@@ -100,16 +103,21 @@ def grams(modules: Sequence[Module], precision: str = "float64") -> np.ndarray:
     """
     deltas = len(modules[0]) if modules else 0
     result = np.zeros((len(modules), deltas, deltas))
-    for group in side_grams(modules, precision):
-        result[group.modules] = group.inner()
+    unformed = [m for m, row in enumerate(modules) if any(t and is_unformed(t) for t in row)]
+    for m in unformed:
+        _same_layout((modules[m],))  # shapes
+        result[m] = gram_of(modules[m])
+    others = np.setdiff1d(np.arange(len(modules)), unformed)
+    for group in side_grams([modules[m] for m in others], precision):
+        result[others[group.modules]] = group.inner()
     return result
 
 
 def side_grams(modules: Sequence[Module], precision: str = "float64") -> Iterator[SideGrams]:
     """Give both Gram matrices of every target module, a group for each layout of ranks.
 
-    Each factor is read once. Arguments and errors as for `grams`; a module that no delta has is
-    left out.
+    Each factor is read once, and formed where it is not. Arguments and errors as for `grams`; a
+    module that no delta has is left out.
     """
     for positions in _same_layout(modules).values():
         group = [_joined(modules[m]) for m in positions]
@@ -135,15 +143,15 @@ def _same_layout(modules: Sequence[Module]) -> dict[tuple[object, ...], list[int
     return groups
 
 
-def _joined(deltas: Module) -> Terms:
-    return tuple(term for terms in deltas if terms is not None for term in terms)
+def _joined(deltas: Module) -> tuple[Term, ...]:
+    return formed(term for terms in deltas if terms is not None for term in terms)
 
 
 def _coefficients(terms: Terms) -> list[float]:
-    return [term.coefficient for term in terms for _ in range(term.A.shape[0])]
+    return [term.coefficient for term in terms for _ in range(term.rank)]
 
 
-def _both_sides(group: list[Terms], precision: str) -> tuple[np.ndarray, np.ndarray]:
+def _both_sides(group: list[tuple[Term, ...]], precision: str) -> tuple[np.ndarray, np.ndarray]:
     """Give B^T B and A A^T, each (M, R, R), of M modules whose terms have one layout.
 
     Stacks of as many modules as fit the cache; the two stacks are allocated once and filled again,
@@ -165,7 +173,7 @@ def _both_sides(group: list[Terms], precision: str) -> tuple[np.ndarray, np.ndar
     return np.concatenate(outputs), np.concatenate(inputs)
 
 
-def _fill(B: Array, A: Array, chunk: list[Terms]) -> None:
+def _fill(B: Array, A: Array, chunk: list[tuple[Term, ...]]) -> None:
     for m, terms in enumerate(chunk):
         end = 0
         for _, b, a in terms:
@@ -174,7 +182,7 @@ def _fill(B: Array, A: Array, chunk: list[Terms]) -> None:
             A[m, start:end, :] = a
 
 
-def _working_type(group: list[Terms], precision: str) -> tuple[Array, Array]:
+def _working_type(group: list[tuple[Term, ...]], precision: str) -> tuple[Array, Array]:
     """Give the namespace, and the widest of `precision` and the factors' own types."""
     terms = [term for terms in group for term in terms]
     xp = namespace(terms)

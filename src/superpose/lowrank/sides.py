@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from superpose.lowrank.stack import stacked_inputs, stacked_outputs
-from superpose.lowrank.terms import Array, Terms, namespace, namespace_of
+from superpose.lowrank.terms import Array, Terms, formed, namespace, namespace_of, nonzero
 from superpose.lowrank.to_numpy import to_numpy
 
 WEAKEST = 1e-6
@@ -54,6 +54,7 @@ def output_basis(terms: Terms) -> Array:
 
 def input_basis(terms: Terms) -> Array:
     """Give an orthonormal basis of the row space of [A_1; ...; A_K]: (in_features, r), float64."""
+    terms = formed(nonzero(terms))
     xp = namespace(terms)
     return _basis(terms, lambda t, dtype: xp.matrix_transpose(stacked_inputs(t, dtype)))
 
@@ -104,8 +105,8 @@ def overlaps(side: np.ndarray, ranks: Sequence[int], coefficients: np.ndarray) -
 
 
 def _basis(terms: Terms, stacked: _Stacked) -> Array:
+    terms = formed(nonzero(terms))
     xp = namespace(terms)
-    terms = tuple(term for term in terms if term.coefficient != 0.0) or terms[:1]
     x = stacked(terms, "float64")
     length = xp.sqrt(xp.sum(x * x, axis=0))
     q, r = xp.linalg.qr(x / xp.where(length > 0.0, length, xp.ones_like(length)))

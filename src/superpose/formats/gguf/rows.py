@@ -14,7 +14,7 @@ import numpy as np
 
 from superpose.adapter import Delta
 from superpose.errors import BadInput
-from superpose.lowrank.terms import namespace_of
+from superpose.lowrank.terms import formed, namespace_of
 
 
 def interleaved(delta: Delta, heads: int, module: str) -> Delta:
@@ -41,7 +41,7 @@ def _order(rows: int, heads: int, module: str) -> np.ndarray:
 
 def _reordered(delta: Delta, order: np.ndarray) -> Delta:
     terms = []
-    for term in delta.terms:
+    for term in formed(delta.terms):
         xp = namespace_of(term.B)
         terms.append(term._replace(B=xp.take(term.B, xp.asarray(order), axis=0)))
     return replace(delta, terms=tuple(terms))

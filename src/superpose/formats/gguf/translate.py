@@ -16,7 +16,7 @@ from superpose.errors import BadInput, DifferentBase, MissingBase, Refused
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
 from superpose.formats.gguf.names import Tensor, interleaved_as, module_of, tensors_of
 from superpose.formats.gguf.rows import halved, interleaved
-from superpose.lowrank.terms import Term, namespace_of
+from superpose.lowrank.terms import Term, formed, namespace_of
 
 LLAMA_CPP = "llama.cpp"
 """`Adapter.format` of an adapter under llama.cpp's names; `GGUF` of one that came from a file."""
@@ -144,15 +144,15 @@ def _stem(place: Place) -> str:
 
 def _half(delta: Delta, half: int) -> tuple[Term, ...]:
     rows = delta.shape[0] // 2
-    return tuple(t._replace(B=t.B[half * rows : (half + 1) * rows]) for t in delta.terms)
+    return tuple(t._replace(B=t.B[half * rows : (half + 1) * rows]) for t in formed(delta.terms))
 
 
 def _whole(delta: Delta, half: int | None) -> tuple[Term, ...]:
     """Undo `_half`: zeros in the place of the other half."""
     if half is None:
-        return delta.terms
+        return formed(delta.terms)
     terms = []
-    for term in delta.terms:
+    for term in formed(delta.terms):
         xp = namespace_of(term.B)
         both = [term.B, xp.zeros_like(term.B)]
         terms.append(term._replace(B=xp.concat(both if half == 0 else both[::-1], axis=0)))

@@ -10,10 +10,10 @@ import numpy as np
 
 from superpose.adapter import Delta, Place
 from superpose.formats.expanded import Array, Factors, mode_products
-from superpose.formats.hadamard import hadamard_factors
+from superpose.formats.hadamard import hadamard_term
 from superpose.formats.image.parts import Part
-from superpose.formats.kronecker import kronecker_factors
-from superpose.lowrank import Term, dtype_name
+from superpose.formats.kronecker import kronecker_term
+from superpose.lowrank import AnyTerm, Term, dtype_name
 
 WEIGHT_OF_NORM, BIAS = "w_norm", "bias"
 
@@ -36,19 +36,22 @@ def deltas_of(
 
 
 def _of_weight(part: Part, own: Mapping[str, Array], scale: Callable[[Part], float]) -> Delta:
-    factors = {
-        "lora": _lora,
-        "loha": hadamard_factors,
-        "lokr": kronecker_factors,
-        "diff": _difference,
-    }[part.kind](own)
     used = {dtype_name(x) for role, x in own.items() if role != "alpha"}
     kernel = part.kernel
     place = Place(part.module, kind="convolution", kernel=kernel) if kernel else None
     if part.kind == "diff" and own["diff"].ndim == 1:
         place = Place(part.module, kind="bias")
-    scaling = 1.0 if part.kind == "diff" else scale(part)
-    return Delta((Term(scaling, factors.B, factors.A),), frozenset(used), place)
+    term = _term(part, own, 1.0 if part.kind == "diff" else scale(part))
+    return Delta((term,), frozenset(used), place)
+
+
+def _term(part: Part, own: Mapping[str, Array], scaling: float) -> AnyTerm:
+    if part.kind == "lokr":
+        return kronecker_term(own, scaling)
+    if part.kind == "loha":
+        return hadamard_term(own, scaling)
+    factors = _lora(own) if part.kind == "lora" else _difference(own)
+    return Term(scaling, factors.B, factors.A)
 
 
 def _lora(own: Mapping[str, Array]) -> Factors:

@@ -12,7 +12,7 @@ import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place, place_of
 from superpose.errors import Refused
-from superpose.formats.expanded import Array, from_dense
+from superpose.formats.expanded import Array
 from superpose.formats.image.names import (
     SPELLINGS,
     component_of,
@@ -20,7 +20,7 @@ from superpose.formats.image.names import (
     is_kohya,
     schemes_of,
 )
-from superpose.lowrank import Term, dense, dtype_name, nonzero, upcast
+from superpose.lowrank import Term, dense, dtype_name, formed, from_dense, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
 
 _COMFYUI = "diffusion_model."
@@ -55,7 +55,7 @@ def writable(delta: Delta, dtype: str) -> Delta:
     densely: they say no more. Where the coefficient would carry half precision out of its range, a
     power of two, which rounds nothing, goes from one factor to the other.
     """
-    terms = tuple(_unpadded(_in_numpy(term)) for term in nonzero(delta.terms))
+    terms = tuple(_unpadded(_in_numpy(term)) for term in formed(nonzero(delta.terms)))
     if sum(int(t.A.shape[0]) for t in terms) > min(delta.shape):
         wide = tuple(Term(t.coefficient, _wide(t.B), _wide(t.A)) for t in terms)
         terms = (Term(1.0, *from_dense(dense(wide))),)

@@ -12,13 +12,14 @@ from superpose.errors import BadInput, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
-from superpose.formats.expanded import Array, check_size
+from superpose.formats.expanded import Array, small_formed
 from superpose.formats.image.deltas import deltas_of
 from superpose.formats.image.names import SPELLINGS, schemes_of
 from superpose.formats.image.parts import Found, Part, find_parts
 from superpose.formats.image.scaling import alpha_of, configurations, kohya_scale
 from superpose.formats.noted import KEY, noted_parents
 from superpose.formats.peft.config import LoraConfig
+from superpose.lowrank import is_zero
 
 KOHYA = "kohya"
 DIFFUSERS = "diffusers"
@@ -37,17 +38,13 @@ def read_image(
 
     Target modules go by the file's own names. Metadata is kept, but for superpose's own note.
 
-    Raises Refused, with every reason at once, for what a sum cannot hold (DoRA, OFT, whole weights,
-    a LoKr that would not fit into memory); BadInput, naming file and tensor, when the file is
-    damaged or no image LoRA.
+    Raises Refused, with every reason at once, for what a sum cannot hold (DoRA, OFT, whole
+    weights); BadInput, naming file and tensor, when the file is damaged or no image LoRA.
     """
     where = given or str(path)
     header = read_header(path)
     found = find_parts({name: entry.shape for name, entry in header.entries.items()}, path)
     _check_dtypes(header, found, path)
-    products = {m: p.layout for m, p in found.parts.items() if p.kind in ("loha", "lokr")}
-    known = {module: layout for module, layout in products.items() if layout is not None}
-    check_size(known, header.stored, path)
     configured = {}
     if not found.kohya:
         configured = configurations(header.metadata, list(found.parts), path, ignore_keys)
@@ -58,7 +55,8 @@ def read_image(
         for part in found.parts.values()
         for key, delta in deltas_of(part, file.tensors, scale)
     }
-    if not any(t.B.any() and t.A.any() for d in deltas.values() for t in d.terms):
+    deltas = small_formed(deltas, header.stored)
+    if all(is_zero(term) for delta in deltas.values() for term in delta.terms):
         warnings.warn(f"{where}: every delta is zero", SuperposeWarning, stacklevel=3)
     return Adapter(
         deltas,

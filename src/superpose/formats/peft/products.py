@@ -1,4 +1,4 @@
-"""A PEFT folder of type LOHA or LOKR to an adapter: its products are expanded into factors.
+"""A PEFT folder of type LOHA or LOKR to an adapter.
 
 Scaling is alpha / r by the configuration and its patterns, of a LoKr of two whole matrices too.
 Source: peft 0.21.2, `tuners/loha` and `tuners/lokr`.
@@ -16,9 +16,9 @@ import numpy as np
 from superpose.adapter import Adapter, Delta, Place
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
-from superpose.formats.expanded import Array, Factors, Layout, Shape, check_size, from_dense
-from superpose.formats.hadamard import HADAMARD, hadamard_factors, hadamard_layout
-from superpose.formats.kronecker import KRONECKER, kronecker_factors, kronecker_layout
+from superpose.formats.expanded import Array, Layout, Shape, small_formed
+from superpose.formats.hadamard import HADAMARD, hadamard_layout, hadamard_term
+from superpose.formats.kronecker import KRONECKER, kronecker_layout, kronecker_term
 from superpose.formats.noted import noted_parents
 from superpose.formats.peft import fields
 from superpose.formats.peft.announced import compare_with_targets
@@ -26,7 +26,7 @@ from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambi
 from superpose.formats.peft.keys import PREFIX, Sorted, sort_tensors
 from superpose.formats.peft.whole import replacements_of
 from superpose.formats.recognise import CONFIG, weights_file
-from superpose.lowrank import Term, dtype_name
+from superpose.lowrank import AnyTerm, Term, dtype_name, from_dense, is_zero
 
 USED = frozenset(
     """alpha alpha_pattern base_model_name_or_path modules_to_save peft_type r rank_pattern
@@ -82,11 +82,11 @@ def read_products(
     for pattern in (config.rank_pattern, config.alpha_pattern):
         pattern.check_ways(list(modules), folder / CONFIG)
     layouts = {m: _checked(m, known, own, config, weights) for m, own in modules.items()}
-    check_size(layouts, header.stored, weights)
     compare_with_targets(config, list(modules), where)
     warn_if_ambiguous(config, list(modules), where)
     file = read_tensors(weights)
     deltas = {m: _delta(m, names, layouts[m], config, file.tensors) for m, names in modules.items()}
+    deltas = small_formed(deltas, header.stored)
     return _adapter(deltas, found, config, file.tensors, where, file.metadata)
 
 
@@ -152,21 +152,22 @@ def _delta(
     tensors: Mapping[str, Array],
 ) -> Delta:
     own = {role: tensors[f"{PREFIX}{module}.{role}"] for role in names}
+    scaling = config.scaling_of(module)
     if "hada_w1_a" in own:
-        factors = hadamard_factors(own)
+        term: AnyTerm = hadamard_term(own, scaling)
     elif "lokr_w2" in own and own["lokr_w2"].ndim == 3:
-        factors = _of_one_dimension(own)
+        term = Term(scaling, *_of_one_dimension(own))
     else:
-        factors = kronecker_factors(own)
+        term = kronecker_term(own, scaling)
     kernel = layout.kernel
     if any(role in own for role in ("hada_t1", "lokr_t2")) and kernel[1:] == (1,):
         kernel = kernel[:1]  # PEFT's way to store a Conv1d
     place = Place(module, kind="convolution", kernel=kernel) if kernel else None
     used = frozenset(dtype_name(x) for x in own.values())
-    return Delta((Term(config.scaling_of(module), *factors),), used, place)
+    return Delta((term,), used, place)
 
 
-def _of_one_dimension(own: Mapping[str, Array]) -> Factors:
+def _of_one_dimension(own: Mapping[str, Array]) -> tuple[Array, Array]:
     """Of a Conv1d whose w2 (b, d, kernel) is whole: PEFT's product puts w1 on the last two axes.
 
     torch.kron takes w1 (a, c) for (1, a, c), and what comes out, (b, a d, c kernel), is read as
@@ -187,9 +188,7 @@ def _adapter(
     metadata: Mapping[str, str],
 ) -> Adapter:
     replacements = replacements_of(found, config, tensors, {})
-    if not replacements and not any(
-        t.coefficient and t.B.any() and t.A.any() for d in deltas.values() for t in d.terms
-    ):
+    if not replacements and all(is_zero(t) for d in deltas.values() for t in d.terms):
         warnings.warn(f"{where}: this adapter adds nothing", SuperposeWarning, stacklevel=4)
     return Adapter(
         deltas,
