@@ -14,7 +14,7 @@ import numpy as np
 from superpose.adapter.delta import Delta
 from superpose.adapter.place import Place, place_of
 from superpose.errors import DifferentBase, Refused
-from superpose.lowrank.terms import Term
+from superpose.lowrank.terms import Term, formed
 from superpose.lowrank.to_numpy import to_numpy
 from superpose.names.fused import FUSED, OTHER_FUSED, OTHER_PARTS, PARTS, heights
 
@@ -147,7 +147,7 @@ def _apart(adapter: Adapter, parent: str, fused: str, known: dict[str, int]) -> 
             continue
         first = 0
         for part, height in known.items():
-            terms = tuple(t._replace(B=t.B[first : first + height]) for t in delta.terms)
+            terms = tuple(t._replace(B=t.B[first : first + height]) for t in formed(delta.terms))
             own, first = _renamed(place, f"{parent}.{part}"), first + height
             deltas[own.key] = replace(delta, terms=terms, place=_given(delta, own))
     return replace(adapter, deltas=deltas)
@@ -167,7 +167,7 @@ def _joined(adapter: Adapter, parent: str, fused: str, known: dict[str, int]) ->
             continue
         at = first[place.module]
         own = _renamed(place, f"{parent}.{fused}")
-        terms = tuple(t._replace(B=among_zeros(t.B, at, total)) for t in delta.terms)
+        terms = tuple(t._replace(B=among_zeros(t.B, at, total)) for t in formed(delta.terms))
         one = replace(delta, terms=terms, place=_given(delta, own))
         deltas[own.key] = deltas[own.key] + one if own.key in deltas else one
     return replace(adapter, deltas=deltas)
@@ -183,7 +183,9 @@ def among_zeros(B: Any, at: int, total: int) -> Any:
 
 def turned(delta: Delta) -> Delta:
     """Give the transpose."""
-    return replace(delta, terms=tuple(Term(t.coefficient, t.A.T, t.B.T) for t in delta.terms))
+    return replace(
+        delta, terms=tuple(Term(t.coefficient, t.A.T, t.B.T) for t in formed(delta.terms))
+    )
 
 
 def _renamed(place: Place, module: str) -> Place:

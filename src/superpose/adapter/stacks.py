@@ -14,6 +14,7 @@ from superpose.adapter.fused import among_zeros, turned
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.same_base import plain_name
 from superpose.errors import DifferentBase, Refused
+from superpose.lowrank.terms import formed
 from superpose.names.experts import InStack, in_stack
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _slice(adapter: Adapter, key: str, delta: Delta, at: InStack, stack: _Stack)
         )
     if at.parts > 1:
         terms = tuple(
-            t._replace(B=among_zeros(t.B, at.place * rows, whole[0])) for t in delta.terms
+            t._replace(B=among_zeros(t.B, at.place * rows, whole[0])) for t in formed(delta.terms)
         )
         delta = replace(delta, terms=terms)
     place = Place(at.stack, at.parameter, "experts", block=at.expert, blocks=stack.experts)
