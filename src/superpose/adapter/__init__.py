@@ -4,6 +4,7 @@ from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, met, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosed import enclosed
+from superpose.adapter.heads import Heads, in_head, is_head, without_heads
 from superpose.adapter.parents import Parent, formula
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
@@ -14,6 +15,7 @@ from superpose.adapter.together import together
 __all__ = [
     "Adapter",
     "Delta",
+    "Heads",
     "Kind",
     "Parent",
     "Part",
@@ -26,10 +28,13 @@ __all__ = [
     "check_same_base",
     "enclosed",
     "formula",
+    "in_head",
+    "is_head",
     "met",
     "place_of",
     "summarise",
     "together",
     "unpooled",
     "untied",
+    "without_heads",
 ]

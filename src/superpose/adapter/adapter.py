@@ -175,7 +175,7 @@ class Adapter(Mapping[str, Delta]):
 
         Invariant under A -> RA, B -> B R^-1. Raises DifferentBase.
         """
-        x, y = together((self, other))
+        x, y = together((self, other), deltas_alone=True)
         shared = [module for module in x if module in y]
         return math.fsum(inner_product(x[m].terms, y[m].terms) for m in shared)
 

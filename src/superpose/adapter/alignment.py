@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from superpose.adapter.copied import check_copies_agree
 from superpose.adapter.delta import Delta
 from superpose.adapter.fused import one_form
 from superpose.adapter.one_name import one_name
@@ -43,7 +44,7 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     _check_names(adapters)
     adapters = met(adapters)
     _check_replication(adapters)
-    _check_copies(adapters)
+    check_copies_agree(adapters)
     _check_rows(adapters)
     if any(a.tied != adapters[0].tied for a in adapters):
         adapters = [untied(a) for a in adapters]
@@ -196,24 +197,6 @@ def _check_replication(adapters: Sequence[Adapter]) -> None:
             )
 
 
-def _check_copies(adapters: Sequence[Adapter]) -> None:
-    first: dict[str, Adapter] = {}
-    for adapter in adapters:
-        for name, tensor in adapter.copies.items():
-            other = first.setdefault(name, adapter)
-            if other is adapter:
-                continue
-            before = other.copies[name]
-            if before.shape != tensor.shape or not _close(before, tensor):
-                raise DifferentBase(
-                    f"the base model's `{name}` is another one in {other.label} and "
-                    f"{adapter.label}",
-                    where=name,
-                    hint="Was a vocabulary resized, or one trained on another base model? PEFT "
-                    "would overwrite the one with the other.",
-                )
-
-
 def _check_rows(adapters: Sequence[Adapter]) -> None:
     """Where a base ties its output layer, rows of the embedding are both's, if it has none itself.
 
@@ -231,15 +214,6 @@ def _check_rows(adapters: Sequence[Adapter]) -> None:
                         f"(`{r.tensor}`): one adapter cannot say both",
                         where="trainable_token_indices",
                     )
-
-
-def _close(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two tensors are one, up to the rounding of the coarser dtype."""
-    coarse = any(t.dtype.name in ("bfloat16", "float16") for t in (x, y)) and x.dtype != y.dtype
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    if not coarse:
-        return bool(np.array_equal(x, y))
-    return bool(np.linalg.norm(x - y) <= 2.0**-8 * np.linalg.norm(x))
 
 
 __all__ = ["align", "met", "unpooled", "untied"]

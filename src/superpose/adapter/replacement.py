@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.adapter.heads import WAYS, is_head
 from superpose.adapter.place import Place
 from superpose.errors import BadInput
 from superpose.lowrank.stack import stacked_inputs, stacked_outputs
@@ -204,12 +205,13 @@ class Replacement:
 
 def needs_base(key: str, total: float) -> BadInput:
     """Say that a tensor is stored absolutely and the base's own is missing."""
+    head = f" A head that was made for the task no base has. {WAYS}" if is_head(key) else ""
     return BadInput(
         f"`{key}` is stored as it is, not as a change of the base model, and its task weights sum "
         f"to {total:g}: the base model's own tensor is needed",
         where=key,
         hint="Give the base model: --base BASE (in Python: base=...). Where the task weights of "
-        "the adapters that hold it sum to 1, none is needed.",
+        "the adapters that hold it sum to 1, none is needed." + head,
     )
 
 

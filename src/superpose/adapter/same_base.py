@@ -7,20 +7,27 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from superpose.adapter.heads import WAYS, is_head
+from superpose.adapter.place import place_of
 from superpose.errors import DifferentBase, SuperposeWarning
+from superpose.files.base_names import end_of
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
     from superpose.adapter.delta import Delta
+    from superpose.adapter.replacement import Replacement
 
 _IN_HUB_CACHE = re.compile(r"models--.+?--([^/\\]+)[/\\]snapshots(?:[/\\]|$)")
 
 
-def check_same_base(adapters: Sequence[Adapter], same_base: bool = False) -> None:
+def check_same_base(
+    adapters: Sequence[Adapter], same_base: bool = False, *, stored: bool = True
+) -> None:
     """Let adapters of one base model pass.
 
     same_base: True says that differing names are known to mean one model; differing shapes are
-    refused all the same, because such deltas have no sum.
+    refused all the same, because such deltas have no sum. stored: False lets tensors that adapters
+    store in place of the base's own have any shape, for who looks at deltas alone.
 
     Names are compared by their last path component, lower case, letters and digits alone: real
     folders say `google/gemma-3-270m-it`, `gemma3-270m-it` and a Windows path for one model. Such a
@@ -30,6 +37,8 @@ def check_same_base(adapters: Sequence[Adapter], same_base: bool = False) -> Non
     Raises DifferentBase when one target module has two shapes, or the names differ in more than
     folder, owner, case or punctuation.
     """
+    if stored:
+        _check_replacements(adapters)
     _check_shapes(adapters)
     if not same_base:
         _check_names(adapters)
@@ -48,7 +57,6 @@ def plain_name(base_model: str | None) -> str | None:
 def _check_shapes(adapters: Sequence[Adapter]) -> None:
     first: dict[str, Adapter] = {}
     for adapter in adapters:
-        _check_replacements(adapter, adapters)
         for module, delta in adapter.items():
             other = first.setdefault(module, adapter)
             if other[module].shape != delta.shape and not _pooled(delta, other[module]):
@@ -56,9 +64,25 @@ def _check_shapes(adapters: Sequence[Adapter]) -> None:
                     f"`{module}` has shape {other[module].shape} in {other.label} "
                     f"and {delta.shape} in {adapter.label}",
                     where=module,
-                    hint="Was one of them trained on another base model? Such deltas have no sum.",
+                    hint=_hint(module, delta, other[module]),
                 )
             _check_parts(module, (other, other[module]), (adapter, delta))
+
+
+def _hint(key: str, delta: Delta, other: Delta) -> str:
+    """Say what two deltas of one module and different shapes are: where it can be told."""
+    module = place_of(key, delta.place).module
+    if is_head(module):
+        return f"Heads for other labels have no sum. {WAYS}"
+    embedding = delta.place is not None and delta.place.kind == "embedding"
+    (x, a), (y, b) = delta.shape, other.shape
+    if end_of(f"{module}.weight") and (x == y if embedding else a == b):
+        count = abs(a - b) if embedding else abs(x - y)
+        return (
+            f"They differ in the vocabulary alone, by {count} tokens: one was trained on a base "
+            "model whose embedding was resized, and the other was not."
+        )
+    return "Was one of them trained on another base model? Such deltas have no sum."
 
 
 def _check_parts(module: str, first: tuple[Adapter, Delta], second: tuple[Adapter, Delta]) -> None:
@@ -81,17 +105,32 @@ def _pooled(*deltas: Delta) -> bool:
     return any(d.place is not None and d.place.pooled > 1 for d in deltas)
 
 
-def _check_replacements(adapter: Adapter, adapters: Sequence[Adapter]) -> None:
-    for key, own in adapter.replacements.items():
-        for other in adapters:
-            theirs = other.replacements.get(key)
-            if theirs is not None and theirs.shape != own.shape:
-                raise DifferentBase(
-                    f"`{key}` has shape {theirs.shape} in {other.label} and {own.shape} in "
-                    f"{adapter.label}",
-                    where=key,
-                    hint="Heads for another number of labels, or another vocabulary, have no sum.",
-                )
+def _check_replacements(adapters: Sequence[Adapter]) -> None:
+    first: dict[str, Adapter] = {}
+    for adapter in adapters:
+        for key, own in adapter.replacements.items():
+            other = first.setdefault(key, adapter)
+            theirs = other.replacements[key]
+            if theirs.shape != own.shape:
+                raise _other_stored(own, (other, theirs.shape), (adapter, own.shape))
+
+
+def _other_stored(
+    replacement: Replacement, *sides: tuple[Adapter, tuple[int, ...]]
+) -> DifferentBase:
+    """Say what differs where two adapters store one tensor in two shapes."""
+    said = " and ".join(f"{shape} in {adapter.label}" for adapter, shape in sides)
+    (_, x), (_, y) = sides
+    hint = "Was one of them trained on another base model? Such tensors have no sum."
+    if is_head(replacement.tensor):
+        hint = f"Heads for other labels have no sum. {WAYS}"
+    elif end_of(replacement.tensor) and x[1:] == y[1:]:
+        hint = (
+            f"They differ in the vocabulary alone, by {abs(x[0] - y[0])} tokens: each stores its "
+            "own embedding, and two of different vocabularies have no sum. Bake each by itself, or "
+            "train both on one base model whose embedding was resized once."
+        )
+    return DifferentBase(f"`{replacement.key}` has shape {said}", where=replacement.key, hint=hint)
 
 
 def _check_names(adapters: Sequence[Adapter]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from superpose.adapter.alignment import align, met
+from superpose.adapter.copied import without_differing
+from superpose.adapter.heads import comparable
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import Refused
 
@@ -15,19 +17,28 @@ if TYPE_CHECKING:
 
 
 def together(
-    adapters: Sequence[Adapter], *, same_base: bool = False, tree: Tree | None = None
+    adapters: Sequence[Adapter],
+    *,
+    same_base: bool = False,
+    tree: Tree | None = None,
+    deltas_alone: bool = False,
 ) -> tuple[Adapter, ...]:
     """Give the same adapters, so that equal keys mean one weight, and every key one delta.
 
     same_base: as for `check_same_base`. tree: the base model's own names, where it is at hand.
+    deltas_alone: what adapters store in place of the base's tensors, and heads for other labels, do
+    not count: the deltas below them are to be compared, not added.
 
     Raises DifferentBase for adapters of different base models, Refused where nobody can tell which
     weight a name means or two structures cannot be made one.
     """
+    found: Sequence[Adapter]
     try:
         found = met(adapters, tree)
     except Refused:
         check_same_base(adapters, same_base)  # that they are of two bases says more
         raise
-    check_same_base(found, same_base)
+    if deltas_alone:
+        found = without_differing(comparable(found))
+    check_same_base(found, same_base, stored=not deltas_alone)
     return align(found)

@@ -11,6 +11,7 @@ from typing import Any
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
+from superpose.bake.beside import with_head
 from superpose.bake.plan import Plan
 from superpose.bake.shards import Shard
 from superpose.errors import BadInput, OutputExists
@@ -84,8 +85,8 @@ def check_target(target: Path, base: Path, *, force: bool) -> list[str]:
     return names
 
 
-def write_config(plan: Plan, target: Path, dtype: str | None) -> None:
-    """Write config.json: the base's, with what became of tied weights and of the dtype.
+def write_config(plan: Plan, adapter: Adapter, target: Path, dtype: str | None) -> None:
+    """Write config.json: the base's, with what became of tied weights, the head and the dtype.
 
     dtype: of a header, that the weights were converted to; None for none.
     """
@@ -93,6 +94,8 @@ def write_config(plan: Plan, target: Path, dtype: str | None) -> None:
     if plan.untied:
         config = _everywhere(config, {"tie_word_embeddings": False})
         config.setdefault("tie_word_embeddings", False)
+    if plan.classifier is not None:
+        config = with_head(config, adapter, plan.classifier)
     if dtype is not None:
         name = FLOATS[dtype]
         config = _everywhere(config, {"dtype": name, "torch_dtype": name})
@@ -177,6 +180,10 @@ def _done(plan: Plan, dtype: str | None) -> list[str]:
     if plan.untied:
         lines.append("Embedding and output layer, tied in the base model, differ here.")
     lines += [f"`{target.name}` is new." for target in plan.new]
+    if plan.dropped:
+        lines.append(
+            f"Left out, as a classifier does not have it: {', '.join(sorted(plan.dropped))}."
+        )
     return lines
 
 

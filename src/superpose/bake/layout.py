@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from superpose.adapter import Delta, Place, Replacement, place_of, unpooled
+from superpose.adapter import Delta, Place, Replacement, is_head, place_of, unpooled
+from superpose.adapter.heads import WAYS
 from superpose.bake.change import Change
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
@@ -196,6 +197,14 @@ def _stack_apart(checkpoint: Checkpoint, key: str, replacement: Replacement) -> 
 
 def not_there(checkpoint: Checkpoint, key: str, parameter: str) -> BadInput:
     """Say that the base model holds nothing that a key of the adapter could change."""
+    if is_head(parameter):
+        return Refused(
+            f"`{parameter}` is a head that {checkpoint.folder} does not have: nothing can be added "
+            "to it, and of one that is stored whole no share is left where its task weights do "
+            "not sum to 1",
+            where=key,
+            hint=WAYS,
+        )
     if parameter.endswith(".bias"):
         return BadInput(
             f"the adapter changes `{parameter}`, and the base model has no such bias",

@@ -85,7 +85,7 @@ def bake(
     _check_room(target, total)
     with new_folder(target, force=force, replaceable=replaceable) as folder:
         carry(checkpoint.folder, folder)
-        write_config(plan, folder, converted)
+        write_config(plan, adapter, folder, converted)
         write_index(plan, shards, folder)
         write_card(adapter, base_name or str(base), plan, folder, converted)
         _write_weights(plan, shards, folder, total, progress)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from superpose.adapter import Adapter, Replacement, place_of
 from superpose.bake.change import Change
+from superpose.bake.classifier import Classifier, classifier_of, dropped_by
 from superpose.bake.layout import (
     Placed,
     Shape,
@@ -58,12 +59,20 @@ class Plan:
     """What bake has to do.
 
     targets: by name. untied: the output layer gets a tensor of its own, or the two ends of tied
-    weights come to differ.
+    weights come to differ. classifier: what the model is with the head that an adapter stores, None
+    without one. dropped: tensors of the base that such a model does not have.
     """
 
     checkpoint: Checkpoint
     targets: Mapping[str, Target]
     untied: bool
+    classifier: Classifier | None = None
+    dropped: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> list[str]:
+        """The base's tensors that the new model has as well."""
+        return [name for name in self.checkpoint.names if name not in self.dropped]
 
     @property
     def new(self) -> list[Target]:
@@ -110,7 +119,7 @@ def make_plan(checkpoint: Checkpoint, adapter: Adapter) -> Plan:
         if key in everywhere and tensor and (other := twin(checkpoint, tensor)):
             placed += place_replacement(checkpoint, key, replacement, other)
         _add(checkpoint, found, placed, ends, replacement.tensor)
-    return _plan(checkpoint, found)
+    return _plan(checkpoint, found, classifier_of(checkpoint, adapter))
 
 
 def as_it_is(plan: Plan, name: str) -> Target:
@@ -163,14 +172,16 @@ def _add(
             found.plain.setdefault(tensor, []).append(change)
 
 
-def _plan(checkpoint: Checkpoint, found: _Found) -> Plan:
+def _plan(checkpoint: Checkpoint, found: _Found, classifier: Classifier | None) -> Plan:
     targets: dict[str, Target] = {}
     untied = False
     for tensor, by_end in found.tied.items():
         ours: End = end_of(tensor) or "input"
         theirs: End = "output" if ours == "input" else "input"
         mine, others = by_end[ours], by_end[theirs]
-        alone = theirs == "output" and not others and not has_output(checkpoint)
+        classifies = classifier is not None and classifier.kind is not None
+        headless = classifies or not has_output(checkpoint)
+        alone = theirs == "output" and not others and headless
         if not alone and not same(mine, others):
             untied = True
             name = free_name(checkpoint, tensor, theirs, found.outputs)
@@ -182,7 +193,8 @@ def _plan(checkpoint: Checkpoint, found: _Found) -> Plan:
         untied |= end_of(tensor) is not None and checkpoint.tied
     for replacement in found.brought:
         targets[replacement.tensor] = _brought(checkpoint, replacement)
-    return Plan(checkpoint, targets, untied)
+    dropped = dropped_by(classifier, checkpoint) - targets.keys()
+    return Plan(checkpoint, targets, untied, classifier, dropped)
 
 
 def _target(checkpoint: Checkpoint, name: str, source: str, changes: list[Change]) -> Target:

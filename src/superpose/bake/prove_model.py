@@ -65,7 +65,9 @@ def prove_model(
     check_copies(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)
     sums = _Sums()
-    targets = [plan.targets.get(name) or as_it_is(plan, name) for name in checkpoint.names]
+    targets = [plan.targets.get(name) or as_it_is(plan, name) for name in plan.names]
+    # A model that kept what its class does not ask for is the sum as well.
+    targets += [as_it_is(plan, name) for name in plan.dropped & set(written.names)]
     targets += plan.new
     total = sum(target.rows * target.columns for target in targets)
     seen, done = set(), 0

@@ -78,7 +78,7 @@ def shards_of(plan: Plan, dtype: str | None) -> list[Shard]:
     checkpoint, new = plan.checkpoint, list(plan.new)
     shards = []
     for number, file in enumerate(checkpoint.files):
-        names = [n for n, location in checkpoint.locations.items() if location.file == file]
+        names = [name for name in plan.names if checkpoint.locations[name].file == file]
         targets = [plan.targets.get(name) or as_it_is(plan, name) for name in names]
         last = number == len(checkpoint.files) - 1
         targets += [t for t in new if t.source in names or (t.source is None and last)]

@@ -10,7 +10,7 @@ import typer
 
 from superpose.cli.console import out as console, print_json
 from superpose.cli.engine import For, fitted, tell_of_ranks
-from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
+from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 from superpose.cli.summing import summed
 from superpose.cli.weights_file import WeightsFile, weighted_or_file
 from superpose.errors import BadInput
@@ -82,6 +82,7 @@ def add(
     dtype: Dtype = None,
     engine: For = None,
     base: BaseModel = None,
+    heads: Heads = "sum",
     compact: Compact = False,
     force: Force = False,
     same_base: SameBase = False,
@@ -102,7 +103,7 @@ def add(
     _check_before(out, engine, rank, dtype, force)
     added = summed(
         names, numbers, rank=rank, base=base, same_base=same_base, table=table,
-        ignore_keys=ignore_key or (),
+        ignore_keys=ignore_key or (), heads=heads,
     )  # fmt: skip
     found = fitted(added, engine)
     total, kept, exact = found

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superpose.cli.console import note, out as console, print_json, progress
-from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.heads import tell_of_heads
+from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase
 from superpose.cli.weights_file import WeightsFile, weighted_or_file
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def bake(
     weights: Weights = None,
     dtype: Dtype = None,
     force: Force = False,
+    heads: Heads = "sum",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
@@ -75,7 +77,9 @@ def bake(
 
     names, numbers, table = weighted_or_file(adapters, weights)
     located = locate_named_base(base)
-    total = sum_on_base(located.folder, names, numbers, same_base, ignore_key or (), table)
+    total = sum_on_base(
+        located.folder, names, numbers, same_base, ignore_key or (), table, heads=heads
+    )
     with percent_bar(f"bake {out}", quiet) as step:
         baked = bake_model(
             located.folder, total, out, dtype=dtype, force=force, base_name=located.name,
@@ -105,6 +109,8 @@ def sum_on_base(
     same_base: bool,
     ignore_keys: list[str] | tuple[str, ...],
     table: WeightsFile | None = None,
+    *,
+    heads: str = "sum",
 ) -> Adapter:
     """Load adapters for a base model that is here, and give their weighted sum."""
     from superpose.compose import exact_sum
@@ -113,7 +119,9 @@ def sum_on_base(
     loaded = [load(name, base=folder, ignore_keys=ignore_keys, dora=True) for name in names]
     if table is not None:
         loaded, weights = table.apply(loaded)
-    return exact_sum(loaded, weights, same_base=same_base)
+    total = exact_sum(loaded, weights, same_base=same_base, heads=heads)
+    tell_of_heads(loaded, heads)
+    return total
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import typer
 
 from superpose.cli.console import out, plain, print_json
 from superpose.cli.html import Html, Pages
-from superpose.cli.options import BaseModel, IgnoreKey, Json, SameBase
+from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from superpose.interference import Check, Pair
+    from superpose.interference.check import AdapterFigures
     from superpose.report import Page
 
 __all__ = ["check", "print_check"]
@@ -43,6 +44,7 @@ def check(
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     base: BaseModel = None,
+    heads: Heads = "sum",
     html: Html = None,
     json: Json = False,
 ) -> None:
@@ -68,7 +70,7 @@ def check(
         )
     pages = Pages(html)
     loaded = [load(name, base=base, ignore_keys=ignore_key or ()) for name in adapters]
-    figures = check_adapters(loaded, same_base=same_base)
+    figures = check_adapters(loaded, same_base=same_base, heads=heads)
 
     def page() -> Page:
         from superpose.report import check_page
@@ -98,12 +100,8 @@ def print_check(figures: Check) -> None:
         if pair.most_overlapping:
             console.print(_module_table(pair))
     for adapter in figures.adapters:
-        if adapter.stored:
-            console.print(
-                f"{plain(short[adapter.name])} also stores {adapter.stored} tensors in place of "
-                "the base model's own (superpose info names them); they are in none of these "
-                "figures."
-            )
+        for line in _left_out(adapter, short[adapter.name]):
+            console.print(plain(line))
     ratio = figures.energy_ratio
     count = len(figures.adapters)
     console.print(
@@ -111,6 +109,29 @@ def print_check(figures: Check) -> None:
         f"its parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
         "cancel."
     )
+
+
+def _left_out(adapter: AdapterFigures, name: str) -> list[str]:
+    """Say what of an adapter is in no figure."""
+    stored, lines = adapter.stored, []
+    if stored:
+        what = f"{stored} tensors" if stored > 1 else "a tensor"
+        lines.append(
+            f"{name} also stores {what} in place of the base model's own (superpose info names "
+            f"them), in none of these figures{_of_heads(adapter)}."
+        )
+    elif adapter.heads:
+        lines.append(
+            f"{name} has deltas of a head ({adapter.heads}), in none of these figures: heads for "
+            "other labels cannot be compared."
+        )
+    return lines
+
+
+def _of_heads(adapter: AdapterFigures) -> str:
+    if not adapter.heads:
+        return ""
+    return f"; {adapter.heads} of a head: heads are not compared, the deltas of the body are"
 
 
 def _adapter_table(figures: Check, short: dict[str, str]) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superpose.cli.console import one_line, out, plain, print_json
-from superpose.cli.options import IgnoreKey, Json, SameBase
+from superpose.cli.options import Heads, IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,6 +47,7 @@ def diff(
     b: Second,
     tolerance: Tolerance = None,
     base: BaseOfFile = None,
+    heads: Heads = "sum",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
@@ -66,7 +67,7 @@ def diff(
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")
     loaded = [load(x, base=base, ignore_keys=ignore_key or (), dora=True) for x in (a, b)]
-    found = difference_of(*loaded, tolerance=tolerance, same_base=same_base)
+    found = difference_of(*loaded, tolerance=tolerance, same_base=same_base, heads=heads)
     if json:
         print_json(found.to_json())
     else:

@@ -12,6 +12,7 @@ __all__ = [
     "Base",
     "BaseModel",
     "Dtype",
+    "Heads",
     "IgnoreKey",
     "Json",
     "MaxTokens",
@@ -29,6 +30,16 @@ SameBase = Annotated[
 IgnoreKey = Annotated[
     list[str] | None,
     typer.Option(help="An unknown configuration key that does not touch the weights."),
+]
+Heads = Annotated[
+    str,
+    typer.Option(
+        metavar="none|sum|ADAPTER",
+        help="What becomes of heads, the layers that classifiers get anew: none leaves them out; "
+        "the name or number (from 1) of an adapter takes that one's whole, at weight 1; sum adds "
+        "them like all the rest, which needs a base model that has them unless task weights sum "
+        "to 1.",
+    ),
 ]
 BaseModel = Annotated[
     str | None,

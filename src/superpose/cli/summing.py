@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpose.cli.heads import tell_of_heads
 from superpose.errors import BadInput
 from superpose.files.hub_name import parse_hub_name
 
@@ -49,12 +50,13 @@ def summed(
     same_base: bool = False,
     ignore_keys: Sequence[str] = (),
     table: WeightsFile | None = None,
+    heads: str = "sum",
 ) -> Compressed:
     """Load adapters and give their sum, the energy it keeps and whether it is exact.
 
     rank: of the best approximation; None is the exact sum. base: the base model, for tensors that
     are stored absolutely, for DoRA at a rank, and for GGUF files. table: task weights of a file, in
-    place of `weights`. Raises as the parts do.
+    place of `weights`. heads: what becomes of them, which is said. Raises as the parts do.
     """
     from superpose.cli.bases import locate_named_base
     from superpose.compose import Compressed, best_rank, exact_sum, on_base
@@ -65,7 +67,8 @@ def summed(
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
     if table is not None:
         loaded, weights = table.apply(loaded)
-    total = exact_sum(loaded, weights, same_base=same_base)
+    total = exact_sum(loaded, weights, same_base=same_base, heads=heads)
+    tell_of_heads(loaded, heads)
     checkpoint = None
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):

@@ -10,7 +10,7 @@ import typer
 
 from superpose.cli.bake import multiply_in_one_thread, percent_bar, sum_on_base
 from superpose.cli.console import out, print_json
-from superpose.cli.options import Base, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase
 from superpose.cli.weights_file import weighted_or_file
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def verify(
     base: Base,
     adapters: Names,
     weights: Weights = None,
+    heads: Heads = "sum",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
@@ -64,7 +65,7 @@ def verify(
         raise BadInput("give at least one adapter, and the result last", where="superpose verify")
     names, numbers, table = weighted_or_file(given, weights)
     folder = locate_named_base(base).folder
-    total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table)
+    total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table, heads=heads)
     with percent_bar(f"verify {result}", quiet) as step:
         proof = _proof(folder, total, result, step)
     if json:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superpose.adapter import Adapter, Replacement, together
+from superpose.adapter import Adapter, Heads, Replacement, in_head, together, without_heads
+from superpose.adapter.heads import HEADS, chosen, with_head_of
 from superpose.adapter.parents import joined, sum_name
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
@@ -25,18 +26,26 @@ def exact_sum(
     *,
     same_base: bool = False,
     tree: Tree | None = None,
+    heads: Heads = "sum",
 ) -> Adapter:
     """Give sum_k weights_k * adapters_k; target modules are united.
 
     adapters: at least one. weights: one task weight each, None means 1 each. same_base: differing
     names of base models are known to mean one model. tree: the base model's own names, where it is
-    at hand; the sum's are those then. A sum that is zero (an adapter minus itself)
-    is said with a SuperposeWarning.
+    at hand; the sum's are those then. heads: what becomes of the layers that classifiers were given
+    anew: "sum" adds them as all the rest, "none" leaves them out, and an adapter's name, path or
+    number (from 1) takes that adapter's whole, at weight 1. A sum that is zero (an adapter minus
+    itself) is said with a SuperposeWarning.
 
     Raises BadInput for no adapter, another number of weights than adapters, a NaN or infinite
-    weight; DifferentBase when the adapters were trained on different base models.
+    weight, heads that name no adapter; DifferentBase when the adapters were trained on different
+    base models.
     """
     checked = _checked_weights(adapters, weights)
+    head = chosen(adapters, heads)
+    task = _task(adapters)
+    if heads != "sum":
+        adapters = [without_heads(adapter) for adapter in adapters]
     adapters = together(adapters, same_base=same_base, tree=tree)
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
@@ -49,6 +58,12 @@ def exact_sum(
     if len(counted) < len(parts):
         parents = joined(parent for part in parts for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
+    if head is not None:
+        total = with_head_of(total, head)
+    elif heads == "none":
+        total = replace(total, metadata={**total.metadata, HEADS: "left out"})
+    elif task is not None and in_head(total):
+        total = replace(total, settings={**total.settings, "task_type": task})
     if _adds_nothing(total):
         warnings.warn(
             f"the sum is zero: `{total.name}` adds nothing to the base model",
@@ -56,6 +71,12 @@ def exact_sum(
             stacklevel=2,
         )
     return total
+
+
+def _task(adapters: Sequence[Adapter]) -> object:
+    """Give the task type of the adapters that have a head; None where they do not agree."""
+    tasks = {adapter.settings.get("task_type") for adapter in adapters if in_head(adapter)}
+    return tasks.pop() if len(tasks) == 1 else None
 
 
 def _adds_nothing(total: Adapter) -> bool:

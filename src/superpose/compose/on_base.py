@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
+from superpose.adapter import Adapter, Delta, Part, Replacement, Stored, is_head
+from superpose.adapter.heads import WAYS
 from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.base_names import end_of
@@ -72,6 +73,13 @@ def base_tensor(replacement: Replacement, base: Checkpoint) -> Array:
     Raises DifferentBase when the base has none of that name or shape.
     """
     name = base.resolve(replacement.tensor)
+    if name is None and is_head(replacement.tensor):
+        raise Refused(
+            f"`{replacement.tensor}` is a head that the base model does not have, and its task "
+            f"weights sum to {replacement.total:g}: of what no base has there is no share",
+            where=replacement.key,
+            hint=WAYS,
+        )
     if name is None:
         raise DifferentBase(
             f"the base model has no tensor `{replacement.tensor}`",

@@ -10,7 +10,8 @@ from itertools import combinations
 
 import numpy as np
 
-from superpose.adapter import Adapter, together
+from superpose.adapter import Adapter, Heads, in_head, together
+from superpose.adapter.heads import with_heads
 from superpose.errors import BadInput
 from superpose.files import without_nan
 from superpose.interference.modules import per_module
@@ -22,6 +23,8 @@ class AdapterFigures:
     """One adapter. norm: Frobenius norm of all its deltas. rank: the largest of a module.
 
     stored: tensors that it stores in place of the base's own, which are part of no figure here.
+    heads: tensors of a head that are part of none: how many of the stored ones, and deltas of
+    heads whose shapes differ.
     """
 
     name: str
@@ -31,6 +34,7 @@ class AdapterFigures:
     parameters: int
     norm: float
     stored: int
+    heads: int
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,12 @@ class Check:
         return check_html(self)
 
 
-def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
+def check(adapters: Sequence[Adapter], same_base: bool = False, *, heads: Heads = "sum") -> Check:
     """Compare every pair of adapters, and all of them together.
 
     adapters: at least two of one base model. same_base: True says that differing names of the base
-    model mean one.
+    model mean one. heads: as `exact_sum` takes it; whatever it is, what adapters store whole is in
+    no figure, and deltas in heads are where all have one shape.
 
     Reads factors only; no delta is formed and no base model is needed. Figures, their floors and
     when they are NaN: `Pair` and `ModuleFigures`. Invariant under A -> RA, B -> B R^-1.
@@ -77,24 +82,33 @@ def check(adapters: Sequence[Adapter], same_base: bool = False) -> Check:
             f"{len(adapters)} adapter(s) to check; a check compares at least two",
             hint="superpose check A B [C ...]",
         )
-    adapters = together(adapters, same_base=same_base)
     names = told_apart(adapters)
-    figures = per_module(adapters)
+    compared = with_heads(adapters, heads)
+    compared = together(compared, same_base=same_base, deltas_alone=True)
+    figures = per_module(compared)
     gram = figures.inner.sum(axis=0)
     norms = np.sqrt(np.maximum(0.0, np.diagonal(gram)))
     total = float(np.trace(gram))
     return Check(
         adapters=tuple(
-            AdapterFigures(
-                name, a.path, len(a), a.rank, a.parameters, float(norm), len(a.replacements)
-            )
-            for name, a, norm in zip(names, adapters, norms, strict=True)
+            _figures(name, a, whole, float(norm))
+            for name, a, whole, norm in zip(names, compared, adapters, norms, strict=True)
         ),
         pairs=tuple(
             pair_figures(figures, i, j, names) for i, j in combinations(range(len(adapters)), 2)
         ),
         energy_ratio=max(0.0, float(gram.sum())) / total if total > 0 else math.nan,
     )
+
+
+def _figures(name: str, compared: Adapter, whole: Adapter, norm: float) -> AdapterFigures:
+    """Give one adapter's figures: of what is compared, and what of the whole is not."""
+    held, kept = in_head(whole), in_head(compared)
+    return AdapterFigures(
+        name, whole.path, len(compared), compared.rank, compared.parameters, norm,
+        stored=len(whole.replacements),
+        heads=len(held.stored) + len(held.deltas) - len(kept.deltas),
+    )  # fmt: skip
 
 
 def all_of(count: int) -> str:

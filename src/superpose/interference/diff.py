@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Part, Replacement, Rescaled, align
+from superpose.adapter import Adapter, Heads, Part, Replacement, Rescaled, align
+from superpose.adapter.copied import without_differing
+from superpose.adapter.heads import with_heads
 from superpose.adapter.same_base import plain_name
 from superpose.files import without_nan
 from superpose.interference.check import told_apart
@@ -120,13 +122,18 @@ class Difference:
 
 
 def diff(
-    a: Adapter, b: Adapter, *, tolerance: float | None = None, same_base: bool = False
+    a: Adapter,
+    b: Adapter,
+    *,
+    tolerance: float | None = None,
+    same_base: bool = False,
+    heads: Heads = "sum",
 ) -> Difference:
     """Say how two adapters differ, from their factors alone.
 
     tolerance: relative difference up to which a module counts as the same; None is what rounding
     in the coarsest dtype of either allows (ROUNDING). same_base: differing names of the base model
-    are known to mean one.
+    are known to mean one. heads: "none" compares what is below them; otherwise as `exact_sum`.
 
     Norms of differences come from a QR where squares would lose them (`lowrank.norm`), so that near
     equals are told apart down to 2e-15.
@@ -134,12 +141,13 @@ def diff(
     Raises Refused when the two name their modules in ways that cannot be compared.
     """
     a_name, b_name = told_apart((a, b))
+    a, b = with_heads((a, b), heads)
     facts = _facts(a, b)
     names = [plain_name(x.base_model) for x in (a, b)]
     one_base = same_base or None in names or names[0] == names[1]
     if tolerance is None:
         tolerance = max(ROUNDING.get(dtype, 0.0) for x in (a, b) for dtype in _dtypes(x))
-    x, y = align((a, b))
+    x, y = align(without_differing((a, b)))
     found = [_module(name, x, y) for name in dict.fromkeys((*x, *y))]
     modules = tuple(module for module, _ in found)
     tensors = [

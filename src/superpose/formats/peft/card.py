@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
+from superpose.adapter.heads import HEADS
 from superpose.adapter.parents import EXTRACTED_FROM
 from superpose.files.hub_name import is_hub_address, parse_base_name
 
@@ -43,6 +44,7 @@ def model_card(
         f"| target modules | {len(ranks)} |",
         f"| rank | {largest} |",
         f"| dtype | {dtype} |",
+        *([f"| heads | {_cell(adapter.metadata[HEADS])} |"] if HEADS in adapter.metadata else []),
         *(f"| {name.replace('_', ' ')} | {value:.6g} |" for name, value in figures.items()),
         "",
         _PORTABLE if len(set(ranks.values())) <= 1 else _COMPACT,

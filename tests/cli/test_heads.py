@@ -1,0 +1,111 @@
+"""`--heads`: what a refusal names as the way out works, and what was done is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.numpy import load_file
+from tests.bake.classifiers import (
+    answers,
+    by_peft,
+    classifier,
+    loaded_whole,
+    make_base,
+    make_classifier,
+)
+from tests.bake.conftest import told_by_peft
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A base without a head, and two classifiers of it with three and five labels."""
+    base = make_base("bert", tmp_path / "base")
+    a, b = (make_classifier("bert", base, tmp_path / n, k, seed=k) for n, k in (("a", 3), ("b", 5)))
+    return base, a, b
+
+
+def test_check_and_diff_compare_what_is_below_heads_for_other_labels(
+    pair: tuple[Path, Path, Path], run: Run
+) -> None:
+    _, a, b = pair
+    checked = run("check", a, b)
+    assert checked.code == 0, checked.err
+    assert "2 of a head: heads are not compared" in " ".join(checked.out.split())
+    assert json.loads(run("check", a, b, "--json").out)["adapters"][0]["heads"] == 2
+    assert run("diff", a, b).code == 1
+    copied = run("add", f"{a}:1", "-o", a.parent / "copy", "--heads", "none")
+    assert copied.code == 0, copied.err
+    assert "heads are left out: classifier.bias, classifier.weight of a" in copied.err
+    same = run("diff", a, a.parent / "copy", "--heads", "none")
+    assert same.code == 0, same.out
+
+
+def test_add_refuses_heads_that_have_no_sum_and_each_way_out_that_it_names_works(
+    pair: tuple[Path, Path, Path], run: Run, tmp_path: Path
+) -> None:
+    base, a, b = pair
+    refused = run("add", a, f"{b}:0.5", "-o", tmp_path / "sum")
+    assert refused.code == 2
+    assert "--heads none" in refused.err
+    assert "--heads NAME" in refused.err
+    for heads, labels in (("none", 0), ("a", 3), ("2", 5)):
+        out = tmp_path / f"sum-{heads}"
+        done = run("add", a, f"{b}:0.5", "-o", out, "--heads", heads)
+        assert done.code == 0, done.err
+        assert ("heads are left out" if heads == "none" else "the head is") in done.err
+        key = "base_model.model.classifier.weight"
+        found = load_file(out / "adapter_model.safetensors").get(key)
+        assert (0 if found is None else len(found)) == labels
+        proven = run("verify", base, a, f"{b}:0.5", out, "--heads", heads)
+        assert proven.code == 0, proven.err
+    assert "heads | left out" in (tmp_path / "sum-none/README.md").read_text()
+
+
+def test_peft_takes_a_sum_with_one_adapters_head_as_that_adapters_classifier(
+    pair: tuple[Path, Path, Path], run: Run, tmp_path: Path
+) -> None:
+    base, a, b = pair
+    assert run("add", a, f"{b}:0.5", "-o", tmp_path / "sum", "--heads", "b").code == 0
+    assert (
+        run("bake", base, a, f"{b}:0.5", "-o", tmp_path / "model", "--heads", "b", "-q").code == 0
+    )
+    assert run("verify", base, a, f"{b}:0.5", tmp_path / "model", "--heads", "b", "-q").code == 0
+    right = classifier(base, 5).state_dict()
+    changed = {}
+    for path, labels, weight in ((a, 3, 1.0), (b, 5, 0.5)):
+        with told_by_peft():
+            plain = classifier(base, labels)
+            before = {k: v.clone() for k, v in plain.state_dict().items()}
+            after = peft.PeftModel.from_pretrained(plain, path).merge_and_unload().state_dict()
+        for name, value in after.items():
+            if name.startswith("bert."):
+                changed[name] = changed.get(name, right[name]) + weight * (value - before[name])
+            elif path == b:
+                changed[name] = value
+    model = classifier(base, 5)
+    model.load_state_dict(changed)
+    assert torch.allclose(by_peft(base, tmp_path / "sum", 5), answers(model), atol=1e-5)
+    assert torch.allclose(answers(loaded_whole(tmp_path / "model")), answers(model), atol=1e-5)
+
+
+def test_with_the_base_a_share_of_a_head_that_it_lacks_is_refused_with_the_same_ways_out(
+    pair: tuple[Path, Path, Path], run: Run, tmp_path: Path
+) -> None:
+    base, a, _ = pair
+    for command in ("add", "bake"):
+        words = (
+            ("add", f"{a}:0.5", "--base", base) if command == "add" else ("bake", base, f"{a}:0.5")
+        )
+        refused = run(*words, "-o", tmp_path / "out")
+        assert refused.code == 2
+        assert "--heads none" in refused.err
+        assert "another base model" not in refused.err
+        done = run(*words, "-o", tmp_path / f"{command}-none", "--heads", "none")
+        assert done.code == 0, done.err
+        done = run(*words, "-o", tmp_path / f"{command}-own", "--heads", "a")
+        assert done.code == 0, done.err
