@@ -58,12 +58,7 @@ def exact_sum(
     if len(counted) < len(parts):
         parents = joined(parent for part in parts for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
-    if head is not None:
-        total = with_head_of(total, head)
-    elif heads == "none":
-        total = replace(total, metadata={**total.metadata, HEADS: "left out"})
-    elif task is not None and in_head(total):
-        total = replace(total, settings={**total.settings, "task_type": task})
+    total = _headed(total, heads, head, task)
     if _adds_nothing(total):
         warnings.warn(
             f"the sum is zero: `{total.name}` adds nothing to the base model",
@@ -71,6 +66,17 @@ def exact_sum(
             stacklevel=2,
         )
     return total
+
+
+def _headed(total: Adapter, heads: Heads, head: Adapter | None, task: object) -> Adapter:
+    """Give a sum the head that was asked for, or the task of those that have one."""
+    if head is not None:
+        return with_head_of(total, head)
+    if heads == "none":
+        return replace(total, metadata={**total.metadata, HEADS: "left out"})
+    if task is None or not in_head(total):
+        return total
+    return replace(total, settings={**total.settings, "task_type": task})
 
 
 def _task(adapters: Sequence[Adapter]) -> object:
