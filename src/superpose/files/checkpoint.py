@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from superpose.errors import BadInput, Refused
 from superpose.files.base_names import candidates, is_conv1d, model_types, tied_partner
 from superpose.files.header import SIZES, Entry
+from superpose.files.index import weight_map
 from superpose.files.tensors import FLOATS, numpy_dtype, read_header
 from superpose.files.text import check_characters
 
@@ -246,12 +247,7 @@ def _index(folder: Path) -> dict[str, Any]:
     if not (folder / INDEX).exists():
         raise _no_weights(folder)
     index = _parsed(folder / INDEX)
-    weights = index.get("weight_map")
-    if not isinstance(weights, dict) or not weights:
-        raise BadInput("has no `weight_map`", where=folder / INDEX)
-    for name, file in weights.items():
-        if not isinstance(file, str) or Path(file).name != file or not file.endswith("tensors"):
-            raise BadInput(f"puts `{name}` into {file!r}, no file's name", where=folder / INDEX)
+    weight_map(index, folder / INDEX)
     return index
 
 
@@ -284,9 +280,7 @@ def _add_file(path: Path, locations: dict[str, Location]) -> Mapping[str, str]:
     return header.metadata
 
 
-def _check_index(
-    path: Path, weight_map: Mapping[str, str], locations: Mapping[str, Location]
-) -> None:
-    for name, file in weight_map.items():
+def _check_index(path: Path, files: Mapping[str, str], locations: Mapping[str, Location]) -> None:
+    for name, file in files.items():
         if name not in locations or locations[name].file != file:
             raise BadInput(f"says that {file} holds `{name}`, and it does not", where=path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,9 +12,7 @@ from pathlib import Path
 from superpose.errors import BadInput, Missing, MissingBase
 from superpose.files.hub import DIFFUSERS, FILES, SINGLE, fetch, fetch_base, hub_files
 from superpose.files.hub_name import HubName, is_hub_address, parse_base_name, parse_hub_name
-
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
+from superpose.files.pickles import PICKLES, refused_pickle
 
 BASE = "smollm2"
 """What the embedded base model is called, and no adapter is."""
@@ -60,7 +59,7 @@ def locate_base(given: str | os.PathLike[str]) -> Path:
         return path
     if exists(path, given):
         raise BadInput(
-            "is a file; a base model is a folder", where=given, hint=f"Give {path.parent}"
+            "is a file; a base model is a folder", where=given, hint=f"Give {_folder_of(path)}"
         )
     if _is_hub_name(given, parse_base_name):
         return fetch_base(text)
@@ -81,16 +80,21 @@ def _is_hub_name(
 
 def _adapter_file(path: Path, given: object) -> Path:
     """Give the path of a file that may be an adapter; raises BadInput for all others."""
-    if path.suffix in _PICKLES:
-        raise BadInput("is a pickle; superpose opens none: loading one can run code", where=given)
+    if path.suffix in PICKLES:
+        raise refused_pickle(path, given)
     if path.name in FILES or not path.name.endswith(SINGLE) or not path.is_file():
         raise BadInput(
             "is a file; a PEFT adapter is a folder, and other adapters end in "
             f"{' or '.join(SINGLE)}",
             where=given,
-            hint=f"Give the folder: {path.parent}",
+            hint=f"Give the folder: {_folder_of(path)}",
         )
     return path
+
+
+def _folder_of(path: Path) -> str:
+    """Give the folder of a file so that it can be pasted anywhere: `.` is a hint for nobody."""
+    return shlex.quote(str(path.absolute().parent))
 
 
 def is_here(given: str | os.PathLike[str]) -> bool:

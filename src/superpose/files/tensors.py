@@ -131,10 +131,7 @@ def _check_length(length: int) -> None:
 
 def _not_safetensors(start: bytes, size: int) -> BadInput:
     if start.startswith(LFS_START):
-        return BadInput(
-            "is a Git LFS pointer in place of the weights",
-            hint="Fetch them: git lfs install && git lfs pull",
-        )
+        return lfs_pointer()
     if start.startswith((b"PK\x03\x04", b"\x80\x02")):
         return BadInput("is a PyTorch pickle, not safetensors, whatever its name says")
     if start.startswith(b"GGUF"):
@@ -144,6 +141,15 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
     if start[8:9] == b"{":
         return BadInput(f"truncated: only {size:,} bytes, fewer than its header takes")
     return BadInput(f"is not a safetensors file ({size:,} bytes)")
+
+
+def lfs_pointer(path: Path | None = None) -> BadInput:
+    """Give the error of a file of which Git LFS has fetched no more than a pointer."""
+    return BadInput(
+        "is a Git LFS pointer in place of the weights",
+        where=path,
+        hint="Fetch them: git lfs install && git lfs pull",
+    )
 
 
 def _view(name: str, data: Array, entry: Entry, integers: bool) -> Array:

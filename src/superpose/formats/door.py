@@ -15,6 +15,7 @@ from superpose.errors import BadInput
 from superpose.files import called, check_free, check_free_file, locate
 from superpose.files.hub import DIFFUSERS
 from superpose.formats.expanded import with_factors
+from superpose.formats.foreign import holds_peft
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 ENGINES = ("peft", "vllm", "llama.cpp")
@@ -55,18 +56,24 @@ def load(
     """
     path, given = locate(name), called(name)
     if path.is_file():
-        return _read_file(path, given, base, ignore_keys)
+        return _read_file(path, given, base, ignore_keys, dora)
     return read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
 
 
 def _read_file(
-    path: Path, given: str, base: str | os.PathLike[str] | None, ignore_keys: Collection[str]
+    path: Path,
+    given: str,
+    base: str | os.PathLike[str] | None,
+    ignore_keys: Collection[str],
+    dora: bool,
 ) -> Adapter:
-    """Read an adapter that is one file: its ending tells the format."""
+    """Read an adapter that is one file: its ending, or the names in it, tell the format."""
     if path.suffix == GGUF:
         from superpose.formats.gguf import read_gguf
 
         return read_gguf(path, given=given, base=base)
+    if holds_peft(path):
+        return read_peft(path.parent, given=given, ignore_keys=ignore_keys, dora=dora, weights=path)
     from superpose.formats.image import read_image
 
     return read_image(path, given=given, ignore_keys=ignore_keys)

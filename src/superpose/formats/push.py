@@ -18,8 +18,8 @@ from superpose.files.hub_errors import hub_page
 from superpose.files.hub_name import HubName, parse_hub_name
 from superpose.files.hub_upload import upload
 from superpose.formats.door import load
+from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.peft import REPLACEABLE
-from superpose.formats.recognise import CONFIG, WEIGHTS
 
 CARD = "README.md"
 

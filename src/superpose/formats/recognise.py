@@ -1,56 +1,35 @@
-"""What kind of adapter a folder holds; whatever is not PEFT's is named as what it is.
+"""What kind of adapter a folder holds, by its configuration, and which files its weights are.
 
-The file name `adapter_config.json` proves nothing: MLX, AdapterHub and others write one too.
+Whatever is not PEFT's is named as what it is, in `foreign`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, Refused
-from superpose.files import check_characters, download_command, exists, is_here, listing
-from superpose.files.header import Header
-from superpose.files.tensors import LFS_START, read_header
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
-PICKLE = "adapter_model.bin"
+from superpose.files import check_characters, exists, is_here, listing
+from superpose.files.tensors import LFS_START
+from superpose.formats.foreign import CONFIG, WEIGHTS, foreign_config, no_config, no_weights
+from superpose.formats.shards import INDEX, numbered
 
 PRODUCTS = ("LOHA", "LOKR")
 """Types of PEFT's whose factors expand into LoRA's, `formats.peft.products`."""
 
+ADALORA = "ADALORA"
+"""The type whose factors have a diagonal between them, `formats.peft.adalora`."""
+
+MLX_KEYS = frozenset({"fine_tune_type", "lora_parameters", "lora_layers"})
+"""Any of these in a configuration without `peft_type` is MLX's, `formats.mlx`."""
+
 MAX_CONFIG = 10_000_000
 """Bytes; a real adapter_config.json has a few thousand."""
 
-_CONVERT = """superpose opens no pickle: loading one can run code. If you trust it, convert it once:
-  python -c "import sys, torch, safetensors.torch as s; \
-s.save_file(torch.load(sys.argv[1] + '/adapter_model.bin', map_location='cpu', \
-weights_only=True), \
-sys.argv[1] + '/adapter_model.safetensors', metadata={'format': 'pt'})" """
-
-# Files by which a folder without (or with somebody else's) adapter_config.json gives itself away.
-_OTHER_FILES = {
-    "adapters.safetensors": "an MLX adapter",
-    "adapters.npz": "an MLX adapter",
-    "pytorch_lora_weights.safetensors": "a diffusers LoRA",
-    "pytorch_lora_weights.bin": "a diffusers LoRA as a pickle",
-    "pytorch_adapter.bin": "an AdapterHub adapter",
-    "head_config.json": "an AdapterHub adapter",
-}
-IMAGES = ("a kohya LoRA", "a diffusers LoRA")
-_FULL_MODEL = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-
 
 def read_config(folder: Path, given: str) -> dict[str, Any]:
-    """Read the adapter_config.json of a PEFT folder, in the order in which it stands there.
+    """Read the adapter_config.json of a PEFT or MLX folder, in the order in which it stands there.
 
     given: what the user called the folder: its path, or a hub name.
 
@@ -59,37 +38,43 @@ def read_config(folder: Path, given: str) -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not exists(path, given):
-        raise _not_an_adapter(folder, given)
-    config = _parsed(path)
+        raise no_config(folder, given)
+    config = parsed_config(path)
     if "peft_type" not in config:
-        raise _foreign(path, given, config)
-    if config["peft_type"] not in ("LORA", *PRODUCTS):
+        if config.keys() & MLX_KEYS:
+            return config
+        raise foreign_config(path, given, config)
+    if config["peft_type"] not in ("LORA", ADALORA, *PRODUCTS):
         raise Refused(
-            f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA, LOHA and "
-            "LOKR: other types have no factors whose product is added to a weight",
+            f"is a PEFT adapter of type {config['peft_type']!r}; superpose adds LORA, ADALORA, "
+            "LOHA and LOKR: other types have no factors whose product is added to a weight",
             where=given,
+            hint="superpose extract takes the change from a model that PEFT merged it into, where "
+            "PEFT merges this type.",
         )
     return config
 
 
 def weights_file(folder: Path, given: str) -> Path:
-    """Give the weights of a PEFT folder; raises BadInput when there are none that may be read.
+    """Give the weights of a PEFT folder: one file, or the index that stands for all shards.
 
     given: as for `read_config`.
+
+    Raises BadInput when there are none that may be read, or a shard is missing.
     """
     path = folder / WEIGHTS
     if exists(path, given):
         return path
-    if PICKLE in listing(given, folder):
-        raise _pickle(given)
-    raise BadInput(
-        f"{WEIGHTS} is missing",
-        where=given,
-        hint="Was the download or the training cut off? The configuration alone is no adapter.",
-    )
+    if exists(folder / INDEX, given):
+        return folder / INDEX
+    shards = numbered(listing(given, folder), given)
+    if shards and is_here(given):
+        return folder / INDEX
+    raise no_weights(folder, given)
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def parsed_config(path: Path) -> dict[str, Any]:
+    """Give the JSON object in a configuration file; raises BadInput where it is none."""
     try:
         # Before opening: opening a named pipe waits for somebody to write into it.
         if not path.is_file():
@@ -116,80 +101,3 @@ def _parsed(path: Path) -> dict[str, Any]:
     except BadInput as error:
         raise BadInput(error.problem, where=path) from None
     return config
-
-
-def _pickle(given: str) -> BadInput:
-    problem = f"holds its weights as a pickle ({PICKLE})"
-    if is_here(given):
-        return BadInput(problem, where=given, hint=f"{_CONVERT}FOLDER")
-    fetch = f"Fetch it into a folder of yours: {download_command(given)}\n"
-    deeper = "/".join(["FOLDER", *given.partition("@")[0].split("/")[2:]])
-    return BadInput(problem, where=given, hint=f"{fetch}{_CONVERT}{deeper}")
-
-
-def _foreign(path: Path, given: str, config: Mapping[str, Any]) -> BadInput:
-    """Name an adapter_config.json that is not PEFT's."""
-    if config.keys() & {"fine_tune_type", "lora_parameters", "lora_layers"}:
-        what = "an MLX adapter"
-    elif config.keys() & {"model_class", "model_type"} and "config" in config:
-        what = "an AdapterHub adapter"
-    elif config.keys() & {"n_obs_steps", "input_features", "output_features", "robot_type"}:
-        what = "a lerobot policy's configuration"
-    elif {"r", "lora_alpha"} <= config.keys():
-        return BadInput(
-            "has no `peft_type`, so PEFT itself does not load it",
-            where=path,
-            hint='If it is plain LoRA written by hand, add "peft_type": "LORA" and target_modules.',
-        )
-    else:
-        keys = ", ".join(sorted(config)[:6]) or "none"
-        return BadInput(f"is not a PEFT configuration (keys: {keys})", where=path)
-    return Refused(f"is {what}, not PEFT's", where=given, hint="superpose reads PEFT folders.")
-
-
-def _not_an_adapter(folder: Path, given: str) -> BadInput:
-    """Say what a folder or repository without adapter_config.json is instead."""
-    paths = listing(given, folder)
-    names = sorted({path.partition("/")[0] for path in paths})
-    for name in names:
-        what = _OTHER_FILES.get(name) or _image_lora(folder / name)
-        if what in IMAGES:
-            hint = f"Give the file: {_below(given, name)}"
-            return BadInput(f"holds {what}, which is one file", where=given, hint=hint)
-        if what is not None:
-            return Refused(f"is {what} (it holds {name}), not PEFT's", where=given)
-    if WEIGHTS in names or PICKLE in names:
-        return BadInput(
-            f"{CONFIG} is missing; without it nobody knows the scaling of these weights",
-            where=given,
-        )
-    if "config.json" in names and any(name in names for name in _FULL_MODEL):
-        return BadInput("is a full model, not an adapter", where=given)
-    inside = [path.removesuffix(f"/{CONFIG}") for path in paths if path.endswith(f"/{CONFIG}")]
-    if inside:
-        some = ", ".join(_below(given, path) for path in inside[:4])
-        return BadInput("is no adapter but holds some", where=given, hint=f"Give one: {some}")
-    held = ", ".join(names[:6]) or "nothing"
-    return BadInput(f"is not an adapter folder: no {CONFIG} (it holds {held})", where=given)
-
-
-def _below(given: str, path: str) -> str:
-    """Name a folder in what was given; a hub name keeps its revision at the end."""
-    name, at, revision = (given, "", "") if is_here(given) else given.partition("@")
-    return f"{name.rstrip('/')}/{path}{at}{revision}"
-
-
-def _image_lora(path: Path) -> str | None:
-    """Name a kohya or diffusers LoRA by the spelling of its tensors; None for all else."""
-    if path.suffix != ".safetensors":
-        return None
-    try:
-        header: Header = read_header(path)
-    except BadInput:
-        return None  # not even safetensors, or not fetched: it does not tell what the folder is
-    from superpose.formats.image.names import is_kohya, parse  # a PEFT folder needs none of it
-
-    named = next((n for n in map(parse, header.entries) if n is not None), None)
-    if named is None or named.module.startswith("base_model.model."):
-        return None
-    return IMAGES[0] if is_kohya(named.module) else IMAGES[1]

@@ -20,6 +20,7 @@ from superpose.formats.image.scaling import alpha_of, configurations, kohya_scal
 from superpose.formats.noted import KEY, noted_parents
 from superpose.formats.peft.config import LoraConfig
 from superpose.lowrank import is_zero
+from superpose.formats.stubs import check_stubs
 
 KOHYA = "kohya"
 DIFFUSERS = "diffusers"
@@ -43,7 +44,9 @@ def read_image(
     """
     where = given or str(path)
     header = read_header(path)
-    found = find_parts({name: entry.shape for name, entry in header.entries.items()}, path)
+    shapes = {name: entry.shape for name, entry in header.entries.items()}
+    check_stubs(shapes, path)
+    found = find_parts(shapes, path)
     _check_dtypes(header, found, path)
     configured = {}
     if not found.kohya:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from superpose.errors import BadInput
 from superpose.files.base_names import end_of
+from superpose.formats.stubs import check_stubs
 
 PREFIX = "base_model.model."
 
@@ -41,7 +42,8 @@ class Sorted:
 
     factors: module as the file calls it -> Pair. biases: of B, by module. magnitudes: of DoRA, by
     module. rows: trained token rows, by embedding. wholes: tensors in place of the base's, by the
-    base's name. copies: of the base's own tensors, by its name. reasons: why the rest is refused.
+    base's name. copies: of the base's own tensors, by its name. twins: what is stored twice: the
+    tensor that counts, and another that has to be the same. reasons: why the rest is refused.
     """
 
     factors: dict[str, Pair] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Sorted:
     rows: dict[str, str] = field(default_factory=dict)
     wholes: dict[str, str] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
+    twins: list[tuple[str, str]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
 
@@ -66,6 +69,13 @@ _REFUSED = (
     (r"\.(hada|lokr)_", "a LoHa or LoKr factor"),
 )  # fmt: skip
 _REFUSED_COMPILED = tuple((re.compile(pattern), what) for pattern, what in _REFUSED)
+# Stacks of all experts under the names of a single one, with the factor that experts share once.
+_TINKER = re.compile(r"\.experts\.w[123]\.lora_[AB]\.weight$")
+_TINKER_REASON = (
+    "Tinker's factors of all experts together, whose place only the base model tells; "
+    "tinker_cookbook.weights.build_lora_adapter(base_model=..., adapter_path=..., "
+    "output_path=...) of tinker-cookbook writes them as PEFT's"
+)
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 _EMBEDDING = re.compile(r"(?P<module>.+)\.lora_embedding_(?P<side>[AB])")
 # What acts in training alone, and the base's own tensors that `bias="all"` finds again in wrappers.
@@ -99,6 +109,7 @@ def sort_tensors(shapes: Mapping[str, Shape], whole_modules: tuple[str, ...] = (
             _place(name, name.removeprefix(PREFIX), found, sides, whole_modules)
     found.reasons = [f"{_counted(names)}: {what}" for what, names in refused.items()]
     if not found.reasons:
+        check_stubs(shapes)
         for (module, embedding), names in sides.items():
             found.factors[module] = _pair(names, shapes, embedding)
     return found
@@ -112,6 +123,8 @@ def factor_name(module: str, side: str, *, embedding: bool = False) -> str:
 
 def _refused(name: str) -> str | None:
     """Say why a tensor cannot be in a sum; None for all that can."""
+    if _TINKER.search(name):
+        return _TINKER_REASON
     short = name.removeprefix(PREFIX)
     if not (_FACTOR.fullmatch(short) or _EMBEDDING.fullmatch(short)):
         for pattern, what in _REFUSED_COMPILED:
@@ -129,23 +142,36 @@ def _place(
     sides: dict[tuple[str, bool], dict[str, str]],
     whole_modules: tuple[str, ...],
 ) -> None:
+    # The wrapper of a module that is saved whole: older versions of PEFT save what lies in it by
+    # both names, and `bias="all"` finds its bias there once more.
+    plain = _SAVED_WHOLE.sub("", short)
     for pattern, embedding in ((_FACTOR, False), (_EMBEDDING, True)):
-        if factor := pattern.fullmatch(short):
-            sides.setdefault((factor["module"], embedding), {})[factor["side"]] = name
+        if factor := pattern.fullmatch(plain):
+            own = sides.setdefault((factor["module"], embedding), {})
+            _once(own, factor["side"], name, found)
             return
     for pattern, where in _BY_MODULE:
-        if match := pattern.fullmatch(short):
-            getattr(found, where)[match["module"]] = name
+        if match := pattern.fullmatch(plain):
+            _once(getattr(found, where), match["module"], name, found)
             return
-    # The wrapper of a module that is saved whole; `bias="all"` finds its bias there once more.
-    plain = _SAVED_WHOLE.sub("", short)
     tensor = _WRAPPED.sub("", plain)
     if tensor != plain and not is_bias(tensor):
         found.copies[tensor] = name  # what an embedding or output layer was before
     elif _is_embedding(tensor) and not owner_of(tensor, whole_modules):
         found.copies[tensor] = name  # a resized vocabulary
-    elif plain == short or tensor not in found.wholes:
-        found.wholes[tensor] = name
+    else:
+        _once(found.wholes, tensor, name, found)
+
+
+def _once(names: dict[str, str], key: str, name: str, found: Sorted) -> None:
+    """Note a tensor by what it is; where another one is that already, they are twins."""
+    before = names.get(key)
+    if before is None:
+        names[key] = name
+        return
+    found.twins.append((before, name))
+    if not _SAVED_WHOLE.search(name):
+        names[key] = name
 
 
 def is_bias(tensor: str) -> bool:
@@ -185,12 +211,8 @@ def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool
         missing = re.sub(rf"_{side}(\.weight)?$", rf"_{other}\1", present)
         raise BadInput(f"tensor `{present}` has no partner: `{missing}` is missing")
     for name in names.values():
-        if len(shapes[name]) not in ((2,) if embedding else (2, 3, 4, 5)) or 0 in shapes[name]:
-            raise BadInput(
-                f"tensor `{name}` has shape {shapes[name]}; a factor is a matrix",
-                hint="DeepSpeed ZeRO-3 and FSDP write such stubs when the shards were not gathered "
-                "before saving.",
-            )
+        if len(shapes[name]) not in ((2,) if embedding else (2, 3, 4, 5)):
+            raise BadInput(f"tensor `{name}` has shape {shapes[name]}; a factor is a matrix")
     a, b = names["A"], names["B"]
     if len(shapes[a]) != len(shapes[b]):
         raise BadInput(f"tensors `{a}` {shapes[a]} and `{b}` {shapes[b]} do not belong together")

@@ -6,7 +6,6 @@ Source: peft 0.21.2, `tuners/loha` and `tuners/lokr`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,19 @@ from typing import Any
 import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place
-from superpose.errors import BadInput, Refused, SuperposeWarning
-from superpose.files import read_header, read_tensors, short_name
+from superpose.errors import BadInput, Refused
 from superpose.formats.expanded import Array, Layout, Shape, small_formed
+from superpose.formats.foreign import CONFIG
 from superpose.formats.hadamard import HADAMARD, hadamard_layout, hadamard_term
 from superpose.formats.kronecker import KRONECKER, kronecker_layout, kronecker_term
-from superpose.formats.noted import noted_parents
 from superpose.formats.peft import fields
 from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
-from superpose.formats.peft.keys import PREFIX, Sorted, sort_tensors
-from superpose.formats.peft.whole import replacements_of
-from superpose.formats.recognise import CONFIG, weights_file
-from superpose.lowrank import AnyTerm, Term, dtype_name, from_dense, is_zero
+from superpose.formats.peft.keys import PREFIX, sort_tensors
+from superpose.formats.peft.made import plain_adapter
+from superpose.formats.shards import read_header_of, read_tensors_of
+from superpose.formats.stubs import check_stubs
+from superpose.lowrank import AnyTerm, Term, dtype_name, from_dense
 
 USED = frozenset(
     """alpha alpha_pattern base_model_name_or_path modules_to_save peft_type r rank_pattern
@@ -58,18 +57,18 @@ _ALPHA = 8  # where the configuration says nothing
 
 
 def read_products(
-    raw: Mapping[str, Any], folder: Path, where: str, ignore_keys: Collection[str] = ()
+    raw: Mapping[str, Any], weights: Path, where: str, ignore_keys: Collection[str] = ()
 ) -> Adapter:
-    """Read the adapter in a folder whose configuration is `raw`, of type LOHA or LOKR.
+    """Read the adapter whose configuration is `raw`, of type LOHA or LOKR.
 
     Raises Refused with every reason at once, BadInput when files are missing, damaged or contradict
     each other; as `read_peft` does.
     """
     roles, known = _KINDS[raw["peft_type"]]
-    weights = weights_file(folder, where)
-    config, reasons = _parsed(raw, folder / CONFIG, ignore_keys)
-    header = read_header(weights)
+    config, reasons = _parsed(raw, weights.with_name(CONFIG), ignore_keys)
+    header = read_header_of(weights)
     shapes = {name: entry.shape for name, entry in header.entries.items()}
+    check_stubs(shapes, weights)
     modules, others = _by_module(shapes, roles)
     found = sort_tensors(others, config.whole_modules)
     of_lora = [*(pair.A for pair in found.factors.values()), *found.biases.values()]
@@ -80,14 +79,14 @@ def read_products(
     if not modules:
         raise BadInput(f"holds no factors of type {raw['peft_type']}", where=weights)
     for pattern in (config.rank_pattern, config.alpha_pattern):
-        pattern.check_ways(list(modules), folder / CONFIG)
+        pattern.check_ways(list(modules), weights.with_name(CONFIG))
     layouts = {m: _checked(m, known, own, config, weights) for m, own in modules.items()}
     compare_with_targets(config, list(modules), where)
     warn_if_ambiguous(config, list(modules), where)
-    file = read_tensors(weights)
+    file = read_tensors_of(weights)
     deltas = {m: _delta(m, names, layouts[m], config, file.tensors) for m, names in modules.items()}
     deltas = small_formed(deltas, header.stored)
-    return _adapter(deltas, found, config, file.tensors, where, file.metadata)
+    return plain_adapter(deltas, found, config, file, where)
 
 
 def _parsed(
@@ -177,26 +176,3 @@ def _of_one_dimension(own: Mapping[str, Array]) -> tuple[Array, Array]:
     w1 = wide["lokr_w1"] if "lokr_w1" in wide else wide["lokr_w1_a"] @ wide["lokr_w1_b"]
     whole = np.kron(w1[None], wide["lokr_w2"])
     return from_dense(whole.reshape(w1.shape[0] * wide["lokr_w2"].shape[0], -1))
-
-
-def _adapter(
-    deltas: Mapping[str, Delta],
-    found: Sorted,
-    config: LoraConfig,
-    tensors: Mapping[str, Array],
-    where: str,
-    metadata: Mapping[str, str],
-) -> Adapter:
-    replacements = replacements_of(found, config, tensors, {})
-    if not replacements and all(is_zero(t) for d in deltas.values() for t in d.terms):
-        warnings.warn(f"{where}: this adapter adds nothing", SuperposeWarning, stacklevel=4)
-    return Adapter(
-        deltas,
-        name=short_name(where),
-        base_model=config.base_model,
-        path=where,
-        parents=noted_parents(metadata),
-        settings={key: value for key, value in config.carried.items() if value is not None},
-        replacements=replacements,
-        copies={tensor: tensors[name] for tensor, name in found.copies.items()},
-    )

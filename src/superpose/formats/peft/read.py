@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter, Delta
 from superpose.adapter.renaming import without_wrappers
 from superpose.errors import BadInput, Refused, SuperposeWarning
-from superpose.files import read_header, read_tensors, short_name
+from superpose.files import exists, short_name
 from superpose.files.base_names import end_of
 from superpose.files.tensors import INTEGERS
+from superpose.formats.foreign import CONFIG, no_config_beside
 from superpose.formats.noted import noted_parents
 from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
+from superpose.formats.peft.fields import is_empty
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
 from superpose.formats.peft.parts import Target, deltas_of, targets
 from superpose.formats.peft.whole import (
     bias_deltas,
+    check_twins,
     copies_of,
     replacements_of,
     rescaled_deltas,
     tied_layers,
 )
-from superpose.formats.recognise import CONFIG, PRODUCTS, read_config, weights_file
+from superpose.formats.recognise import ADALORA, PRODUCTS, read_config, weights_file
+from superpose.formats.shards import check_not_a_part, read_header_of, read_tensors_of
+
+_Reader = Callable[[Mapping[str, Any], Path, str, Collection[str]], Adapter]
 
 _DORA = (
     "it is DoRA (use_dora), which rescales the base model's own weights: its update is not B*A "
@@ -40,31 +46,40 @@ def read_peft(
     given: str | None = None,
     ignore_keys: Collection[str] = (),
     dora: bool = False,
+    weights: Path | None = None,
 ) -> Adapter:
     """Read the adapter in a local PEFT folder.
 
     given: what the user called it, kept as the adapter's path. ignore_keys: unknown keys of the
     configuration to pass over. dora: let DoRA pass, whose weights become replacements that nobody
-    can tell without the base model.
+    can tell without the base model. weights: the folder's file that was given in place of it; by
+    default the one that PEFT loads.
 
     Raises Refused with every reason at once when the adapter is no linear change of the base model,
     BadInput when files are missing, damaged or contradict each other.
     """
     where = given or str(folder)
+    if weights is not None:
+        check_not_a_part(weights)
+        if not exists(folder / CONFIG, where):
+            raise no_config_beside(weights)
     raw = read_config(folder, where)
-    if raw["peft_type"] in PRODUCTS:
-        from superpose.formats.peft.products import read_products
+    if "peft_type" not in raw:
+        from superpose.formats.mlx import read_mlx
 
-        return read_products(raw, folder, where, ignore_keys)
-    weights = weights_file(folder, where)
+        return read_mlx(raw, folder, where)
+    weights = weights or weights_file(folder, where)
+    if (other := _other_layout(raw)) is not None:
+        return other(raw, weights, where, ignore_keys)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
     found, placed, integers = _sorted(weights, config, reasons, where, dora)
     names = [target.name for target in placed.values()]
     compare_with_targets(config, list(dict.fromkeys(names)), where)
     warn_if_ambiguous(config, names, where)
-    file = read_tensors(weights, integers=integers)
+    file = read_tensors_of(weights, integers=integers)
     with _naming(weights):
+        check_twins(found, file.tensors)
         deltas = _deltas(found, placed, file.tensors, config)
         rescaled = rescaled_deltas(found, config, deltas)
         replacements = replacements_of(found, config, file.tensors, rescaled)
@@ -86,11 +101,28 @@ def read_peft(
     return without_wrappers(read)
 
 
+def _other_layout(raw: Mapping[str, Any]) -> _Reader | None:
+    """Give the reader of a folder whose factors are not LoRA's own; None for all others."""
+    if raw["peft_type"] in PRODUCTS:
+        from superpose.formats.peft.products import read_products
+
+        return read_products
+    if raw["peft_type"] == ADALORA:
+        from superpose.formats.peft.adalora import read_adalora
+
+        return read_adalora
+    if not is_empty(raw.get("enable_lora")):
+        from superpose.formats.peft.merged import read_merged
+
+        return read_merged
+    return None
+
+
 def _sorted(
     weights: Path, config: LoraConfig, reasons: list[str], where: object, dora: bool
 ) -> tuple[Sorted, dict[str, Target], bool]:
     """Say what the tensors are, and whether the only integers are what BatchNorm counts."""
-    header = read_header(weights)
+    header = read_header_of(weights)
     with _naming(weights):
         shapes = {name: entry.shape for name, entry in header.entries.items()}
         found = sort_tensors(shapes, config.whole_modules + _tied_modules(config))

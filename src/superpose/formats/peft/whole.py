@@ -19,6 +19,22 @@ Array = NDArray[Any]
 _MERGE = "superpose extract takes the change from a model that PEFT merged: merge_and_unload()."
 
 
+def check_twins(found: Sorted, tensors: Mapping[str, Any]) -> None:
+    """Raise BadInput, naming both, where what a file stores twice is not the same both times.
+
+    A head of modules_to_save that is a target module too stands in a file by its own name and by
+    that of its wrapper; it counts once.
+    """
+    for one, other in found.twins:
+        x, y = tensors[one], tensors[other]
+        if x.dtype != y.dtype or not np.array_equal(x, y):
+            raise BadInput(
+                f"tensors `{one}` and `{other}` are one and the same in the model, and differ",
+                hint="Which of them was trained nobody can tell: load the adapter where it was "
+                "trained and save it with today's PEFT, which writes it once.",
+            )
+
+
 def bias_deltas(
     found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any]
 ) -> dict[str, Delta]:

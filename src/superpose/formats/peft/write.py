@@ -13,11 +13,11 @@ from typing import Any
 from superpose.adapter import Adapter
 from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
+from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.noted import KEY, note_of
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.layout import Layout, check_writable, file_layout
 from superpose.formats.peft.portable import fold
-from superpose.formats.recognise import CONFIG, WEIGHTS
 from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 
 CARD = "README.md"
