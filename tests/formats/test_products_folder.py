@@ -274,5 +274,5 @@ def test_a_folder_without_its_products_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_other_types_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="'ADALORA'; superpose adds LORA, LOHA and LOKR"):
-        superpose.load(changed(tmp_path, peft_type="ADALORA"))
+    with pytest.raises(Refused, match="'VERA'; superpose adds LORA, ADALORA, LOHA and LOKR"):
+        superpose.load(changed(tmp_path, peft_type="VERA"))

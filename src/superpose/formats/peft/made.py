@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 
 from superpose.adapter import Adapter, Delta
+from superpose.adapter.renaming import without_wrappers
 from superpose.errors import SuperposeWarning
 from superpose.files import TensorFile, short_name
 from superpose.formats.noted import noted_parents
@@ -27,7 +28,7 @@ def plain_adapter(
     terms = [term for delta in deltas.values() for term in delta.terms]
     if not replacements and all(map(is_zero, terms)):
         warnings.warn(f"{where}: this adapter adds nothing", SuperposeWarning, stacklevel=4)
-    return Adapter(
+    read = Adapter(
         deltas,
         name=short_name(where),
         base_model=config.base_model,
@@ -37,3 +38,4 @@ def plain_adapter(
         replacements=replacements,
         copies=copies_of(found, file.tensors),
     )
+    return without_wrappers(read)
