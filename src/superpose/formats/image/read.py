@@ -19,8 +19,8 @@ from superpose.formats.image.parts import Found, Part, find_parts
 from superpose.formats.image.scaling import alpha_of, configurations, kohya_scale
 from superpose.formats.noted import KEY, noted_parents
 from superpose.formats.peft.config import LoraConfig
-from superpose.lowrank import is_zero
 from superpose.formats.stubs import check_stubs
+from superpose.lowrank import is_zero
 
 KOHYA = "kohya"
 DIFFUSERS = "diffusers"
