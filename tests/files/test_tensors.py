@@ -121,7 +121,7 @@ LIES: dict[str, tuple[bytes, str]] = {
     "many dimensions": (raw({"x": entry(shape=[1] * 33)}, bytes(4)), "33 dimensions"),
     "metadata of numbers": (raw({"__metadata__": {"a": 1}}), "mapping of strings"),
     "integers": (raw({"x": entry("I32")}, bytes(8)), "tensor `x` is I32"),
-    "eight bits": (raw({"x": entry("F8_E4M3", (8,))}, bytes(8)), "tensor `x` is F8_E4M3"),
+    "scales alone": (raw({"x": entry("F8_E8M0", (8,))}, bytes(8)), "tensor `x` is F8_E8M0"),
 }  # fmt: skip
 
 

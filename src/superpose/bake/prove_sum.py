@@ -25,6 +25,7 @@ from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Terms, norm
 
 _UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+_UNITS |= {"float8_e4m3fn": 2.0**-3, "float8_e5m2": 2.0**-2}
 
 _LEAST = 1e-6
 """What is allowed of the sum, relative, whatever dtype it is stored in."""

@@ -69,6 +69,7 @@ def summed(
         loaded, weights = table.apply(loaded)
     total = exact_sum(loaded, weights, same_base=same_base, heads=heads)
     tell_of_heads(loaded, heads)
+    _tell_of_eight_bits(total)
     checkpoint = None
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):
@@ -89,6 +90,21 @@ def _bar(title: str) -> Iterator[Progress]:
     with progress() as bars:
         task = bars.add_task(title, total=None)
         yield lambda done, total, name: bars.update(task, completed=done, total=total)
+
+
+def _tell_of_eight_bits(total: Adapter) -> None:
+    """Say that a sum of float8 factors is written in a wider dtype."""
+    from superpose.cli.console import note
+    from superpose.files.tensors import EIGHT_BITS
+    from superpose.formats.folded import widest_dtype
+
+    used = {name for delta in total.values() for name in delta.stored} & set(EIGHT_BITS.values())
+    if used:
+        note(
+            "note",
+            f"factors in {' and '.join(sorted(used))} are read exactly; a sum is not written in "
+            f"eight bits but, unless --dtype says another, in {widest_dtype(total)}",
+        )
 
 
 def _tell_of_size(total: Adapter, rank: int) -> None:

@@ -21,7 +21,7 @@ from superpose.errors import BadInput, Refused
 from superpose.files.base_names import candidates, is_conv1d, model_types, tied_partner
 from superpose.files.header import SIZES, Entry
 from superpose.files.index import weight_map
-from superpose.files.tensors import FLOATS, numpy_dtype, read_header
+from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
 from superpose.files.text import check_characters
 
 Array = NDArray[Any]
@@ -32,11 +32,6 @@ INDEX = "model.safetensors.index.json"
 
 _OTHERS = {"U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32"}
 _OTHERS |= {"I32": "int32", "U64": "uint64", "I64": "int64", "BOOL": "bool", "C64": "complex64"}
-_EIGHT_BITS = {
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E8M0": "float8_e8m0fnu",
-}
 
 
 class Location(NamedTuple):
@@ -203,10 +198,7 @@ def stored_dtype(name: str) -> np.dtype[Any]:
         return numpy_dtype(FLOATS[name])
     if name in _OTHERS:
         return np.dtype(_OTHERS[name]).newbyteorder("<")
-    import ml_dtypes
-
-    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _EIGHT_BITS[name]))
-    return dtype
+    return numpy_dtype({**EIGHT_BITS, "F8_E8M0": "float8_e8m0fnu"}[name])
 
 
 def _parsed(path: Path) -> dict[str, Any]:

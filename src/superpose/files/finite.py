@@ -11,6 +11,8 @@ CHUNK = 1 << 16
 # Width in bits, and the bits of positive infinity. NaN and infinity are the values whose exponent
 # is all ones: as integers, none is above them of the same sign.
 _BITS = {
+    "float8_e4m3fn": (8, 0x7F),  # has no infinity: NaN alone has all bits of a sign
+    "float8_e5m2": (8, 0x7C),
     "float16": (16, 0x7C00),
     "bfloat16": (16, 0x7F80),
     "float32": (32, 0x7F80_0000),
@@ -19,7 +21,7 @@ _BITS = {
 
 
 def all_finite(x: NDArray[np.generic]) -> bool:
-    """Say whether x (any shape, C-contiguous, float16, bfloat16, float32 or float64) is finite."""
+    """Say whether x (any shape, C-contiguous, of a dtype above) is finite."""
     width, infinity = _BITS[x.dtype.name]
     signed = x.reshape(-1).view(f"i{width // 8}")
     unsigned = signed.view(f"u{width // 8}")

@@ -27,9 +27,13 @@ Array = NDArray[Any]
 LFS_START = b"version https://git-lfs"
 """First bytes of the pointer that Git leaves where a large file has not been fetched."""
 
-_NAMES = {"float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16"}
-FLOATS = {theirs: ours for ours, theirs in _NAMES.items()}
-"""Dtypes of a header that a factor may have -> NumPy's name."""
+FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64", "BF16": "bfloat16"}
+"""Dtypes of a header that a weight may have -> NumPy's name."""
+
+EIGHT_BITS = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+"""Dtypes of a header that a factor may have as well, of which no sum is written."""
+
+_HELD = FLOATS | EIGHT_BITS
 
 INTEGERS = {"I32": "int32", "I64": "int64"}
 """Dtypes of a header that kohya's tools may give an alpha -> NumPy's name."""
@@ -43,7 +47,7 @@ class TensorFile(NamedTuple):
 
 
 def read_tensors(path: Path, *, integers: bool = False) -> TensorFile:
-    """Read every tensor of a safetensors file of float16, bfloat16, float32 or float64.
+    """Read every tensor of a safetensors file of floats, of 8 to 64 bits each.
 
     integers: let int32 and int64 pass as well.
 
@@ -58,7 +62,7 @@ def read_tensors(path: Path, *, integers: bool = False) -> TensorFile:
         data.flags.writeable = False
         tensors = {n: _view(n, data, e, integers) for n, e in header.entries.items()}
         for name, tensor in tensors.items():
-            if header.entries[name].dtype in FLOATS:
+            if header.entries[name].dtype in _HELD:
                 _check_finite(name, tensor)
         return TensorFile(tensors, header.metadata)
 
@@ -72,13 +76,14 @@ def read_header(path: Path) -> Header:
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write a new safetensors file and wait until it is on the disk.
 
-    tensors: float16, bfloat16, float32 or float64. Raises OSError as the system does.
+    tensors: of the dtypes that are read. Raises OSError as the system does.
     """
+    names = {ours: theirs for theirs, ours in _HELD.items()}
     entries: dict[str, Entry] = {}
     at = 0
     for name, tensor in tensors.items():
         end = at + tensor.nbytes
-        entries[name] = Entry(_NAMES[tensor.dtype.name], tensor.shape, at, end)
+        entries[name] = Entry(names[tensor.dtype.name], tensor.shape, at, end)
         at = end
     with path.open("xb") as file:
         file.write(write_header(entries, metadata))
@@ -153,21 +158,22 @@ def lfs_pointer(path: Path | None = None) -> BadInput:
 
 
 def _view(name: str, data: Array, entry: Entry, integers: bool) -> Array:
-    dtype = FLOATS.get(entry.dtype) or (INTEGERS.get(entry.dtype) if integers else None)
+    dtype = _HELD.get(entry.dtype) or (INTEGERS.get(entry.dtype) if integers else None)
     if dtype is None:
         raise BadInput(
-            f"tensor `{name}` is {entry.dtype}; factors are float32, float16, bfloat16 or float64"
+            f"tensor `{name}` is {entry.dtype}; factors are "
+            "float32, float16, bfloat16, float64 or float8"
         )
     return data[entry.begin : entry.end].view(numpy_dtype(dtype)).reshape(entry.shape)
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Give the dtype of this name, bfloat16 too, little-endian as in a file."""
-    if name != "bfloat16":
+    """Give the dtype of this name, bfloat16 and eight bits too, little-endian as in a file."""
+    if name in ("float16", "float32", "float64") or name in INTEGERS.values():
         return np.dtype(name).newbyteorder("<")
-    import ml_dtypes  # only an adapter that holds bfloat16 pays for it
+    import ml_dtypes  # only an adapter that holds one of its dtypes pays for it
 
-    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return dtype
 
 

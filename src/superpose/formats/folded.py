@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.finite import all_finite
-from superpose.files.tensors import numpy_dtype
+from superpose.files.tensors import EIGHT_BITS, numpy_dtype
 from superpose.formats.rounding import Loss
 from superpose.lowrank import Term, dtype_name, norm, upcast
 
@@ -35,15 +35,17 @@ _FACTOR_OF_FLOAT32 = 1e-6
 def widest_dtype(adapter: Adapter) -> str:
     """Give the narrowest dtype that holds every factor exactly as the parents stored it.
 
-    float16 and bfloat16 together take float32: neither holds the other. Tensors that are stored
-    absolutely count where there are no factors.
+    float16 and bfloat16 together take float32: neither holds the other. Both hold eight bits, which
+    take float16: it rounds their sums less. Tensors that are stored absolutely count where there
+    are no factors.
     """
     used = {dtype for delta in adapter.values() for dtype in delta.stored}
     used = used or {dtype for whole in adapter.replacements.values() for dtype in whole.stored}
+    halves = used - set(EIGHT_BITS.values()) or {"float16"}
     for dtype in ("float64", "float32"):
         if dtype in used:
             return dtype
-    return used.pop() if len(used) == 1 else "float32"
+    return halves.pop() if len(halves) == 1 else "float32"
 
 
 def checked_dtype(dtype: str) -> str:

@@ -150,14 +150,6 @@ def test_a_truncated_file_is_named(write_lora: WriteLora) -> None:
         superpose.load(path)
 
 
-def test_factors_in_eight_bits_are_bad_input(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    found = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in tensors({}).items()}
-    save_file(found, path)
-    with pytest.raises(BadInput, match="is F8_E4M3"):
-        superpose.load(path)
-
-
 def test_whole_numbers_as_factors_are_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({name: tensor.to(torch.int64) for name, tensor in tensors({}).items()}, path)
