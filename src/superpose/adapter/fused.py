@@ -36,12 +36,12 @@ def one_form(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     """
     layers = [_layers(adapter) for adapter in adapters]
     _check_known(adapters, layers)
-    meetings = _meetings(layers)
+    meetings = list(dict.fromkeys((*_meetings(layers), *_of_the_base(layers, tree))))
     if not meetings:
         return tuple(adapters)
     found = list(adapters)
     for parent, fused in meetings:
-        known = _heights(parent, fused, layers)
+        known = _heights(parent, fused, layers, tree)
         keep = _keeps_fused(parent, fused, layers, tree)
         for i, adapter in enumerate(found):
             own = layers[i].get(parent, {})
@@ -92,9 +92,33 @@ def _check_known(adapters: Sequence[Adapter], layers: Sequence[Layers]) -> None:
                 )
 
 
-def _heights(parent: str, fused: str, layers: Sequence[Layers]) -> dict[str, int]:
-    total = 0
+def _of_the_base(layers: Sequence[Layers], tree: Tree | None) -> list[tuple[str, str]]:
+    """Give parents whose layer the base has in another form than the adapters have it in."""
+    found: dict[tuple[str, str], None] = {}
+    if tree is None:
+        return []
+    for own in layers:
+        for parent, names in own.items():
+            for name in names.keys() & (FUSED.keys() | PARTS.keys()):
+                if not tree.has(f"{parent}.{name}.weight"):
+                    others = FUSED[name] if name in FUSED else _fused_with(name)
+                    there = [n for n in others if tree.has(f"{parent}.{n}.weight")]
+                    found |= {(parent, name if name in FUSED else n): None for n in there}
+    return list(found)
+
+
+def _fused_with(part: str) -> list[str]:
+    return [fused for fused, parts in FUSED.items() if part in parts]
+
+
+def _heights(
+    parent: str, fused: str, layers: Sequence[Layers], tree: Tree | None
+) -> dict[str, int]:
+    total = 0 if tree is None else tree.rows(f"{parent}.{fused}.weight")
     known: dict[str, int] = {}
+    if tree is not None:
+        rows = {part: tree.rows(f"{parent}.{part}.weight") for part in FUSED[fused]}
+        known = {part: height for part, height in rows.items() if height}
     for one in layers:
         own = one.get(parent, {})
         total = own[fused].shape[0] if fused in own else total

@@ -47,7 +47,7 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     def name_of(tensor: str) -> str:
         parsed = parse(tensor)
         if tree is not None:
-            return tree.prefix(parsed) + _stem(parsed, rules)
+            return tree.prefix(parsed) + _stem(parsed, (*rules, *tree.rules))
         prefix = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
         return prefix + _stem(parsed, rules)
 
@@ -74,15 +74,16 @@ def _rules(files: Sequence[set[Parsed]]) -> list[Rule]:
     """
     found: list[Rule] = []
     for family in FAMILIES:
-        old = [any(r.before.search(n.stem) for r in family for n in file) for file in files]
-        new = [any(r.after.search(n.stem) for r in family for n in file) for file in files]
+        own = family.rules
+        old = [any(r.before.search(n.stem) for r in own for n in file) for file in files]
+        new = [any(r.after.search(n.stem) for r in own for n in file) for file in files]
         after = [file for file, x, y in zip(files, old, new, strict=True) if y and not x]
         mixed = [file for file, x, y in zip(files, old, new, strict=True) if x and y]
         if not any(old) or not (after or mixed):
             continue
         newer = after or mixed
-        kept = [r for r in family if any(r.before.search(n.stem) for f in newer for n in f)]
-        found += [rule for rule in family if rule not in kept]
+        kept = [r for r in own if any(r.before.search(n.stem) for f in newer for n in f)]
+        found += [rule for rule in own if rule not in kept]
     return found
 
 

@@ -11,12 +11,14 @@ import typer
 from superpose.cli.console import out as console, print_json
 from superpose.cli.engine import For, fitted, tell_of_ranks
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
+from superpose.cli.read_back import read_back
 from superpose.cli.summing import summed
 from superpose.cli.weights_file import WeightsFile, weighted_or_file
 from superpose.errors import BadInput
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.bake.found import Found
     from superpose.formats import Written
     from superpose.landscape.verify import ExpectedSum, Verification
 
@@ -101,12 +103,12 @@ def add(
 
     names, numbers, table = weighted_or_file(adapters, weights)
     _check_before(out, engine, rank, dtype, force)
-    added = summed(
+    added, here = summed(
         names, numbers, rank=rank, base=base, same_base=same_base, table=table,
         ignore_keys=ignore_key or (), heads=heads,
     )  # fmt: skip
-    found = fitted(added, engine)
-    total, kept, exact = found
+    fit = fitted(added, engine)
+    total, kept, exact = fit
     if verify is not None:
         names, numbers = _parents_for_peft(names, numbers, total, table)
     # Before writing: base or parent may not load, and the output may be one of the parents.
@@ -124,12 +126,13 @@ def add(
         figures={} if whole else {"energy_kept": kept},
     )
     checked = None if expected is None else _compared(expected, written.path, exact)
+    found = read_back(written.path, here, base or total.base_model)
     if json:
-        print_json(_as_json(total, written, kept, exact, checked))
+        print_json(_as_json(total, written, kept, exact, checked, found))
     else:
-        _tell(total, written, _exact(written) if exact else _kept(kept), checked)
+        _tell(total, written, _exact(written) if exact else _kept(kept), found, checked)
     if not compact and written.path.suffix != GGUF:
-        tell_of_ranks(found, written, engine)
+        tell_of_ranks(fit, written, engine)
     if checked is not None:
         checked.insist()
 
@@ -207,19 +210,25 @@ def _kept(kept: float) -> str:
     return f"keeps {100 * kept:.2f} % of the energy"
 
 
-def _tell(total: Adapter, written: Written, kept: str, checked: Verification | None) -> None:
+def _tell(
+    total: Adapter, written: Written, kept: str, *proofs: Found | Verification | None
+) -> None:
     lines = [
         f"wrote {written.path}: {total.name}",
         f"  {written.modules} target modules, rank {written.rank}, {kept}",
         f"  {written.dtype}, {_size(written.bytes)}, rounding error {written.rounding_error:.2g}",
     ]
-    if checked is not None:
-        lines.append(f"  {checked}")
+    lines += [f"  {proof}" for proof in proofs if proof is not None]
     console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _as_json(
-    total: Adapter, written: Written, kept: float, exact: bool, checked: Verification | None
+    total: Adapter,
+    written: Written,
+    kept: float,
+    exact: bool,
+    checked: Verification | None,
+    found: Found | None,
 ) -> dict[str, object]:
     return {
         "output": str(written.path),
@@ -234,6 +243,7 @@ def _as_json(
         "rounding_error": written.rounding_error,
         "parents": [parent.to_json() for parent in total.parents],
         "verify": None if checked is None else checked.to_json(),
+        "read_back": None if found is None else found.to_json(),
     }
 
 

@@ -113,13 +113,16 @@ def sum_on_base(
     heads: str = "sum",
 ) -> Adapter:
     """Load adapters for a base model that is here, and give their weighted sum."""
+    from superpose.bake.found import tree_of_base
     from superpose.compose import exact_sum
+    from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
 
     loaded = [load(name, base=folder, ignore_keys=ignore_keys, dora=True) for name in names]
     if table is not None:
         loaded, weights = table.apply(loaded)
-    total = exact_sum(loaded, weights, same_base=same_base, heads=heads)
+    tree = tree_of_base(Checkpoint.open(folder))
+    total = exact_sum(loaded, weights, same_base=same_base, heads=heads, tree=tree)
     tell_of_heads(loaded, heads)
     return total
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from superpose.adapter.progress import Progress
     from superpose.cli.weights_file import WeightsFile
     from superpose.compose import Compressed
+    from superpose.files.checkpoint import Checkpoint
 
 __all__ = ["given_to_add", "summed"]
 
@@ -51,14 +52,18 @@ def summed(
     ignore_keys: Sequence[str] = (),
     table: WeightsFile | None = None,
     heads: str = "sum",
-) -> Compressed:
-    """Load adapters and give their sum, the energy it keeps and whether it is exact.
+) -> tuple[Compressed, Checkpoint | None]:
+    """Load adapters and give their sum, the energy it keeps and whether it is exact, and the base.
+
+    The base is that which they name, where its headers are at hand: its own names are the sum's.
 
     rank: of the best approximation; None is the exact sum. base: the base model, for tensors that
     are stored absolutely, for DoRA at a rank, and for GGUF files. table: task weights of a file, in
     place of `weights`. heads: what becomes of them, which is said. Raises as the parts do.
     """
+    from superpose.bake.found import tree_of_base
     from superpose.cli.bases import locate_named_base
+    from superpose.cli.read_back import base_of
     from superpose.compose import Compressed, best_rank, exact_sum, on_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
@@ -67,7 +72,9 @@ def summed(
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
     if table is not None:
         loaded, weights = table.apply(loaded)
-    total = exact_sum(loaded, weights, same_base=same_base, heads=heads)
+    here = base_of(loaded, base)
+    tree = None if here is None else tree_of_base(here)
+    total = exact_sum(loaded, weights, same_base=same_base, heads=heads, tree=tree)
     tell_of_heads(loaded, heads)
     _tell_of_eight_bits(total)
     checkpoint = None
@@ -76,10 +83,10 @@ def summed(
         checkpoint = Checkpoint.open(locate_named_base(base).folder)
         total = on_base(total, checkpoint)
     if rank is None:
-        return Compressed(total, 1.0, True)
+        return Compressed(total, 1.0, True), here
     _tell_of_size(total, rank)
     with _bar(f"best rank {rank}") as step:
-        return best_rank(total, rank, checkpoint, step)
+        return best_rank(total, rank, checkpoint, step), here
 
 
 @contextmanager

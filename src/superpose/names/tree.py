@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from superpose.names.identity import Parsed, parse
+from superpose.names.identity import FAMILIES, Parsed, Rule, parse
 from superpose.names.prefixes import Region, modern, region_of
 from superpose.names.words import BODIES
 
@@ -30,12 +30,13 @@ _SEVERAL = ("vision_config", "audio_config", "vit_config", "speech_config", "vis
 class Tree:
     """A base model's names. prefixes: by identity of a tensor. usual: by region.
 
-    stacks: number of experts, by identity of a stacked parameter.
+    shapes: by identity. rules: what its modules are called today in place of older names.
     """
 
     prefixes: Mapping[str, str]
     usual: Mapping[Region, str]
-    stacks: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     def prefix(self, parsed: Parsed) -> str:
         """Give what stands before a tensor's own name."""
@@ -48,7 +49,12 @@ class Tree:
 
     def experts(self, tensor: str) -> int:
         """Give the number of experts of a stacked parameter, 0 where it is none."""
-        return self.stacks.get(parse(tensor).identity, 0)
+        shape = self.shapes.get(parse(tensor).identity, ())
+        return shape[0] if len(shape) == 3 else 0
+
+    def rows(self, tensor: str) -> int:
+        """Give the length of a tensor's first axis, 0 where there is none."""
+        return self.shapes.get(parse(tensor).identity, (0,))[0]
 
 
 def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
@@ -61,9 +67,16 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
     several = any(key in config for key in _SEVERAL)
     usual = _usual(parsed.values(), config, bare, several)
     prefixes = {p.identity: _own(p, usual) for p in parsed.values()}
-    stacks = {p.identity: shapes[name][0] for name, p in parsed.items()
-              if len(shapes[name]) == 3 and ".experts." in p.identity}  # fmt: skip
-    return Tree(prefixes, usual, stacks)
+    own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
+    types = _types(config)
+    rules = tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
+    return Tree(prefixes, usual, own, rules)
+
+
+def _types(config: Mapping[str, Any]) -> set[str]:
+    """Give the model types of a configuration and of its parts."""
+    parts = [config, *(value for value in config.values() if isinstance(value, Mapping))]
+    return {str(part["model_type"]) for part in parts if "model_type" in part}
 
 
 def _own(parsed: Parsed, usual: Mapping[Region, str]) -> str:

@@ -1,0 +1,41 @@
+"""What is written, read back as the engine would: which of its parts the base model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.bake.found import Found
+    from superpose.files.checkpoint import Checkpoint
+
+__all__ = ["base_of", "read_back"]
+
+
+def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
+    """Open the headers of the base model where it lies on this machine; nothing is fetched.
+
+    base: as it was given; None for the one that the adapters name.
+    """
+    from superpose.files.at_hand import base_at_hand
+
+    if any(adapter.format not in ("peft", "gguf") for adapter in adapters):
+        return None
+    names = [base] if base is not None else [a.base_model for a in adapters if a.base_model]
+    return base_at_hand(names[0]) if names else None
+
+
+def read_back(path: Path, base: Checkpoint | None, name: str | None) -> Found | None:
+    """Read an adapter that was written and say what its base takes; None where it is not here."""
+    if base is None or not path.is_dir():
+        return None
+    from superpose.bake.found import found_in
+    from superpose.cli.console import note
+    from superpose.formats import load
+
+    found = found_in(load(path), base, name or str(base.folder))
+    for key, why in list(found.missing.items())[:3]:
+        note("warning", f"`{key}` is not found in {found.base}: {why}")
+    return found
