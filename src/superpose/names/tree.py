@@ -63,10 +63,13 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
     shapes: of its files' tensors, by name. config: its config.json.
     """
     parsed = {name: parse(name) for name in shapes}
-    bare = _is_bare(config)
-    several = any(key in config for key in _SEVERAL)
-    usual = _usual(parsed.values(), config, bare, several)
-    prefixes = {p.identity: _own(p, usual) for p in parsed.values()}
+    stored = _most_common(parsed.values())
+    usual = _today(stored, config)
+    prefixes = {
+        p.identity: usual[r] if p.prefix == stored.get(r) else p.prefix
+        for p in parsed.values()
+        for r in [region_of(p)]
+    }
     own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
     types = _types(config)
     rules = tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
@@ -79,10 +82,6 @@ def _types(config: Mapping[str, Any]) -> set[str]:
     return {str(part["model_type"]) for part in parts if "model_type" in part}
 
 
-def _own(parsed: Parsed, usual: Mapping[Region, str]) -> str:
-    return usual[region_of(parsed)]
-
-
 def _is_bare(config: Mapping[str, Any]) -> bool:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else ""
@@ -90,27 +89,28 @@ def _is_bare(config: Mapping[str, Any]) -> bool:
     return isinstance(name, str) and name.endswith("Model") and not name.endswith(with_head)
 
 
-def _usual(
-    names: Iterable[Parsed], config: Mapping[str, Any], bare: bool, several: bool
-) -> dict[Region, str]:
-    found: dict[Region, Counter[str]] = {"body": Counter(), "tower": Counter(), "head": Counter()}
+def _most_common(names: Iterable[Parsed]) -> dict[Region, str]:
+    found: dict[Region, Counter[str]] = {}
     for parsed in names:
-        found[region_of(parsed)][parsed.prefix] += 1
-    stored: dict[Region, str] = {
-        region: count.most_common(1)[0][0] for region, count in found.items() if count
-    }
-    if several or stored.get("body", "").startswith("language_model."):
+        found.setdefault(region_of(parsed), Counter())[parsed.prefix] += 1
+    return {region: count.most_common(1)[0][0] for region, count in found.items()}
+
+
+def _today(stored: Mapping[Region, str], config: Mapping[str, Any]) -> dict[Region, str]:
+    """Give what transformers makes of the prefixes in the files, by region."""
+    body, bare = stored.get("body", ""), _is_bare(config)
+    several = any(key in config for key in _SEVERAL) and body != "text_model."
+    if several or body.startswith("language_model."):
         return modern(stored, bare=bare)
-    body = stored.get("body", "")
-    if bare:
-        body = ""
-    elif not body:
+    if not (bare or body):
         body = _body_of(str(config.get("model_type", "")))
-    return {"tower": "", "head": "", **stored, "body": body}
+    halves = bare and body == "text_model." and "tower" in stored  # CLIP, which is two models
+    return {"tower": "", "head": "", **stored, "body": "" if bare and not halves else body}
 
 
 def _body_of(model_type: str) -> str:
+    """Give what a model with a head calls the body whose files were written without one."""
     if model_type in _TRANSFORMER:
         return "transformer."
     word = model_type.replace("-", "_")
-    return f"{word}." if word in BODIES else "model."
+    return f"{word}." if word in BODIES else ""
