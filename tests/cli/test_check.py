@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +18,9 @@ from superpose.cli.fail_on import insist, parse_condition
 from superpose.errors import BadInput, DoesNotHold
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from tests.cli.conftest import Run
     from tests.conftest import Superpose, WriteAdapter
 
     from superpose.interference import Pair
@@ -93,7 +98,7 @@ def test_a_condition_that_is_met_ends_with_one_and_names_the_pair(
     assert ended.returncode == 1
     assert "math and twin: whole-adapter cosine, signed is 1 (cosine>0.1)" in ended.stderr
     assert "norm>10" not in ended.stderr
-    assert "aligned" in ended.stdout
+    assert "the same adapter" in ended.stdout
 
 
 def test_conditions_that_are_not_met_end_with_zero(
@@ -191,16 +196,99 @@ def test_each_condition_reads_its_own_figure(pair: Pair, condition: str, met: bo
         insist([read], [pair])
 
 
-def test_a_figure_that_does_not_exist_meets_no_condition(
-    superpose: Superpose, write_adapter: WriteAdapter
+@pytest.mark.parametrize("condition", ["cosine>0.1", "cosine<-0.1", "rms>9", "output>0.5"])
+def test_a_condition_on_a_figure_that_does_not_exist_never_passes(
+    run: Run, write_adapter: WriteAdapter, condition: str
 ) -> None:
     folders = (
         write_adapter("math", modules=("model.layers.0.q_proj",)),
         write_adapter("law", modules=("model.layers.0.v_proj",)),
     )
-    ended = superpose("check", *folders, "--fail-on", "cosine<1", "--fail-on", "rms<9", "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["pairs"][0]["cosine"] is None
+    ended = run("check", *folders, "--fail-on", condition, "--json")
+    assert ended.code == 1
+    meaning = {"c": "whole-adapter cosine", "r": "RMS cosine", "o": "overlap of the output"}
+    assert f"math and law: there is no {meaning[condition[0]]}" in ended.err
+    assert f"to judge by: no shared modules ({condition})" in ended.err
+    assert json.loads(ended.out)["pairs"][0]["cosine"] is None
+
+
+def test_beside_an_adapter_of_zeros_no_condition_on_norm_or_cosine_passes(
+    run: Run, write_adapter: WriteAdapter
+) -> None:
+    folders = write_adapter("math"), write_adapter("zero", alpha=0.0)
+    ended = run("check", *folders, "--fail-on", "norm>10", "--fail-on", "cosine>0.1")
+    assert ended.code == 1
+    assert ended.err.count("to judge by: adds nothing") == 2
+
+
+def words_of(text: str) -> str:
+    """What a terminal shows, whatever its width."""
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pair]:
+    """Write the two adapters made for a verdict as folders `a` and `b` here; give their check."""
+    from tests.interference.pairs import READ_AS, Size
+
+    from superpose.formats import load, save
+    from superpose.interference import check
+
+    def write(word: str) -> Pair:
+        monkeypatch.chdir(tmp_path)
+        size = Size(modules=8, width=40, narrow=40, rank=2)
+        for adapter in READ_AS[word](size):
+            save(adapter, adapter.name)
+        return check([load("a"), load("b")]).pairs[0]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["the same adapter", "a scaled copy", "nearly the same adapter", "one within the other",
+     "continued training", "one drowns the other", "no shared modules",
+     "a large common direction"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::superpose.errors.SuperposeWarning")
+def test_the_sum_that_the_next_step_names_can_be_pasted(
+    run: Run, two: Callable[[str], Pair], word: str
+) -> None:
+    """And gives what it says: of a copy no more than one, of a part the rest, and so on."""
+    from superpose.formats import load
+
+    pair = two(word)
+    assert pair.judgement.verdict == word
+    said = run("check", "a", "b")
+    assert words_of(pair.judgement.reason) in words_of(said.out)
+    (line,) = [line for line in said.out.splitlines() if line.startswith("Next: ")]
+    assert line == f"Next: {pair.judgement.next}"
+    command = re.findall(r"superpose (add [^;()]*)", line)[-1]
+    assert run(*shlex.split(command)).code == 0
+    made, (a, b) = load("OUT"), (load("a"), load("b"))
+    parts = {
+        "the same adapter": a, "a scaled copy": a, "nearly the same adapter": 0.5 * a + 0.5 * b,
+        "one within the other": b - a, "continued training": b - a, "no shared modules": a + b,
+        "one drowns the other": a + 0.12 * b,
+    }  # fmt: skip
+    if word in parts:
+        assert (made - parts[word]).norm() < 0.02 * made.norm()
+    else:
+        assert made.norm() == pytest.approx(math.hypot(a.norm(), b.norm()), rel=0.02)
+
+
+@pytest.mark.parametrize("word", ["a small common direction", "unrelated", "mixed signs"])
+def test_the_prediction_that_the_next_step_names_can_be_pasted(
+    run: Run, two: Callable[[str], Pair], word: str
+) -> None:
+    """With a base and questions in the places of those that only the user has."""
+    command = re.findall(r"superpose (predict [^;]*)", two(word).judgement.next)[0]
+    assert command == "predict BASE a b --data A.jsonl --data B.jsonl"
+    for name in "AB":
+        row = json.dumps({"question": "What is 2 plus 2?", "answer": "4"})
+        Path(f"{name}.jsonl").write_text(f"{row}\n" * 4, encoding="utf-8")
+    ended = run(*shlex.split(command))
+    assert (ended.code, "no such base model" in ended.err) == (3, True), ended.err
 
 
 # PEFT's own use of a name that transformers 5 deprecates.

@@ -22,7 +22,7 @@ def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(
     assert [row[0] for row in adapters.rows] == ["adapter", "math", "<law>", "toxic"]
     assert [row[0] for row in pairs.rows[1:]] == ["math + <law>", "math + toxic", "<law> + toxic"]
     for row, pair in zip(pairs.rows[1:], found.pairs, strict=True):
-        assert row[-2:] == list(pair.judgement)
+        assert row[-3:] == list(pair.judgement)
         assert row[1] == f"{pair.rms_cosine:.4f} ({pair.floor:.4f})"
     assert cosines.rows[0][1:] == ["math", "<law>", "toxic"]
     values = {(0, 1): found.pairs[0], (0, 2): found.pairs[1], (1, 2): found.pairs[2]}
@@ -51,10 +51,10 @@ def test_figures_that_do_not_exist_are_dashes(build: Callable[..., Adapter]) -> 
     one = build("a", 0)
     shown = Reading(check([one, 0.0 * one])._repr_html_())
     assert shown.tables[1].rows[1][1:3] == ["-", "-"]
-    assert shown.tables[1].rows[1][-2] == "adds nothing"
+    assert shown.tables[1].rows[1][-3] == "adds nothing"
     assert shown.tables[2].rows[1][2] == "-"
     apart = check([one, build("b", 1, {"other": (5, 4)})])
-    assert Reading(apart._repr_html_()).tables[1].rows[1][-2] == "no shared modules"
+    assert Reading(apart._repr_html_()).tables[1].rows[1][-3] == "no shared modules"
     assert len(Reading(apart.pairs[0]._repr_html_()).tables) == 1
 
 

@@ -51,8 +51,9 @@ def check(
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
 
     Cosines of the deltas beside the floor that unrelated deltas have, overlap of what they write
-    to and read from beside chance, norms, a shared start, and a verdict with its reason. Reads
-    the adapters' factors only: no base model, no PyTorch.
+    to and read from beside chance, norms, a shared start, and a verdict with its reason and what
+    to do next. Reads the adapters' factors only: no base model, no PyTorch. A condition on a figure
+    that a pair does not have (no module in common, a delta of zeros) ends with code 1 as well.
 
     Example: superpose check runs/math runs/medicine --fail-on "cosine>0.1"
     """
@@ -95,8 +96,10 @@ def print_check(figures: Check) -> None:
     console.print(_adapter_table(figures, short), _pair_table(figures, short))
     for pair in figures.pairs:
         names = f"{short[pair.a]} + {short[pair.b]}"
-        verdict, reason = pair.judgement
-        console.print(f"[bold]{plain(names)}: {verdict}.[/bold] {plain(reason)}")
+        found = pair.judgement
+        console.print(f"[bold]{plain(names)}: {found.verdict}.[/bold] {plain(found.reason)}")
+        # Whatever the terminal's width, a command stays on one line, to be pasted.
+        console.print(f"[bold]Next:[/bold] {plain(found.next)}", soft_wrap=True)
         if pair.most_overlapping:
             console.print(_module_table(pair))
     for adapter in figures.adapters:

@@ -40,19 +40,27 @@ class Condition:
     limit: float
 
     def is_met(self, pair: Pair) -> bool:
-        """Tell whether the pair has what must not be; a figure that does not exist has not."""
+        """Tell whether the pair has what must not be, or has no such figure to tell it by.
+
+        A gate that cannot be judged does not pass.
+        """
         if self.figure == _SHARED_A:
             return pair.shared_a
-        value = _FIGURES[self.figure][1](pair)
-        return value > self.limit if self.side == ">" else value < self.limit
+        value = self._value(pair)
+        return math.isnan(value) or (value > self.limit if self.side == ">" else value < self.limit)
 
     def told(self, pair: Pair) -> str:
         """Name pair and figure, for the message."""
         what = f"{pair.a} and {pair.b}"
         if self.figure == _SHARED_A:
             return f"{what} started from the same A"
-        meaning, of = _FIGURES[self.figure]
-        return f"{what}: {meaning} is {of(pair):.4g}"
+        meaning, value = _FIGURES[self.figure][0], self._value(pair)
+        if math.isnan(value):
+            return f"{what}: there is no {meaning} to judge by: {pair.judgement.verdict}"
+        return f"{what}: {meaning} is {value:.4g}"
+
+    def _value(self, pair: Pair) -> float:
+        return _FIGURES[self.figure][1](pair)
 
 
 def parse_condition(text: str) -> Condition:

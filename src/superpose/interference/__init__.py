@@ -1,13 +1,18 @@
 """What the weights alone tell about adapters."""
 
+from superpose.interference.agreement import Agreement
 from superpose.interference.check import AdapterFigures, Check, check, told_apart
+from superpose.interference.contained import Contained
 from superpose.interference.diff import Difference, Fact, ModuleDifference, diff
 from superpose.interference.pair import ModuleFigures, Pair
-from superpose.interference.verdict import Verdict, judge
+from superpose.interference.verdict import VERDICTS, Verdict, judge
 
 __all__ = [
+    "VERDICTS",
     "AdapterFigures",
+    "Agreement",
     "Check",
+    "Contained",
     "Difference",
     "Fact",
     "ModuleDifference",

@@ -95,7 +95,8 @@ def check(adapters: Sequence[Adapter], same_base: bool = False, *, heads: Heads 
             for name, a, whole, norm in zip(names, compared, adapters, norms, strict=True)
         ),
         pairs=tuple(
-            pair_figures(figures, i, j, names) for i, j in combinations(range(len(adapters)), 2)
+            pair_figures(figures, i, j, adapters, names)
+            for i, j in combinations(range(len(adapters)), 2)
         ),
         energy_ratio=max(0.0, float(gram.sum())) / total if total > 0 else math.nan,
     )
@@ -130,8 +131,16 @@ def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
 
 
 def _pair_json(pair: Pair) -> dict[str, object]:
-    own = ("norms", "modules")  # The adapters carry the norms; the modules come last.
+    # The adapters carry norms, counts and paths; the modules come last.
+    own = ("norms", "held", "typed", "base", "options", "agreement", "contained", "modules")
     figures = {name: value for name, value in vars(pair).items() if name not in own}
-    verdict, reason = pair.judgement
-    modules = [vars(module) for module in pair.modules]
-    return {**figures, "verdict": verdict, "reason": reason, "modules": modules}
+    part = pair.contained
+    return {
+        **figures,
+        "multiple": pair.multiple,
+        **vars(pair.agreement),
+        "contained": None if part is None else (pair.a, pair.b)[part.part],
+        "contained_times": None if part is None else part.times,
+        **pair.judgement._asdict(),
+        "modules": [vars(module) for module in pair.modules],
+    }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
+from superpose.errors import BadInput
 from superpose.interference.products import side_overlaps, unformed_modules
 from superpose.lowrank import Overlaps, SideGrams, Terms, gram, overlaps, side_grams
 
@@ -41,7 +42,8 @@ class PerModule:
 def per_module(adapters: Sequence[Adapter]) -> PerModule:
     """Compute the figures of every target module that at least one adapter has.
 
-    adapters: K of one base model, at least one; shapes were compared at the door.
+    adapters: K of one base model, at least one; shapes were compared at the door. Raises BadInput
+    for factors whose squares no float64 holds.
     """
     names = tuple(dict.fromkeys(module for adapter in adapters for module in adapter))
     rows = [[a[name].terms if name in a else None for a in adapters] for name in names]
@@ -49,8 +51,8 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
     size, count = len(names), len(adapters)
     figures = PerModule(
         names=names,
-        shapes=np.array([a[name].shape for a, name in zip(first, names, strict=True)]),
-        present=np.array([[terms is not None for terms in row] for row in rows]),
+        shapes=np.array([a[n].shape for a, n in zip(first, names, strict=True)]).reshape(size, 2),
+        present=np.array([[t is not None for t in row] for row in rows], bool).reshape(size, count),
         inner=np.zeros((size, count, count)),
         outputs=_empty(size, count),
         inputs=_empty(size, count),
@@ -61,7 +63,7 @@ def per_module(adapters: Sequence[Adapter]) -> PerModule:
     for m in apart:
         figures.inner[m] = gram(rows[m])
         _fill(figures, [m], *side_overlaps(rows[m]))
-    for group, outputs, inputs in _groups(rows, apart):
+    for group, outputs, inputs in _groups(rows, apart, names):
         figures.inner[group.modules] = group.inner()
         figures.a_cosine[group.modules] = _a_cosine(group)
         _fill(figures, group.modules, outputs, inputs)
@@ -84,11 +86,11 @@ def _is_bias(delta: Delta) -> bool:
 
 
 def _groups(
-    rows: Sequence[Sequence[Terms | None]], apart: Sequence[int]
+    rows: Sequence[Sequence[Terms | None]], apart: Sequence[int], names: Sequence[str]
 ) -> Iterator[tuple[SideGrams, Overlaps, Overlaps]]:
     """Give each group's Gram matrices and overlaps, in float32 where that is good enough.
 
-    apart: positions of modules that have none.
+    apart: positions of modules that have none. names: of all modules.
 
     A delta of one term cannot cancel itself; one of several can, and is taken in float64.
     """
@@ -105,6 +107,12 @@ def _groups(
         exact.extend(group.modules[ill].tolist())
         yield group, *sides
     for group in _at(exact, rows, "float64"):  # Those told twice: the second word counts.
+        held = np.isfinite(group.output).all((1, 2)) & np.isfinite(group.input).all((1, 2))
+        for m in group.modules[~held]:
+            raise BadInput(
+                "the factors of a delta are too large: their squares lie beyond float64",
+                where=names[m],
+            )
         yield group, *_overlaps(group)
 
 

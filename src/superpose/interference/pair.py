@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from superpose.adapter import Adapter
+from superpose.adapter.same_base import plain_name
+from superpose.interference.agreement import Agreement, agreement
+from superpose.interference.contained import Contained, contained
 from superpose.interference.modules import PerModule
 from superpose.interference.verdict import Verdict, judge
 from superpose.lowrank import Overlaps
@@ -58,7 +63,12 @@ class Pair:
     cosine_floor: its standard deviation if the deltas were unrelated, with their norms as they are.
     output_overlap, input_overlap: means over shared modules, with chance values. norm_ratio: of the
     larger norm to the smaller, NaN beside a zero adapter. shared_a: whether they started from the
-    same A (see SHARED_A). norms: of a and b.
+    same A (see SHARED_A). energy_shared: 2 <a, b> / (|a|^2 + |b|^2), what their sum has more of
+    energy than two unrelated adapters, as a share of it. agreement: of the modules, in sign and
+    size. contained: one as a part of the other, where it is. norms, held, typed: of a and b, their
+    norms, how many target modules each has, and what to type for it. base: what to type for their
+    base model, BASE where they do not say it or say a folder. options: what a command about both
+    needs besides.
 
     All but shared_a are invariant under A -> RA, B -> B R^-1.
     """
@@ -76,13 +86,25 @@ class Pair:
     norms: tuple[float, float]
     norm_ratio: float
     shared_a: bool
+    energy_shared: float
     zero_modules: int
+    agreement: Agreement
+    contained: Contained | None
+    held: tuple[int, int]
+    typed: tuple[str, str]
+    base: str
+    options: tuple[str, ...]
     modules: tuple[ModuleFigures, ...]
 
     @property
     def judgement(self) -> Verdict:
-        """The verdict in a word or two and its reason in sentences."""
+        """The verdict in a few words, its reason in sentences, and what to do next."""
         return judge(self)
+
+    @property
+    def multiple(self) -> float:
+        """The whole cosine in multiples of its floor, signed; NaN where there is none."""
+        return self.cosine / self.cosine_floor if self.cosine_floor > 0.0 else math.nan
 
     @property
     def most_overlapping(self) -> tuple[ModuleFigures, ...]:
@@ -96,23 +118,28 @@ class Pair:
         return pair_html(self)
 
 
-def pair_figures(figures: PerModule, i: int, j: int, names: Sequence[str]) -> Pair:
+def pair_figures(
+    figures: PerModule, i: int, j: int, adapters: Sequence[Adapter], names: Sequence[str]
+) -> Pair:
     """Give the figures of adapters i and j.
 
     figures: of all K adapters. names: of all K adapters, each its own.
     """
+    two = (adapters[i], adapters[j])
     shared = np.flatnonzero(figures.present[:, i] & figures.present[:, j])
+    named = [figures.names[m] for m in shared]
+    inner = figures.inner[shared, i, j]
     norms = np.sqrt(np.maximum(0.0, np.diagonal(figures.inner, axis1=1, axis2=2)))
     lengths = norms[shared, i] * norms[shared, j]
-    inner = figures.inner[shared, i, j]
     # Rounding may carry the cosine of a delta with itself past 1.
     cosines = np.clip(_ratio(inner, lengths), -1.0, 1.0)
     floors = 1.0 / np.sqrt(np.prod(figures.shapes[shared], axis=1))
-    whole = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
     exists = ~np.isnan(cosines)
     outputs = _side(figures.outputs, shared, i, j, figures.shapes[shared, 0])
     inputs = _side(figures.inputs, shared, i, j, figures.shapes[shared, 1])
-    scale = whole[0] * whole[1] if shared.size else 0.0
+    whole = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
+    scale = whole[0] * whole[1] if exists.any() and math.isfinite(whole[0] * whole[1]) else 0.0
+    rows = np.column_stack([cosines, floors, *outputs, *inputs])
     return Pair(
         a=names[i],
         b=names[j],
@@ -127,14 +154,41 @@ def pair_figures(figures: PerModule, i: int, j: int, names: Sequence[str]) -> Pa
         norms=whole,
         norm_ratio=max(whole) / min(whole) if min(whole) > 0 else math.nan,
         shared_a=_shared_a(figures, shared, i, j, inputs),
+        energy_shared=_energy_shared(inner, whole),
         zero_modules=int((~exists).sum()),
+        agreement=agreement(named, cosines, floors, inner, scale),
+        contained=contained(figures, i, j),
+        held=(int(figures.present[:, i].sum()), int(figures.present[:, j].sum())),
+        typed=(two[0].path or names[i], two[1].path or names[j]),
+        base=_base_of(*two),
+        options=_options(*two),
         modules=tuple(
-            ModuleFigures(figures.names[m], *map(float, row))
-            for m, row in zip(
-                shared, np.column_stack([cosines, floors, *outputs, *inputs]), strict=True
-            )
+            ModuleFigures(name, *map(float, row)) for name, row in zip(named, rows, strict=True)
         ),
     )
+
+
+def _base_of(*adapters: Adapter) -> str:
+    named = {adapter.base_model for adapter in adapters} - {None}
+    name = named.pop() if len(named) == 1 else None
+    # A folder of the machine it was trained on is hardly one of this machine.
+    return name if name and not re.match(r"[/~.\\]|[A-Za-z]:|.*/.*/", name) else "BASE"
+
+
+def _options(*adapters: Adapter) -> tuple[str, ...]:
+    """Base models of two names were taken for one, so that other commands must be told as well."""
+    named = {plain_name(adapter.base_model) for adapter in adapters} - {None}
+    return ("--same-base",) if len(named) > 1 else ()
+
+
+def _energy_shared(inner: np.ndarray, norms: tuple[float, float]) -> float:
+    """2 <a, b> / (|a|^2 + |b|^2): between -1 and 1; NaN where both are zero, or beyond float64."""
+    larger, smaller = max(norms), min(norms)
+    if not larger > 0.0 or not math.isfinite(larger):
+        return math.nan
+    # The larger norm is taken out first, so that no square overflows.
+    shared = 2.0 * math.fsum(inner / larger / larger) / (1.0 + (smaller / larger) ** 2)
+    return max(-1.0, min(1.0, shared))
 
 
 def _side(
@@ -174,7 +228,9 @@ def _mean_spread(x: np.ndarray) -> float:
 
 
 def _ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.asarray(np.divide(x, y, out=np.full(x.shape, np.nan), where=y > 0))
+    """Give x / y; NaN where y is zero, or beyond float64."""
+    exists = (y > 0) & np.isfinite(y)
+    return np.asarray(np.divide(x, y, out=np.full(x.shape, np.nan), where=exists))
 
 
 def _mean(x: np.ndarray) -> float:

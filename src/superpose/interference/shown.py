@@ -17,7 +17,7 @@ MOST = 24
 
 _FULL_SHADE = 1000.0
 """Multiple of the floor with the strongest shade. Shades grow with the logarithm: chance (1) is
-nearly white, what is clear of it (5, see `verdict`) has a quarter of the strength."""
+nearly white, what is clear of it (5) has a quarter of the strength."""
 
 _UNRELATED = "In brackets: what unrelated adapters would have"
 
@@ -49,7 +49,7 @@ def check_html(check: Check) -> str:
 
 
 def pair_html(pair: Pair) -> str:
-    """Give a pair's figures and verdict, and its most overlapping modules."""
+    """Give a pair's figures, verdict and next step, and its most overlapping modules."""
     modules = table(
         "Most overlapping modules",
         ("module", "outputs", "inputs", "cosine"),
@@ -88,12 +88,14 @@ def _pair_table(pairs: Iterable[Pair]) -> str:
         )
         for pair in pairs
     ]
-    return table(f"Pairs. {_UNRELATED}", (*columns, "verdict", "reason"), rows, texts=(6, 7))
+    return table(
+        f"Pairs. {_UNRELATED}", (*columns, "verdict", "reason", "next"), rows, texts=(6, 7, 8)
+    )
 
 
 def _heat_map(check: Check) -> str:
     names = [adapter.name for adapter in check.adapters[:MOST]]
-    found = {frozenset((pair.a, pair.b)): _multiple(pair) for pair in check.pairs}
+    found = {frozenset((pair.a, pair.b)): pair.multiple for pair in check.pairs}
     return heat_map(
         "Cosine of each pair in multiples of its floor (unrelated adapters: about -1 to 1)",
         "adapter",
@@ -107,10 +109,6 @@ def _heat_map(check: Check) -> str:
     )
 
 
-def _multiple(pair: Pair) -> float:
-    return pair.cosine / pair.cosine_floor if pair.cosine_floor > 0.0 else math.nan
-
-
 def _weightiest(pairs: Sequence[Pair]) -> Sequence[Pair]:
     """Give all pairs, or of very many those with the largest multiples."""
     if len(pairs) <= MOST:
@@ -120,7 +118,7 @@ def _weightiest(pairs: Sequence[Pair]) -> Sequence[Pair]:
 
 def _far(pair: Pair) -> float:
     """How far from orthogonal a pair is; beside a zero adapter it is nothing at all."""
-    return abs(_multiple(pair)) if pair.cosine_floor > 0.0 else -1.0
+    return abs(pair.multiple) if pair.cosine_floor > 0.0 else -1.0
 
 
 def _module_row(module: ModuleFigures) -> tuple[str, ...]:

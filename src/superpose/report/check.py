@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.files import short_names
+from superpose.interference import VERDICTS
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
@@ -15,19 +16,6 @@ from superpose.report.texts import counted, figure, joined
 __all__ = ["PAIR_TERMS", "check_page"]
 
 PAIR_TERMS = ("delta", "cosine", "RMS cosine", "floor", "overlap", "norm ratio", "energy ratio")
-
-WHAT_TO_DO = {
-    "adds nothing": "Leave out the adapter whose deltas are zero.",
-    "no shared modules": "Add them: neither touches what the other changes.",
-    "opposed": "Do not add them as they are: keep them apart, or train on merged data.",
-    "aligned": "Add them with smaller task weights, or train on merged data.",
-    "drowned": "Give the larger one a smaller task weight.",
-    "shared A": "Compare cosines, not input overlaps, and predict the sum before you add.",
-    "uneven": "Look at the modules that agree or oppose, and predict the sum before you add.",
-    "crowded outputs": "Predict the sum before you add: they write to the same outputs.",
-    "nearly orthogonal": "Add them, and measure the sum: nothing in the weights speaks against it.",
-}
-"""By verdict, weightiest first, as `interference` orders them."""
 
 
 def check_page(check: Mapping[str, Any], made: Made) -> Page:
@@ -44,23 +32,32 @@ def check_page(check: Mapping[str, Any], made: Made) -> Page:
 
 
 def verdict_of_check(check: Mapping[str, Any], short: Mapping[str, str]) -> Section:
-    """Give the verdict in two sentences, and the figures it rests on."""
+    """Give every pair's verdict, the weightiest with its reason and what to do, and the figures."""
     pairs: Sequence[Mapping[str, Any]] = check["pairs"]
     groups: dict[str, list[str]] = {}
     for pair in pairs:
-        label = f"{short[pair['a']]} + {short[pair['b']]}"
-        groups.setdefault(str(pair["verdict"]), []).append(label)
-    ordered = [verdict for verdict in WHAT_TO_DO if verdict in groups]
+        groups.setdefault(str(pair["verdict"]), []).append(_label(pair, short))
+    ordered = [verdict for verdict in VERDICTS if verdict in groups]
     says = _in_one_sentence(ordered, groups, len(pairs))
+    first = _weightiest(pairs)
+    whose = "" if len(pairs) == 1 else f"{_label(first, short)}: "
     values = {
-        "sentences": [(says, WHAT_TO_DO[ordered[0]])],
-        "remark": "Whether a sum answers well, only an evaluation tells. These figures are exact "
-        "functions of the weights, not estimates: what stands beside them is what chance alone "
-        "would give.",
+        "sentences": [(says, f"{whose}{first['reason']}"), ("Next:", f"{whose}{first['next']}")],
+        "remark": "These figures are exact functions of the weights, not estimates: what stands "
+        "beside them is what chance alone would give.",
         "cards": _cards(check, pairs),
         "lists": _adapters(check, short),
     }
     return Section("verdict", "Verdict", values)
+
+
+def _label(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
+    return f"{short[pair['a']]} + {short[pair['b']]}"
+
+
+def _weightiest(pairs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Give the pair with the weightiest verdict, of several the one with the largest cosine."""
+    return min(pairs, key=lambda p: (VERDICTS.index(p["verdict"]), -abs(p["cosine"] or 0.0)))
 
 
 def _in_one_sentence(

@@ -113,7 +113,7 @@ def _table(pairs: Sequence[Pair], labels: Sequence[str]) -> DataTable:
         ]
         for label, pair in zip(labels, pairs, strict=True)
     ]
-    keys = [key for key in pairs[0] if key not in ("modules", "reason")]
+    keys = [key for key in pairs[0] if key not in ("modules", "reason", "next", "standing_out")]
     return DataTable(
         key="pairs",
         caption="Every pair; small below each figure, what unrelated adapters would have",
@@ -141,7 +141,10 @@ def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:
     return {
         "grid": modules_grid(names),
         "labels": list(labels),
-        "texts": [{"strong": f"{p['verdict'].capitalize()}.", "text": p["reason"]} for p in pairs],
+        "texts": [
+            {"strong": f"{p['verdict'][0].upper()}{p['verdict'][1:]}.", "text": _said(p)}
+            for p in pairs
+        ],
         "scales": {key: scale.to_json() for key, scale in scales.items()},
         "values": {
             key: [
@@ -151,6 +154,12 @@ def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:
             for key, both in figures.items()
         },
     }
+
+
+def _said(pair: Pair) -> str:
+    """The reason and the next step; a study's check of an earlier version has no next step."""
+    step = pair.get("next")
+    return f"{pair['reason']} Next: {step}" if step else str(pair["reason"])
 
 
 def _ratio_of(module: Mapping[str, Any] | None, value: str, chance: str) -> float | None:

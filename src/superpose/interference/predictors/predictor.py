@@ -39,7 +39,7 @@ class Case:
     def pair(self) -> Pair:
         """Figures of the own adapter (a) beside the sum of the others (b), as `check` has them."""
         both = align((self.own, sum(self.others[1:], self.others[0])))
-        return pair_figures(per_module(both), 0, 1, ("own", "others"))
+        return pair_figures(per_module(both), 0, 1, both, ("own", "others"))
 
 
 C = TypeVar("C", bound=Case, contravariant=True)

@@ -1,0 +1,283 @@
+"""The sentences behind a verdict: what was measured of a pair, beside what chance gives.
+
+Weights tell how two updates lie to each other. Whether the sum answers well also depends on the
+inputs that reach them; that only an evaluation tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from superpose.interference import borders as at
+from superpose.interference.reading import (
+    beyond_chance,
+    is_crowded,
+    is_dominated,
+    is_explained,
+    is_systematic,
+)
+
+if TYPE_CHECKING:
+    from superpose.interference.pair import Pair
+
+__all__ = ["evidence"]
+
+_ONLY = "Whether the sum is good, only an evaluation tells."
+
+
+def evidence(verdict: str, pair: Pair) -> Iterator[str]:
+    """Give the sentences for a pair that is read as `verdict`."""
+    if verdict in _WITHOUT_COSINE:
+        yield _WITHOUT_COSINE[verdict](pair)
+        if verdict == "no shared modules" and is_dominated(pair):
+            yield _dominated(pair)
+        return
+    yield _cosine(pair)
+    if verdict in _RELATIONS:
+        yield _RELATIONS[verdict](pair)
+    if verdict in _ONE:
+        yield from _zero(pair)
+        return
+    for sentences in (_modules, _energy, _sides, _remarks, _zero):
+        yield from sentences(pair)
+    if verdict in ("unrelated", "orthogonal"):
+        yield "Nothing in the weights speaks against adding them."
+    yield _ONLY
+
+
+def _remarks(pair: Pair) -> Iterator[str]:
+    if is_dominated(pair):
+        yield _dominated(pair)
+    if pair.shared_a:
+        yield (
+            "They started from the same A: the input overlap and part of the cosines come from "
+            "that start, not from what was learned."
+        )
+
+
+def _zero(pair: Pair) -> Iterator[str]:
+    if pair.zero_modules:
+        yield (
+            f"{pair.zero_modules} of {len(pair.modules)} shared modules have a zero delta and no "
+            "cosine; they are left out."
+        )
+
+
+def _nothing(pair: Pair) -> str:
+    silent = [name for name, norm in zip((pair.a, pair.b), pair.norms, strict=True) if norm == 0.0]
+    return (
+        f"All deltas of {' and '.join(silent)} are zero (B is zero, as before any training, or the "
+        "scaling is, as with lora_alpha 0): there is no cosine."
+    )
+
+
+def _no_deltas(pair: Pair) -> str:
+    stored = [name for name, held in zip((pair.a, pair.b), pair.held, strict=True) if not held]
+    return (
+        f"{' and '.join(stored)} changes no target module, and stores tensors in place of the base "
+        "model's own; they are in none of these figures, and there is no cosine."
+    )
+
+
+def _apart(pair: Pair) -> str:
+    if not pair.modules:
+        return (
+            "They change no target module in common, so neither touches what the other changes, "
+            "and there is no cosine."
+        )
+    return (
+        f"In each of the {len(pair.modules)} target modules that both have, the delta of one is "
+        "zero: neither touches what the other changes, and there is no cosine."
+    )
+
+
+def _no_number(pair: Pair) -> str:
+    return (
+        f"Their cosine is no number (norms {pair.norms[0]:.3g} and {pair.norms[1]:.3g}): there is "
+        "no cosine, and nothing is known of the pair."
+    )
+
+
+_WITHOUT_COSINE: dict[str, Callable[[Pair], str]] = {
+    "no deltas": _no_deltas,
+    "adds nothing": _nothing,
+    "no shared modules": _apart,
+    "no cosine": _no_number,
+}
+
+_THREE = 0.02
+"""Size of a cosine from which three decimals tell it."""
+
+_ONE = frozenset({"the same adapter", "a scaled copy", "a negated copy"})
+"""Where the sum is known without an evaluation."""
+
+
+def _cosine(pair: Pair) -> str:
+    cosine = f"{pair.cosine:+.{3 if abs(pair.cosine) >= _THREE else 4}f}"
+    if abs(pair.cosine) >= at.ONE_RUN:
+        return f"Cosine {cosine}."
+    said = f"Cosine {cosine}, {_number(abs(pair.multiple))} times its floor"
+    if abs(pair.multiple) >= at.CLEAR_OF_CHANCE and is_explained(pair):
+        return f"{said}, which the overlap of their sides explains."
+    if abs(pair.multiple) >= at.CLEAR_OF_CHANCE:
+        return f"{said}, more than chance gives."
+    if not beyond_chance(pair):
+        return f"{said}, as chance would be."
+    return (
+        f"{said}, as chance would be; module by module it is more (RMS cosine "
+        f"{pair.rms_cosine:.4f}, {_number(pair.rms_cosine / pair.floor)} times its floor)."
+    )
+
+
+def _same(pair: Pair) -> str:
+    return "The sum is twice either. `superpose diff` says how they differ, if they do."
+
+
+def _scaled(pair: Pair) -> str:
+    large, small = _by_norm(pair)
+    ratio = pair.norm_ratio
+    return f"{large} is {ratio:.2f} times {small}: the sum is {ratio + 1:.2f} times {small}."
+
+
+def _negated(pair: Pair) -> str:
+    if pair.norm_ratio <= at.EQUAL_NORMS:
+        return "One is the other with the sign turned: the sum is nothing."
+    large, small = _by_norm(pair)
+    ratio = pair.norm_ratio
+    return f"{large} is -{ratio:.2f} times {small}: the sum is -{ratio - 1:.2f} times {small}."
+
+
+def _nearly(pair: Pair) -> str:
+    return (
+        "One is the other and a little more, as two points of one training or copies in other "
+        f"precisions are: the sum is about {1 + pair.norm_ratio:.1f} times {_by_norm(pair)[1]}."
+    )
+
+
+def _one_run(pair: Pair) -> str:
+    return (
+        f"They read the same inputs (overlap {pair.input_overlap:.2f}): two points of one "
+        "training, or one that went on from the other."
+    )
+
+
+def _within(pair: Pair) -> str:
+    assert pair.contained is not None
+    part, times = pair.contained
+    small, large = (pair.a, pair.b) if part == 0 else (pair.b, pair.a)
+    return (
+        f"All that {small} reads and writes lies within {large}, as a part lies within a sum; "
+        f"{large} holds it {times:+.2f} times."
+    )
+
+
+_RELATIONS: dict[str, Callable[[Pair], str]] = {
+    "the same adapter": _same,
+    "a scaled copy": _scaled,
+    "a negated copy": _negated,
+    "nearly the same adapter": _nearly,
+    "continued training": _one_run,
+    "one within the other": _within,
+}
+"""What two that are one, or parts of one, are to each other and to their sum."""
+
+
+def _modules(pair: Pair) -> Iterator[str]:
+    found = pair.agreement
+    if len(pair.modules) < max(pair.held):
+        yield (
+            f"They share {len(pair.modules)} of {pair.held[0]} and {pair.held[1]} target modules; "
+            "the others count in the norms alone."
+        )
+    signed = found.positive_modules + found.negative_modules
+    if signed > 1:
+        yield _signs(pair, signed)
+    if found.orthogonal_modules:
+        yield f"{_counted(found.orthogonal_modules, 'module')} with a cosine of exactly 0."
+    if found.standing_out and found.carried >= at.MENTIONED:
+        yield _standing_out(pair)
+
+
+def _signs(pair: Pair, signed: int) -> str:
+    found = pair.agreement
+    most = max(found.positive_modules, found.negative_modules)
+    sign = "positive" if most == found.positive_modules else "negative"
+    said = f"{most} of {signed} modules have a {sign} cosine"
+    if abs(pair.cosine) >= at.ONE_RUN:
+        return f"{said}."
+    said += (
+        f" (sign test p = {found.sign_test:.1g}; their mean lies {_number(abs(found.z))} standard "
+        "deviations from chance)"
+    )
+    if not is_systematic(pair):
+        return f"{said}."
+    where = "nearly every module" if most >= at.SAME_SIGN * signed else "most modules"
+    return f"{said}: it is systematic, in {where}."
+
+
+def _standing_out(pair: Pair) -> str:
+    found = pair.agreement
+    cosine = {module.name: module.cosine for module in pair.modules}
+    named = [f"{name} ({cosine[name]:+.2f})" for name in found.standing_out[:3]]
+    more = len(found.standing_out) - len(named)
+    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    known = len(pair.modules) - pair.zero_modules
+    return (
+        f"Far beyond the others: {listed}, {len(found.standing_out)} of {known} modules with "
+        f"{_percent(found.carried)} of what the two have in common; without them the cosine is "
+        f"{found.rest_cosine:+.4f}."
+    )
+
+
+def _energy(pair: Pair) -> Iterator[str]:
+    more = pair.energy_shared
+    if abs(more) < 5e-6:
+        return
+    what = "what they share is counted twice" if more > 0.0 else "what they oppose cancels"
+    tail = f": {what}" if beyond_chance(pair) else ""
+    yield (
+        f"The sum has {_percent(abs(more))} {'more' if more > 0.0 else 'less'} energy than that of "
+        f"two unrelated adapters{tail}."
+    )
+
+
+def _sides(pair: Pair) -> Iterator[str]:
+    sides = [
+        f"{name} {value:.3f}, {_number(value / chance)} times chance"
+        for name, value, chance in (
+            ("outputs", pair.output_overlap, pair.output_chance),
+            ("inputs", pair.input_overlap, pair.input_chance),
+        )
+        if chance > 0.0
+    ]
+    if sides:
+        same = "They write to the same outputs. " if is_crowded(pair) else ""
+        yield f"{same}Overlap of {'; of '.join(sides)}."
+
+
+def _dominated(pair: Pair) -> str:
+    large, small = _by_norm(pair)
+    share = 1.0 / (1.0 + pair.norm_ratio**2)
+    return (
+        f"{large} is {pair.norm_ratio:.1f} times as large as {small} and drowns it: {small} has "
+        f"{_percent(share)} of their energy."
+    )
+
+
+def _by_norm(pair: Pair) -> tuple[str, str]:
+    return (pair.a, pair.b) if pair.norms[0] > pair.norms[1] else (pair.b, pair.a)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def _percent(share: float) -> str:
+    value = 100.0 * share
+    form = ".0f" if value >= 9.95 else ".1f" if value >= 0.95 else ".1g"
+    return f"{value:{form}} %"
