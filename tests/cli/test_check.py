@@ -212,6 +212,7 @@ def test_a_condition_on_a_figure_that_does_not_exist_never_passes(
     assert json.loads(ended.out)["pairs"][0]["cosine"] is None
 
 
+@pytest.mark.filterwarnings("ignore:.*lora_alpha is 0")
 def test_beside_an_adapter_of_zeros_no_condition_on_norm_or_cosine_passes(
     run: Run, write_adapter: WriteAdapter
 ) -> None:
@@ -288,7 +289,7 @@ def test_the_prediction_that_the_next_step_names_can_be_pasted(
         row = json.dumps({"question": "What is 2 plus 2?", "answer": "4"})
         Path(f"{name}.jsonl").write_text(f"{row}\n" * 4, encoding="utf-8")
     ended = run(*shlex.split(command))
-    assert (ended.code, "no such base model" in ended.err) == (3, True), ended.err
+    assert (ended.code, "the base model 'BASE' is not here" in ended.err) == (3, True)
 
 
 # PEFT's own use of a name that transformers 5 deprecates.

@@ -198,7 +198,7 @@ def test_the_rest_of_an_uneven_pair_is_what_the_others_have():
         ("no shared modules", "neither touches what the other changes, and there is no cosine"),
         ("adds nothing", "All deltas of b are zero"),
         ("adds nothing", "or the scaling is, as with lora_alpha 0): there is no cosine"),
-        ("no deltas", "b changes no target module, and stores tensors in place"),
+        ("no deltas", "b: no delta to compare. What is stored in place of the base model's own"),
         ("orthogonal", "12 modules with a cosine of exactly 0."),
         ("crowded outputs", "They write to the same outputs."),
         ("shared A", "They started from the same A"),
@@ -215,6 +215,13 @@ def test_a_module_that_only_one_changes_is_no_common_one():
     assert "In each of the 1 target modules that both have, the delta of one is zero" in (
         result.reason
     )
+
+
+def test_two_without_any_delta_are_checked_all_the_same():
+    heads = [made.stored_alone(Size())[1], made.stored_alone(Size())[1]]
+    result = verdict(heads)
+    assert result.verdict == "no deltas"
+    assert result.reason.startswith("b (1) and b (2): no delta to compare.")
 
 
 def test_what_is_not_shared_is_said():

@@ -75,8 +75,8 @@ def _nothing(pair: Pair) -> str:
 def _no_deltas(pair: Pair) -> str:
     stored = [name for name, held in zip((pair.a, pair.b), pair.held, strict=True) if not held]
     return (
-        f"{' and '.join(stored)} changes no target module, and stores tensors in place of the base "
-        "model's own; they are in none of these figures, and there is no cosine."
+        f"{' and '.join(stored)}: no delta to compare. What is stored in place of the base model's "
+        "own tensors is in none of these figures, and there is no cosine."
     )
 
 
