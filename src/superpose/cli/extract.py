@@ -75,6 +75,7 @@ def extract(
     Each linear layer's difference, read from both models' files one at a time, is approximated
     best by factors of a rank, and the share of its energy that they keep is said. Differences of
     norms, biases, embeddings and heads are no part of the adapter: they are measured and listed.
+    Folders of one diffusers model (pipeline/unet, pipeline/transformer) give an image LoRA.
 
     Example: superpose extract org/base org/base-math -o math --rank 16
     """

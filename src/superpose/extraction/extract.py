@@ -19,6 +19,7 @@ from superpose.extraction.kinds import architecture_of
 from superpose.extraction.pairs import Pair, pairs_of
 from superpose.files import called, locate_base, short_name
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.diffusers_model import check_no_pipeline, component_of_model
 from superpose.files.tensors import FLOATS
 
 MOST_RANK = 512
@@ -40,10 +41,11 @@ def extract(
 ) -> Extracted:
     """Give the adapter that comes closest to what full fine-tuning did to a base model.
 
-    base, finetuned: transformers folders with safetensors weights, or hub names. rank: of each
-    module. energy: the share of each module's |dW|^2 to keep: the least rank that does so, at most
-    `rank` (512 unless given). One of the two is needed. targets: names of layers or ends of them,
-    as PEFT's `target_modules`; None takes every linear layer but heads and routers. seed: of the
+    base, finetuned: transformers folders with safetensors weights, or hub names; or folders of one
+    diffusers model (a UNet, a transformer), whose adapter is an image LoRA. rank: of each module.
+    energy: the share of each module's |dW|^2 to keep: the least rank that does so, at most `rank`
+    (512 unless given). One of the two is needed. targets: names of layers or ends of them, as
+    PEFT's `target_modules`; None takes every linear layer but heads and routers. seed: of the
     randomised SVD that is used where the rank is far below a module's dimension. progress: called
     with the values done, those to do in all, and the name of the tensor at hand.
 
@@ -76,11 +78,13 @@ def extract(
             modules.append(module)
     if not modules:
         raise _nothing(finetuned, leftovers)
+    component = component_of_model(first.config, first.folder)
     adapter = Adapter(
-        deltas,
+        deltas if component is None else {f"{component}.{m}": d for m, d in deltas.items()},
         short_name(finetuned),
         called(base),
-        settings=_settings(first, deltas),
+        settings=_settings(first, deltas) if component is None else {},
+        format="peft" if component is None else "diffusers",
         metadata={EXTRACTED_FROM: called(finetuned)},
     )
     unchanged = len(pairs) - len(modules) - len(leftovers)
@@ -207,7 +211,10 @@ def _opened(given: str | os.PathLike[str]) -> Checkpoint:
             where=given,
             hint="superpose diff compares adapters, superpose add subtracts them: A B:-1",
         )
-    return Checkpoint.open(folder)
+    check_no_pipeline(folder)
+    model = Checkpoint.open(folder, diffusers=True)
+    component_of_model(model.config, folder)
+    return model
 
 
 def _nothing(finetuned: object, leftovers: list[Leftover]) -> BadInput:

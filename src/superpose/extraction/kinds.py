@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "linear", "embedding", "head", "router", "norm", "bias", "experts", "other"
+    "linear", "convolution", "embedding", "head", "router", "norm", "bias", "experts", "other"
 ]
 
 _EMBEDDINGS = re.compile(
@@ -44,6 +44,14 @@ def kind_of(name: str, shape: tuple[int, ...], vocabulary: int | None) -> Kind:
     if _ROUTERS.search(name):
         return "router"
     return "head" if vocabulary is not None and shape[0] == vocabulary else "linear"
+
+
+def kind_in_diffusers(name: str, shape: tuple[int, ...]) -> Kind:
+    """Say what a tensor of diffusers' models is: they have no head, and `proj_out` is a layer."""
+    kind = kind_of(name, shape, None)
+    if len(shape) > 2 and name.endswith(".weight"):
+        return "convolution"
+    return "linear" if kind in ("head", "router") and len(shape) == 2 else kind
 
 
 def vocabulary_of(config: Mapping[str, Any]) -> int | None:

@@ -7,8 +7,15 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from superpose.errors import BadInput, DifferentBase
-from superpose.extraction.kinds import Kind, kind_of, missing_prefix, vocabulary_of
+from superpose.extraction.kinds import (
+    Kind,
+    kind_in_diffusers,
+    kind_of,
+    missing_prefix,
+    vocabulary_of,
+)
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.diffusers_model import CLASS
 
 _IN_A_BLOCK = re.compile(r"\.\d+\.")
 
@@ -54,7 +61,7 @@ def pairs_of(
     _check_architecture(base, tuned)
     names = _matched(base, tuned)
     prefix = missing_prefix(base.config, base.names)
-    vocabulary = vocabulary_of(base.config)
+    vocabulary, diffusers = vocabulary_of(base.config), CLASS in base.config
     found = []
     for ours, theirs in names:
         shapes = (
@@ -63,7 +70,8 @@ def pairs_of(
         )
         stored = _fuller(ours, theirs)
         name = stored if stored.startswith(prefix) or _outside(stored) else prefix + stored
-        kind = kind_of(name, shapes[0] or shapes[1] or (), vocabulary)
+        shape = shapes[0] or shapes[1] or ()
+        kind = kind_in_diffusers(name, shape) if diffusers else kind_of(name, shape, vocabulary)
         found.append(Pair(name, kind, ours, theirs, shapes, False))
     _check_shapes(found, base, tuned)
     chosen = _chosen(found, targets, base)
@@ -96,7 +104,9 @@ def _outside(name: str) -> bool:
 
 
 def _check_architecture(base: Checkpoint, tuned: Checkpoint) -> None:
-    types = [str(model.config.get("model_type")) for model in (base, tuned)]
+    types = [
+        str(model.config.get(CLASS) or model.config.get("model_type")) for model in (base, tuned)
+    ]
     if types[0] != types[1]:
         raise DifferentBase(
             f"is a {types[1]} model and the base model a {types[0]} one",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput, Refused
 from superpose.files.base_names import candidates, is_conv1d, model_types, tied_partner
+from superpose.files.diffusers_model import CLASS, STEM
 from superpose.files.header import SIZES, Entry
 from superpose.files.index import weight_map
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
@@ -44,7 +45,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A transformers folder with safetensors weights; only headers are held.
+    """A transformers (or diffusers) folder with safetensors weights; only headers are held.
 
     folder: where it lies. config: config.json, parsed. locations: by tensor name, in the order of
     the files and of the bytes in each. files: names of the weight files, in order. index: the
@@ -59,8 +60,8 @@ class Checkpoint:
     metadata: Mapping[str, Mapping[str, str]]
 
     @classmethod
-    def open(cls, folder: str | Path) -> Checkpoint:
-        """Open a base model's folder.
+    def open(cls, folder: str | Path, *, diffusers: bool = False) -> Checkpoint:
+        """Open a base model's folder. diffusers: take one of a single model of diffusers' as well.
 
         Raises BadInput, naming the file and the tensor, when configuration or weights are missing,
         damaged or disagree with the index; Refused when the weights are quantised or no safetensors
@@ -69,14 +70,15 @@ class Checkpoint:
         path = Path(folder)
         config = _parsed(path / CONFIG)
         _check_plain(config, path)
-        index = None if (path / SINGLE).exists() else _index(path)
-        files = (SINGLE,) if index is None else tuple(sorted(set(index["weight_map"].values())))
+        single, listed = _called(config, path, diffusers)
+        index = None if (path / single).exists() else _index(path, single, listed)
+        files = (single,) if index is None else tuple(sorted(set(index["weight_map"].values())))
         locations: dict[str, Location] = {}
         metadata: dict[str, Mapping[str, str]] = {}
         for file in files:
             metadata[file] = _add_file(path / file, locations)
         if index is not None:
-            _check_index(path / INDEX, index["weight_map"], locations)
+            _check_index(path / listed, index["weight_map"], locations)
         return cls(path, config, files, locations, index, metadata)
 
     @property
@@ -235,15 +237,28 @@ def _check_plain(config: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _index(folder: Path) -> dict[str, Any]:
-    if not (folder / INDEX).exists():
-        raise _no_weights(folder)
-    index = _parsed(folder / INDEX)
-    weight_map(index, folder / INDEX)
+def _called(config: Mapping[str, Any], folder: Path, diffusers: bool) -> tuple[str, str]:
+    """Give the names of a single file and of an index."""
+    if CLASS not in config:
+        return SINGLE, INDEX
+    if not diffusers:
+        raise Refused(
+            f"is a model of diffusers' ({config[CLASS]}), and this takes transformers' models",
+            where=folder,
+            hint="superpose extract reads diffusers' models; check and add need no base model.",
+        )
+    return f"{STEM}.safetensors", f"{STEM}.safetensors.index.json"
+
+
+def _index(folder: Path, single: str, listed: str) -> dict[str, Any]:
+    if not (folder / listed).exists():
+        raise _no_weights(folder, single, listed)
+    index = _parsed(folder / listed)
+    weight_map(index, folder / listed)
     return index
 
 
-def _no_weights(folder: Path) -> BadInput:
+def _no_weights(folder: Path, single: str, listed: str) -> BadInput:
     """Say what lies in a folder in place of safetensors weights."""
     try:
         found = sorted(entry.name for entry in folder.iterdir())
@@ -253,12 +268,12 @@ def _no_weights(folder: Path) -> BadInput:
     others = [name for name in found if name.endswith((".safetensors", ".gguf"))]
     if pickles or others:
         return Refused(
-            f"its weights are {', '.join((pickles or others)[:3])}, not {SINGLE} or shards "
-            f"with {INDEX}",
+            f"its weights are {', '.join((pickles or others)[:3])}, not {single} or shards "
+            f"with {listed}",
             where=folder,
-            hint="Load it with transformers and write it anew with save_pretrained.",
+            hint="Load it with from_pretrained and write it anew with save_pretrained.",
         )
-    return BadInput(f"holds neither {SINGLE} nor {INDEX}", where=folder)
+    return BadInput(f"holds neither {single} nor {listed}", where=folder)
 
 
 def _add_file(path: Path, locations: dict[str, Location]) -> Mapping[str, str]:
