@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.bake.checkpoints import normal, write_checkpoint
 from tests.bake.classifiers import (
     answers,
     by_peft,
@@ -17,6 +18,7 @@ from tests.bake.classifiers import (
 )
 
 import superpose as sp
+from superpose.adapter import Adapter, Part, Replacement, Stored
 from superpose.bake import bake, prove_model
 from superpose.errors import Refused, SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
@@ -52,6 +54,21 @@ def test_what_predicts_tokens_is_left_out_and_said(tmp_path: Path) -> None:
     assert "lm_head.weight" not in written.names
     assert "`score.weight` is new" in (tmp_path / "out/README.md").read_text()
     assert "does not have it: lm_head.weight" in (tmp_path / "out/README.md").read_text()
+
+
+def test_what_lies_behind_a_tensor_that_is_left_out_is_copied_from_its_own_place(
+    tmp_path: Path,
+) -> None:
+    tensors = {name: normal(4, 4, seed=n) for n, name in enumerate(
+        ("a.weight", "lm_head.weight", "model.z.weight", "score.other"))}  # fmt: skip
+    base = write_checkpoint(tmp_path / "base", tensors)
+    head = Replacement((Part(1.0, Stored(normal(3, 4))),), "score.weight", owner="score")
+    adapter = Adapter({}, replacements={head.key: head}, settings={"task_type": "SEQ_CLS"})
+    bake(base, adapter, tmp_path / "out")
+    written = Checkpoint.open(tmp_path / "out")
+    assert "lm_head.weight" not in written.names
+    for name in tensors.keys() - {"lm_head.weight"}:
+        assert (written.read(name) == tensors[name]).all(), name
 
 
 def test_an_embedding_of_tied_weights_changes_without_an_output_layer(tmp_path: Path) -> None:
@@ -125,3 +142,16 @@ def test_a_share_of_a_head_that_no_base_has_is_refused_and_the_ways_out_work(
         assert (state[name].numpy() == b.replacements[name].value()).all()
     query = "roberta.encoder.layer.0.attention.self.query.weight"
     assert (state[query].numpy() == body.read(query)).all()
+
+
+def test_a_base_that_is_a_classifier_itself_gets_the_adapters_labels(tmp_path: Path) -> None:
+    """As when an NLI model is tuned on other labels (ignore_mismatched_sizes)."""
+    base = make_base("roberta", tmp_path / "plain")
+    classifier(base, 2).save_pretrained(tmp_path / "base")
+    adapter = make_classifier("roberta", base, tmp_path / "a", 4)
+    right = by_peft(base, adapter, 4)
+    bake(tmp_path / "base", sp.load(adapter), tmp_path / "out")
+    model = loaded_whole(tmp_path / "out")
+    assert model.config.num_labels == 4
+    assert torch.allclose(answers(model), right, atol=1e-5)
+    assert prove_model(tmp_path / "base", sp.load(adapter), tmp_path / "out").holds

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.bake.classifier import Classifier
+from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import CONFIG
+from superpose.files.tensors import read_header
 
 _LABELS = ("id2label", "label2id", "problem_type")
 
@@ -28,6 +32,13 @@ def folders(adapter: Adapter) -> Iterator[Path]:
                 yield folder
 
 
+_TOKENIZER = (
+    "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece",
+    "sentencepiece", "chat_template",
+)  # fmt: skip
+"""How the files of a tokenizer begin."""
+
+
 def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) -> dict[str, Any]:
     """Give config.json of a model with this head.
 
@@ -41,11 +52,11 @@ def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) 
     beside = [_json(folder / CONFIG) for folder in folders(adapter)]
     beside = [c for c in beside if c.get("model_type") == config.get("model_type")]
     count = classifier.labels
-    found = next((c for c in beside if _count(c) == count), None)
+    found = next((c for c in beside if label_count(c) == count), None)
     if found is not None:
         config = {k: v for k, v in config.items() if k not in _LABELS}
         config |= {key: found[key] for key in _LABELS if found.get(key) is not None}
-    elif count is not None and _count(config) != count:
+    elif count is not None and label_count(config) != count:
         names = {str(n): f"LABEL_{n}" for n in range(count)}
         numbers = {name: int(n) for n, name in names.items()}
         config = {**config, "id2label": names, "label2id": numbers}
@@ -56,10 +67,61 @@ def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) 
     return config
 
 
-def _count(config: Mapping[str, Any]) -> int | None:
+def label_count(config: Mapping[str, Any]) -> int | None:
     """Give the number of labels that a config.json names."""
     names = config.get("id2label")
     return len(names) if isinstance(names, Mapping) else None
+
+
+def carrier(adapter: Adapter, tensor: str) -> str:
+    """Name the adapter whose file holds a copy of a tensor of the base, for a command to type."""
+    module = tensor.rpartition(".")[0]
+    for folder in folders(adapter):
+        whole = _json(folder / "adapter_config.json").get("modules_to_save") or ()
+        path = folder / "adapter_model.safetensors"
+        if not path.is_file() or module.endswith(tuple(map(str, whole))):
+            continue
+        names = read_header(path).entries
+        if any(n.replace(".base_layer", "").endswith(f".{tensor}") for n in names):
+            return str(folder)
+    return "ADAPTER"
+
+
+def parts_with_words(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give a configuration, or the part of it, that says how many tokens there are."""
+    inner = config.get("text_config")
+    parts = [p for p in (config, inner) if isinstance(p, Mapping)]
+    return [p for p in parts if "vocab_size" in p] or parts[-1:]
+
+
+def with_vocabulary(config: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """Give config.json of a model with so many rows of the embedding."""
+    parts = parts_with_words(config)
+    text = config.get("text_config")
+    new = {**config, "vocab_size": rows} if any(p is config for p in parts) else dict(config)
+    if isinstance(text, Mapping) and any(p is text for p in parts):
+        new["text_config"] = {**text, "vocab_size": rows}
+    return new
+
+
+def carry_tokenizer(adapter: Adapter, target: Path) -> None:
+    """Copy the tokenizer that lies beside an adapter with added tokens over the base's.
+
+    Where none does, and the base has one, a SuperposeWarning says that it does not know them.
+    """
+    for folder in folders(adapter):
+        if any((folder / name).is_file() for name in ("tokenizer.json", TOKENIZER_CONFIG)):
+            for path in sorted(folder.iterdir()):
+                if path.is_file() and path.name.startswith(_TOKENIZER):
+                    shutil.copyfile(path, target / path.name)
+            return
+    if (target / TOKENIZER_CONFIG).is_file() or (target / "tokenizer.json").is_file():
+        warnings.warn(
+            "the tokenizer is the base model's, which does not know the adapter's own tokens: none "
+            "lies beside the adapter. Save the one it was trained with into the model's folder",
+            SuperposeWarning,
+            stacklevel=3,
+        )
 
 
 def _pad_token(adapter: Adapter, beside: list[dict[str, Any]]) -> int | None:
@@ -87,4 +149,12 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-__all__ = ["TOKENIZER_CONFIG", "folders", "with_head"]
+__all__ = [
+    "carrier",
+    "carry_tokenizer",
+    "folders",
+    "label_count",
+    "parts_with_words",
+    "with_head",
+    "with_vocabulary",
+]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter
-from superpose.bake.blocks import BLOCK
+from superpose.bake.beside import carrier
 from superpose.errors import DifferentBase
 from superpose.files.checkpoint import Checkpoint
-
-_ROUNDING = 2.0**-8
-"""What rounding to bfloat16 changes of a tensor at most, relative."""
+from superpose.files.differs import missing_hint, rows_agree, shape_hint
 
 
 def check_copies(checkpoint: Checkpoint, adapter: Adapter) -> None:
@@ -26,25 +23,27 @@ def check_copies(checkpoint: Checkpoint, adapter: Adapter) -> None:
     """
     for name, copy in adapter.copies.items():
         tensor = checkpoint.resolve(name)
-        if tensor is None or not _alike(checkpoint, tensor, copy):
-            raise DifferentBase(
-                f"the adapter was saved with another `{name}` than the base model has",
-                where=name,
-                hint="Was the vocabulary resized before training? Bake onto the base model with "
-                "the resized one, saved with save_pretrained.",
-            )
+        same = tensor is not None and checkpoint.entry(tensor).shape == copy.shape
+        if tensor is None or not (same and rows_agree(checkpoint, tensor, copy)):
+            raise _another(checkpoint, name, tensor, copy, carrier(adapter, name))
 
 
-def _alike(checkpoint: Checkpoint, tensor: str, copy: NDArray[Any]) -> bool:
-    """Whether a copy is the base's tensor, up to the rounding of the coarser dtype."""
-    shape = checkpoint.entry(tensor).shape
-    if copy.shape != shape:
-        return False
-    step = max(1, BLOCK // max(int(np.prod(shape[1:])), 1))
-    apart = size = 0.0
-    for low in range(0, shape[0], step):
-        own = checkpoint.read_rows(tensor, low, min(low + step, shape[0])).astype(np.float64)
-        theirs = copy[low : low + step].astype(np.float64)
-        apart += float(np.sum((own - theirs) ** 2))
-        size += float(np.sum(own * own))
-    return apart <= _ROUNDING**2 * size
+def _another(
+    checkpoint: Checkpoint, name: str, tensor: str | None, copy: NDArray[Any], held_by: str
+) -> DifferentBase:
+    """Say how a copy differs from the base model's own tensor."""
+    said = f"the adapter was saved with another `{name}` than the base model has"
+    if tensor is None:
+        return DifferentBase(said, where=name, hint=missing_hint(name, checkpoint.names))
+    stored = checkpoint.entry(tensor).shape
+    hint = (
+        "Its values differ, not its shape: the adapter was trained on another base model, or on "
+        "one whose embedding was trained or resized before. Bake onto that one, saved with "
+        "save_pretrained."
+    )
+    if copy.shape != stored:
+        said += f": {copy.shape}, not {stored}"
+        hint = shape_hint(
+            name, copy.shape, stored, checkpoint.folder, checkpoint.config, carrier=held_by
+        )
+    return DifferentBase(said, where=name, hint=hint)

@@ -11,7 +11,7 @@ from typing import Any
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
-from superpose.bake.beside import with_head
+from superpose.bake.beside import with_head, with_vocabulary
 from superpose.bake.plan import Plan
 from superpose.bake.shards import Shard
 from superpose.errors import BadInput, OutputExists
@@ -96,6 +96,8 @@ def write_config(plan: Plan, adapter: Adapter, target: Path, dtype: str | None) 
         config.setdefault("tie_word_embeddings", False)
     if plan.classifier is not None:
         config = with_head(config, adapter, plan.classifier)
+    if plan.vocabulary is not None:
+        config = with_vocabulary(config, plan.vocabulary)
     if dtype is not None:
         name = FLOATS[dtype]
         config = _everywhere(config, {"dtype": name, "torch_dtype": name})
@@ -180,6 +182,8 @@ def _done(plan: Plan, dtype: str | None) -> list[str]:
     if plan.untied:
         lines.append("Embedding and output layer, tied in the base model, differ here.")
     lines += [f"`{target.name}` is new." for target in plan.new]
+    if plan.vocabulary is not None:
+        lines.append(f"The vocabulary has {plan.vocabulary} rows, as the adapter's has.")
     if plan.dropped:
         lines.append(
             f"Left out, as a classifier does not have it: {', '.join(sorted(plan.dropped))}."

@@ -17,6 +17,7 @@ from superpose.adapter.heads import WAYS
 from superpose.bake.change import Change
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.differs import missing_hint, shape_hint
 
 Shape = tuple[int, ...]
 
@@ -72,7 +73,7 @@ def place_delta(checkpoint: Checkpoint, key: str, delta: Delta, tensor: str | No
     height = rows // place.blocks
     if place.pooled > 1 and delta.shape[1] != columns:
         delta = unpooled(delta)
-    turned = _turned(checkpoint, key, place, delta.shape, (height, columns))
+    turned = _turned(checkpoint, key, place, delta.shape, (height, columns), tensor)
     at = place.block * height
     return [Placed(tensor, Change(key, delta, turned, 0, height, at, columns))]
 
@@ -90,14 +91,20 @@ def place_replacement(
         at, height, expected = replacement.row, 1, shape[1:]
     turned = False
     if replacement.place is not None and len(shape) == 2:
-        turned = _turned(checkpoint, key, replacement.place, replacement.shape, (rows, columns))
-    elif replacement.shape != expected or at >= rows:
-        raise _other_shape(key, replacement.shape, expected)
+        own = replacement.shape
+        turned = _turned(checkpoint, key, replacement.place, own, (rows, columns), tensor)
+    elif replacement.shape != expected:
+        raise _other_shape(checkpoint, key, tensor, replacement.shape, expected)
     return [Placed(tensor, Change(key, replacement, turned, 0, height, at, columns))]
 
 
 def _turned(
-    checkpoint: Checkpoint, key: str, place: Place, own: Shape, stored: tuple[int, int]
+    checkpoint: Checkpoint,
+    key: str,
+    place: Place,
+    own: Shape,
+    stored: tuple[int, int],
+    tensor: str,
 ) -> bool:
     """Say whether the files hold the transpose of a delta of shape `own`."""
     fits, fits_turned = own == stored, own[::-1] == stored
@@ -115,7 +122,9 @@ def _turned(
         conv1d = place.kind == "linear" and checkpoint.is_conv1d(place.module)
         turned = place.kind == "embedding" or conv1d
     if not (fits_turned if turned else fits):
-        raise _other_shape(key, own, stored[::-1] if turned else stored)
+        words = 1 if place.kind == "embedding" else 0
+        seen = stored[::-1] if turned else stored
+        raise _other_shape(checkpoint, key, tensor, own, seen, words)
     return turned
 
 
@@ -135,7 +144,7 @@ def _experts_apart(
     whole = (sum(shape[0] for shape in shapes), shapes[0][-1])
     turned = delta.shape != whole
     if turned and delta.shape[::-1] != whole:
-        raise _other_shape(key, delta.shape, whole)
+        raise _other_shape(checkpoint, key, found[0], delta.shape, whole)
     first = 0
     for name, shape in zip(found, shapes, strict=True):
         yield Placed(name, Change(key, delta, turned, first, shape[0], 0, shape[-1]))
@@ -170,7 +179,7 @@ def _in_stack(checkpoint: Checkpoint, key: str, delta: Delta, place: Place) -> I
             shape = checkpoint.entry(tensor).shape
             height, columns = delta.shape
             if shape[1:] != (height * len(spelling), columns):
-                raise _other_shape(key, delta.shape, shape[1:])
+                raise _other_shape(checkpoint, key, tensor, delta.shape, shape[1:])
             at = int(match["expert"]) * shape[1] + spelling.index(match["part"]) * height
             yield Placed(tensor, Change(key, delta, False, 0, height, at, columns))
             return
@@ -188,7 +197,8 @@ def _stack_apart(checkpoint: Checkpoint, key: str, replacement: Replacement) -> 
         for name in _parts(checkpoint, module, parameter, expert):
             height, columns = checkpoint.entry(name).shape
             if columns != shape[2]:
-                raise _other_shape(key, shape, checkpoint.entry(name).shape)
+                stored = checkpoint.entry(name).shape
+                raise _other_shape(checkpoint, key, name, shape, stored)
             yield Placed(name, Change(key, replacement, False, first, height, 0, columns))
             first += height
         if first != (expert + 1) * shape[1]:
@@ -214,13 +224,16 @@ def not_there(checkpoint: Checkpoint, key: str, parameter: str) -> BadInput:
     return BadInput(
         f"the adapter changes `{parameter}`, and {checkpoint.folder} holds no such tensor",
         where=key,
-        hint="Was the adapter trained on another base model?",
+        hint=missing_hint(parameter, checkpoint.names),
     )
 
 
-def _other_shape(key: str, own: Shape, stored: Shape) -> DifferentBase:
+def _other_shape(
+    checkpoint: Checkpoint, key: str, tensor: str, own: Shape, stored: Shape, words: int = 0
+) -> DifferentBase:
+    """Say how shapes differ. words: the axis of the vocabulary, where the tensor has one."""
     return DifferentBase(
         f"`{key}` has shape {own} in the adapter and {stored} in the base model",
         where=key,
-        hint="Was the adapter trained on another base model?",
+        hint=shape_hint(tensor, own, stored, checkpoint.folder, checkpoint.config, words=words),
     )

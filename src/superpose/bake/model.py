@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from superpose.adapter import Adapter
+from superpose.bake.beside import carry_tokenizer
 from superpose.bake.copies import check_copies
 from superpose.bake.folder import carry, check_target, write_card, write_config, write_index
 from superpose.bake.plan import Plan, make_plan
+from superpose.bake.resized import resized
 from superpose.bake.shards import Shard, shards_of, write_shards
 from superpose.errors import BadInput
 from superpose.files import new_folder
@@ -33,7 +35,8 @@ class Baked:
 
     path: of the folder. tensors: in all. changed: tensors that an adapter changed. bytes: of the
     weights. files: weight files. untied: embedding and output layer, tied in the base model, came
-    to differ. new: tensors that the base model does not have.
+    to differ. new: tensors that the base model does not have. vocabulary: rows of the embedding,
+    and labels: of the head; None where they are the base's.
     """
 
     path: Path
@@ -43,6 +46,8 @@ class Baked:
     files: int
     untied: bool
     new: tuple[str, ...]
+    vocabulary: int | None = None
+    labels: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Give the same as JSON can hold it."""
@@ -78,6 +83,7 @@ def bake(
     converted = _header_dtype(dtype)
     checkpoint = Checkpoint.open(Path(base))
     replaceable = check_target(target, checkpoint.folder, force=force)
+    checkpoint = resized(checkpoint, adapter)
     check_copies(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)
     shards = shards_of(plan, converted)
@@ -85,6 +91,8 @@ def bake(
     _check_room(target, total)
     with new_folder(target, force=force, replaceable=replaceable) as folder:
         carry(checkpoint.folder, folder)
+        if plan.vocabulary is not None:
+            carry_tokenizer(adapter, folder)
         write_config(plan, adapter, folder, converted)
         write_index(plan, shards, folder)
         write_card(adapter, base_name or str(base), plan, folder, converted)
@@ -135,4 +143,6 @@ def _baked(plan: Plan, shards: list[Shard], target: Path, total: int) -> Baked:
         files=len(shards),
         untied=plan.untied,
         new=new,
+        vocabulary=plan.vocabulary,
+        labels=None if plan.classifier is None else plan.classifier.labels,
     )

@@ -19,6 +19,7 @@ from superpose.bake.layout import (
     place_delta,
     place_replacement,
 )
+from superpose.bake.resized import Resized
 from superpose.bake.ties import (
     End,
     ends_of,
@@ -68,6 +69,16 @@ class Plan:
     untied: bool
     classifier: Classifier | None = None
     dropped: frozenset[str] = frozenset()
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Rows of the new model's embedding, None where they are the base's."""
+        return self.checkpoint.vocabulary if isinstance(self.checkpoint, Resized) else None
+
+    def is_copied(self, target: Target) -> bool:
+        """Whether a tensor is the base's own, bytes that its file holds."""
+        brought = isinstance(self.checkpoint, Resized) and target.name in self.checkpoint.values
+        return not target.changes and target.name == target.source and not brought
 
     @property
     def names(self) -> list[str]:
@@ -194,6 +205,9 @@ def _plan(checkpoint: Checkpoint, found: _Found, classifier: Classifier | None) 
     for replacement in found.brought:
         targets[replacement.tensor] = _brought(checkpoint, replacement)
     dropped = dropped_by(classifier, checkpoint) - targets.keys()
+    brought = checkpoint.values if isinstance(checkpoint, Resized) else {}
+    for name in brought.keys() - targets.keys() - dropped:
+        targets[name] = _target(checkpoint, name, name, [])
     return Plan(checkpoint, targets, untied, classifier, dropped)
 
 

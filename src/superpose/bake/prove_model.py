@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter
+from superpose.bake.beside import label_count, parts_with_words
 from superpose.bake.blocks import new_rows
 from superpose.bake.copies import check_copies
 from superpose.bake.plan import Plan, Target, as_it_is, make_plan
 from superpose.bake.proof import Failure, Proof
+from superpose.bake.resized import resized
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.tensors import FLOATS
 
@@ -61,7 +63,7 @@ def prove_model(
     Raises BadInput and Refused as `bake` does for base and adapter, and BadInput for a folder that
     holds no model.
     """
-    checkpoint, written = Checkpoint.open(base), Checkpoint.open(result)
+    checkpoint, written = resized(Checkpoint.open(base), adapter), Checkpoint.open(result)
     check_copies(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)
     sums = _Sums()
@@ -175,4 +177,18 @@ def _leftovers(plan: Plan, written: Checkpoint, seen: set[str]) -> list[Failure]
     if plan.untied and written.tied:
         reason = "ties embedding and output layer, which differ in the sum (tie_word_embeddings)"
         failures.append(Failure("config.json", reason))
-    return failures
+    return [*failures, *_misnamed(plan, written)]
+
+
+def _misnamed(plan: Plan, written: Checkpoint) -> list[Failure]:
+    """Say where config.json counts other tokens or labels than the tensors have."""
+    found = []
+    words = {p.get("vocab_size") for p in parts_with_words(written.config)}
+    if plan.vocabulary is not None and words != {plan.vocabulary}:
+        reason = f"gives a vocab_size other than the embedding's {plan.vocabulary} rows"
+        found.append(Failure("config.json", reason))
+    labels = None if plan.classifier is None else plan.classifier.labels
+    if labels is not None and label_count(written.config) not in (labels, None):
+        reason = f"names other labels than the {labels} of the head"
+        found.append(Failure("config.json", reason))
+    return found

@@ -20,6 +20,7 @@ from superpose.adapter import (
 from superpose.bake.blocks import new_rows
 from superpose.bake.plan import Plan, Target, make_plan, seen_as
 from superpose.bake.proof import Failure, Proof
+from superpose.bake.resized import resized
 from superpose.errors import MissingBase
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Terms, norm
@@ -109,7 +110,7 @@ def _compare_on_the_base(
             f"`{sorted(keys)[0]}` is stored as it is, not as a change of the base model, whose own "
             "is needed to compare it"
         )
-    checkpoint = Checkpoint.open(base)
+    checkpoint = resized(Checkpoint.open(base), ours)
     plans = make_plan(checkpoint, ours), make_plan(checkpoint, theirs)
     sides = [_side_by_side(plans, n) for n in dict.fromkeys([*plans[0].targets, *plans[1].targets])]
     asked = {x.source or x.name for x, y in sides if _changed_by(x, y) & keys}

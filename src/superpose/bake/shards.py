@@ -164,20 +164,28 @@ def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:
 
 
 def _is_copied(piece: Piece, plan: Plan) -> bool:
-    target = piece.target
-    return not target.changes and target.name == target.source and piece.entry.dtype == target.dtype
+    return plan.is_copied(piece.target) and piece.entry.dtype == piece.target.dtype
 
 
 def _runs(pieces: tuple[Piece, ...], plan: Plan) -> Iterator[list[Piece]]:
     """Put tensors that are copied and lie side by side together; each other one is alone."""
     run: list[Piece] = []
     for piece in pieces:
-        if run and not (_is_copied(piece, plan) and _is_copied(run[-1], plan)):
+        if run and not _follows(piece, run[-1], plan):
             yield run
             run = []
         run.append(piece)
     if run:
         yield run
+
+
+def _follows(piece: Piece, before: Piece, plan: Plan) -> bool:
+    """Whether two tensors are copied, and lie side by side in the base's file as well."""
+    if not (_is_copied(piece, plan) and _is_copied(before, plan)):
+        return False
+    locations = plan.checkpoint.locations
+    size = before.entry.end - before.entry.begin
+    return locations[piece.name].offset == locations[before.name].offset + size
 
 
 def _copy(source: FileIO, target: FileIO, begin: int, count: int) -> None:

@@ -142,6 +142,10 @@ def _tell(baked: Baked, total: Adapter, base: str) -> None:
         f"  {baked.changed} tensors changed, {copied} copied as they are, "
         f"{_size(baked.bytes)} in {baked.files} file(s)",
     ]
+    if baked.vocabulary is not None:
+        lines.append(f"  the vocabulary has {baked.vocabulary} rows, as the adapter's has")
+    if baked.labels is not None:
+        lines.append(f"  a classifier with {baked.labels} labels")
     if baked.untied:
         lines.append("  embedding and output layer, tied in the base model, differ now")
     console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

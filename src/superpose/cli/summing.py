@@ -81,7 +81,7 @@ def summed(
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):
         checkpoint = Checkpoint.open(locate_named_base(base).folder)
-        total = on_base(total, checkpoint)
+        total = on_base(total, checkpoint, {t: a.path for a in loaded for t in a.copies})
     if rank is None:
         return Compressed(total, 1.0, True), here
     _tell_of_size(total, rank)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,18 @@ from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.differs import missing_hint, resize_hint, rows_agree, shape_hint
 from superpose.lowrank import Term, formed
 
 Array = NDArray[Any]
 
 
-def on_base(adapter: Adapter, base: Checkpoint) -> Adapter:
+def on_base(
+    adapter: Adapter, base: Checkpoint, carriers: Mapping[str, str | None] = MappingProxyType({})
+) -> Adapter:
     """Give the adapter with every stored tensor worked out: (1 - sum c_k) T_0 + sum_k c_k T_k.
 
+    carriers: tensor of the base -> the adapter whose file holds a copy of it, which messages name.
     Rows of a tensor that is also stored whole go into it, and so do deltas of modules that are.
     Weights of DoRA stay: they are no stored tensors, see `rescaled_deltas`.
 
@@ -31,6 +36,7 @@ def on_base(adapter: Adapter, base: Checkpoint) -> Adapter:
     as well which is not stored.
     """
     check_copies(adapter, base)
+    _check_vocabulary(adapter, base, carriers)
     done: dict[str, Replacement] = {}
     whole = {r.tensor for r in adapter.replacements.values() if r.row is None and r.absolute}
     _check_ends(adapter, whole, base)
@@ -84,35 +90,75 @@ def base_tensor(replacement: Replacement, base: Checkpoint) -> Array:
         raise DifferentBase(
             f"the base model has no tensor `{replacement.tensor}`",
             where=replacement.key,
-            hint="Was the adapter trained on another base model?",
+            hint=missing_hint(replacement.tensor, base.names),
         )
     if replacement.row is not None:
         rows = base.entry(name).shape[0]
         if replacement.row >= rows:
             raise DifferentBase(
                 f"`{replacement.key}` is beyond the {rows} rows of the base model's `{name}`",
-                hint="Was its vocabulary resized? The base has to be the resized one.",
+                hint=resize_hint(replacement.row + 1, rows, base.folder, base.config),
             )
         row: Array = base.read_rows(name, replacement.row, replacement.row + 1)[0]
         return row
     tensor = base.read(name)
     place = replacement.place
-    return tensor.T if place is not None and base.is_conv1d(place.module) else tensor
+    tensor = tensor.T if place is not None and base.is_conv1d(place.module) else tensor
+    if tensor.shape != replacement.shape:
+        raise _other_shape(replacement, tensor.shape, base)
+    return tensor
+
+
+def _other_shape(
+    replacement: Replacement, stored: tuple[int, ...], base: Checkpoint
+) -> DifferentBase:
+    name = replacement.tensor
+    hint = shape_hint(name, replacement.shape, stored, base.folder, base.config)
+    return DifferentBase(
+        f"`{replacement.key}` has shape {replacement.shape} in the adapter and {stored} in the "
+        f"base model, and its task weights sum to {replacement.total:g}: a share of what the base "
+        "has there is needed",
+        where=replacement.key,
+        hint=f"Heads for other labels have no sum. {WAYS}" if is_head(name) else hint,
+    )
 
 
 def check_copies(adapter: Adapter, base: Checkpoint) -> None:
-    """Raise DifferentBase when an adapter carries a copy of another base's tensor."""
+    """Raise DifferentBase when an adapter carries a copy of another base's tensor.
+
+    One that has the base's rows and more, or fewer, is the base's own with another vocabulary,
+    which PEFT puts in the place of the resized base's.
+    """
     for tensor, copy in adapter.copies.items():
         name = base.resolve(tensor)
-        if name is None:
-            continue
-        own = base.read(name)
-        if own.shape != copy.shape or not _close(own, copy):
+        if name is not None and not rows_agree(base, name, copy):
             raise DifferentBase(
-                f"{adapter.label} carries a copy of the base model's `{tensor}`, and it is not "
-                f"this base's",
+                f"{adapter.label} carries a copy of the base model's `{tensor}`, of shape "
+                f"{copy.shape}, and it is not this base's, of shape {base.entry(name).shape}",
                 where=tensor,
-                hint="Was the vocabulary resized, or the adapter trained on another base model?",
+                hint="Their values differ in rows that both have: the adapter was trained on "
+                "another base model, or on one whose embedding was trained before.",
+            )
+
+
+def _check_vocabulary(
+    adapter: Adapter, base: Checkpoint, carriers: Mapping[str, str | None]
+) -> None:
+    """Raise DifferentBase where a share of rows is needed that the base does not have."""
+    for key, replacement in adapter.replacements.items():
+        tensor, row = replacement.tensor, replacement.row
+        name = base.resolve(tensor)
+        if name is None or not end_of(tensor) or not replacement.needs_base:
+            continue
+        own = replacement.shape[0] if row is None else row + 1
+        rows = len(adapter.copies[tensor]) if tensor in adapter.copies else own
+        stored = base.entry(name).shape[0]
+        if own > stored or (row is None and own != stored):
+            raise DifferentBase(
+                f"of `{key}`, whose task weights sum to {replacement.total:g}, a share of the base "
+                f"model's own is needed, and it has {stored} rows there",
+                where=key,
+                hint=resize_hint(rows, stored, base.folder, base.config, carriers.get(tensor)),
             )
 
 
@@ -159,9 +205,3 @@ def _worked_out(replacement: Replacement, rows: list[Replacement], base: Checkpo
         raise DifferentBase(error.problem, where=error.where, hint=error.hint) from error
     narrow = value if "float64" in replacement.stored else value.astype(np.float32)
     return replace(replacement, parts=(Part(1.0, Stored(narrow)),))
-
-
-def _close(x: Array, y: Array) -> bool:
-    """Whether two tensors are one, up to the rounding of the coarser dtype."""
-    a, b = x.astype(np.float32), y.astype(np.float32)
-    return bool(np.linalg.norm(a - b) <= 2.0**-8 * np.linalg.norm(a))
