@@ -10,6 +10,7 @@ import pytest
 
 from superpose.adapter import Adapter, Delta, Place, check_same_base
 from superpose.adapter.same_base import plain_name
+from superpose.compose import exact_sum
 from superpose.errors import DifferentBase, SuperposeWarning
 
 GEMMA = [
@@ -92,3 +93,98 @@ def test_parts_and_kernels_that_differ_are_another_base(places, problem):
     x, y = (Adapter({p.key: replace(delta, place=p)}) for p in places)
     with pytest.raises(DifferentBase, match=problem):
         x + y
+
+
+KAGGLE = [
+    "/kaggle/input/llama-3.1/transformers/8b-instruct/1",
+    "/kaggle/input/gemma-2/transformers/gemma-2-9b-it/1",
+    "/kaggle/input/gemma-2/transformers/gemma-2-9b-it/2",
+    "/kaggle/input/models/metaresearch/llama-3.2/pytorch/8b-instruct/1",
+    "/root/.cache/kagglehub/models/google/gemma/transformers/2b/1",
+    "/kaggle/input/my-model/1",
+    "/kaggle/input/other-model/1",
+    "/models/qwen/1",
+    "/models/phi/v1",
+    "/models/phi/1.0",
+]
+
+
+def test_a_number_of_a_version_names_no_base_by_itself(build):
+    names = [plain_name(path) for path in KAGGLE]
+    assert len(set(names)) == len(names)
+    with pytest.raises(DifferentBase):
+        check_same_base([build(base_model=path) for path in KAGGLE[5:7]])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gemma-3-270m-it/model",
+        "/data/gemma-3-270m-it/hf/",
+        "x/gemma-3-270m-it/snapshots/" + "9a" * 20,
+    ],
+)
+def test_a_folder_that_names_nothing_is_passed_over(path):
+    assert plain_name(path) == "gemma3270mit"
+
+
+def test_names_of_nothing_but_such_folders_are_taken_whole():
+    assert plain_name("/model") == "model"
+    assert plain_name("1") == "1"
+
+
+def trained_on(build, name, model, library="x.y", **made):
+    mapping = {"base_model_class": model, "parent_library": library}
+    return replace(build(name, **made), settings={"auto_mapping": mapping}, path=f"runs/{name}")
+
+
+UNET = ("UNet2DConditionModel", "diffusers.models.unets.unet_2d_condition")
+OTHER_CLASSES = [
+    (UNET, ("ConvNextV2ForImageClassification", "transformers.models.convnextv2.modeling")),
+    (("GPT2Model", "transformers.models.gpt2.modeling_gpt2"), ("LlamaModel", "custom")),
+]
+
+
+@pytest.mark.parametrize(("one", "two"), OTHER_CLASSES)
+@pytest.mark.parametrize("named", [None, "org/base"])
+def test_base_models_of_other_classes_with_nothing_in_common_are_refused(build, one, two, named):
+    x = trained_on(build, "x", *one, modules={"a.q": (6, 5, 2)}, base_model=named)
+    y = trained_on(build, "y", *two, modules={"b.k": (3, 5, 2)})
+    with pytest.raises(DifferentBase, match=f"{one[0]} and `runs/y` on a {two[0]}") as error:
+        check_same_base((x, y))
+    assert "--same-base" in str(error.value)
+    check_same_base((x, y), same_base=True)
+    assert len(exact_sum((x, y), same_base=True)) == 2
+
+
+ONE_ARCHITECTURE = [
+    ("GPT2Model", "transformers.models.gpt2.modeling_gpt2", "GPT2LMHeadModel", "elsewhere"),
+    ("LlamaForCausalLM", "a", "LlamaForSequenceClassification", "b"),
+    (
+        "Blip2Model",
+        "transformers.models.blip_2.x",
+        "BlipTwoQFormer",
+        "transformers.models.blip_2.y",
+    ),
+]
+
+
+@pytest.mark.parametrize("classes", ONE_ARCHITECTURE)
+def test_classes_of_one_architecture_may_change_different_modules(build, classes):
+    x = trained_on(build, "x", *classes[:2], modules={"a.q": (6, 5, 2)})
+    y = trained_on(build, "y", *classes[2:], modules={"b.k": (3, 5, 2)})
+    with pytest.warns(SuperposeWarning, match="nothing shows that `runs/x` and `runs/y` have one"):
+        check_same_base((x, y))
+
+
+def test_where_nothing_shows_one_base_that_is_said_once_for_all_pairs(build):
+    parts = [replace(build(n, modules={n: (6, 5, 2)}), path=f"runs/{n}") for n in ("a", "b", "c")]
+    with pytest.warns(SuperposeWarning, match=r"and of 2 more pairs") as said:
+        total = exact_sum(parts)
+    assert len(said) == 1
+    assert total.base_model is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact_sum(parts, same_base=True)
+        exact_sum([parts[0], replace(parts[1], deltas=parts[0].deltas)])
+        exact_sum([p.on_base("org/base") for p in parts])

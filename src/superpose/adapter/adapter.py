@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from superpose.adapter.agreed import agreed, agreed_settings
+from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.place import Place
@@ -39,8 +41,8 @@ class Adapter(Mapping[str, Delta]):
     base's own tensors that a file holds beside the adapter (embeddings), by name: part of no sum.
     tied: output layer -> embedding whose delta is its transpose, once for both (tied weights).
     format: of the file, which a sum is written in again; metadata: of the file, agreed on like
-    settings. identity: what makes this adapter one parent in a sum when it has no path; the same
-    under another base's name.
+    settings. beside: files that lie beside it and are no part of it. identity: what makes this
+    adapter one parent in a sum when it has no path; the same under another base's name.
 
     Raises BadInput when there is neither delta nor replacement or a value is not one.
     """
@@ -56,6 +58,7 @@ class Adapter(Mapping[str, Delta]):
     tied: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     format: str = field(default="peft", kw_only=True)
     metadata: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    beside: tuple[Beside, ...] = field(default=(), kw_only=True)
     identity: object = field(default_factory=object, kw_only=True)
 
     # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
@@ -134,10 +137,11 @@ class Adapter(Mapping[str, Delta]):
             base_model=base_model,
             path=None,
             parents=parents,
-            settings=_agreed(self.settings, other.settings),
+            settings=agreed_settings(x, (self, other)),
             copies={**y.copies, **x.copies},
             format=x.format if x.format == y.format else "peft",
-            metadata=_agreed(self.metadata, other.metadata),
+            metadata=agreed(self.metadata, other.metadata),
+            beside=tuple(dict.fromkeys((*self.beside, *other.beside))),
             identity=object(),
         )
 
@@ -272,18 +276,9 @@ class Adapter(Mapping[str, Delta]):
         )
 
 
-_ABSENT: Any = object()
-
-V = TypeVar("V")
-
-
 def _united(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
     """Add what both have; what one has joins the union."""
     return {**x, **{key: x[key] + value if key in x else value for key, value in y.items()}}
-
-
-def _agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:
-    return {key: value for key, value in x.items() if y.get(key, _ABSENT) == value}
 
 
 def _sharing(place: Place | None) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from superpose.adapter.base_class import base_class, one_architecture
 from superpose.adapter.heads import WAYS, is_head
 from superpose.adapter.place import place_of
 from superpose.errors import DifferentBase, SuperposeWarning
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
     from superpose.adapter.delta import Delta
     from superpose.adapter.replacement import Replacement
+
+_VERSION = re.compile(r"v?\d+(\.\d+)*")
+_UNNAMED = re.compile(
+    r"v?\d+(\.\d+)*|[0-9a-f]{40}|snapshots?|models?|base|base[_-]?model|hf|transformers|pytorch|"
+    r"weights|final|latest|best|main|master|default|outputs?"
+)
+"""Parts of a path that name no model."""
+
+_ON_KAGGLE = re.compile(
+    r"kaggle(?:hub)?[/\\](?:input[/\\])?(?:models[/\\][^/\\]+[/\\])?"
+    r"([^/\\]+)[/\\][^/\\]+[/\\]([^/\\]+)[/\\](\d+)[/\\]?$"
+)
+"""Kaggle's paths: MODEL/FRAMEWORK/VARIATION/VERSION."""
 
 _IN_HUB_CACHE = re.compile(r"models--.+?--([^/\\]+)[/\\]snapshots(?:[/\\]|$)")
 
@@ -32,26 +47,49 @@ def check_same_base(
     Names are compared by their last path component, lower case, letters and digits alone: real
     folders say `google/gemma-3-270m-it`, `gemma3-270m-it` and a Windows path for one model. Such a
     difference is a SuperposeWarning. An adapter that names no base model agrees with every other.
-    A target module that only some adapters have is no difference: a sum takes the union.
+    A target module that only some adapters have is no difference: a sum takes the union. Where one
+    of two adapters that were read names no base model and they share no module, nothing shows that
+    they have one: that is a SuperposeWarning.
 
-    Raises DifferentBase when one target module has two shapes, or the names differ in more than
-    folder, owner, case or punctuation.
+    Raises DifferentBase when one target module has two shapes, the names differ in more than
+    folder, owner, case or punctuation, or there are no names, no shared module, and base models of
+    different classes (`auto_mapping`).
     """
     if stored:
         _check_replacements(adapters)
     _check_shapes(adapters)
     if not same_base:
         _check_names(adapters)
+        _check_evidence(adapters)
 
 
 def plain_name(base_model: str | None) -> str | None:
-    """Reduce a base model's name to what identifies it; None when nothing is left."""
+    """Reduce a base model's name to what identifies it; None when nothing is left.
+
+    That is its last part; a version's number there, as Kaggle's paths end in, says something only
+    beside what it is a version of, and `model` or `hf` nothing at all.
+    """
     if base_model is None:
         return None
     in_cache = _IN_HUB_CACHE.search(base_model)
-    parts = [part for part in re.split(r"[/\\]", base_model) if part.strip()]
-    last = in_cache.group(1) if in_cache else (parts[-1] if parts else "")
-    return "".join(c for c in last.lower() if c.isalnum()) or None
+    if in_cache:
+        return _letters(in_cache.group(1))
+    parts = [part for part in re.split(r"[/\\]", base_model) if _letters(part)]
+    kaggle = _ON_KAGGLE.search(base_model)
+    if kaggle:
+        model, variation, version = kaggle.groups()
+        # A variation may be called by the model's name and more, or be no more than `8b`.
+        whole = (_letters(variation) or "").startswith(_letters(model) or "?")
+        return _letters((variation if whole else model + variation) + version)
+    named = [n for n, part in enumerate(parts) if not _UNNAMED.fullmatch(part.lower())]
+    if not named:
+        return _letters("".join(parts))
+    versions = [part for part in parts[named[-1] + 1 :] if _VERSION.fullmatch(part.lower())]
+    return _letters("".join([parts[named[-1]], *versions]))
+
+
+def _letters(text: str) -> str | None:
+    return "".join(c for c in text.lower() if c.isalnum()) or None
 
 
 def _check_shapes(adapters: Sequence[Adapter]) -> None:
@@ -152,3 +190,43 @@ def _check_names(adapters: Sequence[Adapter]) -> None:
             SuperposeWarning,
             stacklevel=3,
         )
+
+
+def _check_evidence(adapters: Sequence[Adapter]) -> None:
+    """Ask the classes of base models where neither names nor shapes tell anything of a pair."""
+    blind = [
+        (x, y)
+        for x, y in combinations(adapters, 2)
+        if None in (plain_name(x.base_model), plain_name(y.base_model)) and not _meet(x, y)
+    ]
+    for x, y in blind:
+        if one_architecture(x, y) is False:
+            raise DifferentBase(
+                f"{x.label} was trained on a {base_class(x)} and {y.label} on a {base_class(y)} "
+                "(auto_mapping), and they have no module in common",
+                hint="If both are parts of one base model, say so with --same-base (in Python: "
+                "same_base=True, or adapter.on_base(name) for both).",
+            )
+    # What was made in memory was made by somebody who knows.
+    blind = [(x, y) for x, y in blind if x.path is not None and y.path is not None]
+    if blind:
+        x, y = blind[0]
+        more = f" (and of {len(blind) - 1} more pairs)" if len(blind) > 1 else ""
+        warnings.warn(
+            f"nothing shows that {x.label} and {y.label}{more} have one base model: not both name "
+            "it, and they change no module in common; --same-base says that they do",
+            SuperposeWarning,
+            stacklevel=4,
+        )
+
+
+def _meet(x: Adapter, y: Adapter) -> bool:
+    """Say whether two adapters change one module of a base model, or store one tensor."""
+    if not x.deltas.keys().isdisjoint(y.deltas):
+        return True
+    return not _modules(x).isdisjoint(_modules(y))
+
+
+def _modules(adapter: Adapter) -> set[str]:
+    stored = {r.tensor.rpartition(".")[0] for r in adapter.replacements.values()}
+    return stored | {place_of(key, delta.place).module for key, delta in adapter.items()}

@@ -49,12 +49,14 @@ def exact_sum(
     adapters = together(adapters, same_base=same_base, tree=tree)
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
-    parts = [w * a.on_base(base) for a, w in zip(adapters, checked, strict=True)]
+    one = base or "one base model"
+    parts = [w * a.on_base(one) for a, w in zip(adapters, checked, strict=True)]
     # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
     counted = [part for part, w in zip(parts, checked, strict=True) if w != 0.0] or parts
     total = counted[0]
     for part in counted[1:]:
         total = total + part
+    total = total.on_base(base)
     if len(counted) < len(parts):
         parents = joined(parent for part in parts for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from superpose.adapter.base_class import MAPPING
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
@@ -118,6 +119,7 @@ def parse_config(
             base_model=_optional(config, "base_model_name_or_path", str) or None,
             carried={
                 "task_type": _optional(config, "task_type", str),
+                MAPPING: _class_of_base(config.get("auto_mapping")),
                 "fan_in_fan_out": bool(_optional(config, "fan_in_fan_out", bool)),
                 "revision": _optional(config, "revision", str),
                 "layer_replication": _replication(config.get("layer_replication")),
@@ -201,6 +203,12 @@ def _target_modules(value: object) -> str | tuple[str, ...] | None:
 def _replication(value: object) -> object:
     """Give layer_replication in a form that compares; an empty one is none."""
     return None if is_empty(value) else tuple(map(tuple, _ranges(value)))
+
+
+def _class_of_base(value: object) -> object:
+    """Give auto_mapping where it names a class, as PEFT writes it; None for all else."""
+    good = isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return value if good and value else None
 
 
 def _ranges(value: object) -> list[list[int]]:

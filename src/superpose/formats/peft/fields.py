@@ -35,7 +35,7 @@ USED = frozenset(
 """Read, and checked against the tensors."""
 
 HARMLESS = {
-    "auto_mapping": "how to find the base model's class",
+    "auto_mapping": "the base model's class, which a written copy names as well",
     "corda_config": "read only while init_lora_weights is corda, which is refused",
     "eva_config": "chose the initial A, which training has replaced",
     "exclude_modules": "chose target modules; the tensors tell which there are",

@@ -34,7 +34,7 @@ USED = frozenset(
 """Fields that are read, and checked against the tensors."""
 
 HARMLESS = {
-    "auto_mapping": "how to find the base model's class",
+    "auto_mapping": "the base model's class, which a written copy names as well",
     "decompose_both": "chose which side is stored in two factors; the tensors tell",
     "decompose_factor": "chose the sides' sizes; the tensors tell them",
     "exclude_modules": "chose target modules; the tensors tell which there are",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.adapter.base_class import MAPPING
 from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.foreign import CONFIG, WEIGHTS
@@ -103,6 +104,7 @@ def peft_config(adapter: Adapter, layout: Layout) -> dict[str, Any]:
     settings = adapter.settings
     plain = {
         "alpha_pattern": pattern,
+        MAPPING: settings.get(MAPPING),
         "base_model_name_or_path": adapter.base_model,
         "bias": layout.bias,
         "fan_in_fan_out": bool(settings.get("fan_in_fan_out")),
