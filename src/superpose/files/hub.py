@@ -18,7 +18,10 @@ from superpose.files.hub_errors import hub_errors
 from superpose.files.hub_name import HubName, parse_base_name, parse_hub_name
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
-"""All that is fetched of a PEFT adapter."""
+"""All that is fetched of a PEFT adapter, where its weights are one file."""
+
+ADAPTER_INDEX = "adapter_model.safetensors.index.json"
+"""What names the files of a PEFT adapter's weights where they are several."""
 
 DIFFUSERS = "pytorch_lora_weights.safetensors"
 """What diffusers calls the one file of an image LoRA."""
@@ -45,7 +48,8 @@ def is_hub_name(given: str) -> bool:
 def fetch(given: str) -> Path:
     """Bring an adapter's own files into the hub's cache and give the local folder, or file.
 
-    given: a hub name as `files.hub_name` reads it. A folder's FILES are fetched, or the one file of
+    given: a hub name as `files.hub_name` reads it. A folder's FILES are fetched (of sharded weights
+    those that the index names), or the one file of
     diffusers where those are not; of a file's name, that file. A copy in the cache is used when the
     hub is out of reach; HF_HUB_OFFLINE=1 asks for that at once.
 
@@ -61,11 +65,23 @@ def fetch(given: str) -> Path:
         name = replace(name, path=name.path.removesuffix(last).rstrip("/"))
     elif last.endswith(SINGLE):
         return fetch_file(given, name)
-    root = snapshot(given, name, FILES)
+    root = snapshot(given, name, [*FILES, ADAPTER_INDEX])
+    index = root / ADAPTER_INDEX
+    if index.exists() and not (root / FILES[1]).exists():
+        return snapshot(given, _at_commit(name, root), [*FILES, *_shards(index, given)])
     image = root / DIFFUSERS
     if not (root / FILES[0]).exists() and (image.exists() or DIFFUSERS in _listed(given, name)):
         return snapshot(given, _at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
     return root
+
+
+def fetch_beside(given: str, files: Iterable[str]) -> Path:
+    """Bring those of `files` that lie beside an adapter on the hub; raises as `fetch` does."""
+    name = _parsed(given)
+    last = name.path.rpartition("/")[2]
+    if last in FILES or last.endswith(SINGLE):
+        name = replace(name, path=name.path.removesuffix(last).rstrip("/"))
+    return snapshot(given, name, files)
 
 
 def fetch_file(given: str, name: HubName) -> Path:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.errors import BadInput
-from superpose.files import called, check_free, check_free_file, locate
+from superpose.files import called, check_free, check_free_file, is_here, locate
 from superpose.files.hub import DIFFUSERS
+from superpose.formats.beside import find_beside
 from superpose.formats.expanded import with_factors
 from superpose.formats.foreign import holds_peft
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
@@ -37,6 +39,7 @@ def load(
     base: str | os.PathLike[str] | None = None,
     ignore_keys: Collection[str] = (),
     dora: bool = False,
+    beside: bool = True,
 ) -> Adapter:
     """Read an adapter from a PEFT folder, a file or, by its name, from the Hugging Face hub.
 
@@ -47,7 +50,8 @@ def load(
     llama.cpp reorders by heads stays under llama.cpp's names, where neither the file nor this
     machine tells them. ignore_keys: keys of the configuration that superpose does not know and that
     you know not to touch the weights. dora: let DoRA adapters pass, whose weights become
-    replacements that only the base model tells.
+    replacements that only the base model tells. beside: look at what lies beside it as well, for
+    `Adapter.beside`; of the hub the names of a repository's files are asked for.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
     layers; BadInput when it is not there, damaged, or another tool's.
@@ -56,8 +60,12 @@ def load(
     """
     path, given = locate(name), called(name)
     if path.is_file():
-        return _read_file(path, given, base, ignore_keys, dora)
-    return read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
+        found = _read_file(path, given, base, ignore_keys, dora)
+        # Of a file that was named the folder may be anybody's; PEFT's and diffusers' are their own.
+        beside = beside and (is_here(given) or found.format == "peft")
+    else:
+        found = read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
+    return replace(found, beside=find_beside(given, path)) if beside else found
 
 
 def _read_file(

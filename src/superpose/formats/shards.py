@@ -15,9 +15,10 @@ from pathlib import Path
 from superpose.errors import BadInput
 from superpose.files import TensorFile, read_header, read_tensors
 from superpose.files.header import Entry, Header
+from superpose.files.hub import ADAPTER_INDEX
 from superpose.files.index import weight_map
 
-INDEX = "adapter_model.safetensors.index.json"
+INDEX = ADAPTER_INDEX
 """What names the file of each tensor; given in place of a file it means all of them."""
 
 _NUMBERED = re.compile(r"adapter_model-(\d{5})-of-(\d{5})\.safetensors")

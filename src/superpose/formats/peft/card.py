@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from superpose._version import __version__
 from superpose.adapter import Adapter
+from superpose.adapter.beside import trained
 from superpose.adapter.heads import HEADS
 from superpose.adapter.parents import EXTRACTED_FROM
 from superpose.files.hub_name import is_hub_address, parse_base_name
@@ -23,6 +24,8 @@ _WHOLE = (
     "It also stores {count} tensor(s) in place of the base model's own (biases, whole modules, "
     "token rows). PEFT puts them there; vLLM and llama.cpp take no such adapter."
 )
+
+_LOST = "What was trained beside these adapters and lies in files of its own is not in it:"
 
 
 def model_card(
@@ -50,6 +53,7 @@ def model_card(
         _PORTABLE if len(set(ranks.values())) <= 1 else _COMPACT,
         "",
         *_whole(adapter),
+        *_beside(adapter),
         "```python",
         "from peft import PeftModel",
         "",
@@ -99,6 +103,14 @@ def _parents(adapter: Adapter) -> list[str]:
 def _whole(adapter: Adapter) -> list[str]:
     count = len(adapter.replacements)
     return [_WHOLE.format(count=count), ""] if count else []
+
+
+def _beside(adapter: Adapter) -> list[str]:
+    lost = trained(adapter.beside)
+    if not lost:
+        return []
+    rows = [f"| {_cell(one.adapter)} | {_cell(one.file)} | {_cell(one.what)} |" for one in lost]
+    return [_LOST, "", "| of | file | what it holds |", "| --- | --- | --- |", *rows, ""]
 
 
 def _cell(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from superpose.adapter import Adapter
 from superpose.adapter.base_class import MAPPING
 from superpose.files import check_free, encodable, new_folder, write_tensors
+from superpose.formats.beside import TOKENIZER, to_carry
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.noted import KEY, note_of
@@ -23,7 +24,7 @@ from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 
 CARD = "README.md"
 TRAINING = "training.json"
-REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING})
+REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING}) | TOKENIZER
 """What a folder may hold for `force` to replace it: an adapter of ours, added or trained."""
 
 
@@ -31,7 +32,8 @@ REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING})
 class Written:
     """What was written. rank: the largest. bytes: of the weights file's tensors.
 
-    rounding_error: |written - exact| / |exact|, Frobenius norms over all modules.
+    rounding_error: |written - exact| / |exact|, Frobenius norms over all modules. carried: names of
+    files that all parents have beside them and that lie beside it as well.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Written:
     rounding_error: float
     bytes: int
     modules: int
+    carried: tuple[str, ...] = ()
 
 
 def write_peft(
@@ -69,6 +72,7 @@ def write_peft(
     check_writable(adapter)
     factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else ())
     layout = file_layout(adapter, factors, chosen, exactly=dtype is None)
+    tokenizer = to_carry(adapter.beside)
     written = Written(
         path=target,
         rank=max(layout.ranks.values(), default=1),
@@ -76,6 +80,7 @@ def write_peft(
         rounding_error=factors.rounding_error,
         bytes=written_bytes(layout.tensors),
         modules=len(layout.ranks),
+        carried=tuple(tokenizer),
     )
     numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
     fields = peft_config(adapter, layout)
@@ -89,6 +94,8 @@ def write_peft(
         )
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / CARD).write_text(encodable(card), encoding="utf-8")
+        for name, content in tokenizer.items():
+            (folder / name).write_bytes(content)
     return written
 
 
