@@ -84,7 +84,7 @@ def test_a_folder_without_its_configuration_says_which_one_to_write(
     folder = write_adapter("a", rank=3, alpha=6)
     right = superpose.load(folder)
     (folder / "adapter_config.json").unlink()
-    with pytest.raises(BadInput, match=r"no adapter_config\.json lies beside it") as caught:
+    with pytest.raises(BadInput, match=r"adapter_config\.json is missing") as caught:
         superpose.load(folder)
     assert caught.value.hint is not None
     config = "{" + caught.value.hint.partition("{")[2].partition("}")[0] + "}"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from superpose.adapter.adapter import Adapter
+from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
@@ -38,8 +39,8 @@ class Summary:
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
-    of the base's tensors (or rows) that it puts another one for. format: of its file. remarks: in
-    words, may be none.
+    of the base's tensors (or rows) that it puts another one for. format: of its file. beside: what
+    lies beside it and is no part of it. remarks: in words, may be none.
     """
 
     name: str
@@ -55,11 +56,16 @@ class Summary:
     parents: tuple[Parent, ...]
     settings: dict[str, object]
     format: str
+    beside: tuple[Beside, ...]
     remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Give the same as dicts, lists, strings and numbers."""
-        return {**asdict(self), "parents": [parent.to_json() for parent in self.parents]}
+        return {
+            **asdict(self),
+            "parents": [parent.to_json() for parent in self.parents],
+            "beside": [one.to_json() for one in self.beside],
+        }
 
 
 def summarise(adapter: Adapter) -> Summary:
@@ -85,6 +91,7 @@ def summarise(adapter: Adapter) -> Summary:
         parents=adapter.parents,
         settings=dict(adapter.settings),
         format=adapter.format,
+        beside=adapter.beside,
         remarks=tuple(_remarks(norms)),
     )
 

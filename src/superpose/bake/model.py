@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from superpose.adapter import Adapter
+from superpose.adapter.beside import tell_of_trained
 from superpose.bake.beside import carry_tokenizer
 from superpose.bake.copies import check_copies
 from superpose.bake.folder import carry, check_target, write_card, write_config, write_index
@@ -85,6 +86,7 @@ def bake(
     replaceable = check_target(target, checkpoint.folder, force=force)
     checkpoint = resized(checkpoint, adapter)
     check_copies(checkpoint, adapter)
+    tell_of_trained(adapter.beside, "which is not in the model")
     plan = make_plan(checkpoint, adapter)
     shards = shards_of(plan, converted)
     total = sum(shard.bytes for shard in shards)

@@ -218,6 +218,8 @@ def _tell(
         f"  {written.modules} target modules, rank {written.rank}, {kept}",
         f"  {written.dtype}, {_size(written.bytes)}, rounding error {written.rounding_error:.2g}",
     ]
+    if written.carried:
+        lines.append(f"  with the tokenizer of its parents: {', '.join(written.carried)}")
     lines += [f"  {proof}" for proof in proofs if proof is not None]
     console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
@@ -242,6 +244,9 @@ def _as_json(
         "exact": exact,
         "rounding_error": written.rounding_error,
         "parents": [parent.to_json() for parent in total.parents],
+        "beside": [
+            {**one.to_json(), "carried": one.file in written.carried} for one in total.beside
+        ],
         "verify": None if checked is None else checked.to_json(),
         "read_back": None if found is None else found.to_json(),
     }

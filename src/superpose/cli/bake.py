@@ -156,5 +156,8 @@ def _size(count: int) -> str:
 
 
 def _about(total: Adapter, base: str) -> dict[str, object]:
+    from superpose.adapter.beside import trained
+
     parents = [parent.to_json() for parent in total.parents]
-    return {"name": total.name, "base_model": base, "parents": parents}
+    beside = [one.to_json() for one in trained(total.beside)]
+    return {"name": total.name, "base_model": base, "parents": parents, "beside": beside}

@@ -70,7 +70,9 @@ def check(
             hint="Name two or more: superpose check A B",
         )
     pages = Pages(html)
-    loaded = [load(name, base=base, ignore_keys=ignore_key or ()) for name in adapters]
+    loaded = [
+        load(name, base=base, ignore_keys=ignore_key or (), beside=False) for name in adapters
+    ]
     figures = check_adapters(loaded, same_base=same_base, heads=heads)
 
     def page() -> Page:

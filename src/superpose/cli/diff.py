@@ -66,7 +66,9 @@ def diff(
 
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")
-    loaded = [load(x, base=base, ignore_keys=ignore_key or (), dora=True) for x in (a, b)]
+    loaded = [
+        load(x, base=base, ignore_keys=ignore_key or (), dora=True, beside=False) for x in (a, b)
+    ]
     found = difference_of(*loaded, tolerance=tolerance, same_base=same_base, heads=heads)
     if json:
         print_json(found.to_json())

@@ -11,6 +11,7 @@ from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Summary
+    from superpose.adapter.beside import Beside
 
 __all__ = ["info"]
 
@@ -52,6 +53,7 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         ("dtype", ", ".join(summary.dtypes)),
         ("norm", f"{summary.norm:.4g}"),
         *((("stored whole", _some(summary.stored)),) if summary.stored else ()),
+        *_beside(summary.beside),
         *(("parent", f"{p.weight:g} * {p.path or p.name}") for p in summary.parents),
     )
     for name, value in facts:
@@ -72,6 +74,15 @@ def _print(adapter: Adapter, summary: Summary) -> None:
     out().print(table)
     for remark in summary.remarks:
         out().print(one_line(remark), markup=False, soft_wrap=True)
+
+
+def _beside(beside: tuple[Beside, ...]) -> list[tuple[str, str]]:
+    """Name what lies beside the adapter: each trained part with what it is, the tokenizer once."""
+    from superpose.adapter.beside import trained
+
+    tokenizer = tuple(one.file for one in beside if one.kind == "tokenizer")
+    lines = [("not in it", f"{one.file}: {one.what}") for one in trained(beside)]
+    return lines + ([("beside it", _some(tokenizer))] if tokenizer else [])
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ def verify(
     Example: superpose verify org/base runs/math runs/medicine:0.5 both-model
     """
     multiply_in_one_thread()
+    from superpose.adapter.beside import tell_of_trained
     from superpose.cli.bases import locate_named_base
     from superpose.errors import BadInput
 
@@ -66,6 +67,7 @@ def verify(
     names, numbers, table = weighted_or_file(given, weights)
     folder = locate_named_base(base).folder
     total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table, heads=heads)
+    tell_of_trained(total.beside, "which lies in no file that is compared")
     with percent_bar(f"verify {result}", quiet) as step:
         proof = _proof(folder, total, result, step)
     if json:

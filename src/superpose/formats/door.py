@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from superpose.adapter import Adapter
+from superpose.adapter.beside import tell_of_trained
 from superpose.errors import BadInput
 from superpose.files import called, check_free, check_free_file, is_here, locate
 from superpose.files.hub import DIFFUSERS
@@ -144,6 +145,7 @@ def save(
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
     _check_engine(engine, path)
+    tell_of_trained(adapter.beside, "which is not in what is written")
     adapter = with_factors(adapter)
     if adapter.format in IMAGE_FORMATS:
         if engine is not None:

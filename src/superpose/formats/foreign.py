@@ -124,9 +124,10 @@ def _no_config(folder: Path, given: str, names: Sequence[str]) -> BadInput:
     if odd:
         hint = f"Is `{odd[0]}` it? Then rename it: {_rename(folder, given, odd[0], CONFIG)}"
         return BadInput(problem, where=given, hint=hint)
+    hint = f"Fetch {CONFIG} from where the weights came from."
     if holds_peft(folder / WEIGHTS):
-        return no_config_beside(folder / WEIGHTS)
-    return BadInput(problem, where=given, hint=f"Fetch {CONFIG} from where the weights came from.")
+        hint = _config_to_write(folder / WEIGHTS)
+    return BadInput(problem, where=given, hint=hint)
 
 
 def holds_peft(path: Path) -> bool:
@@ -137,18 +138,25 @@ def holds_peft(path: Path) -> bool:
 
 def no_config_beside(weights: Path) -> BadInput:
     """Say what a file of a PEFT folder's weights lacks that was given by itself."""
-    header = _header(weights)
-    assert header is not None
-    ends = (".lora_A.weight", ".lora_A")
-    ranks = {e.shape[0] for n, e in header.entries.items() if n.endswith(ends) and e.shape}
-    plain = json.dumps({"peft_type": "LORA", "r": max(ranks, default=0)})[:-1]
-    folder = shlex.quote(str(weights.absolute().parent))
     return BadInput(
         f"holds the weights of a PEFT folder, and no {CONFIG} lies beside it: without it nobody "
         "knows their scaling",
         where=weights,
-        hint=f"Fetch it from where the file came from, into {folder}. Where there is none, write "
-        f'one there: {plain}, "lora_alpha": ALPHA}}, with the alpha that it was trained with.',
+        hint=_config_to_write(weights),
+    )
+
+
+def _config_to_write(weights: Path) -> str:
+    """Say where a missing configuration goes, and what stands in it at least."""
+    header = _header(weights)
+    entries = {} if header is None else header.entries
+    ends = (".lora_A.weight", ".lora_A")
+    ranks = {e.shape[0] for n, e in entries.items() if n.endswith(ends) and e.shape}
+    plain = json.dumps({"peft_type": "LORA", "r": max(ranks, default=8)})[:-1]
+    folder = shlex.quote(str(weights.absolute().parent))
+    return (
+        f"Fetch it from where the weights came from, into {folder}. Where there is none, write one "
+        f'there: {plain}, "lora_alpha": ALPHA}}, with the alpha that it was trained with.'
     )
 
 

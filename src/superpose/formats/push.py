@@ -11,6 +11,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.adapter.beside import tell_of_trained
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files import locate
 from superpose.files.hub import DIFFUSERS, SINGLE
@@ -20,6 +21,7 @@ from superpose.files.hub_upload import upload
 from superpose.formats.door import load
 from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.peft import REPLACEABLE
+from superpose.formats.shards import INDEX, numbered
 
 CARD = "README.md"
 
@@ -74,6 +76,7 @@ def push(
     folder = replace(target, path="" if target.path in files else target.path)
     _check_card(files.get(f"{folder.path}/{CARD}".lstrip("/")))
     _warn_of_paths(loaded)
+    tell_of_trained(loaded.beside, "which is not sent")
     pushed = Pushed(
         name=loaded.name,
         url=hub_page(folder),
@@ -90,11 +93,15 @@ def push(
 def own_files(adapter: str | os.PathLike[str]) -> list[Path]:
     """Give the files that an adapter consists of: of a PEFT folder those that superpose writes.
 
-    A checkpoint's optimiser, a pickle beside them or anything else in the folder is none of them.
+    Its tokenizer is among them, and shards where its weights are several files. A checkpoint's
+    optimiser, a pickle beside them or anything else in the folder is none of them.
     """
     place = locate(adapter)
     if place.is_dir():
+        shards = numbered([path.name for path in place.iterdir()], adapter)
         names = [CONFIG, WEIGHTS, *sorted(REPLACEABLE - {CONFIG, WEIGHTS})]
+        if shards and not (place / WEIGHTS).is_file():
+            names += [INDEX, *shards]
         return [place / name for name in names if (place / name).is_file()]
     card = place.parent / CARD
     # Of a file that was named the folder may be anybody's; diffusers' folder is its own.
