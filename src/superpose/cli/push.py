@@ -45,8 +45,8 @@ def push(
     """Send an adapter to the Hugging Face hub: its own files, in one commit.
 
     The adapter is read first; what is none is refused. Of a folder go configuration, weights,
-    model card and training record, never a checkpoint or a pickle beside them. It needs a token
-    that may write: `hf auth login`, or HF_TOKEN.
+    model card, tokenizer and training record, never a checkpoint or a pickle beside them. It needs
+    a token that may write: `hf auth login`, or HF_TOKEN.
 
     Example: superpose push both org/both --private
     """
