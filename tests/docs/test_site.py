@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from superpose.interference import VERDICTS, borders as at
 from superpose.landscape import advice, basis, polynomial
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -137,3 +139,32 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
     for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):
         assert f"from {share}" in " ".join(text.split())
+
+
+def test_the_mathematics_states_every_border_between_two_readings() -> None:
+    """And every verdict that there is, in the order in which they are weighed."""
+    text = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
+    section = " ".join(text.partition("## The reading of a pair")[2].partition("\n## ")[0].split())
+    for said in (
+        f"lies {at.CLEAR_OF_CHANCE:g} standard deviations or more from 0",
+        rf"exceeds 1 by ${at.SPREAD:g} \sqrt{{8 / M}}$",
+        f"p below {at.SYSTEMATIC:g}",
+        f"cosine of {at.STANDS_OUT_LEAST:g} or more, {at.STANDS_OUT_CHANCE:g} of its own floors, "
+        f"and {at.STANDS_OUT:g} times",
+        f"cosine from {at.COPY:g} (to -{at.COPY:g})",
+        f"cosine from {at.NEARLY_COPY:g} |",
+        f"overlap from {at.CONTAINED:g})",
+        f"cosine to {at.CANCELLING:g} |",
+        f"cosine from {at.ONE_RUN:g}, input overlap from {at.ONE_RUN_INPUTS:g}",
+        f"norm ratio from {at.DROWNED:g}",
+        f"cosine from {at.LARGE:g} (to -{at.LARGE:g})",
+        f"cosine from {at.FAINT:g}, beyond",
+        f"output overlap from {at.CROWDED:g}",
+        f"beyond chance, below {at.FAINT:g}",
+    ):
+        assert said in section
+    assert (at.FEW, at.UNEVEN, round(at.EQUAL_NORMS - 1, 9)) == (1 / 5, 0.5, 0.01)
+    assert at.MIXED == 1 / 3, "the page says a third"
+    rows = re.findall(r"\| ([^|]+) \| [^|]+ \|", section)[2:]
+    named = [word for row in rows for word in row.replace(" (opposing)", "").split(", ")]
+    assert named == [verdict for verdict in VERDICTS if "opposing" not in verdict]

@@ -125,6 +125,13 @@ def test_the_energy_that_is_said_is_the_sum_s_own():
     )
 
 
+@pytest.mark.parametrize(("cosine", "sign"), [(0.4, "positive"), (-0.4, "negative")])
+def test_of_as_many_signs_the_one_of_the_whole_is_counted(cosine, sign):
+    half = {m: (1.5 if m % 2 else -1.0) * cosine for m in range(12)}
+    reason = verdict(made.planted(Size(), half)).reason
+    assert f"6 of 12 modules have a {sign} cosine (sign test p = 1;" in reason
+
+
 def test_the_counts_of_signs_are_those_of_the_modules():
     pair = pair_of(made.mixed(Size()))
     signs = np.sign([module.cosine for module in pair.modules])

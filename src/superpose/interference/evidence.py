@@ -201,8 +201,10 @@ def _modules(pair: Pair) -> Iterator[str]:
 
 def _signs(pair: Pair, signed: int) -> str:
     found = pair.agreement
+    more = found.positive_modules - found.negative_modules
+    # Where as many agree as oppose, those count that have the sign of the whole.
+    sign = "positive" if (more or pair.cosine) >= 0 else "negative"
     most = max(found.positive_modules, found.negative_modules)
-    sign = "positive" if most == found.positive_modules else "negative"
     said = f"{most} of {signed} modules have a {sign} cosine"
     if abs(pair.cosine) >= at.ONE_RUN:
         return f"{said}."
