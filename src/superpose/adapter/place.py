@@ -28,7 +28,8 @@ class Place:
     convolution, its spatial size. block, blocks: which of the tensor's parts this is: a group of a
     convolution, an expert. pooled: the inputs that share a column of A (QA-LoRA), 1 for none: the
     true delta has `pooled` times the columns, where its layer is quantised. wrapped: PEFT's file
-    says `<parent>.base_layer.<name>` for this module (inside nn.MultiheadAttention).
+    says `<parent>.base_layer.<name>` for this module (inside nn.MultiheadAttention). shape: of a
+    bias that is no vector in the base, () for one that is.
     """
 
     module: str
@@ -39,6 +40,7 @@ class Place:
     blocks: int = 1
     pooled: int = 1
     wrapped: bool = False
+    shape: tuple[int, ...] = ()
 
     @property
     def tensor(self) -> str:

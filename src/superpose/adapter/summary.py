@@ -104,6 +104,8 @@ def _kind_name(key: str, delta: Delta) -> str:
     """
     place = place_of(key, delta.place)
     parts = place.module.split(".")
+    if parts[-1].isdigit() and place.parameter not in ("weight", "bias"):
+        return place.parameter  # of a block itself
     module = ".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
     if len(parts) == 1:
         module = _KOHYA_BLOCKS.sub("", module)

@@ -18,7 +18,7 @@ from superpose.files import called, check_free, check_free_file, is_here, locate
 from superpose.files.hub import DIFFUSERS
 from superpose.formats.beside import find_beside
 from superpose.formats.expanded import with_factors
-from superpose.formats.foreign import holds_peft
+from superpose.formats.foreign import CONFIG, holds_peft
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
 
 ENGINES = ("peft", "vllm", "llama.cpp")
@@ -81,11 +81,20 @@ def _read_file(
         from superpose.formats.gguf import read_gguf
 
         return read_gguf(path, given=given, base=base)
-    if holds_peft(path):
+    if holds_peft(path) and not _is_image(path):
         return read_peft(path.parent, given=given, ignore_keys=ignore_keys, dora=dora, weights=path)
     from superpose.formats.image import read_image
 
     return read_image(path, given=given, ignore_keys=ignore_keys)
+
+
+def _is_image(path: Path) -> bool:
+    """Say whether weights of PEFT's names without a configuration are an image model's."""
+    if (path.parent / CONFIG).exists():
+        return False
+    from superpose.formats.image.one_file import is_image_model
+
+    return is_image_model(path)
 
 
 def check_output(

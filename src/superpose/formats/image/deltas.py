@@ -15,7 +15,7 @@ from superpose.formats.image.parts import Part
 from superpose.formats.kronecker import kronecker_term
 from superpose.lowrank import AnyTerm, Term, dtype_name
 
-WEIGHT_OF_NORM, BIAS = "w_norm", "bias"
+BIAS, MODULATION = "bias", "modulation"
 
 
 def deltas_of(
@@ -30,6 +30,8 @@ def deltas_of(
         yield part.module, _of_weight(part, own, scale)
     if "bias" in own:
         yield _column(part.module, BIAS, own["bias"], scale(part))
+    if "diff_m" in own:
+        yield _column(part.module, MODULATION, own["diff_m"], 1.0)
     for role, parameter in (("w_norm", "weight"), ("diff_b", BIAS), ("b_norm", BIAS)):
         if role in own:
             yield _column(part.module, parameter, own[role], 1.0)
@@ -76,7 +78,8 @@ def _identity(size: int, dtype: Any) -> Array:
 
 
 def _column(module: str, parameter: str, values: Array, scaling: float) -> tuple[str, Delta]:
-    """Give a bias (or a norm's weight) as the one column of a delta."""
-    place = Place(module, parameter, kind="bias")
+    """Give a bias (a norm's weight, a modulation) as the one column of a delta."""
+    own = values.shape if values.ndim > 1 else ()
+    place = Place(module, parameter, kind="bias", shape=own)
     one = np.ones((1, 1), values.dtype)
     return place.key, Delta((Term(scaling, values.reshape(-1, 1), one),), place=place)

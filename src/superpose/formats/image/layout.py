@@ -13,6 +13,7 @@ import numpy as np
 from superpose.adapter import Adapter, Delta, Place, place_of
 from superpose.errors import Refused
 from superpose.formats.expanded import Array
+from superpose.formats.image.deltas import MODULATION
 from superpose.formats.image.names import (
     SPELLINGS,
     component_of,
@@ -89,7 +90,7 @@ def tensors_of(
     norms = {p.module for key in biases if (p := _place(adapter, key)).parameter == "weight"}
     for key, values in biases.items():
         place = _place(adapter, key)
-        tensors[_bias_name(place, norms, pairs)] = values
+        tensors[_bias_name(place, norms, pairs)] = values.reshape(place.shape or values.shape)
     return tensors
 
 
@@ -133,6 +134,8 @@ def _place(adapter: Adapter, key: str) -> Place:
 
 
 def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object]) -> str:
+    if place.parameter == MODULATION:
+        return f"{place.module}.diff_m"
     if place.parameter == "weight":
         return f"{place.module}.w_norm"
     if place.module in norms:

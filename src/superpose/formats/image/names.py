@@ -19,8 +19,9 @@ from superpose.formats.kronecker import KRONECKER
 SPELLINGS = "spellings"
 """Setting of an adapter: how its file spells factors, by `sort_of` modules."""
 
-DIFFERENCES = ("diff", "diff_b", "w_norm", "b_norm")
-"""Roles of what is stored as a whole difference: of a weight, a bias, a norm's weight and bias."""
+DIFFERENCES = ("diff", "diff_b", "w_norm", "b_norm", "diff_m")
+"""Roles of what is stored as a whole difference: of a weight, a bias, a norm's weight and bias, and
+of a block's modulation (Wan)."""
 
 # How the two factors end, by spelling; `mid` is LoCon's, and only the first spelling has one.
 _ENDINGS = {
@@ -42,27 +43,6 @@ _ROLES = {
 }
 _TEXT = re.compile(r"(.+\.self_attn)\.(q|k|v|out)_proj")
 _UNET = re.compile(r"(.+)\.to_(q|k|v|out\.0)")
-
-# Tried in this order; what a name says about a tensor that no sum can hold.
-_REFUSED = tuple(
-    (re.compile(pattern), what)
-    for pattern, what in (
-        (r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$",
-         "DoRA rescales the base model's weight, so that its update is not up * down"),
-        (r"\.(oft_blocks|oft_diag|oft_R|boft_.*)(\.weight)?$|\.oft_", "OFT multiplies the base "
-         "model's weight"),
-        (r"\.on_input$", "(IA)^3 multiplies the base model's weight"),
-        (r"\.[ab][12](\.weight)?$", "GLoRA's update depends on the base model's weight"),
-        (r"\.(up|down)_list\.", "a part of a DyLoRA, of which LyCORIS extracts a LoRA"),
-        (r"\.(set_weight|reshape_weight)$", "a whole weight in place of the base model's"),
-        (r"\.scalar$", "a trained scalar, which LyCORIS' own versions read in two ways"),
-        (r"^bundle_emb\.|string_to_param|^emb_params", "an embedding (textual inversion)"),
-        (r"^lora_controlnet$", "a control LoRA, which is a whole network"),
-        (r"\.lora_(down|up|A)\.bias$", "a bias of a factor, which no loader reads"),
-        (r"\.(weight|bias)$", "a whole weight, not a change of one"),
-    )
-)  # fmt: skip
-
 
 _SCHEMES = {
     "lora_unet_input_blocks_...": re.compile(
@@ -99,11 +79,6 @@ def parse(name: str) -> Named | None:
         if name.endswith(ending) and name != ending:
             return Named(name.removesuffix(ending), role)
     return None
-
-
-def refusal(name: str) -> str:
-    """Say why a tensor that `parse` does not know cannot be in a sum."""
-    return next((what for found, what in _REFUSED if found.search(name)), "an unknown tensor")
 
 
 def factor_name(module: str, side: str, spellings: Mapping[str, str]) -> str:

@@ -19,9 +19,9 @@ from superpose.formats.image.names import (
     factor_name,
     is_kohya,
     parse,
-    refusal,
     sort_of,
 )
+from superpose.formats.image.refused import Reason, reason_of, refuse
 from superpose.formats.kronecker import KRONECKER, kronecker_layout
 
 LORA = ("down", "up", "mid")
@@ -79,11 +79,11 @@ def find_parts(shapes: Mapping[str, Shape], where: object) -> Found:
     tensor, when one has no partner or does not fit it, or the file is no image LoRA at all.
     """
     found = Found({}, {}, False)
-    others: dict[str, list[str]] = {}
+    others: dict[Reason, list[str]] = {}
     for name in shapes:
         named = parse(name)
         if named is None:
-            others.setdefault(refusal(name), []).append(name)
+            others.setdefault(reason_of(name), []).append(name)
             continue
         found.parts.setdefault(named.module, Part(named.module)).names[named.role] = name
         if named.spelling is not None:
@@ -95,26 +95,15 @@ def find_parts(shapes: Mapping[str, Shape], where: object) -> Found:
     return found
 
 
-def _check_others(others: Mapping[str, list[str]], found: Found, where: object) -> None:
+def _check_others(others: Mapping[Reason, list[str]], found: Found, where: object) -> None:
     if not found.parts:
+        if all(reason.way_out.startswith("diffusers makes") for reason in others) and others:
+            raise refuse(others, where)
         some = next((names[0] for names in others.values()), None)
         held = "no tensors" if some is None else f"tensors like `{some}`"
         raise BadInput(f"is no LoRA of kohya's or diffusers': it holds {held}", where=where)
-    if any(module.startswith("base_model.model.") for module in found.parts):
-        raise BadInput(
-            "holds the weights of a PEFT folder; without its adapter_config.json nobody knows "
-            "their scaling",
-            where=where,
-            hint="Give the folder.",
-        )
     if others:
-        listed = "".join(f"\n  - {_counted(names)}: {what}" for what, names in others.items())
-        raise Refused(f"cannot be part of a sum:{listed}", where=where)
-
-
-def _counted(names: list[str]) -> str:
-    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return f"tensor `{names[0]}`{more}"
+        raise refuse(others, where)
 
 
 def _kohya(parts: Mapping[str, Part], where: object) -> bool:
@@ -137,7 +126,7 @@ def _complete(
     try:
         if len(kinds) > 1:
             raise BadInput(f"holds the change of one weight twice, as {' and as '.join(kinds)}")
-        if not kinds and not own.keys() & {"diff_b", "w_norm", "b_norm"}:
+        if not kinds and not own.keys() & {"diff_b", "w_norm", "b_norm", "diff_m"}:
             raise BadInput(f"`{next(iter(own))}` has no factors beside it")
         if kinds:
             part.kind = kinds[0]
@@ -192,6 +181,8 @@ def _lora_layout(shapes: Mapping[str, Shape]) -> Layout:
 
 
 def _check_differences(shapes: Mapping[str, Shape]) -> None:
+    if "diff_m" in shapes:
+        fits(len(shapes["diff_m"]) == 3 and shapes["diff_m"][0] == 1, shapes, "diff_m")
     for role in ("diff_b", "w_norm", "b_norm"):
         if role in shapes:
             fits(len(shapes[role]) == 1, shapes, role)
