@@ -39,6 +39,7 @@ LLAMA = {**SMALL, "num_key_value_heads": 2}
 
 BASES: Mapping[str, tuple[str, str, dict[str, Any], list[str], list[str] | None]] = {
     "llama": ("LlamaConfig", "LlamaForCausalLM", LLAMA, ["q_proj"], None),
+    "bare llama": ("LlamaConfig", "LlamaModel", LLAMA, ["q_proj"], None),
     "tied qwen": ("Qwen2Config", "Qwen2ForCausalLM", {**LLAMA, "tie_word_embeddings": True},
                   ["q_proj"], None),
     "gpt2": ("GPT2Config", "GPT2LMHeadModel", GPT2, ["c_attn"], None),

@@ -25,7 +25,8 @@ from superpose.files.checkpoint import Checkpoint
 
 SEQUENCES = ["llama", "tied qwen", "bare gpt2", "bert", "bare bert", "roberta", "distilbert",
              "deberta", "t5"]  # fmt: skip
-OTHERS = [("gpt2", "TOKEN_CLS"), ("roberta", "TOKEN_CLS"), ("deberta", "TOKEN_CLS"),
+OTHERS = [("bare llama", "QUESTION_ANS"),
+          ("gpt2", "TOKEN_CLS"), ("roberta", "TOKEN_CLS"), ("deberta", "TOKEN_CLS"),
           ("gpt2", "QUESTION_ANS"), ("bare bert", "QUESTION_ANS"),
           ("t5", "QUESTION_ANS")]  # fmt: skip
 
@@ -61,7 +62,7 @@ def test_what_lies_behind_a_tensor_that_is_left_out_is_copied_from_its_own_place
 ) -> None:
     tensors = {name: normal(4, 4, seed=n) for n, name in enumerate(
         ("a.weight", "lm_head.weight", "model.z.weight", "score.other"))}  # fmt: skip
-    base = write_checkpoint(tmp_path / "base", tensors)
+    base = write_checkpoint(tmp_path / "base", tensors, pad_token_id=0)
     head = Replacement((Part(1.0, Stored(normal(3, 4))),), "score.weight", owner="score")
     adapter = Adapter({}, replacements={head.key: head}, settings={"task_type": "SEQ_CLS"})
     bake(base, adapter, tmp_path / "out")
@@ -104,6 +105,8 @@ def test_labels_have_the_names_that_lie_beside_the_adapter(tmp_path: Path) -> No
 def test_the_token_that_pads_is_taken_from_the_adapters_tokenizer(tmp_path: Path) -> None:
     base = make_base("llama", tmp_path / "base", pad_token_id=None)
     adapter = make_classifier("llama", base, tmp_path / "a")
+    with pytest.warns(SuperposeWarning, match="names no pad_token_id"):
+        bake(base, sp.load(adapter), tmp_path / "without")
     tokenizer = {
         "pad_token": "<pad>",
         "added_tokens_decoder": {"0": {"content": "<s>"}, "7": {"content": "<pad>"}},

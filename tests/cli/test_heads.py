@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import peft
@@ -109,3 +113,54 @@ def test_with_the_base_a_share_of_a_head_that_it_lacks_is_refused_with_the_same_
         assert done.code == 0, done.err
         done = run(*words, "-o", tmp_path / f"{command}-own", "--heads", "a")
         assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        ("bare llama", "QUESTION_ANS"),
+        ("t5", "SEQ_CLS"),
+        ("bare bert", "SEQ_CLS"),
+        ("bare gpt2", "SEQ_CLS"),
+    ],
+)
+def test_a_sum_of_classifiers_keeps_the_names_of_their_class_where_the_bases_are_others(
+    kind: str, task: str, run: Run, tmp_path: Path
+) -> None:
+    """LlamaForQuestionAnswering says `transformer.layers`, T5's `transformer.encoder`."""
+    base = make_base(kind, tmp_path / "base")
+    a, b = (
+        make_classifier(kind, base, tmp_path / n, task=task, seed=i) for i, n in enumerate("ab")
+    )
+    done = run("add", f"{a}:0.5", f"{b}:0.5", "-o", tmp_path / "sum")
+    assert done.code == 0, done.err
+    assert "warning" not in done.err
+    assert "read back: all" in done.out
+    names = [load_file(p / "adapter_model.safetensors").keys() for p in (a, tmp_path / "sum")]
+    assert names[0] == names[1]
+    baked = run("bake", base, f"{a}:0.5", f"{b}:0.5", "-o", tmp_path / "out", "-q")
+    assert baked.code == 0, baked.err
+    right = by_peft(base, tmp_path / "sum", task=task)
+    assert not torch.allclose(right, by_peft(base, a, task=task), atol=1e-2)
+    assert torch.allclose(answers(loaded_whole(tmp_path / "out", task)), right, atol=1e-5)
+    assert run("verify", base, f"{a}:0.5", f"{b}:0.5", tmp_path / "out", "-q").code == 0
+    assert run("verify", base, f"{a}:0.5", f"{b}:0.5", tmp_path / "sum", "-q").code == 0
+
+
+def test_a_class_that_finds_no_weight_of_the_base_is_refused_and_the_command_printed_helps(
+    run: Run, tmp_path: Path
+) -> None:
+    base = make_base("llama", tmp_path / "base")
+    bare = make_base("bare llama", tmp_path / "trained-on")
+    adapter = make_classifier("bare llama", bare, tmp_path / "a", task="QUESTION_ANS")
+    refused = run("bake", base, adapter, "-o", tmp_path / "out", "-q", "--same-base")
+    assert refused.code == 2
+    assert "would load no weight" in refused.err
+    (code,) = re.findall(r'python -c "(.*)"', refused.err)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment,
+                   capture_output=True)  # fmt: skip
+    done = run("bake", tmp_path / "base-bare", adapter, "-o", tmp_path / "out", "-q")
+    assert done.code == 0, done.err
+    right = by_peft(tmp_path / "base-bare", adapter, task="QUESTION_ANS")
+    assert torch.allclose(answers(loaded_whole(tmp_path / "out", "QUESTION_ANS")), right, atol=1e-5)

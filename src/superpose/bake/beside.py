@@ -46,7 +46,7 @@ def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) 
     beside an adapter gives them, if it is of this number, else transformers' own: LABEL_0 and on.
     transformers stores no num_labels: it counts id2label (5.24, `PreTrainedConfig`).
     """
-    architecture = classifier.architecture(config)
+    before, architecture = config, classifier.architecture(config)
     if architecture is not None:
         config = {**config, "architectures": [architecture]}
     beside = [_json(folder / CONFIG) for folder in folders(adapter)]
@@ -63,8 +63,26 @@ def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) 
         config.pop("problem_type", None)
     if config.get("pad_token_id") is None:
         pad = _pad_token(adapter, beside)
+        _warn_of_padding(classifier, before, pad)
         config = config if pad is None else {**config, "pad_token_id": pad}
     return config
+
+
+def _warn_of_padding(classifier: Classifier, base: Mapping[str, Any], pad: int | None) -> None:
+    """Say that a classifier of a language model reads one row at a time: nobody named a padding.
+
+    Source: transformers 5.24, `GenericForSequenceClassification.forward`.
+    """
+    named = base.get("architectures")
+    first = str(named[0]) if isinstance(named, list) and named else ""
+    of_words = first.endswith(("ForCausalLM", "LMHeadModel"))
+    if pad is None and of_words and classifier.kind == "SequenceClassification":
+        warnings.warn(
+            "config.json names no pad_token_id, nor do the files beside the adapter: transformers "
+            "takes one row at a time until model.config.pad_token_id is set to the tokenizer's",
+            SuperposeWarning,
+            stacklevel=3,
+        )
 
 
 def label_count(config: Mapping[str, Any]) -> int | None:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.adapter import Adapter, Replacement, in_head
-from superpose.errors import SuperposeWarning
+from superpose.adapter import Adapter, Replacement, in_head, place_of
+from superpose.errors import Refused, SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
 
 _KINDS = {
@@ -76,11 +76,14 @@ def classifier_of(checkpoint: Checkpoint, adapter: Adapter) -> Classifier | None
 
     A layer below the head that nobody saved is said with a SuperposeWarning: transformers makes it
     at random whenever the model is loaded, and so does PEFT for such an adapter.
+
+    Raises Refused for a class that would load none of the base's weights.
     """
     stored = [adapter.replacements[key] for key in in_head(adapter).stored]
     if not stored:
         return None
     kind = _kind(adapter, checkpoint, {r.tensor for r in stored})
+    _check_body(adapter, checkpoint, kind)
     missing = None
     if kind == "SequenceClassification":
         missing = _missing(checkpoint, {r.tensor for r in stored})
@@ -93,6 +96,28 @@ def classifier_of(checkpoint: Checkpoint, adapter: Adapter) -> Classifier | None
             stacklevel=2,
         )
     return Classifier(kind, _labels(stored), missing)
+
+
+def _check_body(adapter: Adapter, checkpoint: Checkpoint, kind: str | None) -> None:
+    """Raise Refused where the class calls its body otherwise than any file of the base does.
+
+    LlamaForQuestionAnswering and its like say `transformer`, and transformers 5.24 finds nothing
+    there for the `model` of a language model's files, only for those of the bare model.
+    """
+    if kind != "QuestionAnswering":
+        return
+    for key, delta in adapter.items():
+        tensor = place_of(key, delta.place).tensor
+        stored = checkpoint.resolve(tensor) or ""
+        if tensor.startswith("transformer.") and stored.startswith("model."):
+            raise Refused(
+                f"the adapter's class calls its body `transformer`, and the base's files call it "
+                f"`model` (`{stored}`): transformers would load no weight of it into that class",
+                where=key,
+                hint="Bake onto the bare model, whose files say neither:\n"
+                f'  python -c "from transformers import AutoModel as M; M.from_pretrained('
+                f"'{checkpoint.folder}').save_pretrained('{checkpoint.folder.name}-bare')\"",
+            )
 
 
 def dropped_by(classifier: Classifier | None, checkpoint: Checkpoint) -> frozenset[str]:

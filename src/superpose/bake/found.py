@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpose.adapter import Adapter, place_of
+from superpose.adapter import Adapter, in_head, place_of
+from superpose.adapter.renaming import tensors_of
 from superpose.bake.layout import place_delta, place_replacement
 from superpose.errors import BadInput
 from superpose.files.checkpoint import Checkpoint
 from superpose.names.identity import parse
-from superpose.names.tree import Tree, tree_of
+from superpose.names.tree import Tree, as_called, tree_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
     has; a part under another, or of another shape, it leaves out or refuses.
     """
     tree = tree_of_base(base)
+    if in_head(adapter):
+        tree = as_called(tree, tensors_of(adapter))
     missing = {}
     for key, delta in adapter.items():
         tensor = place_of(key, delta.place).tensor

@@ -23,6 +23,8 @@ _RENAMED = (
     (r"^language_model\.model\.", r"model.language_model."),
     (r"^model\.(layers|embed_tokens|norm)\.", r"model.language_model.\1."),
     (r"^model\.text_model\.", r"text_model.model."),
+    # The body of what answers questions (LlamaForQuestionAnswering and those like it).
+    (r"^transformer\.(layers|embed_tokens|norm)\.", r"model.\1."),
     (r"^lm_head\.", r"language_model.lm_head."),
     (r"^lm_head\.", r"text_model.lm_head."),
     (r"^lm_head\.", r"embed_out."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from superpose.names.identity import FAMILIES, Parsed, Rule, parse
@@ -74,6 +74,22 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
     types = _types(config)
     rules = tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
     return Tree(prefixes, usual, own, rules)
+
+
+def as_called(tree: Tree | None, tensors: Iterable[str]) -> Tree:
+    """Give the same base's names in a model that calls its body otherwise: a classifier's class.
+
+    tree: None where the base is not at hand. tensors: names as that class has them, of which each
+    region's most common prefix counts (LlamaForQuestionAnswering says `transformer.layers...`).
+    """
+    tree = tree or Tree({}, {})
+    own = _most_common(parse(tensor) for tensor in tensors)
+    prefixes = dict(tree.prefixes)
+    for identity, prefix in tree.prefixes.items():
+        region = region_of(parse(identity))
+        if region in own and prefix == tree.usual.get(region):
+            prefixes[identity] = own[region]
+    return replace(tree, prefixes=prefixes, usual={**tree.usual, **own})
 
 
 def _types(config: Mapping[str, Any]) -> set[str]:
