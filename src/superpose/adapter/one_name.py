@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from superpose.adapter.doubtful import check_doubtful, halves_of
 from superpose.adapter.renaming import one_weight_twice, renamed, tensors_of
 from superpose.errors import SuperposeWarning
 from superpose.names.identity import FAMILIES, Parsed, Rule, abstract, parse
-from superpose.names.prefixes import region_of, renaming
+from superpose.names.prefixes import Renaming, region_of, renamings
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -39,19 +40,22 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     tensors = [tensors_of(adapter) for adapter in adapters]
     # Asked of names with their numbers taken out, which are few: most adapters agree.
     kinds = [{parse(abstract(name)) for name in names} for names in tensors]
-    prefixes, rules = renaming(kinds), _rules(kinds)
-    if tree is None and not prefixes and not rules:
+    changes, rules = renamings(kinds), _rules(kinds)
+    if tree is None and not any(changes) and not rules:
         check_doubtful(adapters)
         return tuple(adapters)
 
-    def name_of(tensor: str) -> str:
+    def name_of(tensor: str, prefixes: Renaming) -> str:
         parsed = parse(tensor)
         if tree is not None:
             return tree.prefix(parsed) + _stem(parsed, (*rules, *tree.rules))
         prefix = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
         return prefix + _stem(parsed, rules)
 
-    found = tuple(renamed(a, name_of) for a in adapters)
+    found = tuple(
+        renamed(adapter, partial(name_of, prefixes=own))
+        for adapter, own in zip(adapters, changes, strict=True)
+    )
     for adapter, names in zip(found, tensors, strict=True):
         _check_once(adapter, names)
     check_doubtful(found, () if tree is None else halves_of(list(tree.prefixes)))

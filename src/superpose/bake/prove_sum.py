@@ -18,6 +18,7 @@ from superpose.adapter import (
     untied,
 )
 from superpose.bake.blocks import new_rows
+from superpose.bake.found import tree_of_base
 from superpose.bake.plan import Plan, Target, make_plan, seen_as
 from superpose.bake.proof import Failure, Proof
 from superpose.bake.resized import resized
@@ -63,7 +64,8 @@ def prove_sum(adapter: Adapter, result: Adapter, base: Path | None = None) -> Pr
 
     Raises DifferentBase when shapes disagree, MissingBase where the base is needed and not given.
     """
-    ours, theirs = together((adapter, result), same_base=True)
+    tree = None if base is None else tree_of_base(Checkpoint.open(base))
+    ours, theirs = together((adapter, result), same_base=True, tree=tree)
     found = _Found()
     covered = _compare_on_the_base(found, ours, theirs, base)
     for key in dict.fromkeys([*ours, *theirs]):

@@ -58,6 +58,7 @@ def check(
     Example: superpose check runs/math runs/medicine --fail-on "cosine>0.1"
     """
     from superpose.cli.fail_on import insist, parse_condition
+    from superpose.cli.read_back import tree_of
     from superpose.errors import BadInput
     from superpose.formats import load
     from superpose.interference import check as check_adapters
@@ -73,7 +74,7 @@ def check(
     loaded = [
         load(name, base=base, ignore_keys=ignore_key or (), beside=False) for name in adapters
     ]
-    figures = check_adapters(loaded, same_base=same_base, heads=heads)
+    figures = check_adapters(loaded, same_base=same_base, heads=heads, tree=tree_of(loaded, base))
 
     def page() -> Page:
         from superpose.report import check_page

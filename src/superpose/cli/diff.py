@@ -60,6 +60,7 @@ def diff(
 
     Example: superpose diff runs/math runs/math-copy
     """
+    from superpose.cli.read_back import tree_of
     from superpose.errors import BadInput
     from superpose.formats import load
     from superpose.interference import diff as difference_of
@@ -69,7 +70,9 @@ def diff(
     loaded = [
         load(x, base=base, ignore_keys=ignore_key or (), dora=True, beside=False) for x in (a, b)
     ]
-    found = difference_of(*loaded, tolerance=tolerance, same_base=same_base, heads=heads)
+    found = difference_of(
+        *loaded, tolerance=tolerance, same_base=same_base, heads=heads, tree=tree_of(loaded, base)
+    )
     if json:
         print_json(found.to_json())
     else:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.bake.found import Found
     from superpose.files.checkpoint import Checkpoint
+    from superpose.names.tree import Tree
 
-__all__ = ["base_of", "read_back"]
+__all__ = ["base_of", "read_back", "tree_of"]
 
 
 def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
@@ -25,6 +26,16 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
         return None
     names = [base] if base is not None else [a.base_model for a in adapters if a.base_model]
     return base_at_hand(names[0]) if names else None
+
+
+def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
+    """Give the base model's own names where it was given and lies on this machine."""
+    here = None if base is None else base_of(adapters, base)
+    if here is None:
+        return None
+    from superpose.bake.found import tree_of_base
+
+    return tree_of_base(here)
 
 
 def read_back(path: Path, base: Checkpoint | None, name: str | None) -> Found | None:

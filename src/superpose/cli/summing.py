@@ -61,6 +61,7 @@ def summed(
     are stored absolutely, for DoRA at a rank, and for GGUF files. table: task weights of a file, in
     place of `weights`. heads: what becomes of them, which is said. Raises as the parts do.
     """
+    from superpose.adapter import met
     from superpose.bake.found import tree_of_base
     from superpose.cli.bases import locate_named_base
     from superpose.cli.read_back import base_of
@@ -70,10 +71,11 @@ def summed(
 
     _check_base(base)
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
-    if table is not None:
-        loaded, weights = table.apply(loaded)
     here = base_of(loaded, base)
     tree = None if here is None else tree_of_base(here)
+    if table is not None:
+        # By the names that the model had when it was tuned, whatever the files call its modules.
+        loaded, weights = table.apply(met(loaded, tree) if table.modules else loaded)
     total = exact_sum(loaded, weights, same_base=same_base, heads=heads, tree=tree)
     tell_of_heads(loaded, heads)
     _tell_of_eight_bits(total)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from superpose.errors import BadInput
 from superpose.files import without_nan
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
+
+if TYPE_CHECKING:
+    from superpose.names.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,19 @@ class Check:
         return check_html(self)
 
 
-def check(adapters: Sequence[Adapter], same_base: bool = False, *, heads: Heads = "sum") -> Check:
+def check(
+    adapters: Sequence[Adapter],
+    same_base: bool = False,
+    *,
+    heads: Heads = "sum",
+    tree: Tree | None = None,
+) -> Check:
     """Compare every pair of adapters, and all of them together.
 
     adapters: at least two of one base model. same_base: True says that differing names of the base
     model mean one. heads: as `exact_sum` takes it; whatever it is, what adapters store whole is in
-    no figure, and deltas in heads are where all have one shape.
+    no figure, and deltas in heads are where all have one shape. tree: the base model's own names,
+    which tell what two files mean where they alone do not.
 
     Reads factors only; no delta is formed and no base model is needed. Figures, their floors and
     when they are NaN: `Pair` and `ModuleFigures`. Invariant under A -> RA, B -> B R^-1.
@@ -84,7 +95,7 @@ def check(adapters: Sequence[Adapter], same_base: bool = False, *, heads: Heads 
         )
     names = told_apart(adapters)
     compared = with_heads(adapters, heads)
-    compared = together(compared, same_base=same_base, deltas_alone=True)
+    compared = together(compared, same_base=same_base, tree=tree, deltas_alone=True)
     figures = per_module(compared)
     gram = figures.inner.sum(axis=0)
     norms = np.sqrt(np.maximum(0.0, np.diagonal(gram)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import Adapter, Heads, Part, Replacement, Rescaled, align
+from superpose.adapter import Adapter, Heads, Part, Replacement, Rescaled, align, met
 from superpose.adapter.copied import without_differing
 from superpose.adapter.heads import with_heads
 from superpose.adapter.same_base import plain_name
@@ -18,6 +18,9 @@ from superpose.files import without_nan
 from superpose.interference.check import told_apart
 from superpose.interference.verdict import judge_difference
 from superpose.lowrank import norm
+
+if TYPE_CHECKING:
+    from superpose.names.tree import Tree
 
 Array = NDArray[Any]
 
@@ -128,12 +131,14 @@ def diff(
     tolerance: float | None = None,
     same_base: bool = False,
     heads: Heads = "sum",
+    tree: Tree | None = None,
 ) -> Difference:
     """Say how two adapters differ, from their factors alone.
 
     tolerance: relative difference up to which a module counts as the same; None is what rounding
     in the coarsest dtype of either allows (ROUNDING). same_base: differing names of the base model
     are known to mean one. heads: "none" compares what is below them; otherwise as `exact_sum`.
+    tree: the base model's own names, as for `check`.
 
     Norms of differences come from a QR where squares would lose them (`lowrank.norm`), so that near
     equals are told apart down to 2e-15.
@@ -147,7 +152,7 @@ def diff(
     one_base = same_base or None in names or names[0] == names[1]
     if tolerance is None:
         tolerance = max(ROUNDING.get(dtype, 0.0) for x in (a, b) for dtype in _dtypes(x))
-    x, y = align(without_differing((a, b)))
+    x, y = align(met(without_differing((a, b)), tree))
     found = [_module(name, x, y) for name in dict.fromkeys((*x, *y))]
     modules = tuple(module for module, _ in found)
     tensors = [

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from superpose.adapter import Adapter, Delta
+from superpose.adapter import Adapter, Delta, met
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.lowrank import stack
+from superpose.names.tree import Tree, tree_of_model
 
 __all__ = ["SuperposedModel"]
 
@@ -44,7 +45,7 @@ class SuperposedModel:
         for adapter in adapters:
             _check_linear(adapter)
         self.model = model
-        self.adapters = tuple(adapters)
+        self.adapters = met(adapters, _tree_of(model))
         names = dict.fromkeys(name for adapter in self.adapters for name in adapter)
         self._stacks = {name: _Stack.of(model, name, self.adapters) for name in names}
         self._hooks = [
@@ -94,6 +95,13 @@ class SuperposedModel:
         if len(shape) == 3 and shape[1] != len(self._stacks):
             raise BadInput(f"{len(self._stacks)} target modules, but a tensor {shape} of weights")
         return weights
+
+
+def _tree_of(model: nn.Module) -> Tree:
+    """The model's own names: an adapter's files may call its modules otherwise."""
+    shapes = {name: tuple(x.shape) for name, x in model.named_parameters()}
+    config = getattr(model, "config", None)
+    return tree_of_model(shapes, {} if config is None else config.to_dict())
 
 
 @dataclass(eq=False)

@@ -49,24 +49,23 @@ def region_of(parsed: Parsed) -> Region:
     return "tower" if first in TOWERS else "body"
 
 
-def renaming(files: Sequence[Collection[Parsed]]) -> Renaming:
-    """Give the prefixes to write in place of others, so that one weight has one name in all files.
+def renamings(files: Sequence[Collection[Parsed]]) -> Sequence[Renaming]:
+    """Give for each file the prefixes to write in place of its own, so that names agree.
 
     files: names of each. Empty where nothing is called in two ways. Which way is kept does not
     depend on the order of the files: the newest, and of a model with its head before one without.
     """
     ways = [_ways(names) for names in files]
-    changes: dict[tuple[Region, str], str] = {}
+    changes: list[dict[tuple[Region, str], str]] = [{} for _ in files]
     for region, word in sorted(set().union(*ways)):
         found = {frozenset(way[region, word]) for way in ways if (region, word) in way}
         if len(found) < 2:
             continue
-        prefixes = frozenset[str]().union(*found)
-        kept = min(prefixes, key=_age if region == "body" else _age_beside)
-        changes |= {(region, prefix): kept for prefix in prefixes - {kept}}
-        if region == "body":
-            for prefix in sorted(prefixes - {kept}, key=_age, reverse=True):
-                changes = {**_beside(prefix, kept), **changes}
+        kept = min(frozenset[str]().union(*found), key=_age if region == "body" else _age_beside)
+        for own, way in zip(changes, ways, strict=True):
+            for prefix in sorted(way.get((region, word), set()) - {kept}):
+                beside = _beside(prefix, kept) if region == "body" else {}
+                own |= {**beside, **own, (region, prefix): kept}
     return changes
 
 

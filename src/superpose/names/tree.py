@@ -71,9 +71,24 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
         for r in [region_of(p)]
     }
     own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
+    return Tree(prefixes, usual, own, _rules(config))
+
+
+def tree_of_model(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
+    """Give the names of a loaded model: they are today's already.
+
+    shapes: of its parameters, by name. config: as for `tree_of`.
+    """
+    parsed = {name: parse(name) for name in shapes}
+    usual = {"body": "", "tower": "", "head": "", **_most_common(parsed.values())}
+    prefixes = {p.identity: p.prefix for p in parsed.values()}
+    own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
+    return Tree(prefixes, usual, own, _rules(config))
+
+
+def _rules(config: Mapping[str, Any]) -> tuple[Rule, ...]:
     types = _types(config)
-    rules = tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
-    return Tree(prefixes, usual, own, rules)
+    return tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
 
 
 def as_called(tree: Tree | None, tensors: Iterable[str]) -> Tree:
