@@ -15,7 +15,7 @@ from superpose.adapter.place import Place, place_of
 from superpose.adapter.same_base import plain_name
 from superpose.errors import DifferentBase, Refused
 from superpose.lowrank.terms import formed
-from superpose.names.experts import InStack, in_stack
+from superpose.names.experts import InStack, slices_of
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -41,7 +41,9 @@ def one_stack(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ad
     told.
     """
     stacks = _stacks(adapters)
-    apart = [{key: at for key, d in a.items() if (at := _single(key, d))} for a in adapters]
+    apart = [
+        {key: at for key, d in a.items() if (at := _single(key, d, stacks, tree))} for a in adapters
+    ]
     mixed = {at.stack for own in apart for at in own.values()} & stacks.keys()
     if tree is not None:
         mixed |= _stacked_by(tree, adapters, apart, stacks)
@@ -53,9 +55,19 @@ def one_stack(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ad
     )
 
 
-def _single(key: str, delta: Delta) -> InStack | None:
+def _single(
+    key: str, delta: Delta, stacks: Mapping[str, _Stack], tree: Tree | None
+) -> InStack | None:
+    """Say which slice of a stack a delta is: of one that an adapter has, or else the base."""
     place = place_of(key, delta.place)
-    return in_stack(place.module) if place == Place(place.module) else None
+    found = slices_of(place.module) if place == Place(place.module) else []
+    if len(found) < 2:
+        return found[0] if found else None
+    shapes = stacks[found[0].stack].shapes if found[0].stack in stacks else {}
+    of_base = [at for at in found if tree and tree.experts(f"{at.stack}.{at.parameter}")]
+    apart = "gate_proj" in shapes or "up_proj" in shapes
+    there = [at for at in found if at.parameter in shapes] or of_base
+    return there[0] if there else found[-1 if apart else 0]
 
 
 def _stacks(adapters: Sequence[Adapter]) -> dict[str, _Stack]:

@@ -8,7 +8,6 @@ Source: transformers 5.24, conversion_mapping.py and integrations/moe.py; peft 0
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from superpose.bake.change import Change
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, shape_hint
+from superpose.names.experts import STACKED, slices_of
 
 Shape = tuple[int, ...]
 
@@ -26,16 +26,6 @@ EXPERTS_TURNED = frozenset({"gpt_oss", "openai_privacy_filter", "aria", "aria_te
 
 EXPERTS_EITHER = frozenset({"llama4", "llama4_text", "qwen3_vl_moe", "qwen3_vl_moe_text"})
 """Model types of which versions of PEFT or transformers disagree about it: the shape must tell."""
-
-_PARTS = {
-    "gate_up_proj": (("gate_proj", "up_proj"), ("w1", "w3")),
-    "down_proj": (("down_proj",), ("w2",)),
-    "up_proj": (("up_proj",), ("w3",)),
-    "gate_proj": (("gate_proj",), ("w1",)),
-}
-"""A stack of experts -> how the files call the parts of one expert, in the stack's order."""
-
-_ONE_EXPERT = re.compile(r"(?P<stack>.+\.experts)\.(?P<expert>\d+)\.(?P<part>\w+)")
 
 
 class Placed(NamedTuple):
@@ -159,7 +149,7 @@ def is_apart(checkpoint: Checkpoint, parameter: str) -> bool:
 
 def _parts(checkpoint: Checkpoint, module: str, parameter: str, block: int) -> list[str]:
     """Give the stored names of one expert's part of a stack, none when they are not there."""
-    for spelling in _PARTS.get(parameter, ()):
+    for spelling in STACKED.get(parameter, ()):
         names = [checkpoint.stored_as(f"{module}.{block}.{part}.weight") for part in spelling]
         if all(names):
             return [name for name in names if name is not None]
@@ -167,22 +157,24 @@ def _parts(checkpoint: Checkpoint, module: str, parameter: str, block: int) -> l
 
 
 def _in_stack(checkpoint: Checkpoint, key: str, delta: Delta, place: Place) -> Iterator[Placed]:
-    """Find an expert of its own (transformers 4) in files that keep a stack."""
-    match = _ONE_EXPERT.fullmatch(place.module)
-    for parameter, spellings in _PARTS.items() if match else ():
-        assert match is not None
-        tensor = checkpoint.stored_as(f"{match['stack']}.{parameter}")
-        for spelling in spellings if tensor else ():
-            if match["part"] not in spelling:
-                continue
-            assert tensor is not None
-            shape = checkpoint.entry(tensor).shape
-            height, columns = delta.shape
-            if shape[1:] != (height * len(spelling), columns):
-                raise _other_shape(checkpoint, key, tensor, delta.shape, shape[1:])
-            at = int(match["expert"]) * shape[1] + spelling.index(match["part"]) * height
-            yield Placed(tensor, Change(key, delta, False, 0, height, at, columns))
-            return
+    """Find an expert of its own (transformers 4, gpt-oss in four bits) in files that keep a stack.
+
+    A stack that is the other way round holds gate and up row by row in turn, so that half of it is
+    none of its rows.
+    """
+    turned = bool(checkpoint.model_types & EXPERTS_TURNED)
+    for at in slices_of(place.module):
+        tensor = checkpoint.stored_as(f"{at.stack}.{at.parameter}")
+        shape = () if tensor is None else checkpoint.entry(tensor).shape
+        if tensor is None or len(shape) != 3:
+            continue
+        _, high, wide = shape
+        rows, columns = delta.shape[::-1] if turned else delta.shape
+        if (high, wide) != (rows * at.parts, columns) or (turned and at.parts > 1):
+            raise _other_shape(checkpoint, key, tensor, delta.shape, (high, wide))
+        first = at.expert * high + at.place * rows
+        yield Placed(tensor, Change(key, delta, turned, 0, rows, first, columns))
+        return
     raise not_there(checkpoint, key, place.tensor)
 
 
@@ -190,7 +182,7 @@ def _stack_apart(checkpoint: Checkpoint, key: str, replacement: Replacement) -> 
     """Find a stack of experts, stored absolutely, in files that keep its experts apart."""
     module, _, parameter = replacement.tensor.rpartition(".")
     shape = replacement.shape
-    if replacement.row is not None or len(shape) != 3 or parameter not in _PARTS:
+    if replacement.row is not None or len(shape) != 3 or parameter not in STACKED:
         raise not_there(checkpoint, key, replacement.tensor)
     for expert in range(shape[0]):
         first = expert * shape[1]

@@ -33,15 +33,20 @@ class InStack(NamedTuple):
     parts: int = 1
 
 
-def in_stack(module: str) -> InStack | None:
-    """Say which slice of a stack a layer of a single expert is; None for any other layer."""
+def slices_of(module: str) -> list[InStack]:
+    """Give the slices of stacks that a layer of a single expert may be; none for any other layer.
+
+    Most models stack gate above up, some each by itself: which stack there is decides.
+    """
     if match := _SINGLE.fullmatch(module):
-        return InStack(match["stack"], f"{match['part']}_proj", int(match["expert"]))
+        return [InStack(match["stack"], f"{match['part']}_proj", int(match["expert"]))]
     match = ONE_EXPERT.fullmatch(module)
-    for parameter, spellings in STACKED.items() if match else ():
-        assert match is not None
-        for parts in spellings:
-            if match["part"] in parts:
-                place = parts.index(match["part"])
-                return InStack(match["stack"], parameter, int(match["expert"]), place, len(parts))
-    return None
+    if match is None:
+        return []
+    stack, expert, part = match["stack"], int(match["expert"]), match["part"]
+    return [
+        InStack(stack, parameter, expert, parts.index(part), len(parts))
+        for parameter, spellings in STACKED.items()
+        for parts in spellings
+        if part in parts
+    ]
