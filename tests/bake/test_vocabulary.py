@@ -43,7 +43,7 @@ def grown(tmp_path: Path) -> Callable[[Callable[[], Any]], Grown]:
         (tied_llama, {"target_modules": ["embed_tokens", "q_proj"]}),
         (qwen3_moe, WHOLE),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 @pytest.mark.parametrize("rows", [34, 30])
 def test_an_adapter_of_another_vocabulary_is_baked_onto_the_base_as_peft_puts_it_there(
