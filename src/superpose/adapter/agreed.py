@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from superpose.adapter.base_class import MAPPING, agreed_mapping
+from superpose.adapter.image_marks import MARKS
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -21,8 +22,12 @@ def agreed(x: Mapping[str, V], y: Mapping[str, V]) -> dict[str, V]:
 
 
 def agreed_settings(total: Adapter, parts: Sequence[Adapter]) -> dict[str, object]:
-    """Give the settings of a sum of two; total: has the sum's names and what it stores."""
+    """Give the settings of a sum of two.
+
+    total: has the sum's names and what it stores, and the marks of an image LoRA that both have.
+    """
     first, second = (
         {key: value for key, value in part.settings.items() if key != MAPPING} for part in parts
     )
-    return {**agreed(first, second), **agreed_mapping(total, parts)}
+    marks = {MARKS: total.settings[MARKS]} if MARKS in total.settings else {}
+    return {**agreed(first, second), **agreed_mapping(total, parts), **marks}

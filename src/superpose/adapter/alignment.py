@@ -15,6 +15,7 @@ import numpy as np
 from superpose.adapter.copied import check_copies_agree
 from superpose.adapter.delta import Delta
 from superpose.adapter.fused import one_form
+from superpose.adapter.image_marks import IMAGE_FORMATS
 from superpose.adapter.one_name import one_name
 from superpose.adapter.place import Place
 from superpose.adapter.stacks import one_stack
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 _ONE_FAMILY = frozenset({"peft", "gguf"})
 """Formats whose target modules go by the base model's own names."""
 
-NAMES = "names"
-"""Setting of an adapter whose modules can be called in several ways: an example of its own."""
-
 
 def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     """Give the same adapters, held so that their deltas can be added key by key.
@@ -41,7 +39,6 @@ def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     own tensors differ.
     """
     _check_formats(adapters)
-    _check_names(adapters)
     adapters = met(adapters)
     _check_replication(adapters)
     check_copies_agree(adapters)
@@ -57,8 +54,12 @@ def met(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter,
     """Give the same adapters, each weight under one name and in one form (fused, stacked) in all.
 
     tree: the base model's own names, where it is at hand: they decide. Raises as `one_name`,
-    `one_form` and `one_stack` do.
+    `one_form` and `one_stack` do, or for image LoRAs `with_one_naming`.
     """
+    if any(a.format in IMAGE_FORMATS for a in adapters):
+        from superpose.adapter.image_names import with_one_naming  # a PEFT folder needs none of it
+
+        return with_one_naming(adapters)
     return one_stack(one_form(one_name(adapters, tree), tree), tree)
 
 
@@ -164,25 +165,12 @@ def _as_plain(delta: Delta, others: Sequence[Delta], module: str) -> Delta:
 
 def _check_formats(adapters: Sequence[Adapter]) -> None:
     families = {"peft" if a.format in _ONE_FAMILY else a.format: a for a in adapters}
-    if len(families) > 1:
+    if len(families) > 1 and not families.keys() & IMAGE_FORMATS:
         said = " and ".join(f"{a.label} is {kind}'s" for kind, a in sorted(families.items()))
-        of_base = "llama.cpp" in families  # a GGUF file read without its base's numbers of heads
+        # A GGUF file read without its base's numbers of heads.
         raise Refused(
             f"adapters of different formats name their target modules differently: {said}",
-            hint="Give the GGUF file's base model: --base BASE (in Python: load(..., base=...))."
-            if of_base
-            else "Convert one of them to the other's format first.",
-        )
-
-
-def _check_names(adapters: Sequence[Adapter]) -> None:
-    """Refuse two ways to call one model's modules: a sum would change the same weight twice."""
-    ways = {a.settings[NAMES]: a for a in adapters if a.settings.get(NAMES) is not None}
-    if len(ways) > 1:
-        said = " and ".join(f"{a.label} has {way}" for way, a in ways.items())
-        raise Refused(
-            f"one UNet's modules are called in two ways, so that none can be found again: {said}",
-            hint="Convert one of them to the other's names first.",
+            hint="Give the GGUF file's base model: --base BASE (in Python: load(..., base=...)).",
         )
 
 

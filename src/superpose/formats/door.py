@@ -13,6 +13,7 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
+from superpose.adapter.image_marks import IMAGE_FORMATS
 from superpose.errors import BadInput
 from superpose.files import called, check_free, check_free_file, is_here, locate
 from superpose.files.hub import DIFFUSERS
@@ -29,9 +30,6 @@ GGUF = ".gguf"
 
 IMAGE = ".safetensors"
 """How the name of an image LoRA ends, kohya's or diffusers'."""
-
-IMAGE_FORMATS = ("kohya", "diffusers")
-"""Values of `Adapter.format` of an image LoRA."""
 
 
 def load(

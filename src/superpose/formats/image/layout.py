@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place, place_of
+from superpose.adapter.image_marks import Marks, marks_of
 from superpose.errors import Refused
 from superpose.formats.expanded import Array
 from superpose.formats.image.deltas import MODULATION
-from superpose.formats.image.names import (
-    SPELLINGS,
-    component_of,
-    factor_name,
-    is_kohya,
-    schemes_of,
-)
+from superpose.formats.image.names import component_of, factor_name, schemes_of
+from superpose.formats.image.scaling import component_and_rest
 from superpose.lowrank import Term, dense, dtype_name, formed, from_dense, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
+from superpose.names.image import is_kohya
 
 _COMFYUI = "diffusion_model."
 """Where ComfyUI's own names start, for which there is a way to store a bias's change."""
@@ -49,15 +45,16 @@ def check_writable(adapter: Adapter) -> None:
             raise Refused(f"`{key}` is a part of {place.kind}; an image LoRA holds none")
 
 
-def writable(delta: Delta, dtype: str) -> Delta:
+def writable(delta: Delta, dtype: str, *, whole: bool = False) -> Delta:
     """Give the same delta with few columns, and factors of like size.
 
     Columns that were padding are left out. More columns than the weight's smaller side are formed
-    densely: they say no more. Where the coefficient would carry half precision out of its range, a
-    power of two, which rounds nothing, goes from one factor to the other.
+    densely: they say no more; so is what stays a whole difference (`stays_whole`). Where the
+    coefficient would carry half precision out of its range, a power of two, which rounds nothing,
+    goes from one factor to the other.
     """
     terms = tuple(_unpadded(_in_numpy(term)) for term in formed(nonzero(delta.terms)))
-    if sum(int(t.A.shape[0]) for t in terms) > min(delta.shape):
+    if whole or sum(int(t.A.shape[0]) for t in terms) > min(delta.shape):
         wide = tuple(Term(t.coefficient, _wide(t.B), _wide(t.A)) for t in terms)
         terms = (Term(1.0, *from_dense(dense(wide))),)
     elif dtype == "float16" and (delta.place is None or delta.place.kind != "bias"):
@@ -65,32 +62,44 @@ def writable(delta: Delta, dtype: str) -> Delta:
     return replace(delta, terms=terms)
 
 
-def spellings_of(adapter: Adapter) -> Mapping[str, str]:
-    """Give how the parents' files spell factors, by `sort_of` modules; empty for as usual."""
-    spellings: Any = adapter.settings.get(SPELLINGS)
-    return spellings or {}
+def stays_whole(adapter: Adapter) -> frozenset[str]:
+    """Give the modules whose change all parents stored whole, and that no SVD has made smaller.
+
+    Loaders that read a model's whole differences, or know to leave them out, know no factors there.
+    """
+    whole = marks_of(adapter).whole
+    return frozenset(k for k, d in adapter.items() if k in whole and d.rank >= min(d.shape))
 
 
 def tensors_of(
-    adapter: Adapter, pairs: Mapping[str, tuple[Array, Array]], biases: Mapping[str, Array]
+    adapter: Adapter,
+    pairs: Mapping[str, tuple[Array, Array]],
+    biases: Mapping[str, Array],
+    whole: Collection[str] = (),
 ) -> dict[str, Array]:
     """Give the tensors by name.
 
-    pairs: B (out, r) and A (r, columns) by key. biases: (out,), by key.
+    pairs: B (out, r) and A (r, columns) by key. biases: (out,), by key. whole: keys of which one
+    factor is an identity, the other is written.
     """
-    spellings = spellings_of(adapter)
+    marks = marks_of(adapter)
     tensors: dict[str, Array] = {}
     for key, (B, A) in pairs.items():
         kernel = place_of(key, adapter[key].place).kernel
-        shape = (A.shape[0], A.shape[1] // math.prod(kernel), *kernel) if kernel else A.shape
-        tensors[factor_name(key, "down", spellings)] = A.reshape(shape)
-        tensors[factor_name(key, "up", spellings)] = B.reshape(*B.shape, *[1] * len(kernel))
-        if is_kohya(key):
+        columns = (A.shape[1] // math.prod(kernel), *kernel)
+        if key in whole:
+            change = A if B.shape[0] <= A.shape[1] else B
+            tensors[f"{key}.diff"] = change.reshape(B.shape[0], *columns)
+            continue
+        tensors[factor_name(key, "down", marks.spellings)] = A.reshape(A.shape[0], *columns)
+        tensors[factor_name(key, "up", marks.spellings)] = B.reshape(*B.shape, *[1] * len(kernel))
+        if is_kohya(key) or component_of(key) in marks.alphas:
             tensors[f"{key}.alpha"] = np.array(A.shape[0], dtype=np.float32)
     norms = {p.module for key in biases if (p := _place(adapter, key)).parameter == "weight"}
     for key, values in biases.items():
         place = _place(adapter, key)
-        tensors[_bias_name(place, norms, pairs)] = values.reshape(place.shape or values.shape)
+        values = values.reshape(place.shape or values.shape)
+        tensors[_bias_name(place, norms, pairs, marks)] = values
     return tensors
 
 
@@ -102,16 +111,16 @@ def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, 
     """
     components: dict[str, dict[str, int]] = {}
     for key, rank in ranks.items():
-        component = component_of(key)
-        module = key.removeprefix(f"{component}.")
+        component, module = component_and_rest(key)
         components.setdefault(component, {})[module] = rank
     if all(len(set(own.values())) == 1 for own in components.values()):
         return {}
     fields: dict[str, object] = {}
     for component, own in components.items():
+        start = f"{component}." if component else ""
         most = max(own.values())
         pattern = {_anywhere(module): r for module, r in own.items() if r != most}
-        biased = any(f"{component}.{module}.bias" in adapter for module in own)
+        biased = any(f"{start}{module}.bias" in adapter for module in own)
         for name, value in {
             "r": most,
             "lora_alpha": most,
@@ -120,7 +129,7 @@ def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, 
             "target_modules": sorted(module.removeprefix(_TEXT_MODEL) for module in own),
             "lora_bias": biased,
         }.items():
-            fields[f"{component}.{name}"] = value
+            fields[f"{start}{name}"] = value
     return fields
 
 
@@ -133,15 +142,16 @@ def _place(adapter: Adapter, key: str) -> Place:
     return place_of(key, adapter[key].place)
 
 
-def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object]) -> str:
+def _bias_name(place: Place, norms: set[str], pairs: Mapping[str, object], marks: Marks) -> str:
     if place.parameter == MODULATION:
         return f"{place.module}.diff_m"
+    of_norms = ("diff", "diff_b") if marks.norms == "diff" else ("w_norm", "b_norm")
     if place.parameter == "weight":
-        return f"{place.module}.w_norm"
+        return f"{place.module}.{of_norms[0]}"
     if place.module in norms:
-        return f"{place.module}.b_norm"
+        return f"{place.module}.{of_norms[1]}"
     own_names = is_kohya(place.module) or place.module.startswith(_COMFYUI)
-    if own_names or place.module not in pairs:
+    if own_names or place.module not in pairs or marks.biases == "diff_b":
         return f"{place.module}.diff_b"
     return f"{place.module}.lora_B.bias"
 

@@ -15,9 +15,7 @@ from typing import NamedTuple
 
 from superpose.formats.hadamard import HADAMARD
 from superpose.formats.kronecker import KRONECKER
-
-SPELLINGS = "spellings"
-"""Setting of an adapter: how its file spells factors, by `sort_of` modules."""
+from superpose.names.image import called, is_kohya
 
 DIFFERENCES = ("diff", "diff_b", "w_norm", "b_norm", "diff_m")
 """Roles of what is stored as a whole difference: of a weight, a bias, a norm's weight and bias, and
@@ -96,21 +94,19 @@ def sort_of(module: str) -> str:
 
 
 def component_of(module: str) -> str:
-    """Give the model that a module belongs to: unet, text_encoder_2; lora_unet, lora_te1."""
-    if is_kohya(module):
-        return "_".join(module.split("_")[:2])
-    return module.partition(".")[0]
+    """Give the model that a module belongs to, the same in every spelling: see `names.image`."""
+    return called(module).component
+
+
+def prefix_of(module: str) -> str:
+    """Give what a dotted name says of its model: `unet.`, `text_encoder_2.`, nothing."""
+    return called(module).prefix.removesuffix("text_model.")
 
 
 def schemes_of(modules: Iterable[str]) -> list[str]:
     """Give the ways in which these modules of a UNet are called, by an example of each."""
     names = list(modules)
     return [way for way, scheme in _SCHEMES.items() if any(map(scheme.fullmatch, names))]
-
-
-def is_kohya(module: str) -> bool:
-    """Say whether a module is called as kohya's tools do: with underscores for dots."""
-    return "." not in module and module.startswith(("lora_", "lycoris_"))
 
 
 def _usual(module: str) -> str:

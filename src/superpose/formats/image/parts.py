@@ -17,12 +17,12 @@ from superpose.formats.hadamard import HADAMARD, hadamard_layout
 from superpose.formats.image.names import (
     DIFFERENCES,
     factor_name,
-    is_kohya,
     parse,
     sort_of,
 )
 from superpose.formats.image.refused import Reason, reason_of, refuse
 from superpose.formats.kronecker import KRONECKER, kronecker_layout
+from superpose.names.image import is_kohya
 
 LORA = ("down", "up", "mid")
 
@@ -43,13 +43,16 @@ _KERNELS_COMPILED = tuple((re.compile(rf".*[_.]{name}"), kernel) for name, kerne
 class Part:
     """One module's tensors. names: in the file, by role. kind: a key of _KINDS, "" for none.
 
-    layout: of the weight's change, None where there is none.
+    layout: of the weight's change, None where there is none. vector: whether that is of a norm's
+    weight, stored as a difference.
     """
 
     module: str
     names: dict[str, str] = field(default_factory=dict)
     kind: str = ""
     layout: Layout | None = None
+
+    vector: bool = False
 
     @property
     def kernel(self) -> Shape:
@@ -132,6 +135,7 @@ def _complete(
             part.kind = kinds[0]
             _check_partner(part, spellings)
             part.layout = _layout(part.kind, own)
+            part.vector = part.kind == "diff" and len(own["diff"]) == 1
         _check_differences(own)
         _check_bias(own, part.layout)
     except BadInput as error:

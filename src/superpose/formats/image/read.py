@@ -7,20 +7,26 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from superpose.adapter import Adapter
-from superpose.adapter.alignment import NAMES
+from superpose.adapter.image_marks import MARKS, Marks
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files import read_header, read_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, small_formed
 from superpose.formats.image.deltas import deltas_of
-from superpose.formats.image.names import SPELLINGS, schemes_of
+from superpose.formats.image.names import component_of
 from superpose.formats.image.parts import Found, Part, find_parts
-from superpose.formats.image.scaling import alpha_of, configurations, kohya_scale
+from superpose.formats.image.scaling import (
+    alpha_of,
+    component_and_rest,
+    configurations,
+    kohya_scale,
+)
 from superpose.formats.noted import KEY, noted_parents
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.stubs import check_stubs
 from superpose.lowrank import is_zero
+from superpose.names.image_files import check_once
 
 KOHYA = "kohya"
 DIFFUSERS = "diffusers"
@@ -48,6 +54,7 @@ def read_image(
     check_stubs(shapes, path)
     found = find_parts(shapes, path)
     _check_dtypes(header, found, path)
+    check_once(_shapes(found), path)
     configured = {}
     if not found.kohya:
         configured = configurations(header.metadata, list(found.parts), path, ignore_keys)
@@ -67,15 +74,38 @@ def read_image(
         base_model=_base_model(header.metadata, configured),
         path=where,
         parents=noted_parents(header.metadata),
-        settings={SPELLINGS: found.spellings, **_names(found)},
+        settings={MARKS: _marks(found)},
         format=KOHYA if found.kohya else DIFFUSERS,
         metadata={key: text for key, text in header.metadata.items() if key != KEY},
     )
 
 
-def _names(found: Found) -> dict[str, object]:
-    ways = schemes_of(found.parts)
-    return {NAMES: ways[0]} if len(ways) == 1 else {}
+def _marks(found: Found) -> Marks:
+    """Say by what loaders know the file, so that a sum can have it too."""
+    alphas, lokr, whole = set(), set(), set()
+    stored: dict[str, None] = {}
+    for part in found.parts.values():
+        stored |= dict.fromkeys(part.names)
+        component = component_of(part.module)
+        if part.kind == "lora" and "alpha" in part.names:
+            alphas.add(component)
+        if part.kind == "lokr":
+            lokr.add(component)
+        if part.kind == "diff" and not part.vector:
+            whole.add(part.module)
+    differences = any(part.vector for part in found.parts.values())
+    return Marks(
+        found.spellings,
+        frozenset(alphas),
+        frozenset(lokr),
+        "diff" if differences else "w_norm" if "w_norm" in stored else None,
+        next((role for role in ("diff_b", "bias") if role in stored), None),
+        frozenset(whole),
+    )
+
+
+def _shapes(found: Found) -> dict[str, tuple[int, int]]:
+    return {m: p.layout.shape if p.layout else (0, 0) for m, p in found.parts.items()}
 
 
 def _check_dtypes(header: Header, found: Found, path: Path) -> None:
@@ -100,7 +130,7 @@ def _scale(
     def scale(part: Part) -> float:
         assert part.layout is not None
         rank = part.layout.rank
-        component, _, module = part.module.partition(".")
+        component, module = component_and_rest(part.module)
         if component in configured and rank is not None:
             return _configured(configured[component], module, rank, part, path)
         name = part.names.get("alpha")

@@ -19,11 +19,12 @@ import numpy as np
 
 from superpose.errors import BadInput, Refused
 from superpose.formats.expanded import Array
+from superpose.formats.image.names import prefix_of
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.fields import is_empty
 
 CONFIGURATION = "lora_adapter_metadata"
-"""Key of a file's metadata: JSON, the fields of PEFT's configuration with the component before."""
+"""Key of a file's metadata: JSON, the fields of PEFT's configuration, the component before each."""
 
 # Fields that mean more than up @ down, which superpose reads from a PEFT folder alone.
 _ELSEWHERE = (
@@ -65,13 +66,44 @@ def configurations(
     """Give the configuration of each component (unet, transformer, ...) in a file's metadata.
 
     modules: that the file holds, with the component in front. ignore_keys: unknown keys to pass
-    over.
+    over. A file of `save_lora_adapter` has no components, neither in its tensors' names nor here:
+    its configuration is that of "". Source: diffusers 0.42.1, `loaders/peft.py`.
 
     Raises BadInput when it is not what diffusers writes, and Refused for what a sum cannot hold.
     """
     text = metadata.get(CONFIGURATION)
     if text is None:
         return {}
+    by_component = _by_component(_fields(text, path))
+    own: dict[str, list[str]] = {}
+    for module in modules:
+        component, rest = component_and_rest(module)
+        own.setdefault(component, []).append(rest)
+    told = by_component.keys() & own.keys()
+    if untold := sorted(own.keys() - told) if by_component else []:
+        what = ", ".join(f"`{name}.r`" if name else "`r`" for name in sorted(by_component))
+        example = own[untold[0]][0]
+        raise BadInput(
+            f"its metadata `{CONFIGURATION}` ({what}) says nothing of "
+            f"`{untold[0] and untold[0] + '.'}{example}`, whose scaling nobody knows then",
+            where=path,
+            hint="The names in the metadata start with the component that the tensors' names start "
+            "with, or neither do.",
+        )
+    parsed = {}
+    for name in sorted(told):
+        where = f"{path}, {f'`{name}` of ' if name else ''}{CONFIGURATION}"
+        parsed[name] = _parsed(by_component[name], own[name], where, ignore_keys)
+    return parsed
+
+
+def component_and_rest(module: str) -> tuple[str, str]:
+    """Give what a dotted name says of its model ("unet", or "" for nothing), and the rest of it."""
+    prefix = prefix_of(module)
+    return prefix.removesuffix("."), module.removeprefix(prefix)
+
+
+def _fields(text: str, path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -80,17 +112,15 @@ def configurations(
         ) from error
     if not isinstance(fields, dict):
         raise BadInput(f"its metadata `{CONFIGURATION}` holds no JSON object", where=path)
-    by_component: dict[str, dict[str, Any]] = {}
+    return fields
+
+
+def _by_component(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for key, value in fields.items():
-        component, dot, field = key.partition(".")
-        if dot:
-            by_component.setdefault(component, {})[field] = value
-    parsed = {}
-    for name, found in by_component.items():
-        where = f"{path}, `{name}` of {CONFIGURATION}"
-        own = [m.removeprefix(f"{name}.") for m in modules if m.startswith(f"{name}.")]
-        parsed[name] = _parsed(found, own, where, ignore_keys)
-    return parsed
+        component, _, field = key.rpartition(".")
+        found.setdefault(component, {})[field] = value
+    return found
 
 
 def _parsed(

@@ -20,22 +20,25 @@ from pathlib import Path
 import numpy as np
 
 from superpose.adapter import Adapter, place_of
+from superpose.adapter.image_marks import marks_of
 from superpose.errors import BadInput, Refused
 from superpose.files import check_free, check_free_file, new_file, new_folder, write_tensors
 from superpose.files.hub import DIFFUSERS as DIFFUSERS_FILE
 from superpose.formats.expanded import Array
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
+from superpose.formats.image.known import as_loaders_know_it
 from superpose.formats.image.layout import (
     check_writable,
     peft_configuration,
-    spellings_of,
+    stays_whole,
     tensors_of,
     writable,
 )
 from superpose.formats.image.metadata import in_file_order, written_metadata
-from superpose.formats.image.names import component_of, factor_name, is_kohya
+from superpose.formats.image.names import component_of, factor_name
 from superpose.formats.peft.portable import fold
 from superpose.formats.peft.write import Written
+from superpose.names.image import is_kohya
 
 ENDING = ".safetensors"
 
@@ -62,15 +65,19 @@ def write_image(
     """
     target = Path(path)
     check_image_output(target, adapter.format, force=force)
+    adapter = as_loaders_know_it(adapter)
     check_writable(adapter)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
-    lean = replace(adapter, deltas={key: writable(d, chosen) for key, d in adapter.items()})
-    factors = fold(lean, chosen, compact=True, name=partial(_name, spellings_of(adapter)))
-    pairs = factors.pairs
+    whole = stays_whole(adapter)
+    deltas = {key: writable(d, chosen, whole=key in whole) for key, d in adapter.items()}
+    lean = replace(adapter, deltas=deltas)
+    factors = fold(lean, chosen, compact=True, name=partial(_name, marks_of(adapter).spellings))
+    pairs = {key: pair for key, pair in factors.pairs.items() if key not in whole}
     if not compact:
         pairs = _padded(lean, pairs)
-    tensors = in_file_order(tensors_of(lean, pairs, factors.biases))
     ranks = {key: int(A.shape[0]) for key, (_, A) in pairs.items()}
+    found = tensors_of(lean, {**factors.pairs, **pairs}, factors.biases, whole)
+    tensors = in_file_order(found)
     written = Written(
         path=target,
         rank=max(ranks.values(), default=0),

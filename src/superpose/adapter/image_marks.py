@@ -1,0 +1,41 @@
+"""By what loaders know an image LoRA's file, beside the names of its modules; a sum keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from superpose.adapter.adapter import Adapter
+
+IMAGE_FORMATS = frozenset({"kohya", "diffusers"})
+"""Values of `Adapter.format` of an image LoRA."""
+
+MARKS = "marks"
+"""Setting of an image LoRA: a `Marks`."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a file's tensors are called, and which there are beside the factors.
+
+    spellings: how factors end, by component and whether the module is an attention layer's. alphas:
+    components whose LoRA modules have an `.alpha`. lokr: components with a LoKr, by which some
+    loaders know them. norms: how the change of a norm's weight ends, "diff" or "w_norm"; biases: of
+    another module's bias, "diff_b" or "bias" (of a factor); None where there is none. whole:
+    modules whose change is stored as it is, in `.diff`.
+    """
+
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    alphas: frozenset[str] = frozenset()
+    lokr: frozenset[str] = frozenset()
+    norms: str | None = None
+    biases: str | None = None
+    whole: frozenset[str] = frozenset()
+
+
+def marks_of(adapter: Adapter) -> Marks:
+    """Give the marks of an adapter's file; none for one made in memory."""
+    found = adapter.settings.get(MARKS)
+    return found if isinstance(found, Marks) else Marks()

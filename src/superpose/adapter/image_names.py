@@ -1,0 +1,188 @@
+"""Image LoRAs brought to one way of calling a model's modules, before they are added or compared.
+
+One weight has many names: kohya's, diffusers', ComfyUI's, with the pipeline's component or without.
+`names.image_plan` says which names stay; here the deltas go there, whole or cut into rows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superpose.adapter.delta import Delta
+from superpose.adapter.image_marks import IMAGE_FORMATS, MARKS, Marks, marks_of
+from superpose.adapter.place import place_of
+from superpose.errors import Refused, SuperposeWarning
+from superpose.lowrank.terms import Term
+from superpose.lowrank.to_numpy import to_numpy
+from superpose.names.image import called
+from superpose.names.image_files import File, Shape
+from superpose.names.image_plan import Move, Plan, plan
+from superpose.names.image_tables import OF_DIFFUSERS, family_of
+
+if TYPE_CHECKING:
+    from superpose.adapter.adapter import Adapter
+
+
+def with_one_naming(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
+    """Give the same image LoRAs with one name for one weight; says whose names changed.
+
+    A PEFT folder of a UNet or a transformer, whose modules diffusers names, is one of them.
+
+    Raises Refused or DifferentBase where that cannot be told, as `names.image_plan.plan` does, and
+    Refused for other adapters.
+    """
+    for adapter in adapters:
+        _check_image(adapter)
+    names = plan([_file(adapter) for adapter in adapters])
+    leader = adapters[names.leader]
+    marks = _joined_marks(adapters, names)
+    found = []
+    for at, adapter in enumerate(adapters):
+        renamed = names.renamed(at)
+        settings = {**adapter.settings, MARKS: marks}
+        if renamed is None:
+            found.append(replace(adapter, settings=settings, format=leader.format))
+            continue
+        _say(adapter, leader, renamed)
+        deltas = _moved(adapter, names.moves[at])
+        found.append(replace(adapter, deltas=deltas, settings=settings, format=leader.format))
+    return tuple(found)
+
+
+def _check_image(adapter: Adapter) -> None:
+    if adapter.format in IMAGE_FORMATS:
+        return
+    paths = (place_of(key, delta.place).module.replace(".", "_") for key, delta in adapter.items())
+    more = adapter.replacements or adapter.tied or adapter.copies
+    if adapter.format == "peft" and not more and family_of(paths) in OF_DIFFUSERS:
+        return
+    raise Refused(
+        f"{adapter.label} is no image LoRA, and no PEFT folder of a UNet or transformer of "
+        "diffusers' that changes linear layers and convolutions alone; the other is an image LoRA",
+        hint=_OF_A_TEXT_ENCODER if adapter.format == "peft" else None,
+    )
+
+
+_OF_A_TEXT_ENCODER = """If it is of the pipeline's text encoder, make it a file that says so:
+  superpose add FOLDER -o PLAIN
+  python -c "import sys; from safetensors.torch import load_file, save_file; \
+f = load_file(sys.argv[1] + '/adapter_model.safetensors'); \
+save_file({k.replace('base_model.model.', 'text_encoder.'): v for k, v in f.items()}, \
+sys.argv[2])" PLAIN NEW.safetensors"""
+
+
+def _file(adapter: Adapter) -> File:
+    shapes: dict[str, Shape] = {}
+    for key, delta in adapter.items():
+        place = place_of(key, delta.place)
+        if place.key == place.module or place.module not in shapes:
+            shapes[place.module] = delta.shape
+    return File(adapter.label, shapes, marks_of(adapter).alphas)
+
+
+def _say(adapter: Adapter, leader: Adapter, renamed: tuple[str, str]) -> None:
+    before, after = renamed
+    warnings.warn(
+        f"one weight under two names: `{before}` of {adapter.label} is taken for `{after}`, as "
+        f"{leader.label} calls it",
+        SuperposeWarning,
+        stacklevel=4,
+    )
+
+
+def _moved(adapter: Adapter, moves: Mapping[str, Sequence[Move]]) -> dict[str, Delta]:
+    deltas: dict[str, Delta] = {}
+    for key, delta in adapter.items():
+        place = place_of(key, delta.place)
+        for move in moves[place.module]:
+            there = replace(place, module=move.module)
+            part = replace(
+                delta,
+                terms=tuple(_rows(term, move) for term in delta.terms),
+                place=None if delta.place is None else there,
+            )
+            own = deltas.get(there.key)
+            deltas[there.key] = part if own is None else own + part
+    return deltas
+
+
+def _rows(term: Term, move: Move) -> Term:
+    """Take a layer's rows, or put them where they lie in a fused layer; exact."""
+    if move.taken is not None:
+        first, end = move.taken
+        return term._replace(B=term.B[first:end])
+    if move.placed is not None:
+        first, whole = move.placed
+        B = term.B if isinstance(term.B, np.ndarray) else to_numpy(term.B)
+        wide = np.zeros((whole, B.shape[1]), B.dtype)
+        wide[first : first + B.shape[0]] = B
+        return term._replace(B=wide)
+    return term
+
+
+def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:
+    """Give the marks of the leader, and for what it does not have those of the others."""
+    leader = adapters[names.leader]
+    order = [leader, *(a for a in adapters if a is not leader)]
+    alike = [a for a in order if a.format == leader.format]
+    components = [_components(a) for a in alike]
+    spellings: dict[str, str] = {}
+    alphas: set[str] = set()
+    for component in dict.fromkeys(c for own in components for c in own):
+        have = [a for a, own in zip(alike, components, strict=True) if component in own]
+        spellings |= _joined_spelling(component, have)
+        if component in marks_of(have[0]).alphas:
+            alphas.add(component)
+    everything = [marks_of(a) for a in order]
+    return Marks(
+        spellings,
+        frozenset(alphas),
+        frozenset().union(*(m.lokr for m in everything)),
+        next((m.norms for m in everything if m.norms is not None), None),
+        next((m.biases for m in everything if m.biases is not None), None),
+        _whole(adapters, names),
+    )
+
+
+def _components(adapter: Adapter) -> dict[str, None]:
+    return dict.fromkeys(
+        called(place_of(key, delta.place).module).component for key, delta in adapter.items()
+    )
+
+
+def _joined_spelling(component: str, adapters: Sequence[Adapter]) -> dict[str, str]:
+    """Give one way to spell a component's factors: no loader reads two in one component.
+
+    The way of all; else the first's, where that is one for all sorts of modules; else the usual.
+    """
+    sorts = (component, f"{component} attention")
+    ways = [
+        {sort: marks_of(a).spellings[sort] for sort in sorts if sort in marks_of(a).spellings}
+        for a in adapters
+    ]
+    ways = [way for way in ways if way] or [{}]
+    if all(way == ways[0] for way in ways):
+        return ways[0]
+    one = set(ways[0].values())
+    if len(one) == 1 and one.isdisjoint(_OF_ATTENTION_ALONE):
+        return dict.fromkeys(sorts, one.pop())
+    return {}
+
+
+_OF_ATTENTION_ALONE = {"to_q_lora"}
+
+
+def _whole(adapters: Sequence[Adapter], names: Plan) -> frozenset[str]:
+    """Give the modules whose change all files that have it store as it is."""
+    whole: set[str] = set()
+    factored: set[str] = set()
+    for adapter, moves in zip(adapters, names.moves, strict=True):
+        own = marks_of(adapter).whole
+        for module, there in moves.items():
+            (whole if module in own else factored).update(move.module for move in there)
+    return frozenset(whole - factored)

@@ -1,0 +1,92 @@
+"""One image LoRA's modules by name and shape, and what their names say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from superpose.errors import Refused
+from superpose.names.image import DENOISER, Called, called
+from superpose.names.image_tables import SAME_MODEL, family_of, translated
+
+Shape = tuple[int, int]
+
+
+class File(NamedTuple):
+    """One image LoRA. shapes: (out, in) by module. marked: components with an alpha beside."""
+
+    label: str
+    shapes: Mapping[str, Shape]
+    marked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file's names taken apart.
+
+    at: its number. names: by module. family: how its denoiser's modules are called, None where they
+    do not tell. prefixes: what stands before the names of each component.
+    """
+
+    file: File
+    at: int
+    names: Mapping[str, Called]
+    family: str | None
+    prefixes: Mapping[str, str]
+
+    @property
+    def kohya(self) -> bool:
+        """Whether its names have no dots."""
+        return any(name.kohya for name in self.names.values())
+
+    @property
+    def told(self) -> bool:
+        """Whether a loader knows by the names that the denoiser's are a LoRA's."""
+        return self.prefixes.get(DENOISER, "") != "" or DENOISER in self.file.marked
+
+    def denoiser(self) -> Mapping[str, Called]:
+        """Give the names of the denoiser's modules."""
+        return {m: name for m, name in self.names.items() if name.component == DENOISER}
+
+
+def named(file: File, at: int) -> Named:
+    """Take a file's names apart. at: its number."""
+    names = {module: called(module) for module in file.shapes}
+    prefixes: dict[str, str] = {}
+    # CLIP's projection lies beside its text model: it does not say what stands before the others.
+    for name in sorted(names.values(), key=lambda n: n.flat.startswith("text_projection")):
+        prefixes.setdefault(name.component, name.prefix)
+    own = [name.flat for name in names.values() if name.component == DENOISER]
+    return Named(file, at, names, family_of(own), prefixes)
+
+
+def check_once(shapes: Mapping[str, Shape], where: object) -> None:
+    """Raise Refused where a file has one layer, or a part of it, under two names.
+
+    shapes: (out, in) by module. where: the file, for the message.
+    """
+    first: dict[tuple[str, str], str] = {}
+    found = named(File(str(where), shapes), 0)
+    for module, name in found.names.items():
+        for flat in _layers(name, found.family, shapes[module]):
+            other = first.setdefault((name.component, flat), module)
+            if other != module:
+                raise Refused(
+                    f"holds one weight's change under two names, `{other}` and `{module}`: loaders "
+                    "apply one of them, and nobody can tell which",
+                    where=where,
+                    hint="Take one out of the file:\n"
+                    '  python -c "import sys; from safetensors.torch import load_file, save_file; '
+                    "save_file({k: v for k, v in load_file(sys.argv[1]).items() "
+                    f"if not k.startswith('{module}.')}}, sys.argv[2])\" "
+                    "OLD.safetensors NEW.safetensors",
+                )
+
+
+def _layers(name: Called, family: str | None, shape: Shape) -> list[str]:
+    if name.component == DENOISER and family in SAME_MODEL:
+        pieces = translated(str(family), name.flat, shape)
+        if pieces is not None:
+            return [piece.name.replace(".", "_") for piece in pieces]
+    return [name.flat]
