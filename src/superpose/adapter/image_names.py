@@ -41,16 +41,17 @@ def with_one_naming(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     names = plan([_file(adapter) for adapter in adapters])
     leader = adapters[names.leader]
     marks = _joined_marks(adapters, names)
+    kind = "kohya" if names.kohya else "diffusers"
     found = []
     for at, adapter in enumerate(adapters):
         renamed = names.renamed(at)
         settings = {**adapter.settings, MARKS: marks}
         if renamed is None:
-            found.append(replace(adapter, settings=settings, format=leader.format))
+            found.append(replace(adapter, settings=settings, format=kind))
             continue
         _say(adapter, leader, renamed)
         deltas = _moved(adapter, names.moves[at])
-        found.append(replace(adapter, deltas=deltas, settings=settings, format=leader.format))
+        found.append(replace(adapter, deltas=deltas, settings=settings, format=kind))
     return tuple(found)
 
 
@@ -129,7 +130,7 @@ def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:
     """Give the marks of the leader, and for what it does not have those of the others."""
     leader = adapters[names.leader]
     order = [leader, *(a for a in adapters if a is not leader)]
-    alike = [a for a in order if a.format == leader.format]
+    alike = [a for a in order if (a.format == "kohya") == names.kohya]
     components = [_components(a) for a in alike]
     spellings: dict[str, str] = {}
     alphas: set[str] = set()

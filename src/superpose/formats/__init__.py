@@ -1,6 +1,7 @@
 """Adapters on disk: what a folder means, and writing one."""
 
-from superpose.formats.door import ENGINES, IMAGE_FORMATS, check_output, load, save
+from superpose.adapter.image_marks import IMAGE_FORMATS
+from superpose.formats.door import ENGINES, check_output, load, save
 from superpose.formats.peft import Written
 from superpose.formats.vllm import VLLM_DEFAULT_RANK, VLLM_RANKS, check_for_vllm, vllm_max_rank
 

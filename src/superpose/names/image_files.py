@@ -42,8 +42,15 @@ class Named:
 
     @property
     def told(self) -> bool:
-        """Whether a loader knows by the names that the denoiser's are a LoRA's."""
-        return self.prefixes.get(DENOISER, "") != "" or DENOISER in self.file.marked
+        """Whether loaders find all of the denoiser's modules by such names.
+
+        Of bare names diffusers finds those with an alpha beside; of OneTrainer's for FLUX only
+        attention (0.42.1, `_convert_mixture_state_dict_to_diffusers`), of LyCORIS' none but LoKr.
+        """
+        prefix = self.prefixes.get(DENOISER, "")
+        if prefix == "":
+            return DENOISER in self.file.marked
+        return prefix not in ("lycoris_", "lora_transformer_")
 
     def denoiser(self) -> Mapping[str, Called]:
         """Give the names of the denoiser's modules."""

@@ -31,10 +31,11 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """moves: of every file, by module. leader: the file whose way of calling is kept."""
+    """moves: of every file, by module. leader: whose way is kept. kohya: whether without dots."""
 
     moves: tuple[Mapping[str, tuple[Move, ...]], ...]
     leader: int
+    kohya: bool
 
     def renamed(self, file: int) -> tuple[str, str] | None:
         """Give a module of a file that gets another name, and that name; None for none."""
@@ -56,13 +57,20 @@ def plan(files: Sequence[File]) -> Plan:
     how = translation(taken_apart, leader)
     if how.to_diffusers:
         leader = _leader([n for n in taken_apart if n.family == how.target])
-    names = _Names.led_by(leader, taken_apart, how)
+    kohya = leader.kohya and (leader.told or _alike(taken_apart, leader, how))
+    names = _Names.led_by(leader, taken_apart, how, kohya=kohya)
     if names.undotted:
         others = [n for n in taken_apart if n.kohya and DENOISER in n.prefixes]
         leader = next(iter(others), next(n for n in taken_apart if n.kohya))
-        names = _Names.led_by(leader, taken_apart, how)
+        names = _Names.led_by(leader, taken_apart, how, kohya=True)
     moves = tuple({module: names.moved(n, module) for module in n.names} for n in taken_apart)
-    return Plan(moves, leader.at)
+    return Plan(moves, leader.at, names.kohya)
+
+
+def _alike(files: Sequence[Named], leader: Named, how: Translation) -> bool:
+    """Say whether all files call the denoiser's modules as the leader does."""
+    ways = {n.prefixes[DENOISER] for n in files if DENOISER in n.prefixes}
+    return how.source is None and ways <= set(leader.prefixes.values())
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,9 @@ class _Names:
     how: Translation
 
     @classmethod
-    def led_by(cls, leader: Named, files: Sequence[Named], how: Translation) -> _Names:
+    def led_by(
+        cls, leader: Named, files: Sequence[Named], how: Translation, *, kohya: bool
+    ) -> _Names:
         """Take the leader's way, and paths from files that have dots before those that are told."""
         paths: dict[tuple[str, str], str | None] = {}
         for n in sorted(files, key=lambda n: (n.kohya, n is not leader)):
@@ -85,7 +95,8 @@ class _Names:
                         paths.setdefault((DENOISER, piece.name.replace(".", "_")), piece.name)
                 elif not _is_inverse(how, name):
                     paths.setdefault(name.identity, dotted_path(name))
-        return cls(leader.kohya, _prefixes(files, leader), paths, how)
+        alike = [n for n in (leader, *files) if n.kohya == kohya]
+        return cls(kohya, _prefixes(files, alike, how, kohya=kohya), paths, how)
 
     @property
     def undotted(self) -> bool:
@@ -146,37 +157,44 @@ def _is_text(component: str) -> bool:
     return component.startswith("text_encoder") or component in (T5, UNTOLD)
 
 
-def _prefixes(files: Sequence[Named], leader: Named) -> dict[str, str]:
-    """Give what stands before the paths of each component: as the leader has it, or one like it."""
-    alike = [leader, *(n for n in files if n.kohya == leader.kohya and n is not leader)]
+def _prefixes(
+    files: Sequence[Named], alike: Sequence[Named], how: Translation, *, kohya: bool
+) -> dict[str, str]:
+    """Give what stands before the paths of each component: as the first of `alike` has it.
+
+    A model's own names have other prefixes than diffusers' names for it.
+    """
     components = dict.fromkeys(c for n in files for c in n.prefixes)
     found = {}
     for component in components:
-        own = [n.prefixes[component] for n in alike if component in n.prefixes]
+        have = [n for n in alike if component in n.prefixes]
+        if component == DENOISER and how.to_diffusers:
+            have = [n for n in have if n.family == how.target]
+        own = [n.prefixes[component] for n in have]
         with_text_model = [p for p in own if p.endswith(("text_model.", "text_model_"))]
         prefix = next(iter(with_text_model or own), None)
         bare = prefix == "" and len(components) > 1 and UNTOLD not in components
         if prefix is None or bare:
-            prefix = _usual_prefix(component, leader, components, files)
+            prefix = _usual_prefix(component, kohya, components, files)
         found[component] = prefix
     return found
 
 
 def _usual_prefix(
-    component: str, leader: Named, components: Iterable[str], files: Sequence[Named]
+    component: str, kohya: bool, components: Iterable[str], files: Sequence[Named]
 ) -> str:
     """Give what a component is called where no file with names like the leader's says so."""
     unet = any(n.family in ("unet", "sgm") for n in files)
     if component == DENOISER:
-        return (
-            ("lora_unet_" if leader.kohya else "unet.") if unet or leader.kohya else "transformer."
-        )
-    clip = any(is_clip(m.flat) for n in files for m in n.names.values() if m.component == component)
-    if not leader.kohya:
+        return "lora_unet_" if kohya else "unet." if unet else "transformer."
+    own = [m.flat for n in files for m in n.names.values() if m.component == component]
+    clip = any(map(is_clip, own))
+    if not kohya:
         if component == T5:
             component = "text_encoder_3" if "text_encoder_2" in components else "text_encoder_2"
         return f"{component}.text_model." if clip else f"{component}."
-    one = unet and leader.family != "sgm" and "text_encoder_2" not in components
+    sdxl = "text_encoder_2" in components or any(n.family == "sgm" for n in files)
+    one = unet and not sdxl
     first = "lora_te_" if one else "lora_te1_"
     usual = {"text_encoder": first, T5: "lora_te3_"}
     prefix = usual.get(component, f"lora_{component.replace('text_encoder_', 'te')}_")

@@ -1,14 +1,8 @@
-"""What an image model's own names are in diffusers', and which rows of a fused layer are whose.
+"""The ways in which image models' modules are called: which one a file has, and what each means.
 
 Names are flat here: `double_blocks_0_img_attn_qkv`, dots made underscores as kohya does, so that
-one table holds for every spelling. What stands on the right is diffusers' dotted name.
-
-Source: diffusers 0.42.1, `loaders/lora_conversion_utils.py`: `_maybe_map_sgm_blocks_to_diffusers`
-and `_convert_unet_lora_key` (U-Nets), `_convert_kohya_flux_lora_to_diffusers`,
-`_convert_kohya_flux2_lora_to_diffusers`, `_convert_non_diffusers_flux2_lora_to_diffusers`,
-`_convert_hunyuan_video_lora_to_diffusers`, `_convert_non_diffusers_wan_lora_to_diffusers`,
-`_convert_non_diffusers_z_image_lora_to_diffusers`; of SD3, `loaders/single_file_utils.py`,
-`convert_sd3_transformer_checkpoint_to_diffusers`.
+one table holds for every spelling. U-Nets: diffusers 0.42.1, `loaders/lora_conversion_utils.py`,
+`_maybe_map_sgm_blocks_to_diffusers` and `_convert_unet_lora_key`; the others: `image_rules`.
 """
 
 from __future__ import annotations
@@ -17,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from superpose.names import image_rules
 from superpose.names.image_words import dotted
 
 
@@ -48,90 +43,16 @@ def _rules(lines: str) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-_BFL = """
-double_blocks_{}_img_attn_qkv -> transformer_blocks.{}.attn.to_q transformer_blocks.{}.attn.to_k transformer_blocks.{}.attn.to_v
-double_blocks_{}_txt_attn_qkv -> transformer_blocks.{}.attn.add_q_proj transformer_blocks.{}.attn.add_k_proj transformer_blocks.{}.attn.add_v_proj
-double_blocks_{}_img_attn_proj -> transformer_blocks.{}.attn.to_out.0
-double_blocks_{}_txt_attn_proj -> transformer_blocks.{}.attn.to_add_out
-double_blocks_{}_img_mlp_(?:0|fc1) 4 -> transformer_blocks.{}.ff.net.0.proj
-double_blocks_{}_img_mlp_(?:2|fc2) 0.25 -> transformer_blocks.{}.ff.net.2
-double_blocks_{}_txt_mlp_(?:0|fc1) 4 -> transformer_blocks.{}.ff_context.net.0.proj
-double_blocks_{}_txt_mlp_(?:2|fc2) 0.25 -> transformer_blocks.{}.ff_context.net.2
-double_blocks_{}_img_mod_(?:lin|linear) -> transformer_blocks.{}.norm1.linear
-double_blocks_{}_txt_mod_(?:lin|linear) -> transformer_blocks.{}.norm1_context.linear
-single_blocks_{}_linear1 7 -> single_transformer_blocks.{}.attn.to_q single_transformer_blocks.{}.attn.to_k single_transformer_blocks.{}.attn.to_v single_transformer_blocks.{}.proj_mlp*4
-single_blocks_{}_linear2 0.2 -> single_transformer_blocks.{}.proj_out
-single_blocks_{}_modulation_(?:lin|linear) -> single_transformer_blocks.{}.norm.linear
-double_blocks_{}_img_mlp_0 6 -> transformer_blocks.{}.ff.linear_in
-double_blocks_{}_img_mlp_2 0.3333333333333333 -> transformer_blocks.{}.ff.linear_out
-double_blocks_{}_txt_mlp_0 6 -> transformer_blocks.{}.ff_context.linear_in
-double_blocks_{}_txt_mlp_2 0.3333333333333333 -> transformer_blocks.{}.ff_context.linear_out
-single_blocks_{}_linear1 9 -> single_transformer_blocks.{}.attn.to_qkv_mlp_proj
-single_blocks_{}_linear2 0.25 -> single_transformer_blocks.{}.attn.to_out
-single_stream_modulation_lin -> single_stream_modulation.linear
-double_stream_modulation_img_lin -> double_stream_modulation_img.linear
-double_stream_modulation_txt_lin -> double_stream_modulation_txt.linear
-img_in -> x_embedder
-txt_in -> context_embedder
-vector_in_in_layer -> time_text_embed.text_embedder.linear_1
-vector_in_out_layer -> time_text_embed.text_embedder.linear_2
-final_layer_linear -> proj_out
-"""  # noqa: E501
-
-_WAN = """
-blocks_{}_self_attn_(q|k|v) -> blocks.{}.attn1.to_{}
-blocks_{}_self_attn_o -> blocks.{}.attn1.to_out.0
-blocks_{}_cross_attn_(q|k|v) -> blocks.{}.attn2.to_{}
-blocks_{}_cross_attn_o -> blocks.{}.attn2.to_out.0
-blocks_{}_cross_attn_(k|v)_img -> blocks.{}.attn2.add_{}_proj
-blocks_{}_ffn_0 -> blocks.{}.ffn.net.0.proj
-blocks_{}_ffn_2 -> blocks.{}.ffn.net.2
-time_projection_1 -> condition_embedder.time_proj
-head_head -> proj_out
-text_embedding_0 -> condition_embedder.text_embedder.linear_1
-text_embedding_2 -> condition_embedder.text_embedder.linear_2
-time_embedding_0 -> condition_embedder.time_embedder.linear_1
-time_embedding_2 -> condition_embedder.time_embedder.linear_2
-img_emb_proj_1 -> condition_embedder.image_embedder.ff.net.0.proj
-img_emb_proj_3 -> condition_embedder.image_embedder.ff.net.2
-"""
-
-_Z_IMAGE = """
-(layers|noise_refiner|context_refiner)_{}_attention_qkv 3 -> {}.{}.attention.to_q {}.{}.attention.to_k {}.{}.attention.to_v
-(layers|noise_refiner|context_refiner)_{}_attention_out -> {}.{}.attention.to_out.0
-(layers|noise_refiner|context_refiner)_{}_feed_forward_w([123]) -> {}.{}.feed_forward.w{}
-(layers|noise_refiner|context_refiner)_{}_adaLN_modulation_{} -> {}.{}.adaLN_modulation.{}
-"""  # noqa: E501
-
-_SD3 = """
-joint_blocks_{}_x_block_(attn2?)_qkv -> transformer_blocks.{}.{}.to_q transformer_blocks.{}.{}.to_k transformer_blocks.{}.{}.to_v
-joint_blocks_{}_x_block_(attn2?)_proj -> transformer_blocks.{}.{}.to_out.0
-joint_blocks_{}_context_block_attn_qkv -> transformer_blocks.{}.attn.add_q_proj transformer_blocks.{}.attn.add_k_proj transformer_blocks.{}.attn.add_v_proj
-joint_blocks_{}_context_block_attn_proj -> transformer_blocks.{}.attn.to_add_out
-joint_blocks_{}_x_block_mlp_fc1 -> transformer_blocks.{}.ff.net.0.proj
-joint_blocks_{}_x_block_mlp_fc2 -> transformer_blocks.{}.ff.net.2
-joint_blocks_{}_context_block_mlp_fc1 -> transformer_blocks.{}.ff_context.net.0.proj
-joint_blocks_{}_context_block_mlp_fc2 -> transformer_blocks.{}.ff_context.net.2
-joint_blocks_{}_x_block_adaLN_modulation_1 -> transformer_blocks.{}.norm1.linear
-joint_blocks_{}_context_block_adaLN_modulation_1 6 -> transformer_blocks.{}.norm1_context.linear
-context_embedder -> context_embedder
-"""  # noqa: E501
-
-# Numbers of a U-Net's layers are counted through its blocks, three to a block (two of each kind).
-_UNET = """
-input_blocks_0_0 -> conv_in
-out_2 -> conv_out
-time_embed_0 -> time_embedding.linear_1
-time_embed_2 -> time_embedding.linear_2
-label_emb_0_0 -> add_embedding.linear_1
-label_emb_0_2 -> add_embedding.linear_2
-"""
 _RULES = {
-    "bfl": _rules(_BFL),
-    "wan": _rules(_WAN),
-    "z fused": _rules(_Z_IMAGE),
-    "joint": _rules(_SD3),
-    "sgm": _rules(_UNET),
+    "bfl": _rules(image_rules.BFL),
+    "wan": _rules(image_rules.WAN),
+    "z fused": _rules(image_rules.Z_IMAGE),
+    "joint": _rules(image_rules.SD3),
+    "anima": _rules(image_rules.ANIMA),
+    "krea": _rules(image_rules.KREA),
+    "ace": _rules(image_rules.ACE_STEP),
+    "ltx": _rules(image_rules.LTX),
+    "sgm": _rules(image_rules.UNET),
 }
 
 _BLOCK = re.compile(r"(input|output)_blocks_(\d+)_(\d+)_(.+)")
@@ -164,12 +85,19 @@ FAMILIES = tuple(
          "add_embedding_", "down_blocks"),
         ("bfl", r"(double_blocks|single_blocks)_\d", "double_blocks"),
         ("joint", r"joint_blocks_\d", "joint_blocks"),
+        ("ltx", r"(audio_)?patchify_proj$|av_ca_|(audio_|prompt_|audio_prompt_)adaln_single_",
+         "patchify_proj"),
         ("transformer", r"(single_)?transformer_blocks_\d", "transformer_blocks"),
         ("wan", r"blocks_\d+_((self|cross)_attn_(q|k|v|o|k_img|v_img)|ffn_[02])$",
          "blocks.0.self_attn.q"),
         ("wan diffusers", r"blocks_\d+_(attn[12]|ffn_net)_", "blocks.0.attn1.to_q"),
         ("anima", r"blocks_\d+_(self|cross)_attn_\w+_proj$", "blocks.0.self_attn.q_proj"),
-        ("z fused", r"\w+_\d+_attention_(qkv|out)$", "attention.qkv"),
+        ("krea", r"blocks_\d+_(attn_w[qkvo]|attn_gate|mlp_(gate|up|down))$|txtfusion_",
+         "blocks.0.attn.wq"),
+        ("minimax", r"(token_refiner_)?blocks_\d+_attn_(qkv|out)_proj$", "blocks.0.attn.qkv_proj"),
+        ("ace", r"layers_\d+_(self|cross)_attn_[qkvo]_proj$", "layers.0.self_attn.q_proj"),
+        ("ace diffusers", r"layers_\d+_(self|cross)_attn_to_", "layers.0.self_attn.to_q"),
+        ("z fused", r"\w+_\d+_attention_(qkv|out|o)$", "attention.qkv"),
         ("z", r"\w+_\d+_attention_to_", "attention.to_q"),
         ("lumina", r"(layers|\w+_refiner)_\d+_attn_to_", "layers.0.attn.to_q"),
     )
@@ -180,7 +108,11 @@ SAME_MODEL = {
     "sgm": "unet",
     "bfl": "transformer",
     "joint": "transformer",
+    "ltx": "transformer",
+    "anima": "transformer",
+    "krea": "transformer",
     "wan": "wan diffusers",
+    "ace": "ace diffusers",
     "z fused": "z",
 }
 """Families that are translated, and into which of diffusers'."""
@@ -194,6 +126,10 @@ LOADERS = {
     ("z fused", "z"): "ZImage",
     ("z fused", "lumina"): "Lumina2",
     ("anima", "transformer"): "Anima",
+    ("krea", "transformer"): "Krea2",
+    ("ltx", "transformer"): "LTX2",
+    ("minimax", "transformer"): "MiniMaxH3",
+    ("ace", "ace diffusers"): "AceStep",
 }
 """Families that may be one of diffusers': whose loader makes them that."""
 
@@ -231,6 +167,9 @@ def translated(family: str, flat: str, shape: tuple[int, int]) -> tuple[Piece, .
     """Give diffusers' layers for a family's layer of this shape (out, in); None for an unknown."""
     if family == "sgm" and (name := _unet_name(flat)) is not None:
         return (Piece(name),)
+    if family == "ltx" and not any(rule.pattern.fullmatch(flat) for rule in _RULES[family]):
+        path = dotted(flat)  # the other names are diffusers' as well
+        return None if path is None else (Piece(path),)
     for rule in _RULES[family]:
         match = rule.pattern.fullmatch(flat)
         if match is not None and (rule.ratio is None or _has_ratio(shape, rule.ratio)):

@@ -44,6 +44,7 @@ def translation(files: Sequence[Named], leader: Named) -> Translation:
     are of two.
     """
     families = list(dict.fromkeys(n.family for n in files if n.family is not None))
+    _check_untold(files, families)
     if len(families) < 2:
         return Translation()
     source = next((f for f in families if SAME_MODEL.get(f) in families), None)
@@ -56,6 +57,25 @@ def translation(files: Sequence[Named], leader: Named) -> Translation:
         if all(name.flat in inverse for n in others for name in n.denoiser().values()):
             return Translation(source, target, inverse)
     return Translation(source, target)
+
+
+def _check_untold(files: Sequence[Named], families: Sequence[str]) -> None:
+    """Refuse a file whose names show no family, beside one with another, and none in common."""
+    known = {name.flat for n in files if n.family is not None for name in n.denoiser().values()}
+    for n in files:
+        own = {name.flat for name in n.denoiser().values()}
+        if n.family is not None or not own or not known or own & known:
+            continue
+        if any(translated(f, flat, (1, 1)) for f in families if f in SAME_MODEL for flat in own):
+            continue
+        other = next(o for o in files if o.family is not None)
+        module = next(iter(n.denoiser()))
+        raise Refused(
+            f"nothing shows that `{module}` of {n.file.label} is of the model whose modules "
+            f"{other.file.label} calls otherwise (`{next(iter(other.denoiser()))}`)",
+            where=module,
+            hint=converter("Flux"),
+        )
 
 
 def pieces_of(n: Named, module: str, how: Translation) -> tuple[Piece, ...]:

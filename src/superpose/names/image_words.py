@@ -110,6 +110,7 @@ def dotted(flat: str) -> str | None:
 
 
 def _word(text: str) -> str | None:
-    if text in _JOINED or text in _SINGLE or text.isdigit():
+    number = text[:1].isdigit() and "_" not in text  # `2-1` is one of Z-Image's
+    if number or text in _JOINED or text in _SINGLE:
         return text
     return _PHRASES.get(text)

@@ -157,10 +157,10 @@ def test_no_module_has_more_columns_than_its_weight_has_rows(
     np.testing.assert_allclose(dense(written["lora_unet_x"].terms), expected, atol=1e-5)
 
 
-def test_a_kohya_file_and_a_peft_folder_have_no_sum(
+def test_a_kohya_file_and_a_language_models_peft_folder_have_no_sum(
     write_lora: WriteLora, write_adapter: Any
 ) -> None:
-    with pytest.raises(Refused, match="adapters of different formats"):
+    with pytest.raises(Refused, match="no image LoRA, and no PEFT folder of a UNet"):
         _ = superpose.load(write_lora("a")) + superpose.load(write_adapter("b"))
 
 

@@ -31,7 +31,7 @@ def unet() -> Any:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )
-    return _zeroed(model)
+    return zeroed(model)
 
 
 def text_encoder() -> Any:
@@ -45,10 +45,10 @@ def text_encoder() -> Any:
         bos_token_id=0,
         eos_token_id=1,
     )
-    return _zeroed(transformers.CLIPTextModel(config))
+    return zeroed(transformers.CLIPTextModel(config))
 
 
-def _zeroed(model: Any) -> Any:
+def zeroed(model: Any) -> Any:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()

@@ -14,11 +14,11 @@ from superpose.adapter.image_marks import Marks, marks_of
 from superpose.errors import Refused
 from superpose.formats.expanded import Array
 from superpose.formats.image.deltas import MODULATION
-from superpose.formats.image.names import component_of, factor_name, schemes_of
+from superpose.formats.image.names import factor_name, schemes_of
 from superpose.formats.image.scaling import component_and_rest
 from superpose.lowrank import Term, dense, dtype_name, formed, from_dense, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
-from superpose.names.image import is_kohya
+from superpose.names.image import called, is_kohya
 
 _COMFYUI = "diffusion_model."
 """Where ComfyUI's own names start, for which there is a way to store a bias's change."""
@@ -93,7 +93,7 @@ def tensors_of(
             continue
         tensors[factor_name(key, "down", marks.spellings)] = A.reshape(A.shape[0], *columns)
         tensors[factor_name(key, "up", marks.spellings)] = B.reshape(*B.shape, *[1] * len(kernel))
-        if is_kohya(key) or component_of(key) in marks.alphas:
+        if _has_alpha(key, marks):
             tensors[f"{key}.alpha"] = np.array(A.shape[0], dtype=np.float32)
     norms = {p.module for key in biases if (p := _place(adapter, key)).parameter == "weight"}
     for key, values in biases.items():
@@ -101,6 +101,16 @@ def tensors_of(
         values = values.reshape(place.shape or values.shape)
         tensors[_bias_name(place, norms, pairs, marks)] = values
     return tensors
+
+
+def _has_alpha(key: str, marks: Marks) -> bool:
+    """Say whether an alpha is written: kohya's tools ask for it, diffusers knows bare names by it.
+
+    Under a component's name diffusers' loaders refuse it, and take the scale for 1 without. Source:
+    diffusers 0.42.1, `loaders/lora_pipeline.py`, QwenImageLoraLoaderMixin, ZImageLoraLoaderMixin.
+    """
+    name = called(key)
+    return name.kohya or (name.prefix == "" and name.component in marks.alphas)
 
 
 def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, object]:
@@ -113,7 +123,8 @@ def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, 
     for key, rank in ranks.items():
         component, module = component_and_rest(key)
         components.setdefault(component, {})[module] = rank
-    if all(len(set(own.values())) == 1 for own in components.values()):
+    alike = all(len(set(own.values())) == 1 for own in components.values())
+    if alike or any(_has_alpha(key, marks_of(adapter)) for key in ranks):
         return {}
     fields: dict[str, object] = {}
     for component, own in components.items():
