@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from superpose.adapter.delta import Delta
+from superpose.adapter.fused import among_zeros
 from superpose.adapter.image_marks import IMAGE_FORMATS, MARKS, Marks, marks_of
 from superpose.adapter.place import place_of
 from superpose.errors import Refused, SuperposeWarning
-from superpose.lowrank.terms import Term
-from superpose.lowrank.to_numpy import to_numpy
+from superpose.lowrank.terms import Terms, formed
 from superpose.names.image import called
 from superpose.names.image_files import File, Shape
 from superpose.names.image_plan import Move, Plan, plan
@@ -104,7 +102,7 @@ def _moved(adapter: Adapter, moves: Mapping[str, Sequence[Move]]) -> dict[str, D
             there = replace(place, module=move.module)
             part = replace(
                 delta,
-                terms=tuple(_rows(term, move) for term in delta.terms),
+                terms=_rows(delta.terms, move),
                 place=None if delta.place is None else there,
             )
             own = deltas.get(there.key)
@@ -112,18 +110,15 @@ def _moved(adapter: Adapter, moves: Mapping[str, Sequence[Move]]) -> dict[str, D
     return deltas
 
 
-def _rows(term: Term, move: Move) -> Term:
+def _rows(terms: Terms, move: Move) -> Terms:
     """Take a layer's rows, or put them where they lie in a fused layer; exact."""
     if move.taken is not None:
         first, end = move.taken
-        return term._replace(B=term.B[first:end])
+        return tuple(t._replace(B=t.B[first:end]) for t in formed(terms))
     if move.placed is not None:
         first, whole = move.placed
-        B = term.B if isinstance(term.B, np.ndarray) else to_numpy(term.B)
-        wide = np.zeros((whole, B.shape[1]), B.dtype)
-        wide[first : first + B.shape[0]] = B
-        return term._replace(B=wide)
-    return term
+        return tuple(t._replace(B=among_zeros(t.B, first, whole)) for t in formed(terms))
+    return terms
 
 
 def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:

@@ -210,7 +210,8 @@ def _image_lora(path: Path) -> str | None:
     header = _header(path)
     if header is None:
         return None
-    from superpose.formats.image.names import is_kohya, parse  # a PEFT folder needs none of it
+    from superpose.formats.image.names import parse  # a PEFT folder needs none of it
+    from superpose.names.image import is_kohya
 
     named = next((n for n in map(parse, header.entries) if n is not None), None)
     if named is None or named.module.startswith(_PREFIX):
