@@ -153,6 +153,7 @@ def test_the_names_that_stay_are_those_that_a_pipeline_finds(tmp_path: Path) -> 
         assert [*total] == [f"unet.{Q}"]
 
 
+@pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_a_module_that_only_the_other_has_gets_the_firsts_way_of_calling(tmp_path: Path) -> None:
     a = written(UNET["unet."], tmp_path, "a")
     more = {"lora_unet_mid_block_resnets_0_time_emb_proj": (8, 6), f"lora_te_{kohya(K)}": (8, 8)}
@@ -166,6 +167,7 @@ def test_a_module_that_only_the_other_has_gets_the_firsts_way_of_calling(tmp_pat
     assert {*total} == {*more, f"lora_unet_{kohya(Q)}"}
 
 
+@pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_a_bare_text_encoder_beside_others_is_refused_with_the_way_out(tmp_path: Path) -> None:
     bare = written(factors({f"text_model.{K}": (8, 8)}, 1), tmp_path, "bare")
     named = written(TEXT["text_model"], tmp_path, "named")

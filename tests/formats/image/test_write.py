@@ -157,6 +157,7 @@ def test_no_module_has_more_columns_than_its_weight_has_rows(
     np.testing.assert_allclose(dense(written["lora_unet_x"].terms), expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_a_kohya_file_and_a_language_models_peft_folder_have_no_sum(
     write_lora: WriteLora, write_adapter: Any
 ) -> None:
