@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose.adapter import Adapter, place_of
+from superpose.bake import bake
+from superpose.bake.prove_model import prove_model
 from superpose.errors import BadInput, Refused
 from superpose.formats.peft import fields
 from superpose.formats.peft.products import HARMLESS, USED
@@ -183,6 +185,25 @@ def test_a_product_too_large_for_factors_is_written_at_a_rank(
         U, s, Vt = np.linalg.svd(change, full_matrices=False)
         best = (U[:, :3] * s[:3]) @ Vt[:3]
         assert np.linalg.norm(found[name] - best) <= 1e-5 * s[0]
+
+
+@pytest.mark.parametrize("case", ["lokr whole", "lokr of two", "loha of full rank"])
+def test_bake_adds_a_product_that_is_never_formed(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PEFT merges it; its proof holds within the rounding of bake's own arithmetic."""
+    for module in ("superpose.lowrank.terms", "superpose.formats.expanded"):
+        monkeypatch.setattr(sys.modules[module], "MOST_OF_ONE", 100)
+    expected = trained(case, tmp_path / "a")
+    llama().save_pretrained(tmp_path / "base")
+    adapter = superpose.load(tmp_path / "a")
+    bake(tmp_path / "base", adapter, tmp_path / "baked")
+    base, baked = (load_file(tmp_path / n / "model.safetensors") for n in ("base", "baked"))
+    found = {n: (baked[n] - t).numpy() for n, t in base.items() if not torch.equal(baked[n], t)}
+    assert found.keys() == expected.keys()
+    for name, change in expected.items():
+        assert np.linalg.norm(found[name] - change) <= 1e-12 * np.linalg.norm(change)
+    assert prove_model(tmp_path / "base", adapter, tmp_path / "baked").holds
 
 
 @pytest.mark.parametrize("case", ["lokr convolutions whole", "lokr tucker", "loha tucker"])

@@ -94,6 +94,9 @@ def test_a_product_acts_on_vectors_as_its_entries_do_and_as_its_factors_do(
     np.testing.assert_allclose(term.transposed_times(y), expected.T @ y, atol=1e-10)
     np.testing.assert_allclose(term.rows(begin, OUT), expected[begin:], atol=1e-10)
     np.testing.assert_allclose(dense((term,)), expected, atol=1e-10)
+    np.testing.assert_allclose(of_entries(term.transposed()), expected.T, atol=1e-10)
+    np.testing.assert_allclose(of_entries(term.wide()), expected, atol=1e-10)
+    assert (of_entries(term.absolute()) >= np.abs(expected) - 1e-10).all()
     assert term.shape == expected.shape
     assert term.formed().rank == term.rank >= np.linalg.matrix_rank(expected)
 
@@ -113,6 +116,19 @@ def test_the_norm_of_nearly_cancelling_terms_is_right(term: Unformed, left: floa
     terms = (term, other.with_coefficient(-term.coefficient * (1.0 - left)))
     size = np.linalg.norm(of_entries(term))
     assert norm(terms) == pytest.approx(left * size, rel=1e-5, abs=1e-13 * size)
+
+
+@given(st.integers(0, 99), st.sampled_from([0.0, 1e-12, 1e-6, 1.0]))
+def test_the_norm_of_a_small_difference_of_products_of_one_split_is_good_to_its_digits(
+    seed: int, size: float
+) -> None:
+    """W1 (x) (W2 + E) - W1 (x) W2 = W1 (x) E, although squares of the terms have lost it."""
+    W1, W2, E = random(3, 4, seed=seed), random(5, 6, seed=seed), size * random(5, 6, seed=seed + 1)
+    W3 = W2 + E
+    terms = (Kronecker(1.0, (W1,), (W3,)), Kronecker(-1.0, (W1,), (W2,)))
+    expected = np.linalg.norm(W1) * np.linalg.norm(W3 - W2)
+    scale = np.linalg.norm(W1) * np.linalg.norm(W2)
+    assert norm(terms) == pytest.approx(expected, rel=1e-6, abs=1e-14 * scale)
 
 
 @given(kronecker(), st.integers(1, 12))

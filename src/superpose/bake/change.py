@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from superpose.adapter import Delta, Replacement, Rescaled, Stored
 from superpose.adapter.replacement import SUMS_TO_ONE
-from superpose.lowrank import Term, stack, upcast
+from superpose.lowrank import Term, Unformed, stack, upcast
 
 Array = NDArray[Any]
 
@@ -76,6 +76,30 @@ class Product:
         del base
         lengths = np.linalg.norm(self.L[begin:end], axis=1), np.linalg.norm(self.R, axis=0)
         return np.asarray((len(self.R) + 2.0) * np.outer(*lengths))
+
+
+@dataclass(frozen=True, eq=False)
+class Unstacked:
+    """A product whose factors are not formed (a LoKr), from its row `first` on.
+
+    sizes: of all that is summed and multiplied up in it.
+    """
+
+    term: Unformed
+    sizes: Unformed
+    first: int
+
+    def rows(self, begin: int, end: int, base: Array, out: Array | None = None) -> Array:
+        """Give rows begin to end of the product, computed in float64."""
+        del out
+        rows = self.term.rows(self.first + begin, self.first + end)
+        return np.asarray(rows, base.dtype)
+
+    def bound(self, begin: int, end: int, base: Array) -> Array:
+        """Give a size for the rounding of its sums: one more than what is held has columns."""
+        del base
+        most = 4 + sum(max(x.shape) for x in self.sizes.arrays)
+        return np.asarray(most * self.sizes.rows(self.first + begin, self.first + end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +170,10 @@ def ready(change: Change, blocks: Blocks, dtype: str) -> list[Rows]:
     """
     source = change.source
     if isinstance(source, Delta):
-        return [_product(stack(source.terms, dtype), change)]
+        formed = tuple(t for t in source.terms if not isinstance(t, Unformed))
+        whole = [t for t in source.terms if isinstance(t, Unformed)]
+        plain: list[Rows] = [_product(stack(formed, dtype), change)] if formed else []
+        return plain + [_as_it_is(term, change) for term in whole]
     found: list[Rows] = []
     stored: list[tuple[float, Array]] = []
     for coefficient, value in source.parts:
@@ -157,6 +184,11 @@ def ready(change: Change, blocks: Blocks, dtype: str) -> list[Rows]:
             matrix = value.tensor.reshape(-1, change.columns)
             stored.append((coefficient, matrix[change.first : change.first + change.height]))
     return [*found, Difference(tuple(stored))] if stored else found
+
+
+def _as_it_is(term: Unformed, change: Change) -> Rows:
+    turned = term.transposed() if change.transposed else term
+    return Unstacked(turned.wide(), turned.absolute(), change.first)
 
 
 def _product(term: Term, change: Change) -> Product:

@@ -16,8 +16,19 @@ import numpy as np
 from array_api_compat import device as array_device
 
 from superpose.lowrank.core import core
+from superpose.lowrank.kronecker import rearranged
 from superpose.lowrank.operator import gram_of, norm_of
-from superpose.lowrank.terms import Array, Term, Terms, formed, is_unformed, namespace, rank, shape
+from superpose.lowrank.terms import (
+    Array,
+    Term,
+    Terms,
+    formed,
+    is_unformed,
+    namespace,
+    nonzero,
+    rank,
+    shape,
+)
 from superpose.lowrank.to_numpy import to_numpy
 
 Module: TypeAlias = Sequence[Terms | None]
@@ -71,7 +82,10 @@ def norm(terms: Terms) -> float:
     the terms; what lies below that is 0.
     """
     if is_unformed(terms):
-        return norm_of(terms)
+        short = rearranged(nonzero(terms))
+        if short is None:
+            return norm_of(terms)
+        terms = short
     with np.errstate(over="ignore", invalid="ignore"):  # squares that leave float64 are seen below
         (group,) = side_grams(((terms,),))
         square = float(group.inner()[0, 0, 0])

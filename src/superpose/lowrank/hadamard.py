@@ -60,11 +60,29 @@ class Hadamard(Unformed):
         )
         return self.coefficient * (first * second)
 
-    def _slices(self) -> Iterator[tuple[Array, Array]]:
-        """Give the factors that each of the first ranks makes of the second pair."""
+    def transposed(self) -> Hadamard:
+        """Give the transposed product."""
+        (B1, A1), (B2, A2) = self.first, self.second
+        return replace(self, first=(A1.T, B1.T), second=(A2.T, B2.T))
+
+    def absolute(self) -> Hadamard:
+        """Give the product of the sizes of all that is held."""
+        wide = self.wide()
+        (B1, A1), (B2, A2) = wide.first, wide.second
+        pairs = (np.abs(B1), np.abs(A1)), (np.abs(B2), np.abs(A2))
+        return Hadamard(abs(self.coefficient), *pairs)
+
+    def wide(self) -> Hadamard:
+        """Give the same in float64."""
         (B1, A1), (B2, A2) = (
             (upcast(B, "float64"), upcast(A, "float64")) for B, A in (self.first, self.second)
         )
+        return replace(self, first=(B1, A1), second=(B2, A2))
+
+    def _slices(self) -> Iterator[tuple[Array, Array]]:
+        """Give the factors that each of the first ranks makes of the second pair."""
+        wide = self.wide()
+        (B1, A1), (B2, A2) = wide.first, wide.second
         for i in range(len(A1)):
             yield B1[:, i : i + 1] * B2, A1[i] * A2
 

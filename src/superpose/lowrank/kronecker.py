@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from superpose.lowrank.terms import Array, Term, Unformed
+from superpose.lowrank.terms import Array, Term, Terms, Unformed
 
 Side: TypeAlias = tuple[Array, ...]
 """One of the two matrices: (W,) as it is, or (B, A) whose product it is."""
@@ -86,6 +86,22 @@ class Kronecker(Unformed):
         ]
         return self.coefficient * np.concatenate(parts)
 
+    def transposed(self) -> Kronecker:
+        """Give the transposed product."""
+        first, second = (tuple(x.T for x in side[::-1]) for side in (self.first, self.second))
+        return replace(self, first=first, second=second)
+
+    def absolute(self) -> Kronecker:
+        """Give the product of the sizes of all that is held."""
+        first, second = (
+            tuple(np.abs(x.astype(np.float64)) for x in side) for side in (self.first, self.second)
+        )
+        return Kronecker(abs(self.coefficient), first, second)
+
+    def wide(self) -> Kronecker:
+        """Give the same with whole sides in float64."""
+        return replace(self, first=(whole(self.first),), second=(whole(self.second),))
+
     def inner(self, other: Kronecker) -> float:
         """Give <self, other>; both have the same `splits`."""
         first = np.vdot(whole(self.first), whole(other.first))
@@ -111,6 +127,21 @@ class Kronecker(Unformed):
         return Term(self.coefficient, np.kron(first.B, second.B), np.kron(first.A, second.A))
 
 
+def rearranged(terms: Terms) -> Terms | None:
+    """Give terms of the same size, and inner products, as a sum of products of one split.
+
+    sum_k c_k W1_k (x) W2_k has the entries of sum_k c_k vec(W1_k) vec(W2_k)^T in another order, and
+    that is of low rank (Van Loan and Pitsianis 1993). None where the terms are no such sum.
+    """
+    found = []
+    splits = {term.splits if isinstance(term, Kronecker) else None for term in terms}
+    for term in terms if len(splits) == 1 else ():
+        if isinstance(term, Kronecker):
+            B, A = whole(term.first).reshape(-1, 1), whole(term.second).reshape(1, -1)
+            found.append(Term(term.coefficient, B, A))
+    return tuple(found) or None
+
+
 def kronecker_times(W1: Array, W2: Array, x: Array) -> Array:
     """Give (W1 (x) W2) x, (a b, k). W1: (a, c). W2: (b, d). x: (c d, k)."""
     (a, c), (b, d), k = W1.shape, W2.shape, x.shape[1]
@@ -124,7 +155,7 @@ def kronecker_times(W1: Array, W2: Array, x: Array) -> Array:
 
 def whole(side: Side) -> Array:
     """Form one side, float64."""
-    wide = [x.astype(np.float64) for x in side]
+    wide = [x.astype(np.float64, copy=False) for x in side]
     return wide[0] if len(wide) == 1 else wide[0] @ wide[1]
 
 

@@ -97,6 +97,18 @@ class Unformed(ABC):
         """Give rows of the delta, (end - begin, in_features), float64."""
 
     @abstractmethod
+    def transposed(self) -> Self:
+        """Give the transposed product."""
+
+    @abstractmethod
+    def absolute(self) -> Self:
+        """Give the product of the sizes of all that is held: no sum in it is larger."""
+
+    @abstractmethod
+    def wide(self) -> Self:
+        """Give the same in float64, ready to be asked for many rows."""
+
+    @abstractmethod
     def _formed(self) -> Term:
         """Give the factors, whatever their size."""
 
