@@ -44,7 +44,7 @@ EXPECTED = {
 """Pairs, and the side of which border their cosine should lie on."""
 
 
-def measure(repeats: int = 200, rows: int = 64, base: str = "smollm2") -> Result:
+def measure(repeats: int = 500, rows: int = 64, base: str = "smollm2") -> Result:
     """Pairs of random factors, `repeats` of each size; adapters as `superpose demo` trains them."""
     targets = [
         Target(

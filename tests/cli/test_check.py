@@ -222,6 +222,28 @@ def test_beside_an_adapter_of_zeros_no_condition_on_norm_or_cosine_passes(
     assert ended.err.count("to judge by: adds nothing") == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing shows")
+def test_where_nothing_shows_one_base_the_verdict_says_so_and_how_to_go_on(
+    run: Run, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, module in (("math", "layers.0.fc1"), ("law", "stages.1.conv")):
+        folder = write_adapter(name, modules=(module,))
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        del config["base_model_name_or_path"]
+        (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (pair,) = json.loads(run("check", "math", "law", "--json").out)["pairs"]
+    assert pair["verdict"] == "no shared modules"
+    assert "neither touches" not in pair["reason"]
+    assert "nothing shows that they have one base model" in pair["reason"]
+    said, _, command = pair["next"].partition(": superpose ")
+    assert said == "If you know that both have one base model"
+    assert command == "add math law -o OUT --same-base"
+    assert run(*shlex.split(command)).code == 0
+    (told,) = json.loads(run("check", "math", "law", "--same-base", "--json").out)["pairs"]
+    assert "neither touches what the other changes" in told["reason"]
+
+
 def words_of(text: str) -> str:
     """What a terminal shows, whatever its width."""
     return " ".join(text.split())
@@ -276,6 +298,28 @@ def test_the_sum_that_the_next_step_names_can_be_pasted(
         assert (made - parts[word]).norm() < 0.02 * made.norm()
     else:
         assert made.norm() == pytest.approx(math.hypot(a.norm(), b.norm()), rel=0.02)
+
+
+@pytest.mark.parametrize(("key", "option"), [("score", "--heads none"), ("norm", "--base B/b")])
+def test_the_sum_of_adapters_that_store_tensors_can_be_pasted_too(
+    run: Run, two: Callable[[str], Pair], key: str, option: str
+) -> None:
+    """A head is left out, since no base has it; anything else needs the base."""
+    from superpose.adapter import Adapter, Part, Replacement, Stored
+    from superpose.formats import load, save
+
+    two("one drowns the other")
+    for name in "ab":
+        held = Replacement(
+            (Part(1.0, Stored(np.ones((3, 8), np.float32))),), f"{key}.weight", owner=key
+        )
+        whole = Adapter(load(name).deltas, name, "B/b", replacements={f"{key}.weight": held})
+        save(whole, name, force=True)
+    (pair,) = json.loads(run("check", "a", "b", "--json").out)["pairs"]
+    command = re.findall(r"superpose (add .*)", pair["next"])[0]
+    assert command == f"add a b:0.12 -o OUT {option}"
+    ended = run(*shlex.split(command))
+    assert ended.code == {"score": 0, "norm": 3}[key], ended.err
 
 
 @pytest.mark.parametrize("word", ["a small common direction", "unrelated", "mixed signs"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from superpose.adapter import Adapter, Delta, Part, Replacement
+from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
 from superpose.lowrank import Term, norm
 
 Two = tuple[Adapter, Adapter]
@@ -163,7 +163,7 @@ def untrained(size: Size) -> Two:
 
 
 def stored_alone(size: Size) -> Two:
-    head = Replacement((Part(1.0, np.ones((3, 4), np.float32)),), tensor="head.weight")
+    head = Replacement((Part(1.0, Stored(np.ones((3, 4), np.float32))),), tensor="head.weight")
     return random(size, 0), Adapter({}, "b", replacements={"head": head})
 
 

@@ -36,10 +36,10 @@ __all__ = [
     "UNEVEN",
 ]
 
-CLEAR_OF_CHANCE = 3.0
+CLEAR_OF_CHANCE = 3.5
 """Standard deviations from which a cosine, or the modules' mean cosine, is more than chance. Of
-unrelated pairs 1 in 370 is beyond, were they Gaussian; with one module of rank 1, where they are
-farthest from it (a product of two Gaussians), 1 in 45."""
+unrelated pairs 1 in 2,000 is beyond, were they Gaussian; with one module of rank 1, where they are
+farthest from it (a product of two Gaussians), 1 in 90."""
 
 SPREAD = 6.0
 """And standard deviations for the mean of the squared module cosines in squared floors, which sees

@@ -106,7 +106,7 @@ def check(
             for name, a, whole, norm in zip(names, compared, adapters, norms, strict=True)
         ),
         pairs=tuple(
-            pair_figures(figures, i, j, adapters, names)
+            pair_figures(figures, i, j, adapters, names, same_base)
             for i, j in combinations(range(len(adapters)), 2)
         ),
         energy_ratio=max(0.0, float(gram.sum())) / total if total > 0 else math.nan,
@@ -143,8 +143,8 @@ def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
 
 def _pair_json(pair: Pair) -> dict[str, object]:
     # The adapters carry norms, counts and paths; the modules come last.
-    own = ("norms", "held", "typed", "base", "options", "agreement", "contained", "modules")
-    figures = {name: value for name, value in vars(pair).items() if name not in own}
+    own = ("norms", "held", "typed", "base", "options", "adding", "agreement", "contained")
+    figures = {name: value for name, value in vars(pair).items() if name not in (*own, "modules")}
     part = pair.contained
     return {
         **figures,

@@ -81,6 +81,11 @@ def _no_deltas(pair: Pair) -> str:
 
 
 def _apart(pair: Pair) -> str:
+    if not pair.base_shown:
+        return (
+            "They change no target module in common, and nothing shows that they have one base "
+            "model: not both name it. There is no cosine, and if it is not one, no sum."
+        )
     if not pair.modules:
         return (
             "They change no target module in common, so neither touches what the other changes, "

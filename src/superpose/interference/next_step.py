@@ -33,6 +33,8 @@ def _stored(pair: Pair) -> str:
 
 
 def _apart(pair: Pair) -> str:
+    if not pair.base_shown:
+        return f"If you know that both have one base model: {_add(pair, 1.0, 1.0)}"
     return f"Add them, then measure the sum: {_add(pair, 1.0, 1.0)}"
 
 
@@ -118,7 +120,8 @@ def _add(pair: Pair, *weights: float | None) -> str:
         if weight is not None
     ]
     options = pair.options if len(words) > 1 else ()
-    return _command("add", *words, "-o", "OUT", *options)
+    adding = () if math.fsum(w for w in weights if w is not None) == 1.0 else pair.adding
+    return _command("add", *words, "-o", "OUT", *options, *adding)
 
 
 def _command(*words: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superpose.adapter import Adapter
-from superpose.adapter.same_base import plain_name
+from superpose.adapter import Adapter, in_head
+from superpose.adapter.same_base import plain_name, shows_one_base
 from superpose.interference.agreement import Agreement, agreement
 from superpose.interference.contained import Contained, contained
 from superpose.interference.modules import PerModule
@@ -67,8 +67,9 @@ class Pair:
     energy than two unrelated adapters, as a share of it. agreement: of the modules, in sign and
     size. contained: one as a part of the other, where it is. norms, held, typed: of a and b, their
     norms, how many target modules each has, and what to type for it. base: what to type for their
-    base model, BASE where they do not say it or say a folder. options: what a command about both
-    needs besides.
+    base model, BASE where they do not say it or say a folder. base_shown: whether anything shows
+    that they have one base model, as `check_same_base` knows it. options: what a command about both
+    needs besides. adding: and what `superpose add` does where task weights do not sum to 1.
 
     All but shared_a are invariant under A -> RA, B -> B R^-1.
     """
@@ -93,7 +94,9 @@ class Pair:
     held: tuple[int, int]
     typed: tuple[str, str]
     base: str
+    base_shown: bool
     options: tuple[str, ...]
+    adding: tuple[str, ...]
     modules: tuple[ModuleFigures, ...]
 
     @property
@@ -119,11 +122,17 @@ class Pair:
 
 
 def pair_figures(
-    figures: PerModule, i: int, j: int, adapters: Sequence[Adapter], names: Sequence[str]
+    figures: PerModule,
+    i: int,
+    j: int,
+    adapters: Sequence[Adapter],
+    names: Sequence[str],
+    same_base: bool = False,
 ) -> Pair:
     """Give the figures of adapters i and j.
 
-    figures: of all K adapters. names: of all K adapters, each its own.
+    figures: of all K adapters. names: of all K adapters, each its own. same_base: whether somebody
+    said that all have one base model.
     """
     two = (adapters[i], adapters[j])
     shared = np.flatnonzero(figures.present[:, i] & figures.present[:, j])
@@ -161,7 +170,10 @@ def pair_figures(
         held=(int(figures.present[:, i].sum()), int(figures.present[:, j].sum())),
         typed=(two[0].path or names[i], two[1].path or names[j]),
         base=_base_of(*two),
+        # What was made in memory was made by somebody who knows.
+        base_shown=same_base or None in (two[0].path, two[1].path) or shows_one_base(*two),
         options=_options(*two),
+        adding=_adding(*two),
         modules=tuple(
             ModuleFigures(name, *map(float, row)) for name, row in zip(named, rows, strict=True)
         ),
@@ -175,10 +187,21 @@ def _base_of(*adapters: Adapter) -> str:
     return name if name and not re.match(r"[/~.\\]|[A-Za-z]:|.*/.*/", name) else "BASE"
 
 
-def _options(*adapters: Adapter) -> tuple[str, ...]:
-    """Base models of two names were taken for one, so that other commands must be told as well."""
-    named = {plain_name(adapter.base_model) for adapter in adapters} - {None}
-    return ("--same-base",) if len(named) > 1 else ()
+def _options(a: Adapter, b: Adapter) -> tuple[str, ...]:
+    """Base models of two names were taken for one, so that other commands must be told as well.
+
+    Or of none, where nothing shows that it is one: then those commands are for who knows it.
+    """
+    named = {plain_name(adapter.base_model) for adapter in (a, b)} - {None}
+    return ("--same-base",) if len(named) > 1 or not shows_one_base(a, b) else ()
+
+
+def _adding(*adapters: Adapter) -> tuple[str, ...]:
+    """Heads, which no base has, are left out; any other tensor in its place needs the base."""
+    heads = {key for adapter in adapters for key in in_head(adapter).stored}
+    others = {key for adapter in adapters for key in adapter.replacements} - heads
+    base = ("--base", _base_of(*adapters)) if others else ()
+    return (*(("--heads", "none") if heads else ()), *base)
 
 
 def _energy_shared(inner: np.ndarray, norms: tuple[float, float]) -> float:

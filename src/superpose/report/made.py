@@ -30,7 +30,7 @@ DEFINITIONS = {
     "RMS cosine": "Root mean square of the cosines of the shared target modules, the predictor of "
     "arXiv 2508.11985.",
     "floor": "Standard deviation that the cosine of two unrelated deltas has, 1/√(out·in) for one "
-    "target module. Of unrelated pairs hardly one lies beyond ± 3 floors.",
+    "target module. Of unrelated pairs hardly one lies beyond ± 3.5 floors.",
     "overlap": "Share of the smaller side that two deltas have in common: |Qᵀ Q′|² / min(r, r′) of "
     "the spaces they write to (outputs, from B) or read from (inputs, from A). Chance: "
     "max(r, r′) / d.",
