@@ -59,7 +59,7 @@ def test_peft_loads_the_sum_of_two_spellings(
     model, tree = bases[family]
     g = np.random.default_rng(len(one) * 31 + len(other))
     ways = FAMILIES[family].ways
-    weights = (0.7, -1.3)
+    weights = tuple(float(w) for w in g.uniform(-1.5, 1.5, 2))
     expected: dict[str, Any] = {}
     for way, weight, name in zip((one, other), weights, "ab", strict=True):
         (tensors, config), dense = ways[way](g)

@@ -32,8 +32,8 @@ _KNOWN = (
     _Scheme("language_model.model.", "", "language_model."),
     _Scheme("model.text_model.", "model.", ""),
     _Scheme("text_model.model.", "", "text_model."),
-    _Scheme("model.model.", "model.", ""),
     _Scheme("model.", "", ""),
+    _Scheme("model.model.", "model.", ""),
     _Scheme("language_model.", "", ""),
     _Scheme("text_model.", "", ""),
 )

@@ -261,3 +261,16 @@ def test_without_the_package_it_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingExtra, match=r'pip install "superpose\[gguf\]"'):
         superpose.save(Adapter({V: delta()}), tmp_path / "a.gguf", base=llama)
+
+
+@pytest.mark.parametrize("written", ["", "language_model.model.", "model.language_model."])
+def test_a_layer_is_found_under_every_name_that_its_model_gives_it(
+    tmp_path: Path, llama: Path, written: str
+) -> None:
+    deltas = {Q: delta(), K: delta(4)}
+    other = {written + name.removeprefix("model."): d for name, d in deltas.items()}
+    for name, own in (("full", deltas), ("other", other)):
+        superpose.save(Adapter(own, name="a"), tmp_path / f"{name}.gguf", base=llama)
+    full, found = (read(tmp_path / f"{name}.gguf")[1] for name in ("full", "other"))
+    assert full.keys() == found.keys()
+    assert all(np.array_equal(full[name], found[name]) for name in full)

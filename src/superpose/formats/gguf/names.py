@@ -6,8 +6,10 @@ import re
 from typing import NamedTuple
 
 from superpose.formats.gguf.architectures import Architecture
+from superpose.names.identity import parse
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_SIGN = re.compile(r"(?<=\.)[NX](?=\.|$)")
 
 
 class Tensor(NamedTuple):
@@ -33,7 +35,7 @@ def tensors_of(architecture: Architecture, module: str) -> list[Tensor]:
     template = plain
     for sign in "NX"[: len(numbers)]:
         template = _NUMBER.sub(sign, template, count=1)
-    found = architecture.names.get(template)
+    found = architecture.names.get(template) or _respelled(architecture, template)
     if found is None:
         return []
     expert = int(numbers[1]) if len(numbers) > 1 else None
@@ -41,6 +43,16 @@ def tensors_of(architecture: Architecture, module: str) -> list[Tensor]:
     if not second:
         return [Tensor(first, expert)]
     return [Tensor(first, half=0), Tensor(f"{first.rpartition('.')[0]}.{second}", half=1)]
+
+
+def _respelled(architecture: Architecture, template: str) -> str | None:
+    """Find a module that an adapter calls otherwise than the architecture's own models do."""
+    wanted = _identity(template)
+    return next((x for m, x in architecture.names.items() if _identity(m) == wanted), None)
+
+
+def _identity(template: str) -> str:
+    return parse(_SIGN.sub("0", template) + ".weight").identity
 
 
 def module_of(architecture: Architecture, tensor: str) -> tuple[str | None, int | None]:
