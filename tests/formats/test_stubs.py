@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import superpose
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput, Refused, SuperposeWarning
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -100,3 +100,33 @@ def test_the_experts_of_tinker_are_named_as_such_even_where_a_placeholder_stands
     with pytest.raises(Refused, match="Tinker's factors of all experts") as caught:
         superpose.load(folder)
     assert "build_lora_adapter" in str(caught.value)
+
+
+def test_a_module_that_was_to_be_saved_and_is_not_there_is_said_to_be_lost(
+    write_adapter: WriteAdapter,
+) -> None:
+    lost = {
+        "head": {"modules_to_save": ["lm_head"]},
+        "both": {"task_type": "SEQ_CLS", "modules_to_save": ["classifier", "score"]},
+        "rows": {"trainable_token_indices": {"embed_tokens": [1, 2]}},
+    }
+    for name, settings in lost.items():
+        with pytest.warns(SuperposeWarning, match="it is lost, and the base model's own counts"):
+            superpose.load(write_adapter(name, **settings))
+
+
+def test_of_the_heads_that_a_task_names_one_is_enough(write_adapter: WriteAdapter) -> None:
+    folder = write_adapter("a", task_type="SEQ_CLS", modules_to_save=["classifier", "score"])
+    path = folder / "adapter_model.safetensors"
+    head = {"base_model.model.score.weight": np.ones((2, 8), np.float32)}
+    save_file({**load_file(path), **head}, path)
+    assert list(superpose.load(folder).replacements) == ["score.weight"]
+
+
+def test_the_output_layer_of_tinker_is_the_models_own(write_adapter: WriteAdapter) -> None:
+    tinker = write_adapter("tinker", modules=("model.unembed_tokens", Q))
+    plain = write_adapter("plain", modules=("lm_head", Q))
+    with pytest.warns(SuperposeWarning, match="is read as `lm_head`"):
+        found = superpose.load(tinker)
+    assert set(found) == {"lm_head", Q}
+    assert found.cosine(superpose.load(plain)) == pytest.approx(1.0)

@@ -194,7 +194,11 @@ def _check_names(adapters: Sequence[Adapter]) -> None:
 
 def _check_evidence(adapters: Sequence[Adapter]) -> None:
     """Ask the classes of base models where neither names nor shapes tell anything of a pair."""
-    blind = [(x, y) for x, y in combinations(adapters, 2) if not shows_one_base(x, y)]
+    blind = [
+        (x, y)
+        for x, y in combinations(adapters, 2)
+        if not shows_one_base(x, y) and _family(x) == _family(y)
+    ]
     for x, y in blind:
         if one_architecture(x, y) is False:
             raise DifferentBase(
@@ -219,6 +223,11 @@ def _check_evidence(adapters: Sequence[Adapter]) -> None:
 def shows_one_base(x: Adapter, y: Adapter) -> bool:
     """Say whether names, or a module that both have, are evidence that two have one base model."""
     return None not in (plain_name(x.base_model), plain_name(y.base_model)) or _meet(x, y)
+
+
+def _family(adapter: Adapter) -> str:
+    """Give what names an adapter's modules go by: of two ways of naming nobody expects to meet."""
+    return "peft" if adapter.format == "gguf" else adapter.format
 
 
 def _meet(x: Adapter, y: Adapter) -> bool:

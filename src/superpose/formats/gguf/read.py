@@ -41,6 +41,7 @@ from superpose.formats.gguf.header import (
 from superpose.formats.gguf.names import interleaved_as, module_of
 from superpose.formats.gguf.translate import ARCHITECTURE, LLAMA_CPP, to_transformers
 from superpose.formats.noted import noted_parents
+from superpose.formats.stubs import check_stubs
 
 Array = NDArray[Any]
 
@@ -74,6 +75,7 @@ def read_gguf(
     header = read_header(path)
     with naming(path):
         _check_kind(header)
+        check_stubs({name: tensor.shape for name, tensor in header.tensors.items()})
         alpha = _alpha(header)
         pairs = _pairs(header, where)
         _check_layout(header)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
+from superpose.formats.peft.keys import EMBEDDINGS, Sorted, owner_of
 
 
 def compare_with_targets(config: LoraConfig, modules: list[str], where: object) -> None:
@@ -36,6 +39,28 @@ def compare_with_targets(config: LoraConfig, modules: list[str], where: object) 
         _warn(
             f"{where}: the weights hold {_listed(extra)}, which target_modules does not name; "
             "superpose counts it, PEFT leaves it out"
+        )
+
+
+def compare_with_stored(
+    raw: Mapping[str, Any], config: LoraConfig, found: Sorted, where: object
+) -> None:
+    """Say with a SuperposeWarning which module was to be saved whole, or in rows, and is not there.
+
+    raw: the configuration as it stands. What was trained is lost then, and the base model's own
+    (of a head: random values) is used in its place. PEFT passes over names that the model does not
+    have, such as all but one of a task's heads: where one module is there, the others may be such.
+    """
+    stored = [*found.wholes, *found.copies]
+    stored += [f"{module}.weight" for module in (*found.factors, *found.rows)]
+    there = {name for name in config.whole_modules if any(owner_of(t, (name,)) for t in stored)}
+    asked = dict.fromkeys(raw.get("modules_to_save") or ())
+    missing = [n for n in asked if n not in there and (not there or n in EMBEDDINGS)]
+    missing += [name for name in config.rows if not any(m.endswith(name) for m in found.rows)]
+    if missing:
+        _warn(
+            f"{where}: {_listed(missing)} was trained (modules_to_save, trainable_token_indices), "
+            "but the weights do not hold it: it is lost, and the base model's own counts"
         )
 
 

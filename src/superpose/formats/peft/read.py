@@ -8,22 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter, Delta
-from superpose.adapter.renaming import without_wrappers
 from superpose.errors import BadInput, Refused, SuperposeWarning
-from superpose.files import exists, short_name
+from superpose.files import exists
 from superpose.files.base_names import end_of
 from superpose.files.tensors import INTEGERS
 from superpose.formats.foreign import CONFIG, no_config_beside
-from superpose.formats.noted import noted_parents
-from superpose.formats.peft.announced import compare_with_targets
+from superpose.formats.peft.announced import compare_with_stored, compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.fields import is_empty
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, sort_tensors
+from superpose.formats.peft.made import adapter_of
 from superpose.formats.peft.parts import Target, deltas_of, targets
 from superpose.formats.peft.whole import (
     bias_deltas,
     check_twins,
-    copies_of,
     replacements_of,
     rescaled_deltas,
     tied_layers,
@@ -76,6 +74,7 @@ def read_peft(
     found, placed, integers = _sorted(weights, config, reasons, where, dora)
     names = [target.name for target in placed.values()]
     compare_with_targets(config, list(dict.fromkeys(names)), where)
+    compare_with_stored(raw, config, found, where)
     warn_if_ambiguous(config, names, where)
     file = read_tensors_of(weights, integers=integers)
     with _naming(weights):
@@ -87,18 +86,7 @@ def read_peft(
     for key in (*rescaled, *tied):
         del deltas[key]
     _warn_if_nothing(deltas, replacements, where)
-    read = Adapter(
-        deltas,
-        name=short_name(where),
-        base_model=config.base_model,
-        path=where,
-        parents=noted_parents(file.metadata),
-        settings={key: value for key, value in config.carried.items() if value is not None},
-        replacements=replacements,
-        copies=copies_of(found, file.tensors),
-        tied=tied,
-    )
-    return without_wrappers(read)
+    return adapter_of(deltas, replacements, found, config, file, where, tied=tied)
 
 
 def _other_layout(raw: Mapping[str, Any]) -> _Reader | None:
