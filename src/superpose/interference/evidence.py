@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from superpose.interference import borders as at
+from superpose.interference.no_cosine import WITHOUT_COSINE
 from superpose.interference.reading import (
     beyond_chance,
     is_crowded,
@@ -28,8 +29,8 @@ _ONLY = "Whether the sum is good, only an evaluation tells."
 
 def evidence(verdict: str, pair: Pair) -> Iterator[str]:
     """Give the sentences for a pair that is read as `verdict`."""
-    if verdict in _WITHOUT_COSINE:
-        yield _WITHOUT_COSINE[verdict](pair)
+    if verdict in WITHOUT_COSINE:
+        yield WITHOUT_COSINE[verdict](pair)
         if verdict == "no shared modules" and is_dominated(pair):
             yield _dominated(pair)
         return
@@ -63,53 +64,6 @@ def _zero(pair: Pair) -> Iterator[str]:
             "cosine; they are left out."
         )
 
-
-def _nothing(pair: Pair) -> str:
-    silent = [name for name, norm in zip((pair.a, pair.b), pair.norms, strict=True) if norm == 0.0]
-    return (
-        f"All deltas of {' and '.join(silent)} are zero (B is zero, as before any training, or the "
-        "scaling is, as with lora_alpha 0): there is no cosine."
-    )
-
-
-def _no_deltas(pair: Pair) -> str:
-    stored = [name for name, held in zip((pair.a, pair.b), pair.held, strict=True) if not held]
-    return (
-        f"{' and '.join(stored)}: no delta to compare. What is stored in place of the base model's "
-        "own tensors is in none of these figures, and there is no cosine."
-    )
-
-
-def _apart(pair: Pair) -> str:
-    if not pair.base_shown:
-        return (
-            "They change no target module in common, and nothing shows that they have one base "
-            "model: not both name it. There is no cosine, and if it is not one, no sum."
-        )
-    if not pair.modules:
-        return (
-            "They change no target module in common, so neither touches what the other changes, "
-            "and there is no cosine."
-        )
-    return (
-        f"In each of the {len(pair.modules)} target modules that both have, the delta of one is "
-        "zero: neither touches what the other changes, and there is no cosine."
-    )
-
-
-def _no_number(pair: Pair) -> str:
-    return (
-        f"Their cosine is no number (norms {pair.norms[0]:.3g} and {pair.norms[1]:.3g}): there is "
-        "no cosine, and nothing is known of the pair."
-    )
-
-
-_WITHOUT_COSINE: dict[str, Callable[[Pair], str]] = {
-    "no deltas": _no_deltas,
-    "adds nothing": _nothing,
-    "no shared modules": _apart,
-    "no cosine": _no_number,
-}
 
 _THREE = 0.02
 """Size of a cosine from which three decimals tell it."""
@@ -167,6 +121,13 @@ def _one_run(pair: Pair) -> str:
     )
 
 
+def _mixed(pair: Pair) -> str:
+    return (
+        "They agree in some modules and oppose in others: RMS cosine "
+        f"{pair.rms_cosine:.3f}, {_number(pair.rms_cosine / pair.floor)} times its floor."
+    )
+
+
 def _within(pair: Pair) -> str:
     assert pair.contained is not None
     part, times = pair.contained
@@ -184,8 +145,9 @@ _RELATIONS: dict[str, Callable[[Pair], str]] = {
     "nearly the same adapter": _nearly,
     "continued training": _one_run,
     "one within the other": _within,
+    "mixed signs": _mixed,
 }
-"""What two that are one, or parts of one, are to each other and to their sum."""
+"""What the two are to each other, where a cosine does not tell it."""
 
 
 def _modules(pair: Pair) -> Iterator[str]:

@@ -42,9 +42,9 @@ def verdict_of_check(check: Mapping[str, Any], short: Mapping[str, str]) -> Sect
     first = _weightiest(pairs)
     whose = "" if len(pairs) == 1 else f"{_label(first, short)}: "
     values = {
-        "sentences": [(says, f"{whose}{first['reason']}"), ("Next:", f"{whose}{first['next']}")],
-        "remark": "These figures are exact functions of the weights, not estimates: what stands "
-        "beside them is what chance alone would give.",
+        "sentences": [(says, f"Next: {whose}{first['next']}")],
+        "remark": f"{whose}{first['reason']} These figures are exact functions of the weights, not "
+        "estimates: what stands beside them is what chance alone would give.",
         "cards": _cards(check, pairs),
         "lists": _adapters(check, short),
     }
