@@ -139,6 +139,11 @@ def test_a_tokenizer_beside_the_adapter_goes_with_its_tokens(
     bake(made.base, sp.load(adapter), made.folder / "with")
     assert json.loads((made.folder / "with/tokenizer.json").read_text()) == {"of": "adapter"}
     assert (made.folder / "with/added_tokens.json").is_file()
+    other = made.trained("b", 1, **WHOLE)
+    (other / "tokenizer.json").write_text('{"of": "other"}')
+    total = sp.exact_sum([sp.load(adapter), sp.load(other)], [0.5, 0.5])
+    with pytest.warns(SuperposeWarning, match=r"b has another tokenizer\.json than .*a, whose is"):
+        bake(made.base, total, made.folder / "both")
 
 
 def test_a_model_whose_config_counts_other_tokens_is_not_the_sum(

@@ -164,3 +164,14 @@ def test_a_class_that_finds_no_weight_of_the_base_is_refused_and_the_command_pri
     assert done.code == 0, done.err
     right = by_peft(tmp_path / "base-bare", adapter, task="QUESTION_ANS")
     assert torch.allclose(answers(loaded_whole(tmp_path / "out", "QUESTION_ANS")), right, atol=1e-5)
+
+
+def test_an_engine_that_takes_no_head_is_served_without_it(
+    pair: tuple[Path, Path, Path], run: Run, tmp_path: Path
+) -> None:
+    _, a, b = pair
+    refused = run("add", a, "-o", tmp_path / "out", "--for", "vllm")
+    assert refused.code == 2
+    assert "a head: --heads none leaves it out" in refused.err
+    done = run("add", a, b, "-o", tmp_path / "out", "--for", "vllm", "--heads", "none")
+    assert done.code == 0, done.err

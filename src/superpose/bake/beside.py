@@ -32,11 +32,7 @@ def folders(adapter: Adapter) -> Iterator[Path]:
                 yield folder
 
 
-_TOKENIZER = (
-    "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece",
-    "sentencepiece", "chat_template",
-)  # fmt: skip
-"""How the files of a tokenizer begin."""
+_TOKENIZER = "tokenizer.json"
 
 
 def with_head(config: dict[str, Any], adapter: Adapter, classifier: Classifier) -> dict[str, Any]:
@@ -125,21 +121,27 @@ def with_vocabulary(config: Mapping[str, Any], rows: int) -> dict[str, Any]:
 def carry_tokenizer(adapter: Adapter, target: Path) -> None:
     """Copy the tokenizer that lies beside an adapter with added tokens over the base's.
 
-    Where none does, and the base has one, a SuperposeWarning says that it does not know them.
+    Of several adapters the first that has one counts. Where none does, and the base has one, a
+    SuperposeWarning says that it does not know the new tokens; another where two have different.
     """
-    for folder in folders(adapter):
-        if any((folder / name).is_file() for name in ("tokenizer.json", TOKENIZER_CONFIG)):
-            for path in sorted(folder.iterdir()):
-                if path.is_file() and path.name.startswith(_TOKENIZER):
-                    shutil.copyfile(path, target / path.name)
+    files = [one for one in adapter.beside if one.kind == "tokenizer" and one.folder is not None]
+    first = [one for one in files if one.folder == files[0].folder]
+    for one in first:
+        shutil.copyfile(Path(str(one.folder), one.file), target / one.file)
+    for one in files:
+        ours, theirs = target / one.file, Path(str(one.folder), one.file)
+        if one not in first and ours.is_file() and ours.read_bytes() != theirs.read_bytes():
+            _say(f"{one.adapter} has another {one.file} than {first[0].adapter}, whose is written")
             return
-    if (target / TOKENIZER_CONFIG).is_file() or (target / "tokenizer.json").is_file():
-        warnings.warn(
+    if not first and any((target / name).is_file() for name in (_TOKENIZER, TOKENIZER_CONFIG)):
+        _say(
             "the tokenizer is the base model's, which does not know the adapter's own tokens: none "
-            "lies beside the adapter. Save the one it was trained with into the model's folder",
-            SuperposeWarning,
-            stacklevel=3,
+            "lies beside the adapter here. Save the one it was trained with into the model's folder"
         )
+
+
+def _say(message: str) -> None:
+    warnings.warn(message, SuperposeWarning, stacklevel=4)
 
 
 def _pad_token(adapter: Adapter, beside: list[dict[str, Any]]) -> int | None:

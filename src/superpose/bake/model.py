@@ -37,7 +37,8 @@ class Baked:
     path: of the folder. tensors: in all. changed: tensors that an adapter changed. bytes: of the
     weights. files: weight files. untied: embedding and output layer, tied in the base model, came
     to differ. new: tensors that the base model does not have. vocabulary: rows of the embedding,
-    and labels: of the head; None where they are the base's.
+    and labels: of the head; None where they are the base's. dropped: tensors of the base that
+    predict tokens, which a classifier does not have.
     """
 
     path: Path
@@ -49,10 +50,12 @@ class Baked:
     new: tuple[str, ...]
     vocabulary: int | None = None
     labels: int | None = None
+    dropped: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Give the same as JSON can hold it."""
-        return {**vars(self), "path": str(self.path), "new": list(self.new)}
+        lists = {"new": list(self.new), "dropped": list(self.dropped)}
+        return {**vars(self), "path": str(self.path), **lists}
 
 
 def bake(
@@ -146,5 +149,6 @@ def _baked(plan: Plan, shards: list[Shard], target: Path, total: int) -> Baked:
         untied=plan.untied,
         new=new,
         vocabulary=plan.vocabulary,
+        dropped=tuple(sorted(plan.dropped)),
         labels=None if plan.classifier is None else plan.classifier.labels,
     )

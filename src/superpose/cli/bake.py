@@ -91,6 +91,8 @@ def bake(
         _tell(baked, total, located.name)
     if baked.new:
         note("note", f"new in the model: {', '.join(baked.new)}")
+    if baked.dropped:
+        note("note", f"left out, as a classifier does not have it: {', '.join(baked.dropped)}")
 
 
 def multiply_in_one_thread() -> None:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from superpose.adapter import is_head
 from superpose.errors import Refused
 from superpose.formats.peft.fields import is_empty, is_plain_init
+from superpose.formats.peft.keys import PREFIX
 
 VLLM_DEFAULT_RANK = 16
 """The largest rank that vLLM serves when nothing is said."""
@@ -88,7 +90,9 @@ def _tensors(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
             continue  # vLLM passes the base's own tensors over
         factor = _FACTOR.fullmatch(name)
         if factor is None:
-            yield f"tensor `{name}` is no factor that vLLM knows"
+            head = is_head(name.removeprefix(PREFIX))
+            out = ", but a head: --heads none leaves it out" if head else ""
+            yield f"tensor `{name}` is no factor that vLLM knows{out}"
             continue
         module = factor["module"]
         modules.add(module)

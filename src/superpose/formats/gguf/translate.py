@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from superpose.adapter import Adapter, Delta, Place, place_of
+from superpose.adapter import Adapter, Delta, Place, is_head, place_of
 from superpose.errors import BadInput, DifferentBase, MissingBase, Refused
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
 from superpose.formats.gguf.names import Tensor, interleaved_as, module_of, tensors_of
@@ -182,7 +182,8 @@ def _experts(base: Base, expert: int, module: str) -> int:
 def _refusals(adapter: Adapter, base: Base) -> Iterator[str]:
     """Give every reason that lies in the adapter as a whole."""
     for key in adapter.replacements:
-        yield f"`{key}`: it is stored as it is, not as factors"
+        out = "; it is a head, which --heads none leaves out" if is_head(key) else ""
+        yield f"`{key}`: it is stored as it is, not as factors{out}"
     for output in adapter.tied:
         yield f"`{output}`: tied to the embedding, and llama.cpp has no adapter for both at once"
     if adapter.settings.get("layer_replication"):
