@@ -170,6 +170,18 @@ def test_another_models_embedding_is_still_another_base(
         bake(made.folder / "other", adapter, made.folder / "out")
 
 
+def test_factors_of_one_vocabulary_and_another_stored_whole_have_no_sum(
+    grown: Callable[[Callable[[], Any]], Grown],
+) -> None:
+    made = grown(llama)
+    whole = made.trained("whole", **WHOLE)
+    factors = made.adapter("factors", target_modules=["lm_head", "q_proj"])
+    total = sp.load(whole) + sp.load(factors)
+    with pytest.raises(BadInput, match=r"has shape \(32, 16\) beside one adapter") as error:
+        bake(made.base, total, made.folder / "out")
+    assert "different vocabularies" in str(error.value)
+
+
 def test_a_classifier_with_added_tokens_has_both(tmp_path: Path) -> None:
     torch.manual_seed(0)
     llama(pad_token_id=1).save_pretrained(tmp_path / "base")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from superpose.adapter import Adapter
 from superpose.bake.beside import carrier
+from superpose.bake.rows import OTHER_ROWS, Resized
 from superpose.errors import DifferentBase
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, rows_agree, shape_hint
@@ -36,6 +37,12 @@ def _another(
     if tensor is None:
         return DifferentBase(said, where=name, hint=missing_hint(name, checkpoint.names))
     stored = checkpoint.entry(tensor).shape
+    if isinstance(checkpoint, Resized) and tensor in checkpoint.values:
+        return DifferentBase(
+            f"`{name}` has shape {copy.shape} beside one adapter, and another brings {stored}",
+            where=name,
+            hint=OTHER_ROWS,
+        )
     hint = (
         "Its values differ, not its shape: the adapter was trained on another base model, or on "
         "one whose embedding was trained or resized before. Bake onto that one, saved with "

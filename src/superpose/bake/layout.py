@@ -14,6 +14,7 @@ from typing import NamedTuple
 from superpose.adapter import Delta, Place, Replacement, is_head, place_of, unpooled
 from superpose.adapter.heads import WAYS
 from superpose.bake.change import Change
+from superpose.bake.rows import OTHER_ROWS, Resized
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, shape_hint
@@ -224,6 +225,12 @@ def _other_shape(
     checkpoint: Checkpoint, key: str, tensor: str, own: Shape, stored: Shape, words: int = 0
 ) -> DifferentBase:
     """Say how shapes differ. words: the axis of the vocabulary, where the tensor has one."""
+    if isinstance(checkpoint, Resized) and tensor in checkpoint.values:
+        return DifferentBase(
+            f"`{key}` has shape {own} in one adapter, and another brings {stored} for it",
+            where=key,
+            hint=OTHER_ROWS,
+        )
     return DifferentBase(
         f"`{key}` has shape {own} in the adapter and {stored} in the base model",
         where=key,

@@ -19,7 +19,7 @@ from superpose.bake.layout import (
     place_delta,
     place_replacement,
 )
-from superpose.bake.resized import Resized
+from superpose.bake.rows import Resized
 from superpose.bake.ties import (
     End,
     ends_of,

@@ -8,7 +8,7 @@ own, which have other rows, and no resized base is needed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,37 +17,15 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Replacement, is_head
 from superpose.bake.beside import carrier
 from superpose.bake.classifier import classifier_of, dropped_by
+from superpose.bake.rows import Resized
 from superpose.bake.ties import has_output, is_shared
 from superpose.errors import Refused
 from superpose.files.base_names import end_of
-from superpose.files.checkpoint import Checkpoint, Location, stored_dtype
+from superpose.files.checkpoint import Checkpoint, stored_dtype
 from superpose.files.differs import resize_hint, rows_agree
 from superpose.files.header import Entry
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Resized(Checkpoint):
-    """A base model with other values for some of its tensors, of other sizes.
-
-    values: by stored name, in the dtype of the files. vocabulary: its rows, None where they are the
-    base's.
-    """
-
-    values: Mapping[str, Array] = field(default_factory=dict)
-    vocabulary: int | None = None
-
-    def _bytes(
-        self, name: str, location: Location, skip: int, count: int, into: Array | None = None
-    ) -> Array:
-        if name not in self.values:
-            return super()._bytes(name, location, skip, count, into)
-        own = np.ascontiguousarray(self.values[name])
-        part = own.reshape(-1).view(np.uint8)[skip : skip + count]
-        data = np.empty(count, np.uint8) if into is None else into
-        np.copyto(data, part)
-        return data.view(own.dtype)
 
 
 def resized(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
@@ -192,4 +170,4 @@ def _halved(checkpoint: Checkpoint, what: str, rows: int, before: int) -> Refuse
     )
 
 
-__all__ = ["Resized", "resized"]
+__all__ = ["resized"]

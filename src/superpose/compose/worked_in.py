@@ -25,6 +25,7 @@ from superpose.adapter import (
     untied,
 )
 from superpose.errors import DifferentBase, Refused
+from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Term, dense, formed, upcast
 
@@ -86,7 +87,9 @@ def _as_stored(
         raise DifferentBase(
             f"`{key}` has shape {delta.shape} in one adapter and {shape} in another",
             where=key,
-            hint="Was one of them trained on another base model? Such deltas have no sum.",
+            hint="Adapters of different vocabularies have no sum."
+            if end_of(place.tensor)
+            else "Was one of them trained on another base model? Such deltas have no sum.",
         )
     return whole.reshape(shape)
 
