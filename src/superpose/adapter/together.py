@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.alignment import align, met
 from superpose.adapter.copied import without_differing
-from superpose.adapter.heads import comparable
+from superpose.adapter.heads import comparable, in_head
+from superpose.adapter.renaming import tensors_of
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import Refused
 
@@ -33,6 +34,7 @@ def together(
     weight a name means or two structures cannot be made one.
     """
     found: Sequence[Adapter]
+    tree = of_its_class(adapters, tree)
     try:
         found = met(adapters, tree)
     except Refused:
@@ -42,3 +44,17 @@ def together(
         found = without_differing(comparable(found))
     check_same_base(found, same_base, stored=not deltas_alone)
     return align(found)
+
+
+def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
+    """Give the base's names as the class of the first adapter with a head has them.
+
+    A classifier's class may call the body otherwise than the base model's own, and what is written
+    is for that class.
+    """
+    from superpose.names.tree import as_called
+
+    first = next((adapter for adapter in adapters if in_head(adapter)), None)
+    if first is None or first.format != "peft":
+        return tree
+    return as_called(tree, tensors_of(first))

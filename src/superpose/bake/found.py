@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpose.adapter import Adapter, in_head, place_of
-from superpose.adapter.renaming import tensors_of
+from superpose.adapter import Adapter, place_of
+from superpose.adapter.together import of_its_class
 from superpose.bake.layout import place_delta, place_replacement
 from superpose.errors import BadInput
 from superpose.files.checkpoint import Checkpoint
 from superpose.names.identity import parse
-from superpose.names.tree import Tree, as_called, tree_of
+from superpose.names.tree import Tree, tree_of
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,8 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
     called: what the base is called. An engine loads what lies under the name that its own module
     has; a part under another, or of another shape, it leaves out or refuses.
     """
-    tree = tree_of_base(base)
-    if in_head(adapter):
-        tree = as_called(tree, tensors_of(adapter))
+    tree = of_its_class([adapter], tree_of_base(base))
+    assert tree is not None
     missing = {}
     for key, delta in adapter.items():
         tensor = place_of(key, delta.place).tensor

@@ -13,7 +13,7 @@ import numpy as np
 from superpose.adapter import Adapter, Heads, Replacement, in_head, together, without_heads
 from superpose.adapter.heads import HEADS, TASKS, chosen, with_head_of
 from superpose.adapter.parents import joined, sum_name
-from superpose.adapter.renaming import tensors_of
+from superpose.adapter.together import of_its_class
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
 
@@ -47,8 +47,8 @@ def exact_sum(
     task = _task(adapters)
     if heads != "sum":
         adapters = [without_heads(adapter) for adapter in adapters]
-    if heads != "none":
-        tree = _of_its_class(adapters if head is None else [head], tree)
+    if head is not None:
+        tree = of_its_class([head], tree)
     adapters = together(adapters, same_base=same_base, tree=tree)
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
@@ -87,16 +87,6 @@ def _headed(total: Adapter, heads: Heads, head: Adapter | None, task: object) ->
     if task is None or not in_head(total):
         return total
     return replace(total, settings={**total.settings, "task_type": task})
-
-
-def _of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
-    """Give the base's names as the class of the first adapter with a head has them."""
-    from superpose.names.tree import as_called
-
-    first = next((adapter for adapter in adapters if in_head(adapter)), None)
-    if first is None or first.format != "peft":
-        return tree
-    return as_called(tree, tensors_of(first))
 
 
 def _task(adapters: Sequence[Adapter]) -> object:
