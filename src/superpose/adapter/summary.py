@@ -11,6 +11,7 @@ from typing import Any
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
+from superpose.adapter.image_marks import MARKS
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.lowrank import norm
@@ -89,7 +90,7 @@ def summarise(adapter: Adapter) -> Summary:
         ),
         stored=tuple(adapter.replacements),
         parents=adapter.parents,
-        settings=dict(adapter.settings),
+        settings={key: v for key, v in adapter.settings.items() if key != MARKS},
         format=adapter.format,
         beside=adapter.beside,
         remarks=tuple(_remarks(norms)),

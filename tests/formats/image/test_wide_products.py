@@ -176,4 +176,4 @@ def test_two_parents_of_all_of_flux_single_blocks_take_little_memory(
     assert "would be 51.6 GB as exact factors" in done.stderr
     assert time.monotonic() - started < 300
     # Of the largest child there was: another test's may have been larger.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 1_000_000)  # kB
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 1_000_000)  # kB
