@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import superpose
 from superpose.errors import BadInput
@@ -164,3 +166,36 @@ def test_a_hub_that_cannot_be_asked_again_leaves_what_was_fetched_to_tell(hub: H
     hub.broken = 403  # which the client does not ask again
     with pytest.raises(BadInput, match=r"adapter_model\.safetensors is missing"):
         superpose.load("org/math")
+
+
+def test_weights_in_shards_or_of_mlx_are_fetched_and_no_others(
+    hub: Hub, write_adapter: WriteAdapter
+) -> None:
+    folder = write_adapter("a")
+    right = superpose.load(folder)
+    config, weights = (folder / name for name in OWN)
+    shard = "adapter_model-00001-of-00001.safetensors"
+    hub.put("org/shards", {OWN[0]: config.read_bytes(), shard: weights.read_bytes(), "x.bin": b"x"})
+    assert superpose.load("org/shards").norm() == right.norm()
+    assert hub.fetched == [f"org/shards/{OWN[0]}", f"org/shards/{shard}"]
+    mlx = b'{"fine_tune_type": "lora", "lora_parameters": {"scale": 2.0}}'
+    tensors = {f"q.lora_{side}": np.ones((4, 4), np.float32) for side in "ab"}
+    hub.put("org/mlx", {OWN[0]: mlx, "adapters.safetensors": save(tensors), "adapters.npz": b"x"})
+    assert list(superpose.load("org/mlx")) == ["q"]
+    of_mlx = {path for path in hub.fetched if path.startswith("org/mlx/")}
+    assert of_mlx == {f"org/mlx/{OWN[0]}", "org/mlx/adapters.safetensors"}
+
+
+def test_weights_under_another_name_on_the_hub_get_the_commands_that_fetch_and_rename_them(
+    hub: Hub, write_adapter: WriteAdapter
+) -> None:
+    folder = write_adapter("a")
+    config, weights = (folder / name for name in OWN)
+    odd = "best/adapter_model (1).safetensors"
+    hub.put("org/math", {f"best/{OWN[0]}": config.read_bytes(), odd: weights.read_bytes()})
+    with pytest.raises(BadInput, match="holds its weights under another name") as caught:
+        superpose.load("org/math/best")
+    assert (
+        "hf download org/math --include 'best/*' --local-dir FOLDER && "
+        "mv 'FOLDER/best/adapter_model (1).safetensors' FOLDER/best/adapter_model.safetensors"
+    ) in str(caught.value)

@@ -23,6 +23,9 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 ADAPTER_INDEX = "adapter_model.safetensors.index.json"
 """What names the files of a PEFT adapter's weights where they are several."""
 
+_OTHER_WEIGHTS = re.compile(r"adapter_model-\d{5}-of-\d{5}\.safetensors|adapters\.safetensors")
+"""An adapter's weights under other names than FILES': shards without an index, and MLX's."""
+
 DIFFUSERS = "pytorch_lora_weights.safetensors"
 """What diffusers calls the one file of an image LoRA."""
 
@@ -66,13 +69,20 @@ def fetch(given: str) -> Path:
     elif last.endswith(SINGLE):
         return fetch_file(given, name)
     root = snapshot(given, name, [*FILES, ADAPTER_INDEX])
-    index = root / ADAPTER_INDEX
-    if index.exists() and not (root / FILES[1]).exists():
-        return snapshot(given, _at_commit(name, root), [*FILES, *_shards(index, given)])
+    if (root / FILES[0]).exists() and not (root / FILES[1]).exists():
+        return snapshot(given, _at_commit(name, root), [*FILES, *_otherwise(given, name, root)])
     image = root / DIFFUSERS
     if not (root / FILES[0]).exists() and (image.exists() or DIFFUSERS in _listed(given, name)):
         return snapshot(given, _at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
     return root
+
+
+def _otherwise(given: str, name: HubName, root: Path) -> list[str]:
+    """Give the files that hold an adapter's weights where FILES are not all: shards, or MLX's."""
+    index = root / ADAPTER_INDEX
+    if index.exists():
+        return [ADAPTER_INDEX, *_shards(index, given)]
+    return [file for file in _listed(given, name) if _OTHER_WEIGHTS.fullmatch(file)]
 
 
 def fetch_beside(given: str, files: Iterable[str]) -> Path:

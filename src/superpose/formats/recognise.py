@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, Refused
-from superpose.files import check_characters, exists, is_here, listing
+from superpose.files import check_characters, exists, listing
 from superpose.files.tensors import LFS_START
 from superpose.formats.foreign import CONFIG, WEIGHTS, foreign_config, no_config, no_weights
 from superpose.formats.shards import INDEX, numbered
@@ -68,7 +68,7 @@ def weights_file(folder: Path, given: str) -> Path:
     if exists(folder / INDEX, given):
         return folder / INDEX
     shards = numbered(listing(given, folder), given)
-    if shards and is_here(given):
+    if shards and all((folder / name).is_file() for name in shards):
         return folder / INDEX
     raise no_weights(folder, given)
 
