@@ -9,6 +9,14 @@ from typing import Literal
 
 from superpose.errors import SuperposeWarning
 
+TOKENIZER = frozenset(
+    "added_tokens.json chat_template.jinja chat_template.json merges.txt preprocessor_config.json "
+    "processor_config.json sentencepiece.bpe.model special_tokens_map.json spiece.model "
+    "tekken.json tokenizer.json tokenizer.model tokenizer_config.json "
+    "video_preprocessor_config.json vocab.json vocab.txt".split()
+)
+"""Files that tell how text (and images) become numbers, as transformers calls them."""
+
 
 @dataclass(frozen=True)
 class Beside:

@@ -12,19 +12,11 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from superpose.adapter.beside import Beside
+from superpose.adapter.beside import TOKENIZER, Beside
 from superpose.errors import BadInput, Missing, SuperposeWarning
 from superpose.files import is_here, listing, read_header
 from superpose.files.hub import fetch_beside
 from superpose.files.pickles import PICKLES
-
-TOKENIZER = frozenset(
-    "added_tokens.json chat_template.jinja chat_template.json merges.txt preprocessor_config.json "
-    "processor_config.json sentencepiece.bpe.model special_tokens_map.json spiece.model "
-    "tekken.json tokenizer.json tokenizer.model tokenizer_config.json "
-    "video_preprocessor_config.json vocab.json vocab.txt".split()
-)
-"""Files that tell how text (and images) become numbers, as transformers calls them."""
 
 _WEIGHTS = (".safetensors", *PICKLES)
 

@@ -17,7 +17,6 @@ from superpose.adapter.image_marks import IMAGE_FORMATS
 from superpose.errors import BadInput
 from superpose.files import called, check_free, check_free_file, is_here, locate
 from superpose.files.hub import DIFFUSERS
-from superpose.formats.beside import find_beside
 from superpose.formats.expanded import with_factors
 from superpose.formats.foreign import CONFIG, holds_peft
 from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
@@ -64,7 +63,11 @@ def load(
         beside = beside and (is_here(given) or found.format == "peft")
     else:
         found = read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
-    return replace(found, beside=find_beside(given, path)) if beside else found
+    if not beside:
+        return found
+    from superpose.formats.beside import find_beside
+
+    return replace(found, beside=find_beside(given, path))
 
 
 def _read_file(

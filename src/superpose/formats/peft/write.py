@@ -12,8 +12,8 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.adapter.base_class import MAPPING
+from superpose.adapter.beside import TOKENIZER
 from superpose.files import check_free, encodable, new_folder, write_tensors
-from superpose.formats.beside import TOKENIZER, to_carry
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.noted import KEY, note_of
@@ -66,6 +66,8 @@ def write_peft(
     Raises OutputExists before any work is done, BadInput when a value does not fit the dtype or the
     disk does not take the file, Refused for what a PEFT folder, or vLLM, does not hold.
     """
+    from superpose.formats.beside import to_carry  # who only compares does not pay for it
+
     target = Path(path)
     check_free(target, force=force, replaceable=REPLACEABLE)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
