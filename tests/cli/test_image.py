@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,24 @@ def test_check_compares_image_loras(superpose: Any, files: Path) -> None:
     found = json.loads(done.stdout)
     assert [a["name"] for a in found["adapters"]] == ["cats", "dogs"]
     assert len(found["pairs"][0]["modules"]) == len(MODULES)
+
+
+@pytest.mark.parametrize(("other", "said"), [("dogs", "Look at images of the sum"),
+                                             ("cats", "Keep one")])  # fmt: skip
+def test_the_next_step_of_image_loras_can_be_pasted(
+    superpose: Any, files: Path, other: str, said: str
+) -> None:
+    """It takes images to tell whether their sum is good, and no questions."""
+    shutil.copy(files / f"{other}.safetensors", files / "copy.safetensors")
+    done = superpose("check", "cats.safetensors", "copy.safetensors", "--json", cwd=files)
+    step = json.loads(done.stdout)["pairs"][0]["next"]
+    assert step.startswith(said)
+    assert "predict" not in step
+    command = step.rpartition("superpose ")[2]
+    assert command.endswith("-o OUT.safetensors")
+    made = superpose(*shlex.split(command), cwd=files)
+    assert made.returncode == 0, made.stderr
+    assert (files / "OUT.safetensors").is_file()
 
 
 def test_info_gathers_modules_by_what_they_are(superpose: Any, files: Path) -> None:

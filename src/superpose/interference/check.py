@@ -143,8 +143,8 @@ def told_apart(adapters: Sequence[Adapter]) -> tuple[str, ...]:
 
 def _pair_json(pair: Pair) -> dict[str, object]:
     # The adapters carry norms, counts and paths; the modules come last.
-    own = ("norms", "held", "typed", "base", "options", "adding", "agreement", "contained")
-    figures = {name: value for name, value in vars(pair).items() if name not in (*own, "modules")}
+    own = ("norms", "held", "typed", "agreement", "contained", "modules")
+    figures = {name: value for name, value in vars(pair).items() if name not in own}
     part = pair.contained
     return {
         **figures,

@@ -28,7 +28,7 @@ def _adds_nothing(pair: Pair) -> str:
 
 
 def _stored(pair: Pair) -> str:
-    stored = [name for name, held in zip(pair.typed, pair.held, strict=True) if not held]
+    stored = [name for name, held in zip(pair.typed.names, pair.held, strict=True) if not held]
     return f"See what it stores: {_command('info', stored[0])}"
 
 
@@ -51,8 +51,19 @@ def _cancels(pair: Pair) -> str:
 
 
 def _better(pair: Pair) -> str:
-    better = _command("eval", pair.base, *pair.typed, "--data", "QUESTIONS.jsonl", *pair.options)
-    return f"Keep the better one ({better}), or give weights that sum to 1: {_add(pair, 0.5, 0.5)}"
+    return (
+        f"Keep the better one ({_judged(pair)}), or give weights that sum to 1: "
+        f"{_add(pair, 0.5, 0.5)}"
+    )
+
+
+def _judged(pair: Pair) -> str:
+    """How to tell which one is better."""
+    if pair.typed.images:
+        return "look at images of both"
+    return _command(
+        "eval", pair.typed.base, *pair.typed.names, "--data", "QUESTIONS.jsonl", *pair.typed.options
+    )
 
 
 def _whole(pair: Pair) -> str:
@@ -64,9 +75,8 @@ def _whole(pair: Pair) -> str:
 
 
 def _later(pair: Pair) -> str:
-    better = _command("eval", pair.base, *pair.typed, "--data", "QUESTIONS.jsonl", *pair.options)
     return (
-        f"Keep one, the later or the better ({better}); what came between is "
+        f"Keep one, the later or the better ({_judged(pair)}); what came between is "
         f"{_add(pair, -1.0, 1.0)}"
     )
 
@@ -88,10 +98,12 @@ def _lowered(pair: Pair) -> str:
 
 def _predict(pair: Pair) -> str:
     """What weights cannot tell, a few questions can."""
+    if pair.typed.images:
+        return f"Look at images of the sum beside those of each: {_add(pair, 1.0, 1.0)}"
     data = ("--data", "A.jsonl", "--data", "B.jsonl")
     return (
         "Predict the sum from a few questions of each: "
-        f"{_command('predict', pair.base, *pair.typed, *data, *pair.options)}"
+        f"{_command('predict', pair.typed.base, *pair.typed.names, *data, *pair.typed.options)}"
     )
 
 
@@ -116,12 +128,12 @@ def _add(pair: Pair, *weights: float | None) -> str:
     """`superpose add` with these weights; None leaves an adapter out."""
     words = [
         name if weight == 1.0 else f"{name}:{weight:.4g}"
-        for name, weight in zip(pair.typed, weights, strict=True)
+        for name, weight in zip(pair.typed.names, weights, strict=True)
         if weight is not None
     ]
-    options = pair.options if len(words) > 1 else ()
-    adding = () if math.fsum(w for w in weights if w is not None) == 1.0 else pair.adding
-    return _command("add", *words, "-o", "OUT", *options, *adding)
+    options = pair.typed.options if len(words) > 1 else ()
+    adding = () if math.fsum(w for w in weights if w is not None) == 1.0 else pair.typed.adding
+    return _command("add", *words, "-o", pair.typed.out, *options, *adding)
 
 
 def _command(*words: str) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from superpose.adapter import Adapter, in_head
-from superpose.adapter.same_base import plain_name, shows_one_base
+from superpose.adapter import Adapter
+from superpose.adapter.same_base import shows_one_base
 from superpose.interference.agreement import Agreement, agreement
 from superpose.interference.contained import Contained, contained
 from superpose.interference.modules import PerModule
+from superpose.interference.typed import Typed, typed_of
 from superpose.interference.verdict import Verdict, judge
 from superpose.lowrank import Overlaps
 
@@ -65,11 +65,9 @@ class Pair:
     larger norm to the smaller, NaN beside a zero adapter. shared_a: whether they started from the
     same A (see SHARED_A). energy_shared: 2 <a, b> / (|a|^2 + |b|^2), what their sum has more of
     energy than two unrelated adapters, as a share of it. agreement: of the modules, in sign and
-    size. contained: one as a part of the other, where it is. norms, held, typed: of a and b, their
-    norms, how many target modules each has, and what to type for it. base: what to type for their
-    base model, BASE where they do not say it or say a folder. base_shown: whether anything shows
-    that they have one base model, as `check_same_base` knows it. options: what a command about both
-    needs besides. adding: and what `superpose add` does where task weights do not sum to 1.
+    size. contained: one as a part of the other, where it is. norms, held: of a and b, and how
+    many target modules each has. base_shown: whether anything shows that they have one base model,
+    as `check_same_base` knows it. typed: what to type on a command line about both.
 
     All but shared_a are invariant under A -> RA, B -> B R^-1.
     """
@@ -92,11 +90,8 @@ class Pair:
     agreement: Agreement
     contained: Contained | None
     held: tuple[int, int]
-    typed: tuple[str, str]
-    base: str
+    typed: Typed
     base_shown: bool
-    options: tuple[str, ...]
-    adding: tuple[str, ...]
     modules: tuple[ModuleFigures, ...]
 
     @property
@@ -168,40 +163,13 @@ def pair_figures(
         agreement=agreement(named, cosines, floors, inner, scale),
         contained=contained(figures, i, j),
         held=(int(figures.present[:, i].sum()), int(figures.present[:, j].sum())),
-        typed=(two[0].path or names[i], two[1].path or names[j]),
-        base=_base_of(*two),
         # What was made in memory was made by somebody who knows.
         base_shown=same_base or None in (two[0].path, two[1].path) or shows_one_base(*two),
-        options=_options(*two),
-        adding=_adding(*two),
+        typed=typed_of(*two, (names[i], names[j])),
         modules=tuple(
             ModuleFigures(name, *map(float, row)) for name, row in zip(named, rows, strict=True)
         ),
     )
-
-
-def _base_of(*adapters: Adapter) -> str:
-    named = {adapter.base_model for adapter in adapters} - {None}
-    name = named.pop() if len(named) == 1 else None
-    # A folder of the machine it was trained on is hardly one of this machine.
-    return name if name and not re.match(r"[/~.\\]|[A-Za-z]:|.*/.*/", name) else "BASE"
-
-
-def _options(a: Adapter, b: Adapter) -> tuple[str, ...]:
-    """Base models of two names were taken for one, so that other commands must be told as well.
-
-    Or of none, where nothing shows that it is one: then those commands are for who knows it.
-    """
-    named = {plain_name(adapter.base_model) for adapter in (a, b)} - {None}
-    return ("--same-base",) if len(named) > 1 or not shows_one_base(a, b) else ()
-
-
-def _adding(*adapters: Adapter) -> tuple[str, ...]:
-    """Heads, which no base has, are left out; any other tensor in its place needs the base."""
-    heads = {key for adapter in adapters for key in in_head(adapter).stored}
-    others = {key for adapter in adapters for key in adapter.replacements} - heads
-    base = ("--base", _base_of(*adapters)) if others else ()
-    return (*(("--heads", "none") if heads else ()), *base)
 
 
 def _energy_shared(inner: np.ndarray, norms: tuple[float, float]) -> float:

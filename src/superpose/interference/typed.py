@@ -1,0 +1,68 @@
+"""What to type on a command line about two adapters."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from superpose.adapter import Adapter, in_head
+from superpose.adapter.image_marks import IMAGE_FORMATS
+from superpose.adapter.same_base import plain_name, shows_one_base
+
+_OUT = dict.fromkeys(IMAGE_FORMATS, "OUT.safetensors") | {"llama.cpp": "OUT.gguf"}
+"""Formats of one file, with the ending that it has; others are folders."""
+
+_FOLDER = re.compile(r"[/~.\\]|[A-Za-z]:|.*/.*/")
+"""What names a folder of the machine that an adapter was trained on, hardly one of this machine."""
+
+
+class Typed(NamedTuple):
+    """The words for two adapters.
+
+    names: of the two, their paths where they have one. base: of their base model, BASE where they
+    do not tell it, or tell a folder. options: what a command about both needs besides. adding: and
+    what `superpose add` does where task weights do not sum to 1. out: a sum's file or folder.
+    images: whether they are image LoRAs, which no questions are asked of.
+    """
+
+    names: tuple[str, str]
+    base: str
+    options: tuple[str, ...]
+    adding: tuple[str, ...]
+    out: str
+    images: bool
+
+
+def typed_of(a: Adapter, b: Adapter, names: tuple[str, str]) -> Typed:
+    """Give the words for two adapters. names: for those without a path."""
+    return Typed(
+        names=(a.path or names[0], b.path or names[1]),
+        base=_base_of(a, b),
+        options=_options(a, b),
+        adding=_adding(a, b),
+        out=_OUT.get(a.format, "OUT"),
+        images=a.format in IMAGE_FORMATS,
+    )
+
+
+def _base_of(a: Adapter, b: Adapter) -> str:
+    named = {adapter.base_model for adapter in (a, b)} - {None}
+    name = named.pop() if len(named) == 1 else None
+    return name if name and not _FOLDER.match(name) else "BASE"
+
+
+def _options(a: Adapter, b: Adapter) -> tuple[str, ...]:
+    """Base models of two names were taken for one, so that other commands must be told as well.
+
+    Or of none, where nothing shows that it is one: then those commands are for who knows it.
+    """
+    named = {plain_name(adapter.base_model) for adapter in (a, b)} - {None}
+    return ("--same-base",) if len(named) > 1 or not shows_one_base(a, b) else ()
+
+
+def _adding(a: Adapter, b: Adapter) -> tuple[str, ...]:
+    """Heads, which no base has, are left out; any other tensor in its place needs the base."""
+    heads = {key for adapter in (a, b) for key in in_head(adapter).stored}
+    others = {key for adapter in (a, b) for key in adapter.replacements} - heads
+    base = ("--base", _base_of(a, b)) if others else ()
+    return (*(("--heads", "none") if heads else ()), *base)
