@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from benchmarks.exactness.__main__ import main
 from benchmarks.exactness.cases import CASES, Case
-from benchmarks.exactness.making import write_base, write_case
+from benchmarks.exactness.making import Made, write_case
 from benchmarks.exactness.measuring import measure
 from benchmarks.exactness.oracle import adapter_deltas, relative_error, right_sum
 from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, short_table
@@ -28,12 +28,12 @@ from safetensors.numpy import load_file
 
 
 @pytest.fixture
-def case_named(tmp_path: Path) -> Callable[[str], Task]:
+def case_named(tmp_path: Path) -> Callable[[str], Made]:
     """Write the adapters of a case."""
 
-    def write(name: str) -> Task:
+    def write(name: str) -> Made:
         (case,) = (each for each in CASES if each.name == name)
-        return write_case(case, write_base(case, tmp_path), tmp_path / "case")
+        return write_case(case, tmp_path, tmp_path / f"case-{CASES.index(case)}")
 
     return write
 
@@ -44,11 +44,11 @@ def way_that(run: Callable[[Task], Path]) -> Way:
 
 
 def test_the_right_sum_is_the_weighted_sum_of_the_scaled_products(
-    case_named: Callable[[str], Task],
+    case_named: Callable[[str], Made],
 ) -> None:
     """By NumPy, from the files: PEFT is not needed to know it where adapters are plain."""
-    task = case_named("a negative weight")
-    right = right_sum(task)
+    made = case_named("a negative weight")
+    task, right = made.task, right_sum(made).deltas
     first, second = (load_file(Path(path, "adapter_model.safetensors")) for path in task.adapters)
     module = "model.layers.1.self_attn.v_proj"
     products = [
@@ -62,31 +62,30 @@ def test_the_right_sum_is_the_weighted_sum_of_the_scaled_products(
     assert len(changed) == 4
 
 
-def test_superpose_and_peft_write_the_sum_of_two_cases(case_named: Callable[[str], Task]) -> None:
+def test_superpose_and_peft_write_the_sum_of_two_cases(case_named: Callable[[str], Made]) -> None:
     """The first in a process of its own, through the pipe; PEFT where nothing stands in its way."""
     (add, *_), (cat, *_) = TOOLS["superpose"].ways, PEFT.ways
     for name in ("plain", "different target modules"):
-        task = case_named(name)
-        right = right_sum(task)
+        made = case_named(name)
+        task, right = made.task, right_sum(made)
         (said,) = answers(sys.executable, TOOLS["superpose"], add, [task])
         ours = outcome(add, task, said, right)
         theirs = outcome(cat, task, answer(cat, task), right)
         assert ours["error"] < 1e-7
         assert theirs["error"] < 1e-7
-        shutil.rmtree(Path(task.out).parent)
 
 
 def test_a_sum_with_one_term_missing_is_as_wrong_as_that_term_is_large(
-    case_named: Callable[[str], Task],
+    case_named: Callable[[str], Made],
 ) -> None:
-    task = case_named("plain")
-    right = right_sum(task)
+    made = case_named("plain")
+    task, right = made.task, right_sum(made)
     only_the_first = way_that(lambda task: Path(shutil.copytree(task.adapters[0], task.out)))
     found = outcome(only_the_first, task, answer(only_the_first, task), right)
-    missing = adapter_deltas(task.base, task.adapters[1])
+    missing = adapter_deltas(made.base, task.adapters[1])
     size = (
         sum(float(delta.square().sum()) for delta in missing.values())
-        / sum(float(delta.square().sum()) for delta in right.values())
+        / sum(float(delta.square().sum()) for delta in right.deltas.values())
     ) ** 0.5
     assert found["error"] == pytest.approx(size, rel=0.01)
     assert found["error"] > 0.3
@@ -97,8 +96,9 @@ def test_a_parameter_that_one_side_lacks_is_an_error() -> None:
         relative_error({}, right={"weight": np.ones(3)})  # type: ignore[dict-item]
 
 
-def test_a_tool_may_refuse_or_have_no_way_to_be_asked(case_named: Callable[[str], Task]) -> None:
-    task = case_named("plain")
+def test_a_tool_may_refuse_or_have_no_way_to_be_asked(case_named: Callable[[str], Made]) -> None:
+    made = case_named("plain")
+    task, right = made.task, right_sum(made)
 
     def refuse(task: Task) -> Path:
         raise KeyError(task.adapters[0])
@@ -107,7 +107,7 @@ def test_a_tool_may_refuse_or_have_no_way_to_be_asked(case_named: Callable[[str]
         raise CannotAsk("no weights")
 
     found = [
-        outcome(way_that(run), task, answer(way_that(run), task), {}) for run in (refuse, cannot)
+        outcome(way_that(run), task, answer(way_that(run), task), right) for run in (refuse, cannot)
     ]
     assert found == [
         {"outcome": "refused", "message": "KeyError: 'CASE/adapter-0'"},
@@ -116,9 +116,10 @@ def test_a_tool_may_refuse_or_have_no_way_to_be_asked(case_named: Callable[[str]
 
 
 def test_what_cannot_be_loaded_is_broken_whether_the_tool_says_so_or_not(
-    case_named: Callable[[str], Task],
+    case_named: Callable[[str], Made],
 ) -> None:
-    task = case_named("plain")
+    made = case_named("plain")
+    task, right = made.task, right_sum(made)
 
     def write_and_raise(task: Task) -> Path:
         shutil.copytree(task.adapters[0], task.out)
@@ -130,7 +131,7 @@ def test_what_cannot_be_loaded_is_broken_whether_the_tool_says_so_or_not(
         return out
 
     for run in (write_and_raise, write_half):
-        found = outcome(way_that(run), task, answer(way_that(run), task), right_sum(task))
+        found = outcome(way_that(run), task, answer(way_that(run), task), right)
         assert found["outcome"] == "broken"
         assert str(Path(task.out).parent) not in found["message"]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmarks.exactness.bases import BASES
 from benchmarks.exactness.cases import Case
+from benchmarks.exactness.hosts import Host, load
 from benchmarks.exactness.protocol import Task
+from benchmarks.exactness.spellings import SPELLINGS, respell
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-__all__ = ["write_base", "write_case"]
+__all__ = ["Made", "Parent", "write_case"]
 
 _DEFAULTS = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 _SPREAD = 0.1
@@ -22,53 +24,87 @@ _SPREAD = 0.1
 _FACTOR = re.compile(r"\.lora_(embedding_)?[AB]\.")
 
 
-def write_base(case: Case, folder: Path) -> Path:
-    """Write a case's random model as a transformers folder, where it is not there; gives that."""
-    import torch
+@dataclass(frozen=True)
+class Parent:
+    """An adapter as PEFT loads it: its folder, and the model that it was trained on.
 
-    path = folder / f"{case.base}-{case.base_dtype}"
-    if not path.exists():
-        torch.manual_seed(1)
-        model = _BASES[case.base]()
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name.endswith("bias"):  # transformers begins with zeros
-                    parameter.normal_(std=0.02)
-        model.to(getattr(torch, case.base_dtype)).save_pretrained(path)
-    return path
+    Where a tool is given a spelling that PEFT does not load, this is the folder before that.
+    """
+
+    path: str
+    host: Host
 
 
-def write_case(case: Case, base: Path, folder: Path) -> Task:
-    """Write a case's adapters into a folder of its own, made here; gives the task."""
-    paths = []
+@dataclass(frozen=True)
+class Made:
+    """A case on disk: what a tool is asked, what the parents are, and the base they add up on."""
+
+    task: Task
+    parents: tuple[Parent, ...]
+    base: Host
+
+
+def write_case(case: Case, bases: Path, folder: Path) -> Made:
+    """Write a case's adapters into a folder of its own, made here.
+
+    bases: a folder in which the base models lie, or come to lie.
+    """
+    base = _host(case, "", bases)
+    parents, paths = [], []
     for number, settings in enumerate(case.adapters):
         path = folder / f"adapter-{number}"
-        _write_adapter(path, base, _DEFAULTS | dict(settings), number, case.dtype)
-        paths.append(path)
+        host = _host(case, case.host(number), bases)
+        # Whatever it is trained on is the same model, and called by the base's name.
+        _write_adapter(path, host, base.path, _DEFAULTS | dict(settings), number, case.dtype)
+        parents.append(Parent(str(_respelled(path, case.spelling(number))), host))
+        paths.append(str(path))
     if case.on_disk:
-        _change(paths[-1] / "adapter_config.json", case.on_disk)
-    ranks = tuple(int(each.get("r", _DEFAULTS["r"])) for each in case.adapters)
-    return Task(
+        _change(Path(paths[-1]) / "adapter_config.json", case.on_disk)
+    task = Task(
         case=case.name,
-        base=str(base),
-        adapters=tuple(map(str, paths)),
+        base=base.path,
+        adapters=tuple(paths),
         weights=case.task_weights,
-        ranks=ranks,
+        ranks=tuple(int(each.get("r", _DEFAULTS["r"])) for each in case.adapters),
         out=str(folder / "out"),
+        auto=base.auto,
     )
+    return Made(task, tuple(parents), base)
+
+
+def _host(case: Case, trained_on: str, bases: Path) -> Host:
+    """Give the model that an adapter is trained on; writes it where it is not there yet."""
+    split = trained_on == "split"
+    name = f"{case.base}, split" if split else case.base
+    path = bases / f"{name.replace(', ', '-')}-{case.base_dtype}"
+    if not path.exists():
+        _write_base(name, case.base_dtype, path)
+    return Host(str(path), BASES[name].auto, bare=trained_on == "bare", split=split)
+
+
+def _write_base(name: str, dtype: str, path: Path) -> None:
+    import torch
+
+    torch.manual_seed(1)
+    model = BASES[name].make()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if key.endswith("bias"):  # transformers begins with zeros
+                parameter.normal_(std=0.02)
+    model.to(getattr(torch, dtype)).save_pretrained(path)
 
 
 def _write_adapter(
-    path: Path, base: Path, settings: Mapping[str, Any], seed: int, dtype: str
+    path: Path, host: Host, base: str, settings: Mapping[str, Any], seed: int, dtype: str
 ) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
 
     torch.manual_seed(100 + seed)
     # In the adapter's own dtype: PEFT makes its factors in the base's.
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-    config = LoraConfig(task_type="CAUSAL_LM", **settings)
+    _, model = load(host, dtype)
+    model.name_or_path = base
+    config = LoraConfig(task_type=None if host.bare else "CAUSAL_LM", **settings)
     tuned = get_peft_model(model, config, autocast_adapter_dtype=False)
     with torch.no_grad():
         for name, parameter in tuned.named_parameters():
@@ -80,52 +116,15 @@ def _write_adapter(
     tuned.save_pretrained(str(path))
 
 
+def _respelled(path: Path, spelling: str) -> Path:
+    """Respell an adapter in place; gives the folder that PEFT loads as what it is."""
+    if not spelling:
+        return path
+    before = path.with_name(f"{path.name}-before")
+    shutil.copytree(path, before)
+    respell(path, SPELLINGS[spelling])
+    return path if SPELLINGS[spelling].loads else before
+
+
 def _change(path: Path, keys: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | dict(keys), indent=2))
-
-
-def _llama() -> PreTrainedModel:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    return LlamaForCausalLM(LlamaConfig(**_SIZES, tie_word_embeddings=False))
-
-
-def _qwen2() -> PreTrainedModel:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    return Qwen2ForCausalLM(Qwen2Config(**_SIZES, tie_word_embeddings=False))
-
-
-def _mixtral() -> PreTrainedModel:
-    from transformers import MixtralConfig, MixtralForCausalLM
-
-    return MixtralForCausalLM(
-        MixtralConfig(
-            **_SIZES, num_local_experts=4, num_experts_per_tok=2, tie_word_embeddings=False
-        )
-    )
-
-
-def _gpt2() -> PreTrainedModel:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    return GPT2LMHeadModel(
-        GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=64, bos_token_id=1, eos_token_id=2)
-    )
-
-
-_SIZES: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 64,
-}
-
-_BASES: dict[str, Callable[[], PreTrainedModel]] = {
-    "llama": _llama,
-    "qwen2": _qwen2,
-    "mixtral": _mixtral,
-    "gpt2": _gpt2,
-}

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.exactness.cases import Case
-from benchmarks.exactness.making import write_base, write_case
-from benchmarks.exactness.oracle import Deltas, right_sum
+from benchmarks.exactness.making import write_case
+from benchmarks.exactness.oracle import Right, right_sum
 from benchmarks.exactness.protocol import Task, Tool, Way
 from benchmarks.exactness.running import about, answers, outcome
 from benchmarks.exactness.tools import NOT_MEASURED
@@ -40,11 +40,11 @@ def measure(
     found, missing = _find(tools, pythons or {})
     with TemporaryDirectory() as name:
         folder = Path(name)
-        tasks = [
-            write_case(case, write_base(case, folder), folder / f"case-{number}")
-            for number, case in enumerate(cases)
+        made = [
+            write_case(case, folder, folder / f"case-{number}") for number, case in enumerate(cases)
         ]
-        rights = [right_sum(task) for task in tasks]
+        rights = [right_sum(each) for each in made]
+        tasks = [each.task for each in made]
         ways = []
         for tool, (python, versions) in found.items():
             for way in tools[tool].ways:
@@ -78,7 +78,7 @@ def _find(
 
 
 def _measure_way(
-    python: str, tool: Tool, way: Way, tasks: Sequence[Task], rights: Sequence[Deltas]
+    python: str, tool: Tool, way: Way, tasks: Sequence[Task], rights: Sequence[Right]
 ) -> dict[str, Any]:
     """Give one row of the record: a way of a tool with its outcome for every case."""
     outputs = [task.at(Path(task.out).with_name(_file_name(tool, way))) for task in tasks]

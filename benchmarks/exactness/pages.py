@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.exactness.cases import GROUPS
 from benchmarks.readme import write_block
 from benchmarks.result import RESULTS
 
@@ -20,7 +21,9 @@ _COUNTED = {
     "exact": "exact",
     "rounded": "as good as bfloat16",
     "wrong": "wrong, without an error",
+    "refused": "refused",
 }
+_TRAINED_ON = {"bare": "without a head", "split": "with its layers split"}
 
 _HEAD = """\
 # Who writes the sum
@@ -30,6 +33,16 @@ three adapters with random factors on a tiny random model, saved by PEFT itself,
 asked to write their weighted sum. What it wrote is loaded again, an adapter by PEFT into a fresh
 base, a model by transformers, in float64, and compared with the right sum: what each adapter's own
 `merge_and_unload` changes in a fresh base, times its weight, added up.
+
+There are three groups of cases:
+
+- *Kinds of adapters*: what two adapters of one spelling can be.
+- *One weight, two names*: the adapters call the same weights by different names, as files of
+  different trainers and years do. Each is what PEFT makes of it on the model that it was trained
+  on; one that PEFT of today does not load is what it was before it was respelled. What a tool wrote
+  is loaded into each parent's model, and where it fits best counts.
+- *A part is lost*: a file holds a tensor without numbers where a part of the adapter was. There is
+  no way to the sum, and *refused* is the right answer.
 
 - A number is |written - right| / |right| over all parameters. Up to {exact:g} it is exact: what is
   left is the rounding to float32, of factors or of a model's weights. Up to {rounded:.1g} it is as
@@ -51,14 +64,18 @@ def write_pages() -> None:
 
 
 def short_table(record: Record) -> str:
-    """Give every case with each tool's best ways.
+    """Give every case of the first group with each tool's best ways, and what of the others counts.
 
-    One to write an adapter without the base model, one with it, and one to write a model.
+    One way to write an adapter without the base model, one with it, and one to write a model.
     """
     kinds = (("adapter", False), ("adapter", True), ("model", True))
     best = [row for kind in kinds for row in _best_ways(record, *kind)]
     heads = [f"{row['tool']}<br>{row['way']}" for row in best]
-    return "\n".join([*_matrix(record, best, heads), *_counts(record, best), "", *_never(record)])
+    first, *others = (_part(record, group) for group in GROUPS)
+    lines = [*_matrix(first, best, heads), *_counts(first, best), *_needs(best)]
+    for part, kinds in zip(others, (("exact", "wrong"), ("refused", "wrong")), strict=True):
+        lines += _counts(part, best, kinds, f"{part['cases'][0]['group']}: ")
+    return "\n".join([*lines, "", *_never(record)])
 
 
 def page(record: Record) -> str:
@@ -67,8 +84,11 @@ def page(record: Record) -> str:
     for tool in dict.fromkeys(row["tool"] for row in record["ways"]):
         rows = [row for row in record["ways"] if row["tool"] == tool]
         heads = [row["way"] for row in rows]
-        lines = [*_matrix(record, rows, heads), *_counts(record, rows)]
-        parts.append(f"## {tool}\n\n" + "\n".join(lines) + "\n")
+        parts.append(f"## {tool}\n")
+        for group in GROUPS:
+            part = _part(record, group)
+            lines = [*_matrix(part, rows, heads), *_counts(part, rows), *_needs(rows)]
+            parts.append(f"{group.capitalize()}:\n\n" + "\n".join(lines) + "\n")
     parts += [*_calls(record), *_cases(record), *_left_out(record), _made(record)]
     return "\n".join(parts)
 
@@ -105,10 +125,18 @@ def _matrix(record: Record, rows: Sequence[Record], heads: Sequence[str]) -> Ite
         yield f"| {case['name']} | " + " | ".join(cells) + " |"
 
 
-def _counts(record: Record, rows: Sequence[Record]) -> Iterator[str]:
-    for kind, label in _COUNTED.items():
+def _counts(
+    record: Record,
+    rows: Sequence[Record],
+    kinds: Sequence[str] = ("exact", "rounded", "wrong"),
+    before: str = "",
+) -> Iterator[str]:
+    for kind in kinds:
         counts = (f"{_count(record, row, kind)} of {len(record['cases'])}" for row in rows)
-        yield f"| *{label}* | " + " | ".join(counts) + " |"
+        yield f"| *{before}{_COUNTED[kind]}* | " + " | ".join(counts) + " |"
+
+
+def _needs(rows: Sequence[Record]) -> Iterator[str]:
     yield "| *writes* | " + " | ".join(row["writes"] for row in rows) + " |"
     needs = ("yes" if row["base"] else "no" for row in rows)
     yield "| *needs the base model* | " + " | ".join(needs) + " |"
@@ -118,7 +146,7 @@ def _cell(record: Record, outcome: Record) -> str:
     kind = _kind(record, outcome)
     if kind == "wrong":
         return f"**{outcome['error']:.2g}**"
-    if kind in _COUNTED:
+    if kind in {"exact", "rounded"}:
         return f"{outcome['error']:.0e}" if outcome["error"] else "0"
     return {"cannot": "no way"}.get(kind, kind)
 
@@ -136,7 +164,13 @@ def _right(record: Record, row: Record) -> int:
 
 
 def _count(record: Record, row: Record, kind: str) -> int:
-    return sum(_kind(record, each) == kind for each in row["outcomes"].values())
+    outcomes = (row["outcomes"][case["name"]] for case in record["cases"])
+    return sum(_kind(record, each) == kind for each in outcomes)
+
+
+def _part(record: Record, group: str) -> Record:
+    """Give the record with the cases of one group alone."""
+    return {**record, "cases": [case for case in record["cases"] if case["group"] == group]}
 
 
 def _calls(record: Record) -> Iterator[str]:
@@ -156,9 +190,7 @@ def _cases(record: Record) -> Iterator[str]:
     yield "| case | base | adapters | weights | files |"
     yield "| --- | --- | --- | --- | --- |"
     for case in record["cases"]:
-        adapters = "; ".join(
-            f"`{json.dumps(each)}`" if each else "plain" for each in case["adapters"]
-        )
+        adapters = "; ".join(_adapters(case))
         if case["on_disk"]:
             adapters += f"; on disk `{json.dumps(case['on_disk'])}`"
         weights = ", ".join(f"{weight:g}" for weight in case["weights"])
@@ -167,6 +199,18 @@ def _cases(record: Record) -> Iterator[str]:
         )
         yield f"| {case['name']} | {base} | {adapters} | {weights} | {case['dtype']} |"
     yield ""
+
+
+def _adapters(case: Record) -> Iterator[str]:
+    """Say what each adapter of a case is."""
+    hosts, spellings = (case[key] or [""] * len(case["adapters"]) for key in ("hosts", "spellings"))
+    for settings, host, spelling in zip(case["adapters"], hosts, spellings, strict=True):
+        said = [f"`{json.dumps(settings)}`" if settings else "plain"]
+        if host:
+            said.append(f"trained on the model {_TRAINED_ON[host]}")
+        if spelling:
+            said.append(f"respelled: {spelling}")
+        yield ", ".join(said)
 
 
 def _left_out(record: Record) -> Iterator[str]:

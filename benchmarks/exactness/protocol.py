@@ -17,9 +17,10 @@ __all__ = ["Answer", "CannotAsk", "Task", "Tool", "Way"]
 class Task:
     """One sum to write.
 
-    base: a transformers folder. adapters: PEFT folders, with a task weight each.
-    ranks: the adapters' ranks, for the tools that want to be told one. out: a path where nothing
-    stands yet; its parent is the folder of the case, in which a tool may leave other files.
+    base: a transformers folder. adapters: PEFT folders, with a task weight each. ranks: the
+    adapters' ranks, for the tools that want to be told one. out: a path where nothing stands yet;
+    its parent is the folder of the case, in which a tool may leave other files. auto: the class of
+    transformers that reads the base.
     """
 
     case: str
@@ -28,6 +29,7 @@ class Task:
     weights: tuple[float, ...]
     ranks: tuple[int, ...]
     out: str
+    auto: str = "AutoModelForCausalLM"
 
     def to_line(self) -> str:
         """One line of JSON."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exactness.oracle import Deltas, adapter_deltas, model_deltas, relative_error
+from benchmarks.exactness.oracle import Right
 from benchmarks.exactness.protocol import Answer, Task, Tool, Way
 
 __all__ = ["about", "answers", "outcome"]
@@ -50,19 +50,19 @@ def answers(python: str, tool: Tool, way: Way, tasks: Sequence[Task]) -> Iterato
                 yield Answer.from_line(line)
 
 
-def outcome(way: Way, task: Task, answer: Answer, right: Deltas) -> dict[str, Any]:
+def outcome(way: Way, task: Task, answer: Answer, right: Right) -> dict[str, Any]:
     """Measure what an answer left on disk.
 
     Gives `outcome`: `measured` with `error`; `refused`, `cannot`, or `broken` (something was
     written that cannot be loaded), each with `message`.
     """
-    read = adapter_deltas if way.writes == "adapter" else model_deltas
+    error_of = right.error_of_adapter if way.writes == "adapter" else right.error_of_model
     try:
         if answer.status != "written":
             left = answer.status == "refused" and _has_weights(task)
             status = "broken" if left else answer.status
             return {"outcome": status, "message": _clean(answer.message, task)}
-        error = relative_error(read(task.base, answer.path), right)
+        error = error_of(answer.path)
     except Exception as trouble:  # noqa: BLE001 (what cannot be loaded is an outcome)
         message = f"{type(trouble).__name__}: {trouble}"
         return {"outcome": "broken", "message": _clean(message, task)}

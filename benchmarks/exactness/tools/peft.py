@@ -24,15 +24,20 @@ def _load(task: Task) -> tuple[Any, list[str]]:
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_pretrained(task.base)
+    base = _base(task)
     names = [f"adapter_{number}" for number in range(len(task.adapters))]
     model = PeftModel.from_pretrained(base, task.adapters[0], adapter_name=names[0])
     for path, name in zip(task.adapters[1:], names[1:], strict=True):
         model.load_adapter(path, adapter_name=name)
     return model, names
+
+
+def _base(task: Task) -> Any:
+    import transformers
+
+    return getattr(transformers, task.auto).from_pretrained(task.base)
 
 
 def _weighted(combination_type: str, task: Task, *, all_ranks: bool = False) -> Path:
@@ -56,10 +61,9 @@ def _merge(task: Task) -> Path:
 
 def _one_by_one(task: Task) -> Path:
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     _only_weight_one(task)
-    model = AutoModelForCausalLM.from_pretrained(task.base)
+    model = _base(task)
     for path in task.adapters:
         model = PeftModel.from_pretrained(model, path).merge_and_unload()
     model.save_pretrained(task.out)
