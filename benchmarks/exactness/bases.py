@@ -89,11 +89,14 @@ def _phi3_split() -> PreTrainedModel:
     """Give the same model as a Llama, as it is also published: its fused layers' rows apart."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    split = LlamaForCausalLM(LlamaConfig(**_SIZES, pad_token_id=0, tie_word_embeddings=False))
+    fused = _phi3()  # first: its numbers come from the seed
+    split = LlamaForCausalLM(
+        LlamaConfig(**_SIZES, pad_token_id=0, rms_norm_eps=1e-5, tie_word_embeddings=False)
+    )
     rows = {"qkv_proj": (("q_proj", 32), ("k_proj", 16), ("v_proj", 16))}
     rows["gate_up_proj"] = (("gate_proj", 48), ("up_proj", 48))
     weights = {}
-    for name, weight in _phi3().state_dict().items():
+    for name, weight in fused.state_dict().items():
         place, dot, layer = name.removesuffix(".weight").rpartition(".")
         parts = rows.get(layer, ((layer, len(weight)),))
         pieces = weight.split([count for _, count in parts])

@@ -108,11 +108,7 @@ def _experts(tensors: Tensors, rank: int) -> Iterator[tuple[str, torch.Tensor, t
             for expert in range(len(a) // rank):
                 rows = slice(expert * rank, (expert + 1) * rank)
                 columns = slice(expert, None, len(a) // rank)
-                yield (
-                    f"{place.removesuffix('.base_layer')}.{expert}.{layer}",
-                    a[rows],
-                    b[:, columns],
-                )
+                yield f"{block}.{expert}.{layer}", a[rows], b[:, columns]
 
 
 _MODEL = r"^base_model\.model\."
