@@ -23,6 +23,7 @@ _COUNTED = {
     "wrong": "wrong, without an error",
     "refused": "refused",
 }
+_SUMS = ("exact", "rounded", "wrong")
 _TRAINED_ON = {"bare": "without a head", "split": "with its layers split"}
 
 _HEAD = """\
@@ -64,17 +65,17 @@ def write_pages() -> None:
 
 
 def short_table(record: Record) -> str:
-    """Give every case of the first group with each tool's best ways, and what of the others counts.
+    """Give every case of the first group with each tool's best ways there, and the others' counts.
 
     One way to write an adapter without the base model, one with it, and one to write a model.
     """
     kinds = (("adapter", False), ("adapter", True), ("model", True))
-    best = [row for kind in kinds for row in _best_ways(record, *kind)]
+    first, names, lost = (_part(record, group) for group in GROUPS)
+    best = [row for kind in kinds for row in _best_ways(first, *kind)]
     heads = [f"{row['tool']}<br>{row['way']}" for row in best]
-    first, *others = (_part(record, group) for group in GROUPS)
-    lines = [*_matrix(first, best, heads), *_counts(first, best), *_needs(best)]
-    for part, kinds in zip(others, (("exact", "wrong"), ("refused", "wrong")), strict=True):
-        lines += _counts(part, best, kinds, f"{part['cases'][0]['group']}: ")
+    lines = [*_matrix(first, best, heads), *_counts(first, best, _SUMS), *_needs(best)]
+    lines += _counts(names, best, ("exact", "wrong"), f"{GROUPS[1]}: ")
+    lines += _counts(lost, best, ("refused",), f"{GROUPS[2]}: ")
     return "\n".join([*lines, "", *_never(record)])
 
 
@@ -87,7 +88,8 @@ def page(record: Record) -> str:
         parts.append(f"## {tool}\n")
         for group in GROUPS:
             part = _part(record, group)
-            lines = [*_matrix(part, rows, heads), *_counts(part, rows), *_needs(rows)]
+            kinds = ("refused", "wrong") if group == GROUPS[2] else _SUMS
+            lines = [*_matrix(part, rows, heads), *_counts(part, rows, kinds), *_needs(rows)]
             parts.append(f"{group.capitalize()}:\n\n" + "\n".join(lines) + "\n")
     parts += [*_calls(record), *_cases(record), *_left_out(record), _made(record)]
     return "\n".join(parts)
@@ -126,10 +128,7 @@ def _matrix(record: Record, rows: Sequence[Record], heads: Sequence[str]) -> Ite
 
 
 def _counts(
-    record: Record,
-    rows: Sequence[Record],
-    kinds: Sequence[str] = ("exact", "rounded", "wrong"),
-    before: str = "",
+    record: Record, rows: Sequence[Record], kinds: Sequence[str], before: str = ""
 ) -> Iterator[str]:
     for kind in kinds:
         counts = (f"{_count(record, row, kind)} of {len(record['cases'])}" for row in rows)
