@@ -93,7 +93,7 @@ class _Names:
                 if name.component == DENOISER and how.to_diffusers and n.family != how.target:
                     for piece in pieces_of(n, module, how):
                         paths.setdefault((DENOISER, piece.name.replace(".", "_")), piece.name)
-                elif not _is_inverse(how, name):
+                elif n.family == how.source or not _is_inverse(how, name):
                     paths.setdefault(name.identity, dotted_path(name))
         alike = [n for n in (leader, *files) if n.kohya == kohya]
         return cls(kohya, _prefixes(files, alike, how, kohya=kohya), paths, how)

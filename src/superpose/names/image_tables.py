@@ -142,7 +142,7 @@ def converter(loader: str) -> str:
         '  python -c "import sys; from safetensors.torch import load_file, save_file; '
         f"from diffusers.loaders.lora_pipeline import {loader}LoraLoaderMixin as M; "
         "f = M.lora_state_dict(load_file(sys.argv[1])); "
-        "save_file({k: v.contiguous() for k, v in f.items()}, "
+        "save_file({k: v.contiguous().clone() for k, v in f.items()}, "
         'sys.argv[2])" OLD.safetensors NEW.safetensors'
     )
 

@@ -1,0 +1,305 @@
+"""A model's own names beside diffusers' for it: diffusers' converter of the model is the truth."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers.loaders import StableDiffusionXLLoraLoaderMixin as XLLoader
+from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
+from safetensors.torch import load_file
+
+import superpose
+from superpose.errors import Refused, SuperposeWarning
+from superpose.lowrank import dense
+from superpose.names.image_tables import translated
+
+from .families import Changes, Tensors, changes_of, factors, loader_of, saved
+from .tiny import layers, zeroed
+
+DOWN_UP = ("lora_down", "lora_up")
+D = 3072  # diffusers knows the width of FLUX.1's and HunyuanVideo's single blocks alone
+
+NATIVE: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
+    "Flux": ("diffusion_model.", {
+        "single_blocks.3.linear1": (7 * D, D),
+        "single_blocks.3.linear2": (D, 5 * D),
+        "double_blocks.1.img_attn.qkv": (3 * 16, 16),
+        "double_blocks.1.txt_mlp.2": (16, 64),
+    }),
+    "HunyuanVideo": ("diffusion_model.", {
+        "single_blocks.3.linear1": (7 * D, D),
+        "double_blocks.1.img_attn_qkv": (3 * 16, 16),
+        "double_blocks.1.txt_mod.linear": (96, 16),
+        "double_blocks.1.txt_mlp.fc1": (64, 16),
+    }),
+    "Krea2": ("diffusion_model.", {
+        **{f"blocks.2.attn.{w}": (16, 16) for w in ("wq", "wk", "wv", "wo", "gate")},
+        **{f"blocks.2.mlp.{w}": (32, 16) for w in ("gate", "up", "down")},
+        "txtfusion.refiner_blocks.1.attn.wv": (8, 8),
+        "txtfusion.layerwise_blocks.0.mlp.down": (8, 8),
+        "txtfusion.projector": (8, 8), "tmlp.0": (8, 8), "tmlp.2": (8, 8), "tproj.1": (8, 8),
+        "txtmlp.1": (8, 8), "txtmlp.3": (8, 8), "first": (8, 4), "last.linear": (4, 8),
+    }),
+    "Anima": ("diffusion_model.", {
+        **{f"blocks.2.{a}_attn.{x}_proj": (16, 16)
+           for a in ("self", "cross") for x in ("q", "k", "v", "output")},
+        "blocks.2.mlp.layer1": (64, 16), "blocks.2.mlp.layer2": (16, 64),
+        "blocks.2.adaln_modulation_mlp.1": (8, 16),
+        "blocks.2.adaln_modulation_cross_attn.2": (16, 8),
+        "final_layer.adaln_modulation.2": (8, 8), "final_layer.linear": (4, 16),
+        "x_embedder.proj.1": (16, 4),
+    }),
+    "AceStep": ("", {
+        f"layers.5.{a}_attn.{x}_proj": (16, 16) for a in ("self", "cross") for x in "qkvo"
+    }),
+    "Ideogram4": ("diffusion_model.", {
+        "layers.1.attention.qkv": (48, 16), "layers.1.attention.o": (16, 16),
+        "layers.1.feed_forward.w2": (16, 32), "layers.1.adaln_modulation": (64, 16),
+    }),
+    "LTX2": ("diffusion_model.", {
+        "patchify_proj": (16, 4), "audio_patchify_proj": (8, 4), "adaln_single.linear": (32, 8),
+        "audio_adaln_single.emb.timestep_embedder.linear_1": (8, 8),
+        "av_ca_a2v_gate_adaln_single.linear": (8, 8),
+        "prompt_adaln_single.linear": (8, 8),
+        "transformer_blocks.0.attn1.to_q": (16, 16), "transformer_blocks.0.ff.net.0.proj": (64, 16),
+    }),
+}  # fmt: skip
+
+
+def products(state: Tensors) -> Changes:
+    """What the factors of a state dict in diffusers' names make, by module."""
+    found = {}
+    for name, up in state.items():
+        if name.endswith(".lora_B.weight"):
+            module = name.removesuffix(".lora_B.weight")
+            down = state[f"{module}.lora_A.weight"]
+            found[module.removeprefix("transformer.")] = (up.double() @ down.double()).numpy()
+    return found
+
+
+def unshared(state: Tensors) -> Tensors:
+    return {name: tensor.contiguous().clone() for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("model", NATIVE)
+def test_a_files_own_names_meet_what_diffusers_converter_makes_of_them(
+    tmp_path: Path, model: str, order: int
+) -> None:
+    """The file beside its own conversion: the sum is twice the file, whatever names it has."""
+    prefix, modules = NATIVE[model]
+    ends = DOWN_UP if model == "Flux" else ("lora_A", "lora_B")
+    native = factors({f"{prefix}{n}": s for n, s in modules.items()}, 1, rank=1, ends=ends)
+    convert = loader_of(model).lora_state_dict
+    expected = products(convert(dict(native)))
+    assert len(expected) >= len(modules)
+    paths = [saved(native, tmp_path / "own.safetensors"),
+             saved(unshared(convert(dict(native))), tmp_path / "converted.safetensors")][::order]  # fmt: skip
+    with pytest.warns(SuperposeWarning, match="one weight under two names"):
+        total = superpose.load(paths[0]) + superpose.load(paths[1])
+    superpose.save(total, tmp_path / "sum.safetensors")
+    written = load_file(tmp_path / "sum.safetensors")
+    found = products(convert(written) if order == 1 and prefix else dict(written))
+    assert found.keys() == expected.keys()
+    for name, change in expected.items():
+        np.testing.assert_allclose(found[name], 2 * change, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows that")
+def test_what_is_no_part_of_the_tables_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """FLUX.1's last modulation, whose halves diffusers swaps, and FLUX.2's, where it does not."""
+    modules = {"double_blocks.0.img_attn.proj": (16, 16), "final_layer.linear": (4, 16)}
+    native = factors({f"diffusion_model.{n}": s for n, s in modules.items()}, 1, ends=DOWN_UP)
+    more = {"diffusion_model.final_layer.adaLN_modulation.1": (32, 16)}
+    own = saved(native | factors(more, 2, ends=DOWN_UP), tmp_path / "own.safetensors")
+    other = factors({"transformer.transformer_blocks.0.attn.to_q": (16, 16)}, 3)
+    other_path = saved(other, tmp_path / "other.safetensors")
+    a, b = superpose.load(own), superpose.load(other_path)
+    with pytest.raises(Refused, match=r"adaLN_modulation.1` of .* superpose does not") as caught:
+        _ = a + b
+    converted = follow(str(caught.value), own, tmp_path / "converted.safetensors")
+    expected = products(loader_of("Flux").lora_state_dict(load_file(own)))
+    own_changes = {n: dense(d.terms) for n, d in superpose.load(converted).items()}
+    assert len(own_changes) == len(expected) == 3
+
+
+def follow(message: str, *arguments: Path) -> Path:
+    command = re.search(r'python -c "(.*)" OLD', message, re.S)
+    assert command is not None, message
+    subprocess.run([sys.executable, "-c", command[1], *map(str, arguments)], check=True)
+    return arguments[-1]
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows that")
+def test_lumina2s_own_names_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    """Its keys and values have fewer heads than its queries: diffusers knows how many rows."""
+    block = {
+        "attention.qkv": (2304 + 2 * 768, 8), "attention.out": (8, 2304),
+        "adaLN_modulation.1": (8, 8),
+        **{f"feed_forward.w{i}": (8, 8) for i in (1, 2, 3)},
+    }  # fmt: skip
+    names = {f"diffusion_model.layers.0.{n}": s for n, s in block.items()}
+    own = saved(factors(names, 1), tmp_path / "own.safetensors")
+    other = factors({"transformer.layers.0.attn.to_q": (2304, 8)}, 2)
+    b = superpose.load(saved(other, tmp_path / "other.safetensors"))
+    with pytest.raises(Refused, match="called in two ways") as caught:
+        _ = superpose.load(own) + b
+    a = superpose.load(follow(str(caught.value), own, tmp_path / "converted.safetensors"))
+    assert "transformer.layers.0.attn.to_q" in a
+    assert len(a + b) == len(a)
+
+
+def sd3_checkpoint(d: int) -> dict[str, torch.Tensor]:
+    """A checkpoint of Stable Diffusion 3's own names: two blocks, values at random."""
+    generator = torch.Generator().manual_seed(1)
+    shapes: dict[str, tuple[int, ...]] = {
+        "x_embedder.proj": (d, 4, 2, 2),
+        "context_embedder": (d, 6),
+    }
+    for name in ("t_embedder.mlp.0", "t_embedder.mlp.2", "y_embedder.mlp.0", "y_embedder.mlp.2"):
+        shapes[name] = (d, d)
+    for i, side in itertools.product((0, 1), ("x_block", "context_block")):
+        stem = f"joint_blocks.{i}.{side}"
+        last = i == 1 and side == "context_block"
+        shapes[f"{stem}.attn.qkv"] = (3 * d, d)
+        shapes[f"{stem}.adaLN_modulation.1"] = ((2 if last else 6) * d, d)
+        if not last:
+            shapes |= {f"{stem}.attn.proj": (d, d), f"{stem}.mlp.fc1": (4 * d, d)}
+            shapes[f"{stem}.mlp.fc2"] = (d, 4 * d)
+    shapes |= {"joint_blocks.0.x_block.attn2.qkv": (3 * d, d), "final_layer.linear": (4, d)}
+    shapes |= {
+        "joint_blocks.0.x_block.attn2.proj": (d, d),
+        "final_layer.adaLN_modulation.1": (2 * d, d),
+    }
+    found = {f"{n}.weight": torch.randn(s, generator=generator) for n, s in shapes.items()}
+    found |= {f"{n}.bias": torch.randn(s[0], generator=generator) for n, s in shapes.items()}
+    return found | {"pos_embed": torch.zeros(1, 4, d)}
+
+
+def test_stable_diffusion_3s_own_names_are_what_diffusers_makes_of_a_checkpoint() -> None:
+    checkpoint = sd3_checkpoint(8)
+    converted = convert_sd3_transformer_checkpoint_to_diffusers(dict(checkpoint))
+    told = 0
+    for name, weight in checkpoint.items():
+        module = name.removesuffix(".weight")
+        if not name.endswith(".weight") or not module.startswith("joint_blocks"):
+            continue
+        pieces = translated("joint", module.replace(".", "_"), (weight.shape[0], weight.shape[1]))
+        if pieces is None:
+            assert module == "joint_blocks.1.context_block.adaLN_modulation.1"  # halves swapped
+            continue
+        for piece in pieces:
+            first, end = piece.rows or (0, len(weight))
+            assert torch.equal(converted[f"{piece.name}.weight"], weight[first:end]), name
+            told += 1
+    assert told == 3 * 5 + 3 + 1 + 3 + 3 + 3
+
+
+# SDXL's U-Net: its own blocks are counted through.
+
+
+def sdxl_unet() -> Any:
+    return zeroed(
+        diffusers.UNet2DConditionModel(
+            sample_size=8, layers_per_block=2, block_out_channels=(8, 16, 16), norm_num_groups=4,
+            cross_attention_dim=12, attention_head_dim=4, use_linear_projection=True,
+            addition_embed_type="text_time", addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=20, transformer_layers_per_block=(1, 2, 1),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        )
+    )  # fmt: skip
+
+
+def own_names() -> Iterable[str]:
+    """Of the modules of SDXL's U-Net, as its own code calls them (sgm)."""
+    resnet = ("in_layers_2", "out_layers_3", "emb_layers_1")
+    inner = "attn1_to_q attn1_to_out_0 attn2_to_k attn2_to_v ff_net_0_proj ff_net_2".split()
+    attention = ("proj_in", "proj_out", *(f"transformer_blocks_0_{x}" for x in inner))
+    for number in range(1, 9):
+        block, layer = divmod(number - 1, 3)
+        if layer == 2:
+            yield f"input_blocks_{number}_0_op"
+            continue
+        yield from (f"input_blocks_{number}_0_{x}" for x in resnet)
+        yield from (f"input_blocks_{number}_1_{x}" for x in attention if block)
+    yield "input_blocks_4_0_skip_connection"
+    for number in (0, 2):
+        yield from (f"middle_block_{number}_{x}" for x in resnet)
+    yield from (f"middle_block_1_{x}" for x in attention)
+    for number in range(9):
+        yield from (f"output_blocks_{number}_0_{x}" for x in (*resnet, "skip_connection"))
+        yield from (f"output_blocks_{number}_1_{x}" for x in attention if number < 6)
+    yield from ("output_blocks_2_2_conv", "output_blocks_5_2_conv", "input_blocks_0_0", "out_2")
+    yield from ("time_embed_0", "time_embed_2")  # of kohya's add_embedding diffusers reads none
+
+
+def own_to_diffusers(config: Any) -> dict[str, str]:
+    """By diffusers' own loader: a tensor for each name, and where it comes out."""
+    names = [f"lora_unet_{name}" for name in own_names()]
+    tensors = {}
+    for i, name in enumerate(names):
+        tensors |= {f"{name}.lora_{s}.weight": torch.tensor([[float(i)]]) for s in ("down", "up")}
+    state, _ = XLLoader.lora_state_dict(tensors, unet_config=config)
+    state = diffusers.utils.convert_unet_state_dict_to_peft(state)
+    ending = ".lora_A.weight"
+    return {names[int(t)]: n.removeprefix("unet.").removesuffix(ending)
+            for n, t in state.items() if n.endswith(ending)}  # fmt: skip
+
+
+def sdxl_changes(path: Path) -> Changes:
+    model = sdxl_unet()
+    state, alphas = XLLoader.lora_state_dict(load_file(path), unet_config=model.config)
+    XLLoader.load_lora_into_unet(state, alphas, model)
+    return {n: c.reshape(len(c), -1) for n, c in changes_of(model).items()}
+
+
+@pytest.mark.parametrize("pair", [*itertools.permutations(("own", "kohya", "diffusers"), 2)])
+def test_sdxl_files_of_its_own_blocks_and_of_diffusers_meet(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    model = sdxl_unet()
+    names = own_to_diffusers(model.config)
+    shapes = {name: tuple(layer.weight.shape) for name, layer in layers(model).items()}
+    assert set(names.values()) <= shapes.keys()
+    assert len(names) > 120
+    spelled = {
+        "own": {name: shapes[there] for name, there in names.items()},
+        "kohya": {f"lora_unet_{n.replace('.', '_')}": shapes[n] for n in names.values()},
+        "diffusers": {f"unet.{n}": shapes[n] for n in names.values()},
+    }
+    paths = []
+    for seed, way in enumerate(pair):
+        path = tmp_path / f"{seed}.safetensors"
+        paths.append(saved(kernels(spelled[way], seed, kohya=way != "diffusers"), path))
+    with pytest.warns(SuperposeWarning, match="one weight under two names"):
+        total = superpose.load(paths[0]) - 0.5 * superpose.load(paths[1])
+    superpose.save(total, tmp_path / "sum.safetensors")
+    first, second = (sdxl_changes(path) for path in paths)
+    found = sdxl_changes(tmp_path / "sum.safetensors")
+    assert found.keys() == first.keys() == second.keys()
+    for name, change in found.items():
+        np.testing.assert_allclose(change, first[name] - 0.5 * second[name], atol=2e-4)
+
+
+def kernels(modules: dict[str, tuple[int, ...]], seed: int, *, kohya: bool) -> Tensors:
+    """Factors of linear layers and convolutions."""
+    flat = {name: (s[0], int(np.prod(s[1:]))) for name, s in modules.items()}
+    ends = DOWN_UP if kohya else ("lora_A", "lora_B")
+    tensors = factors(flat, seed, alpha=3.0 if kohya else None, ends=ends)
+    for name, shape in modules.items():
+        if len(shape) == 4:
+            for end, size in ((ends[0], shape[1:]), (ends[1], (2, 1, 1))):
+                key = f"{name}.{end}.weight"
+                tensors[key] = tensors[key].reshape(tensors[key].shape[0], *size)
+    return tensors
