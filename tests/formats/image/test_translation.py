@@ -77,13 +77,15 @@ NATIVE: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
 
 
 def products(state: Tensors) -> Changes:
-    """What the factors of a state dict in diffusers' names make, by module."""
+    """What the factors of a state dict in diffusers' names make of three vectors, by module."""
     found = {}
     for name, up in state.items():
         if name.endswith(".lora_B.weight"):
             module = name.removesuffix(".lora_B.weight")
             down = state[f"{module}.lora_A.weight"]
-            found[module.removeprefix("transformer.")] = (up.double() @ down.double()).numpy()
+            vectors = torch.randn(down.shape[1], 3, generator=torch.Generator().manual_seed(0))
+            change = up.double() @ (down.double() @ vectors.double())
+            found[module.removeprefix("transformer.")] = change.numpy()
     return found
 
 
@@ -112,9 +114,10 @@ def test_a_files_own_names_meet_what_diffusers_converter_makes_of_them(
     found = products(convert(written) if order == 1 and prefix else dict(written))
     assert found.keys() == expected.keys()
     for name, change in expected.items():
-        np.testing.assert_allclose(found[name], 2 * change, atol=1e-4)
+        np.testing.assert_allclose(found[name], 2 * change, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_what_is_no_part_of_the_tables_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """FLUX.1's last modulation, whose halves diffusers swaps, and FLUX.2's, where it does not."""
@@ -140,6 +143,7 @@ def follow(message: str, *arguments: Path) -> Path:
     return arguments[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_lumina2s_own_names_are_refused_with_the_way_out(tmp_path: Path) -> None:
     """Its keys and values have fewer heads than its queries: diffusers knows how many rows."""
