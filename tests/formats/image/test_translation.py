@@ -105,8 +105,9 @@ def test_a_files_own_names_meet_what_diffusers_converter_makes_of_them(
     convert = loader_of(model).lora_state_dict
     expected = products(convert(dict(native)))
     assert len(expected) >= len(modules)
-    paths = [saved(native, tmp_path / "own.safetensors"),
-             saved(unshared(convert(dict(native))), tmp_path / "converted.safetensors")][::order]  # fmt: skip
+    own = saved(native, tmp_path / "own.safetensors")
+    converted = saved(unshared(convert(dict(native))), tmp_path / "converted.safetensors")
+    paths = [own, converted][::order]
     with pytest.warns(SuperposeWarning, match="one weight under two names"):
         total = superpose.load(paths[0]) + superpose.load(paths[1])
     superpose.save(total, tmp_path / "sum.safetensors")
