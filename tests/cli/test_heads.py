@@ -147,6 +147,7 @@ def test_a_sum_of_classifiers_keeps_the_names_of_their_class_where_the_bases_are
     assert run("verify", base, f"{a}:0.5", f"{b}:0.5", tmp_path / "sum", "-q").code == 0
 
 
+@pytest.mark.slow
 def test_a_class_that_finds_no_weight_of_the_base_is_refused_and_the_command_printed_helps(
     run: Run, tmp_path: Path
 ) -> None:
@@ -175,3 +176,20 @@ def test_an_engine_that_takes_no_head_is_served_without_it(
     assert "a head: --heads none leaves it out" in refused.err
     done = run("add", a, b, "-o", tmp_path / "out", "--for", "vllm", "--heads", "none")
     assert done.code == 0, done.err
+
+
+def test_factors_on_a_layer_of_the_head_that_nobody_saved_are_left_out_with_it(
+    run: Run, tmp_path: Path
+) -> None:
+    """With target_modules="all-linear" DeBERTa's pooler, random at first, gets factors too."""
+    base = make_base("deberta", tmp_path / "base")
+    adapter = make_classifier("deberta", base, tmp_path / "a", modules_to_save=None,
+                              target_modules=["query_proj", "pooler.dense"])  # fmt: skip
+    refused = run("bake", base, adapter, "-o", tmp_path / "out", "-q")
+    assert refused.code == 2
+    assert "`pooler.dense.weight` is a head" in refused.err
+    assert "--heads none" in refused.err
+    done = run("bake", base, adapter, "-o", tmp_path / "out", "-q", "--heads", "none")
+    assert done.code == 0, done.err
+    assert run("verify", base, adapter, tmp_path / "out", "-q", "--heads", "none").code == 0
+    assert run("check", adapter, make_classifier("deberta", base, tmp_path / "b", 7)).code == 0

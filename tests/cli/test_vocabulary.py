@@ -18,6 +18,7 @@ from tests.cli.conftest import Run
 from superpose.files.checkpoint import Checkpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["add", "bake"])
 @pytest.mark.parametrize("beside", ["plain", "nothing"])
 def test_a_share_of_added_tokens_is_refused_and_the_command_that_is_printed_makes_it_work(

@@ -83,6 +83,13 @@ def in_head(adapter: Adapter) -> InHead:
     return InHead(deltas, tuple(stored))
 
 
+def head_tensors(adapter: Adapter) -> set[str]:
+    """Give the tensors of a base model that an adapter's head is about."""
+    found = in_head(adapter)
+    places = (place_of(key, adapter[key].place) for key in found.deltas)
+    return {p.tensor for p in places} | {adapter.replacements[key].tensor for key in found.stored}
+
+
 def without_heads(adapter: Adapter) -> Adapter:
     """Give the adapter without what it holds of a head.
 
@@ -163,6 +170,7 @@ __all__ = [
     "InHead",
     "chosen",
     "comparable",
+    "head_tensors",
     "in_head",
     "is_head",
     "with_head_of",

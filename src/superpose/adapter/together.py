@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.alignment import align, met
 from superpose.adapter.copied import without_differing
-from superpose.adapter.heads import comparable, in_head
+from superpose.adapter.heads import comparable, head_tensors
 from superpose.adapter.renaming import tensors_of
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import Refused
@@ -47,14 +47,15 @@ def together(
 
 
 def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
-    """Give the base's names as the class of the first adapter with a head has them.
+    """Give the base's names as the class of the adapters with a head has them, the first's before.
 
     A classifier's class may call the body otherwise than the base model's own, and what is written
     is for that class.
     """
     from superpose.names.tree import as_called
 
-    first = next((adapter for adapter in adapters if in_head(adapter)), None)
-    if first is None or first.format != "peft":
-        return tree
-    return as_called(tree, tensors_of(first))
+    for adapter in reversed(adapters):
+        head = head_tensors(adapter) if adapter.format == "peft" else set()
+        if head:
+            tree = as_called(tree, [t for t in tensors_of(adapter) if t not in head], head)
+    return tree

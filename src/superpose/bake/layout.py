@@ -206,7 +206,7 @@ def not_there(checkpoint: Checkpoint, key: str, parameter: str) -> BadInput:
             "to it, and of one that is stored whole no share is left where its task weights do "
             "not sum to 1",
             where=key,
-            hint=WAYS,
+            hint=f"{WAYS} Factors for a layer that no base has can only be left out.",
         )
     if parameter.endswith(".bias"):
         return BadInput(

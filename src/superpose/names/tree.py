@@ -91,19 +91,21 @@ def _rules(config: Mapping[str, Any]) -> tuple[Rule, ...]:
     return tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
 
 
-def as_called(tree: Tree | None, tensors: Iterable[str]) -> Tree:
+def as_called(tree: Tree | None, body: Iterable[str], head: Iterable[str]) -> Tree:
     """Give the same base's names in a model that calls its body otherwise: a classifier's class.
 
-    tree: None where the base is not at hand. tensors: names as that class has them, of which each
-    region's most common prefix counts (LlamaForQuestionAnswering says `transformer.layers...`).
+    tree: None where the base is not at hand. body, head: tensors' names as that class has them; of
+    those of the body the most common prefix counts (LlamaForQuestionAnswering says
+    `transformer.layers...`), of those of the head each one's own (DeBERTa's `pooler`).
     """
     tree = tree or Tree({}, {})
-    own = _most_common(parse(tensor) for tensor in tensors)
+    own = _most_common(parse(tensor) for tensor in body)
     prefixes = dict(tree.prefixes)
     for identity, prefix in tree.prefixes.items():
         region = region_of(parse(identity))
         if region in own and prefix == tree.usual.get(region):
             prefixes[identity] = own[region]
+    prefixes |= {p.identity: p.prefix for p in map(parse, head)}
     return replace(tree, prefixes=prefixes, usual={**tree.usual, **own})
 
 
