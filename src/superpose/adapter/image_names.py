@@ -20,7 +20,7 @@ from superpose.lowrank.terms import Terms, formed
 from superpose.names.image import called
 from superpose.names.image_files import File, Shape
 from superpose.names.image_plan import Move, Plan, plan
-from superpose.names.image_tables import OF_DIFFUSERS, family_of
+from superpose.names.image_tables import OF_DIFFUSERS, converter, family_of
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -36,6 +36,7 @@ def with_one_naming(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     """
     for adapter in adapters:
         _check_image(adapter)
+    _check_interleaved(adapters)
     names = plan([_file(adapter) for adapter in adapters])
     leader = adapters[names.leader]
     marks = _joined_marks(adapters, names)
@@ -65,6 +66,26 @@ def _check_image(adapter: Adapter) -> None:
         "diffusers' that changes linear layers and convolutions alone; the other is an image LoRA",
         hint=_OF_A_TEXT_ENCODER if adapter.format == "peft" else None,
     )
+
+
+def _check_interleaved(adapters: Sequence[Adapter]) -> None:
+    """Refuse MiniMax-H3's fused layers in two orders of rows, of which the factors' names tell.
+
+    DiffSynth-Studio, which writes `lora_A.default`, has them head by head. Source: diffusers
+    0.42.1, `_convert_non_diffusers_minimax_h3_lora_to_diffusers`.
+    """
+    ways: dict[bool, Adapter] = {}
+    for adapter in adapters:
+        paths = [called(place_of(k, d.place).module).flat for k, d in adapter.items()]
+        if family_of(paths) == "minimax":
+            by_head = "lora_A.default" in marks_of(adapter).spellings.values()
+            ways.setdefault(by_head, adapter)
+    if len(ways) > 1:
+        raise Refused(
+            f"{ways[True].label} has the rows of MiniMax-H3's `qkv_proj` head by head, and "
+            f"{ways[False].label} queries, keys and values one after another",
+            hint=converter("MiniMaxH3"),
+        )
 
 
 _OF_A_TEXT_ENCODER = """If it is of the pipeline's text encoder, make it a file that says so:

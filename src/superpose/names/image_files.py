@@ -45,12 +45,13 @@ class Named:
         """Whether loaders find all of the denoiser's modules by such names.
 
         Of bare names diffusers finds those with an alpha beside; of OneTrainer's for FLUX only
-        attention (0.42.1, `_convert_mixture_state_dict_to_diffusers`), of LyCORIS' none but LoKr.
+        attention (0.42.1, `_convert_mixture_state_dict_to_diffusers`), of LyCORIS' none but LoKr;
+        PEFT's names alone for few models.
         """
         prefix = self.prefixes.get(DENOISER, "")
         if prefix == "":
             return DENOISER in self.file.marked
-        return prefix not in ("lycoris_", "lora_transformer_")
+        return prefix not in ("lycoris_", "lora_transformer_", "base_model.model.")
 
     def denoiser(self) -> Mapping[str, Called]:
         """Give the names of the denoiser's modules."""

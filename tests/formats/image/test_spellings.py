@@ -224,6 +224,30 @@ def test_shapes_that_differ_under_two_names_are_two_base_models(tmp_path: Path) 
         _ = superpose.load(a) + superpose.load(b)
 
 
+def test_minimaxs_fused_rows_in_two_orders_are_refused(tmp_path: Path) -> None:
+    """DiffSynth's, known by `.default`, have them head by head; the shapes are the same."""
+    module = {"diffusion_model.blocks.0.attn.qkv_proj": (24, 8)}
+    a = written(factors(module, 1), tmp_path, "a")
+    by_head = factors(module, 2, ends=("lora_A.default", "lora_B.default"))
+    b = written(by_head, tmp_path, "b")
+    with pytest.raises(Refused, match="head by head, and"):
+        _ = superpose.load(a) + superpose.load(b)
+    assert len(superpose.load(b) + superpose.load(b)) == 1
+
+
+def test_three_files_in_three_spellings_are_one_delta_in_any_order(tmp_path: Path) -> None:
+    names = ("bare", "kohya", "unet.", "original blocks")
+    paths = [written(UNET[name], tmp_path, str(i)) for i, name in enumerate(names)]
+    parts = [superpose.load(path) for path in paths]
+    expected = sum(only(part) for part in parts)
+    for order in itertools.permutations(parts, 3):
+        rest = next(part for part in parts if part not in order)
+        with pytest.warns(SuperposeWarning, match="one weight under two names"):
+            total = sum(order) + rest
+        np.testing.assert_allclose(only(total), expected, atol=1e-4)
+        assert len(total.parents) == 4
+
+
 MODELS = ("UNet2DConditionModel", "FluxTransformer2DModel", "WanTransformer3DModel",
           "SD3Transformer2DModel", "QwenImageTransformer2DModel", "ZImageTransformer2DModel",
           "HunyuanVideoTransformer3DModel", "AuraFlowTransformer2DModel",

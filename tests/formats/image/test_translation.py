@@ -6,15 +6,11 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers.loaders import StableDiffusionXLLoraLoaderMixin as XLLoader
 from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 from safetensors.torch import load_file
 
@@ -23,8 +19,7 @@ from superpose.errors import Refused, SuperposeWarning
 from superpose.lowrank import dense
 from superpose.names.image_tables import translated
 
-from .families import Changes, Tensors, changes_of, factors, loader_of, saved
-from .tiny import layers, zeroed
+from .families import Changes, Tensors, factors, loader_of, saved
 
 DOWN_UP = ("lora_down", "lora_up")
 D = 3072  # diffusers knows the width of FLUX.1's and HunyuanVideo's single blocks alone
@@ -208,103 +203,3 @@ def test_stable_diffusion_3s_own_names_are_what_diffusers_makes_of_a_checkpoint(
             assert torch.equal(converted[f"{piece.name}.weight"], weight[first:end]), name
             told += 1
     assert told == 3 * 5 + 3 + 1 + 3 + 3 + 3
-
-
-# SDXL's U-Net: its own blocks are counted through.
-
-
-def sdxl_unet() -> Any:
-    return zeroed(
-        diffusers.UNet2DConditionModel(
-            sample_size=8, layers_per_block=2, block_out_channels=(8, 16, 16), norm_num_groups=4,
-            cross_attention_dim=12, attention_head_dim=4, use_linear_projection=True,
-            addition_embed_type="text_time", addition_time_embed_dim=4,
-            projection_class_embeddings_input_dim=20, transformer_layers_per_block=(1, 2, 1),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        )
-    )  # fmt: skip
-
-
-def own_names() -> Iterable[str]:
-    """Of the modules of SDXL's U-Net, as its own code calls them (sgm)."""
-    resnet = ("in_layers_2", "out_layers_3", "emb_layers_1")
-    inner = "attn1_to_q attn1_to_out_0 attn2_to_k attn2_to_v ff_net_0_proj ff_net_2".split()
-    attention = ("proj_in", "proj_out", *(f"transformer_blocks_0_{x}" for x in inner))
-    for number in range(1, 9):
-        block, layer = divmod(number - 1, 3)
-        if layer == 2:
-            yield f"input_blocks_{number}_0_op"
-            continue
-        yield from (f"input_blocks_{number}_0_{x}" for x in resnet)
-        yield from (f"input_blocks_{number}_1_{x}" for x in attention if block)
-    yield "input_blocks_4_0_skip_connection"
-    for number in (0, 2):
-        yield from (f"middle_block_{number}_{x}" for x in resnet)
-    yield from (f"middle_block_1_{x}" for x in attention)
-    for number in range(9):
-        yield from (f"output_blocks_{number}_0_{x}" for x in (*resnet, "skip_connection"))
-        yield from (f"output_blocks_{number}_1_{x}" for x in attention if number < 6)
-    yield from ("output_blocks_2_2_conv", "output_blocks_5_2_conv", "input_blocks_0_0", "out_2")
-    yield from ("time_embed_0", "time_embed_2")  # of kohya's add_embedding diffusers reads none
-
-
-def own_to_diffusers(config: Any) -> dict[str, str]:
-    """By diffusers' own loader: a tensor for each name, and where it comes out."""
-    names = [f"lora_unet_{name}" for name in own_names()]
-    tensors = {}
-    for i, name in enumerate(names):
-        tensors |= {f"{name}.lora_{s}.weight": torch.tensor([[float(i)]]) for s in ("down", "up")}
-    state, _ = XLLoader.lora_state_dict(tensors, unet_config=config)
-    state = diffusers.utils.convert_unet_state_dict_to_peft(state)
-    ending = ".lora_A.weight"
-    return {names[int(t)]: n.removeprefix("unet.").removesuffix(ending)
-            for n, t in state.items() if n.endswith(ending)}  # fmt: skip
-
-
-def sdxl_changes(path: Path) -> Changes:
-    model = sdxl_unet()
-    state, alphas = XLLoader.lora_state_dict(load_file(path), unet_config=model.config)
-    XLLoader.load_lora_into_unet(state, alphas, model)
-    return {n: c.reshape(len(c), -1) for n, c in changes_of(model).items()}
-
-
-@pytest.mark.parametrize("pair", [*itertools.permutations(("own", "kohya", "diffusers"), 2)])
-def test_sdxl_files_of_its_own_blocks_and_of_diffusers_meet(
-    tmp_path: Path, pair: tuple[str, str]
-) -> None:
-    model = sdxl_unet()
-    names = own_to_diffusers(model.config)
-    shapes = {name: tuple(layer.weight.shape) for name, layer in layers(model).items()}
-    assert set(names.values()) <= shapes.keys()
-    assert len(names) > 120
-    spelled = {
-        "own": {name: shapes[there] for name, there in names.items()},
-        "kohya": {f"lora_unet_{n.replace('.', '_')}": shapes[n] for n in names.values()},
-        "diffusers": {f"unet.{n}": shapes[n] for n in names.values()},
-    }
-    paths = []
-    for seed, way in enumerate(pair):
-        path = tmp_path / f"{seed}.safetensors"
-        paths.append(saved(kernels(spelled[way], seed, kohya=way != "diffusers"), path))
-    with pytest.warns(SuperposeWarning, match="one weight under two names"):
-        total = superpose.load(paths[0]) - 0.5 * superpose.load(paths[1])
-    superpose.save(total, tmp_path / "sum.safetensors")
-    first, second = (sdxl_changes(path) for path in paths)
-    found = sdxl_changes(tmp_path / "sum.safetensors")
-    assert found.keys() == first.keys() == second.keys()
-    for name, change in found.items():
-        np.testing.assert_allclose(change, first[name] - 0.5 * second[name], atol=2e-4)
-
-
-def kernels(modules: dict[str, tuple[int, ...]], seed: int, *, kohya: bool) -> Tensors:
-    """Factors of linear layers and convolutions."""
-    flat = {name: (s[0], int(np.prod(s[1:]))) for name, s in modules.items()}
-    ends = DOWN_UP if kohya else ("lora_A", "lora_B")
-    tensors = factors(flat, seed, alpha=3.0 if kohya else None, ends=ends)
-    for name, shape in modules.items():
-        if len(shape) == 4:
-            for end, size in ((ends[0], shape[1:]), (ends[1], (2, 1, 1))):
-                key = f"{name}.{end}.weight"
-                tensors[key] = tensors[key].reshape(tensors[key].shape[0], *size)
-    return tensors
