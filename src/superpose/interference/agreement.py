@@ -101,7 +101,9 @@ def _standing_out(sizes: np.ndarray, floors: np.ndarray) -> np.ndarray:
     nothing = np.zeros(sizes.shape, dtype=bool)
     if not sizes.size:
         return nothing
-    typical = float(np.median(np.maximum(sizes, floors)))
+    # np.median would bring numpy.ma: a tenth of what `check` takes to start.
+    ordered = np.sort(np.maximum(sizes, floors))
+    typical = float(ordered[(sizes.size - 1) // 2] + ordered[sizes.size // 2]) / 2.0
     out = sizes >= np.maximum(
         STANDS_OUT_CHANCE * floors, max(STANDS_OUT_LEAST, STANDS_OUT * typical)
     )
