@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from superpose.adapter import Adapter, Heads, Part, Replacement, Rescaled, align
 from superpose.adapter.copied import without_differing
 from superpose.adapter.heads import with_heads
 from superpose.adapter.same_base import plain_name
+from superpose.adapter.together import of_its_class
 from superpose.files import without_nan
 from superpose.interference.check import told_apart
+from superpose.interference.facts import Fact, dtypes_of, facts_of
 from superpose.interference.verdict import judge_difference
 from superpose.lowrank import norm
 
@@ -27,15 +29,6 @@ Array = NDArray[Any]
 ROUNDING = {"float64": 2.0**-40, "float32": 2.0**-18, "float16": 2.0**-9, "bfloat16": 2.0**-6}
 """Relative difference of a delta that factors of each dtype may have from rounding alone: twice
 their own spacing in halves; in wider ones room for the arithmetic that made them."""
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A property in which the two adapters are held differently. a, b: its value in each."""
-
-    name: str
-    a: object
-    b: object
 
 
 @dataclass(frozen=True)
@@ -147,12 +140,12 @@ def diff(
     """
     a_name, b_name = told_apart((a, b))
     a, b = with_heads((a, b), heads)
-    facts = _facts(a, b)
+    facts = facts_of(a, b)
     names = [plain_name(x.base_model) for x in (a, b)]
     one_base = same_base or None in names or names[0] == names[1]
     if tolerance is None:
-        tolerance = max(ROUNDING.get(dtype, 0.0) for x in (a, b) for dtype in _dtypes(x))
-    x, y = align(met(without_differing((a, b)), tree))
+        tolerance = max(ROUNDING.get(dtype, 0.0) for x in (a, b) for dtype in dtypes_of(x))
+    x, y = align(met(without_differing((a, b)), of_its_class((a, b), tree)))
     found = [_module(name, x, y) for name in dict.fromkeys((*x, *y))]
     modules = tuple(module for module, _ in found)
     tensors = [
@@ -246,59 +239,3 @@ def _apart(x: Array, y: Array) -> float:
 def _relative(apart: float, a: float, b: float) -> float:
     largest = max(a, b)
     return apart / largest if largest > 0.0 or math.isnan(apart) else 0.0
-
-
-def _facts(a: Adapter, b: Adapter) -> tuple[Fact, ...]:
-    """Give the properties in which two adapters are held differently."""
-    x, y = _held(a), _held(b)
-    names = dict.fromkeys((*x, *y))
-    found = [Fact(name, x.get(name), y.get(name)) for name in names if x.get(name) != y.get(name)]
-    for name, of in _PER_MODULE.items():
-        found += _per_module(name, a, b, of)
-    return tuple(found)
-
-
-def _held(adapter: Adapter) -> dict[str, object]:
-    return {
-        "base_model": adapter.base_model,
-        "format": adapter.format,
-        "dtype": ", ".join(sorted(_dtypes(adapter))),
-        **adapter.settings,
-    }
-
-
-def _dtypes(adapter: Adapter) -> set[str]:
-    parts: Iterable[frozenset[str]] = (
-        *(delta.stored for delta in adapter.values()),
-        *(replacement.stored for replacement in adapter.replacements.values()),
-    )
-    return {dtype for stored in parts for dtype in stored}
-
-
-def _ranks(adapter: Adapter) -> dict[str, object]:
-    return {module: delta.rank for module, delta in adapter.items()}
-
-
-def _scalings(adapter: Adapter) -> dict[str, object]:
-    found = {m: sorted({t.coefficient for t in delta.terms}) for m, delta in adapter.items()}
-    return {m: sizes[0] if len(sizes) == 1 else tuple(sizes) for m, sizes in found.items()}
-
-
-_PER_MODULE: Mapping[str, Callable[[Adapter], dict[str, object]]] = {
-    "rank": _ranks,
-    "scaling": _scalings,
-}
-
-
-def _per_module(
-    name: str, a: Adapter, b: Adapter, of: Callable[[Adapter], dict[str, object]]
-) -> list[Fact]:
-    """Give one fact for each pair of values, with the number of modules that have it."""
-    x, y = of(a), of(b)
-    pairs = [(x[m], y[m]) for m in x if m in y]
-    differing = [pair for pair in pairs if pair[0] != pair[1]]
-    return [
-        Fact(name if often == len(pairs) else f"{name} ({often} modules)", *pair)
-        for pair in dict.fromkeys(differing)
-        for often in [differing.count(pair)]
-    ]
