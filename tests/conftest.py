@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
+    from tests.base_names import Named
     from tests.loopback_hub import Hub
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,6 +151,22 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             monkeypatch.setattr(constants, name, constant)
         monkeypatch.setattr(hf_api.api, "endpoint", address)  # behind its module's functions
         yield hub
+
+
+@pytest.fixture
+def base_called(
+    tiny_base: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Named]]:
+    """Give the tiny base model a name of each of the kinds in `tests.base_names`."""
+    from tests.base_names import named
+    from transformers.utils import hub as transformers_hub
+
+    from superpose.landscape import base_model
+
+    # transformers keeps a client, and with that the address, for as long as the process lives.
+    monkeypatch.setattr(transformers_hub.hf_api(), "endpoint", hub.address)
+    yield lambda kind: named(kind, tiny_base, hub, tmp_path / "converted", monkeypatch)
+    base_model._load.cache_clear()
 
 
 QUESTIONS = {

@@ -15,6 +15,7 @@ import superpose as sp
 from superpose.adapter import Adapter, Delta
 from superpose.bake import bake
 from superpose.errors import BadInput, OutputExists
+from superpose.files.base import LocatedBase, read_base_name
 from superpose.files.checkpoint import Checkpoint
 
 CARRIED = {
@@ -69,9 +70,11 @@ def test_tokenizer_and_settings_are_carried_and_nothing_else(base: Path, tmp_pat
 
 def test_the_card_names_base_parents_and_weights(base: Path, tmp_path: Path) -> None:
     total = adapter() - 0.5 * Adapter({"a": Delta.of(normal(4, 1), normal(1, 4))}, name="law")
-    bake(base, total, tmp_path / "out", base_name="org/base")
+    fetched = LocatedBase(base, read_base_name("org/base@v1"))
+    bake(fetched, total, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith('---\nbase_model: "org/base"\n')
+    assert "Base model: org/base@v1" in card
     assert "| math | 1 | made in memory |" in card
     assert "| law | -0.5 | made in memory |" in card
     assert "1 of the base model's 1 tensors are changed" in card

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
-from superpose.files import locate_base
+from superpose.files.base import locate_base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def index_of(*shards: str) -> bytes:
 def test_of_a_base_model_in_one_file_the_rest_stays_there(hub: Hub) -> None:
     wanted = [*SETTINGS, "model.safetensors"]
     hub.put("org/base", different([*wanted, *OTHERS]))
-    folder = locate_base("org/base")
+    folder = locate_base("org/base").folder
     assert sorted(path.name for path in folder.iterdir()) == sorted(wanted)
     assert hub.fetched == sorted(f"org/base/{name}" for name in wanted)
 
@@ -61,25 +61,25 @@ def test_of_a_sharded_base_model_the_shards_that_the_index_names_are_fetched(hub
 def test_revision_folder_and_a_name_without_an_owner_reach_the_hub(hub: Hub) -> None:
     hub.put("gpt2", {"config.json": b"new", "model.safetensors": b"new"})
     hub.put("gpt2", {"big/config.json": b"old", "big/model.safetensors": b"old"}, branch="v1")
-    assert (locate_base("gpt2") / "model.safetensors").read_bytes() == b"new"
+    assert (locate_base("gpt2").folder / "model.safetensors").read_bytes() == b"new"
     assert ("GET", "/api/models/gpt2/revision/main") in hub.asked
     hub.repositories["org/base"] = hub.repositories["gpt2"]
     for name in ("hf://org/base@v1/big", "org/base/big@v1"):
-        assert (locate_base(name) / "model.safetensors").read_bytes() == b"old"
+        assert (locate_base(name).folder / "model.safetensors").read_bytes() == b"old"
 
 
 def test_what_was_fetched_once_serves_when_the_hub_is_down(hub: Hub) -> None:
     hub.put("org/base", {"config.json": b"{}", "model.safetensors": b"x"})
-    folder = locate_base("org/base")
+    folder = locate_base("org/base").folder
     hub.broken = 503
-    assert locate_base("org/base") == folder
+    assert locate_base("org/base").folder == folder
 
 
 def test_a_branch_that_moves_meanwhile_does_not_mix_two_states(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between settings and weights somebody pushes: the weights are those of the settings."""
-    from superpose.files import hub as module
+    from superpose.files import hub_base as module
 
     hub.put("org/base", {"config.json": b"old", "model.safetensors": b"old"})
     fetch_settings = module.snapshot
@@ -93,7 +93,7 @@ def test_a_branch_that_moves_meanwhile_does_not_mix_two_states(
         return folder
 
     monkeypatch.setattr(module, "snapshot", push_afterwards)
-    folder = locate_base("org/base")
+    folder = locate_base("org/base").folder
     assert {path.read_bytes() for path in folder.iterdir()} == {b"old"}
 
 

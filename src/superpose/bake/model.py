@@ -18,6 +18,7 @@ from superpose.bake.resized import resized
 from superpose.bake.shards import Shard, shards_of, write_shards
 from superpose.errors import BadInput
 from superpose.files import new_folder
+from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.tensors import FLOATS
 
@@ -65,27 +66,27 @@ def bake(
     *,
     dtype: str | None = None,
     force: bool = False,
-    base_name: str | None = None,
     progress: Progress | None = None,
 ) -> Baked:
     """Write the base model with an adapter, or a sum of adapters, added to its weights.
 
-    base: a transformers folder with safetensors weights; it is read tensor by tensor, so memory
-    does not grow with it. dtype: "float32", "float16", "bfloat16" or "float64" for all of the
-    model's floating-point tensors; None keeps each in its own. force: replace a model that bake
-    wrote to `path`. base_name: what the model card calls the base. progress: told bytes written and
-    bytes in all.
+    base: `smollm2`, a transformers folder with safetensors weights, or a hub name; it is read
+    tensor by tensor, so memory does not grow with it. dtype: "float32", "float16", "bfloat16" or
+    "float64" for all of the model's floating-point tensors; None keeps each in its own. force:
+    replace a model that bake wrote to `path`. progress: told bytes written and bytes in all.
 
     Every changed tensor is W_0 + change in float32 (float64 where the base is), rounded once; every
     other one is copied byte for byte, with configuration and tokenizer.
 
-    Raises BadInput when a key of the adapter changes nothing that is there, a value would not be
-    finite or the disk has no room; DifferentBase when shapes disagree; Refused for quantised bases
-    and adapters that are no change of weights; OutputExists. Nothing is left behind then.
+    Raises as `files.base.locate_base`; BadInput when a key of the adapter changes nothing that is
+    there, a value would not be finite or the disk has no room; DifferentBase when shapes disagree;
+    Refused for quantised bases and adapters that are no change of weights; OutputExists. Nothing is
+    left behind then.
     """
     target = Path(path)
     converted = _header_dtype(dtype)
-    checkpoint = Checkpoint.open(Path(base))
+    located = locate_base(base)
+    checkpoint = Checkpoint.open(located.folder)
     replaceable = check_target(target, checkpoint.folder, force=force)
     checkpoint = resized(checkpoint, adapter)
     check_copies(checkpoint, adapter)
@@ -100,7 +101,7 @@ def bake(
             carry_tokenizer(adapter, folder)
         write_config(plan, adapter, folder, converted)
         write_index(plan, shards, folder)
-        write_card(adapter, base_name or str(base), plan, folder, converted)
+        write_card(adapter, str(located), plan, folder, converted)
         _write_weights(plan, shards, folder, total, progress)
     return _baked(plan, shards, target, total)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from superpose.bake.copies import check_copies
 from superpose.bake.plan import Plan, Target, as_it_is, make_plan
 from superpose.bake.proof import Failure, Proof
 from superpose.bake.resized import resized
+from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.tensors import FLOATS
 
@@ -47,13 +49,15 @@ class _Sums:
 
 
 def prove_model(
-    base: Path,
+    base: str | os.PathLike[str],
     adapter: Adapter,
-    result: Path,
+    result: str | os.PathLike[str],
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> Proof:
     """Compare a model's folder with the base model plus an adapter, or a sum of adapters.
+
+    base: as for `bake`. result: the model's folder.
 
     A changed tensor holds when each value is within half a unit in the last place of its dtype of
     base + sum, beyond what float32 arithmetic may have done; every other tensor when its bytes
@@ -63,7 +67,8 @@ def prove_model(
     Raises BadInput and Refused as `bake` does for base and adapter, and BadInput for a folder that
     holds no model.
     """
-    checkpoint, written = resized(Checkpoint.open(base), adapter), Checkpoint.open(result)
+    checkpoint = resized(Checkpoint.open(locate_base(base).folder), adapter)
+    written = Checkpoint.open(Path(result).expanduser())
     check_copies(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)
     sums = _Sums()

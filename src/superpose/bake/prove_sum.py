@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from superpose.bake.plan import Plan, Target, make_plan, seen_as
 from superpose.bake.proof import Failure, Proof
 from superpose.bake.resized import resized
 from superpose.errors import MissingBase
+from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Terms, norm
 
@@ -52,22 +53,25 @@ class _Found:
             self.failures.append(Failure(name, f"differs from the sum by {error:.2g} of it"))
 
 
-def prove_sum(adapter: Adapter, result: Adapter, base: Path | None = None) -> Proof:
+def prove_sum(
+    adapter: Adapter, result: Adapter, base: str | os.PathLike[str] | None = None
+) -> Proof:
     """Compare a written adapter with the sum it claims to be, delta by delta.
 
-    adapter: the sum. base: the base model's folder; None where it is not here. What both store
-    absolutely is compared by value where neither depends on the base; where one does, both are
-    added to the base's own tensor and compared there.
+    adapter: the sum. base: as for `bake`; None where it is not here. What both store absolutely is
+    compared by value where neither depends on the base; where one does, both are added to the
+    base's own tensor and compared there.
 
     A delta holds within twice the rounding unit of the result's dtype, relative to the sum and
     grown by the cancellation among its terms (1e-6 at least).
 
     Raises DifferentBase when shapes disagree, MissingBase where the base is needed and not given.
     """
-    tree = None if base is None else tree_of_base(Checkpoint.open(base))
+    checkpoint = None if base is None else Checkpoint.open(locate_base(base).folder)
+    tree = None if checkpoint is None else tree_of_base(checkpoint)
     ours, theirs = together((adapter, result), same_base=True, tree=tree)
     found = _Found()
-    covered = _compare_on_the_base(found, ours, theirs, base)
+    covered = _compare_on_the_base(found, ours, theirs, checkpoint)
     for key in dict.fromkeys([*ours, *theirs]):
         if key not in covered:
             _compare_delta(found, key, ours.get(key), theirs.get(key))
@@ -101,7 +105,7 @@ def _compare_values(found: _Found, ours: Replacement, theirs: Replacement) -> No
 
 
 def _compare_on_the_base(
-    found: _Found, ours: Adapter, theirs: Adapter, base: Path | None
+    found: _Found, ours: Adapter, theirs: Adapter, base: Checkpoint | None
 ) -> set[str]:
     """Compare what only the base's own tensors can; give the keys that this settles."""
     keys = _needing_base(ours, theirs)
@@ -112,7 +116,7 @@ def _compare_on_the_base(
             f"`{sorted(keys)[0]}` is stored as it is, not as a change of the base model, whose own "
             "is needed to compare it"
         )
-    checkpoint = resized(Checkpoint.open(base), ours)
+    checkpoint = resized(base, ours)
     plans = make_plan(checkpoint, ours), make_plan(checkpoint, theirs)
     sides = [_side_by_side(plans, n) for n in dict.fromkeys([*plans[0].targets, *plans[1].targets])]
     asked = {x.source or x.name for x, y in sides if _changed_by(x, y) & keys}

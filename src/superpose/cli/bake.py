@@ -73,22 +73,21 @@ def bake(
     """
     multiply_in_one_thread()
     from superpose.bake import bake as bake_model
-    from superpose.cli.bases import locate_named_base
+    from superpose.files.base import locate_base
 
     names, numbers, table = weighted_or_file(adapters, weights)
-    located = locate_named_base(base)
+    located = locate_base(base)
     total = sum_on_base(
         located.folder, names, numbers, same_base, ignore_key or (), table, heads=heads
     )
     with percent_bar(f"bake {out}", quiet) as step:
         baked = bake_model(
-            located.folder, total, out, dtype=dtype, force=force, base_name=located.name,
-            progress=step,
+            located, total, out, dtype=dtype, force=force, progress=step,
         )  # fmt: skip
     if json:
-        print_json({**baked.to_json(), **_about(total, located.name)})
+        print_json({**baked.to_json(), **_about(total, str(located))})
     else:
-        _tell(baked, total, located.name)
+        _tell(baked, total, str(located))
     if baked.new:
         note("note", f"new in the model: {', '.join(baked.new)}")
     if baked.dropped:

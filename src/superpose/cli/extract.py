@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,18 +78,17 @@ def extract(
 
     Example: superpose extract org/base org/base-math -o math --rank 16
     """
-    from superpose.cli.bases import locate_named_base
     from superpose.extraction import extract as extract_adapter
+    from superpose.files.base import locate_base
     from superpose.formats import check_output, save
 
     check_output(out, dtype=dtype, force=force)
-    located = locate_named_base(base)
+    located = locate_base(base)  # before the bar: it may be fetched or converted
     with _bar(finetuned, quiet) as step:
         found = extract_adapter(
-            located.folder, finetuned, rank, energy=energy, targets=_names(targets), seed=seed,
+            located, finetuned, rank, energy=energy, targets=_names(targets), seed=seed,
             progress=step,
         )  # fmt: skip
-    found = replace(found, adapter=found.adapter.on_base(located.name))
     figures = {"energy_kept": found.energy_kept, "share_left_out": found.share_left}
     written = save(found.adapter, out, dtype=dtype, compact=compact, force=force, figures=figures)
     if json:

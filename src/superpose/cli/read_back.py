@@ -20,7 +20,7 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
 
     base: as it was given; None for the one that the adapters name.
     """
-    from superpose.files.at_hand import base_at_hand
+    from superpose.files.base import base_at_hand
 
     if any(adapter.format not in ("peft", "gguf") for adapter in adapters):
         return None
@@ -29,8 +29,16 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
 
 
 def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
-    """Give the base model's own names where it was given and lies on this machine."""
-    here = None if base is None else base_of(adapters, base)
+    """Give the base model's own names where it was given and lies on this machine.
+
+    Raises as `files.base.read_base_name` does.
+    """
+    if base is None:
+        return None
+    from superpose.files.base import read_base_name
+
+    read_base_name(base)  # a mistyped path is said, though nothing is fetched
+    here = base_of(adapters, base)
     if here is None:
         return None
     from superpose.bake.found import tree_of_base

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from superpose.cli.heads import tell_of_heads
-from superpose.errors import BadInput
-from superpose.files.hub_name import parse_hub_name
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -63,13 +60,14 @@ def summed(
     """
     from superpose.adapter import met
     from superpose.bake.found import tree_of_base
-    from superpose.cli.bases import locate_named_base
     from superpose.cli.read_back import base_of
     from superpose.compose import Compressed, best_rank, exact_sum, on_base
+    from superpose.files.base import locate_base, read_base_name
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
 
-    _check_base(base)
+    if base is not None:
+        read_base_name(base)  # a mistyped path is said, though nothing may need the base
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
     here = base_of(loaded, base)
     tree = None if here is None else tree_of_base(here)
@@ -82,7 +80,7 @@ def summed(
     checkpoint = None
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):
-        checkpoint = Checkpoint.open(locate_named_base(base).folder)
+        checkpoint = Checkpoint.open(locate_base(base).folder)
         total = on_base(total, checkpoint, {t: a.path for a in loaded for t in a.copies})
     if rank is None:
         return Compressed(total, 1.0, True), here
@@ -133,14 +131,6 @@ def _tell_of_size(total: Adapter, rank: int) -> None:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
-
-
-def _check_base(base: str | None) -> None:
-    """Refuse a mistyped path before anything is read, though nothing may need the base."""
-    if base is None or base == "smollm2" or Path(base).expanduser().exists():
-        return
-    if parse_hub_name(base) is None or Path(base).is_absolute():
-        raise BadInput("no such folder or file", where=f"--base {base}")
 
 
 def _asks_for_weights(total: Adapter) -> bool:

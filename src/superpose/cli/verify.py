@@ -58,14 +58,14 @@ def verify(
     """
     multiply_in_one_thread()
     from superpose.adapter.beside import tell_of_trained
-    from superpose.cli.bases import locate_named_base
     from superpose.errors import BadInput
+    from superpose.files.base import locate_base
 
     *given, result = adapters
     if not given:
         raise BadInput("give at least one adapter, and the result last", where="superpose verify")
     names, numbers, table = weighted_or_file(given, weights)
-    folder = locate_named_base(base).folder
+    folder = locate_base(base).folder
     total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table, heads=heads)
     tell_of_trained(total.beside, "which lies in no file that is compared")
     with percent_bar(f"verify {result}", quiet) as step:

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from superpose.adapter import Adapter, Delta, Place
 from superpose.adapter.parents import EXTRACTED_FROM
@@ -17,7 +18,8 @@ from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
 from superpose.extraction.factors import factored, first_tried, needs_sklearn
 from superpose.extraction.kinds import architecture_of
 from superpose.extraction.pairs import Pair, pairs_of
-from superpose.files import called, locate_base, short_name
+from superpose.files import called, short_name
+from superpose.files.base import locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.diffusers_model import check_no_pipeline, component_of_model
 from superpose.files.tensors import FLOATS
@@ -41,13 +43,13 @@ def extract(
 ) -> Extracted:
     """Give the adapter that comes closest to what full fine-tuning did to a base model.
 
-    base, finetuned: transformers folders with safetensors weights, or hub names; or folders of one
-    diffusers model (a UNet, a transformer), whose adapter is an image LoRA. rank: of each module.
-    energy: the share of each module's |dW|^2 to keep: the least rank that does so, at most `rank`
-    (512 unless given). One of the two is needed. targets: names of layers or ends of them, as
-    PEFT's `target_modules`; None takes every linear layer but heads and routers. seed: of the
-    randomised SVD that is used where the rank is far below a module's dimension. progress: called
-    with the values done, those to do in all, and the name of the tensor at hand.
+    base, finetuned: transformers folders with safetensors weights, hub names, or `smollm2`; or
+    folders of one diffusers model (a UNet, a transformer), whose adapter is an image LoRA. rank: of
+    each module. energy: the share of each module's |dW|^2 to keep: the least rank that does so, at
+    most `rank` (512 unless given). One of the two is needed. targets: names of layers or ends
+    of them, as PEFT's `target_modules`; None takes every linear layer but heads and routers. seed:
+    of the randomised SVD that is used where the rank is far below a module's dimension. progress:
+    called with the values done, those to do in all, and the name of the tensor at hand.
 
     One module's difference is in memory at a time. What is not a target module and differs (norms,
     biases, embeddings, heads) is measured and listed in `leftovers`: the adapter lacks it.
@@ -55,14 +57,15 @@ def extract(
     A fine-tuned model of a coarser dtype than the base is a SuperposeWarning: its rounding is part
     of the change.
 
-    Raises BadInput when a folder is no base model, nothing differs, or an option makes no sense;
-    Refused for quantised weights; DifferentBase when the two are not one architecture; MissingExtra
-    without scikit-learn where it is needed.
+    Raises as `files.base.locate_base`, for either model; BadInput when nothing differs, or an
+    option makes no sense; Refused for quantised weights; DifferentBase when the two are not one
+    architecture; MissingExtra without scikit-learn where it is needed.
 
     >>> superpose.extract("org/base", "org/tuned", rank=16).adapter  # doctest: +SKIP
     """
     _check_options(rank, energy)
-    first, second = _opened(base), _opened(finetuned)
+    located = locate_base(base)
+    first, second = _opened(located.folder), _opened(_folder_of_tuned(finetuned))
     most = MOST_RANK if rank is None else rank
     pairs = pairs_of(first, second, targets)
     _check_dtypes(first, second, pairs)
@@ -82,8 +85,8 @@ def extract(
     adapter = Adapter(
         deltas if component is None else {f"{component}.{m}": d for m, d in deltas.items()},
         short_name(finetuned),
-        called(base),
-        settings=_settings(first, deltas) if component is None else {},
+        located.name,
+        settings=_settings(first, deltas, located.revision) if component is None else {},
         format="peft" if component is None else "diffusers",
         metadata={EXTRACTED_FROM: called(finetuned)},
     )
@@ -180,11 +183,15 @@ def _shares(leftovers: list[Leftover], modules: list[ExtractedModule]) -> tuple[
     return tuple(sorted(shared, key=lambda x: math.inf if math.isnan(x.share) else -x.share))
 
 
-def _settings(base: Checkpoint, modules: Collection[str]) -> dict[str, object]:
+def _settings(
+    base: Checkpoint, modules: Collection[str], revision: str | None
+) -> dict[str, object]:
     """Give what PEFT wants to know of the base model."""
     settings: dict[str, object] = {"fan_in_fan_out": any(map(base.is_conv1d, modules))}
     if architecture_of(base.config).endswith(("ForCausalLM", "LMHeadModel")):
         settings["task_type"] = "CAUSAL_LM"
+    if revision is not None:
+        settings["revision"] = revision
     return settings
 
 
@@ -203,14 +210,18 @@ def _values(pair: Pair) -> int:
     return math.prod(pair.shapes[1] or ()) if pair.comparable else 0
 
 
-def _opened(given: str | os.PathLike[str]) -> Checkpoint:
-    folder = locate_base(given)
+def _folder_of_tuned(given: str | os.PathLike[str]) -> Path:
+    folder = read_base_name(given).folder()
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
         raise BadInput(
             "is an adapter already, and no model",
             where=given,
             hint="superpose diff compares adapters, superpose add subtracts them: A B:-1",
         )
+    return folder
+
+
+def _opened(folder: Path) -> Checkpoint:
     check_no_pipeline(folder)
     model = Checkpoint.open(folder, diffusers=True)
     component_of_model(model.config, folder)

@@ -16,7 +16,6 @@ from superpose.files.names import (
     is_here,
     listing,
     locate,
-    locate_base,
     short_name,
     short_names,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "is_here",
     "listing",
     "locate",
-    "locate_base",
     "new_file",
     "new_folder",
     "read_header",

@@ -1,4 +1,4 @@
-"""Adapters, base models and files by their name on the Hugging Face hub.
+"""Adapters and files by their name on the Hugging Face hub.
 
 Only what will be read is fetched, into the hub's own cache: never code, never a pickle.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
+from superpose.errors import BadInput, Missing, MissingExtra
 from superpose.files.hub_errors import hub_errors
-from superpose.files.hub_name import HubName, parse_base_name, parse_hub_name
+from superpose.files.hub_name import HubName, parse_hub_name
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 """All that is fetched of a PEFT adapter, where its weights are one file."""
@@ -32,20 +31,7 @@ DIFFUSERS = "pytorch_lora_weights.safetensors"
 SINGLE = (".safetensors", ".gguf")
 """How the name of an adapter ends that is one file."""
 
-_SETTINGS = (
-    "added_tokens.json chat_template.jinja chat_template.json config.json generation_config.json "
-    "merges.txt preprocessor_config.json processor_config.json sentencepiece.bpe.model "
-    "special_tokens_map.json spiece.model tekken.json tokenizer.json tokenizer.model "
-    "tokenizer_config.json vocab.json vocab.txt LICENSE LICENSE.txt LICENSE.md NOTICE"
-).split()
-_WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
-_INDEX = ".index.json"
 _LARGEST_INDEX = 50_000_000  # bytes; a model of a trillion parameters has some megabytes
-
-
-def is_hub_name(given: str) -> bool:
-    """Say whether `given` could name an adapter on the hub (it may be a mistyped path as well)."""
-    return parse_hub_name(given) is not None
 
 
 def fetch(given: str) -> Path:
@@ -70,10 +56,10 @@ def fetch(given: str) -> Path:
         return fetch_file(given, name)
     root = snapshot(given, name, [*FILES, ADAPTER_INDEX])
     if (root / FILES[0]).exists() and not (root / FILES[1]).exists():
-        return snapshot(given, _at_commit(name, root), [*FILES, *_otherwise(given, name, root)])
+        return snapshot(given, at_commit(name, root), [*FILES, *_otherwise(given, name, root)])
     image = root / DIFFUSERS
     if not (root / FILES[0]).exists() and (image.exists() or DIFFUSERS in _listed(given, name)):
-        return snapshot(given, _at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
+        return snapshot(given, at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
     return root
 
 
@@ -81,7 +67,7 @@ def _otherwise(given: str, name: HubName, root: Path) -> list[str]:
     """Give the files that hold an adapter's weights where FILES are not all: shards, or MLX's."""
     index = root / ADAPTER_INDEX
     if index.exists():
-        return [ADAPTER_INDEX, *_shards(index, given)]
+        return [ADAPTER_INDEX, *shards_of_index(index, given)]
     return [file for file in _listed(given, name) if _OTHER_WEIGHTS.fullmatch(file)]
 
 
@@ -108,34 +94,6 @@ def fetch_file(given: str, name: HubName) -> Path:
         where=given,
         hint=f"It holds {', '.join(found[:6])}." if found else None,
     )
-
-
-def fetch_base(given: str) -> Path:
-    """Bring a base model's configuration, tokenizer and safetensors weights; give the folder.
-
-    given: a hub name; `gpt2` and the other old ones without an owner as well. Of sharded weights
-    those are fetched that the index names; no pickles, no code, no second copy in another format.
-
-    Raises MissingBase when it cannot be had, BadInput when it has no safetensors weights.
-    """
-    name = _parsed_base(given)
-    with _missing_base(given):
-        root = snapshot(given, name, [*_SETTINGS, *(file + _INDEX for file in _WEIGHTS)])
-    indices = [path for file in _WEIGHTS if (path := root / (file + _INDEX)).exists()]
-    wanted = _shards(indices[0], given) if indices else _WEIGHTS
-    with _missing_base(given):
-        snapshot(given, _at_commit(name, root), wanted)
-    missing = [file for file in wanted if not (root / file).exists()]
-    if missing and indices:
-        raise BadInput(f"its {indices[0].name} names {missing[0]}, which is not there", where=given)
-    if len(missing) == len(wanted):
-        raise BadInput(
-            "holds no weights as safetensors",
-            where=given,
-            hint="superpose opens no pickle. Load it with transformers, save it with "
-            "save_pretrained, and give that folder.",
-        )
-    return root
 
 
 def hub_files(given: str) -> list[str]:
@@ -191,14 +149,7 @@ def _parsed(given: str) -> HubName:
     return name
 
 
-def _parsed_base(given: str) -> HubName:
-    name = parse_base_name(given)
-    if name is None:
-        raise BadInput("is not a hub name (org/name)", where=given)
-    return name
-
-
-def _at_commit(name: HubName, folder: Path) -> HubName:
+def at_commit(name: HubName, folder: Path) -> HubName:
     """Give the name with the commit that `folder`, its snapshot, is of: branches may move."""
     commit = folder.parts[-1 - len(Path(name.path).parts)]
     return replace(name, revision=commit)
@@ -212,18 +163,7 @@ def _listed(given: str, name: HubName) -> list[str]:
         return []
 
 
-@contextmanager
-def _missing_base(given: str) -> Iterator[None]:
-    """Whatever keeps a base model on the hub, it is missing here."""
-    try:
-        yield
-    except MissingExtra:
-        raise
-    except (BadInput, Missing) as error:
-        raise MissingBase(error.problem, where=given, hint=error.hint) from error
-
-
-def _shards(index: Path, given: str) -> list[str]:
+def shards_of_index(index: Path, given: str) -> list[str]:
     """Read which files a model's index names: each lies beside it."""
     try:
         if index.stat().st_size > _LARGEST_INDEX:

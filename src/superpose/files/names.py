@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from superpose.errors import BadInput, Missing, MissingBase
-from superpose.files.hub import DIFFUSERS, FILES, SINGLE, fetch, fetch_base, hub_files
-from superpose.files.hub_name import HubName, is_hub_address, parse_base_name, parse_hub_name
+from superpose.errors import BadInput, Missing
+from superpose.files.embedded import NAME
+from superpose.files.hub import DIFFUSERS, FILES, SINGLE, fetch, hub_files
+from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 from superpose.files.pickles import PICKLES, refused_pickle
-
-BASE = "smollm2"
-"""What the embedded base model is called, and no adapter is."""
 
 
 def locate(given: str | os.PathLike[str]) -> Path:
@@ -37,36 +35,13 @@ def locate(given: str | os.PathLike[str]) -> Path:
         return image if image.is_file() and not exists(path / FILES[0], given) else path
     if exists(path, given):
         return _adapter_file(path, given)
-    if _is_hub_name(given):
+    if is_hub_name(given):
         return fetch(text)
-    hint = "That is the embedded base model; an adapter is needed here." if text == BASE else None
+    hint = "That is the embedded base model; an adapter is needed here." if text == NAME else None
     raise BadInput("no such folder or file", where=given, hint=hint)
 
 
-def locate_base(given: str | os.PathLike[str]) -> Path:
-    """Give the local folder of a base model: configuration, tokenizer and safetensors weights.
-
-    given: a path, or a hub name as for `locate`; of a hub's repository only those files are
-    fetched. `smollm2`, the embedded model, is `landscape.smollm2`'s.
-
-    Raises MissingBase when there is none of that name, BadInput for a file or for pickles alone.
-    """
-    text = os.fspath(given)
-    if not text:
-        raise BadInput("the name of a base model is empty")
-    path = Path(text).expanduser()
-    if is_here(path):
-        return path
-    if exists(path, given):
-        raise BadInput(
-            "is a file; a base model is a folder", where=given, hint=f"Give {_folder_of(path)}"
-        )
-    if _is_hub_name(given, parse_base_name):
-        return fetch_base(text)
-    raise MissingBase("there is no such base model", where=given)
-
-
-def _is_hub_name(
+def is_hub_name(
     given: str | os.PathLike[str], parse: Callable[[str], HubName | None] = parse_hub_name
 ) -> bool:
     """Say whether a name that does not exist here may be asked of the hub."""
@@ -87,12 +62,12 @@ def _adapter_file(path: Path, given: object) -> Path:
             "is a file; a PEFT adapter is a folder, and other adapters end in "
             f"{' or '.join(SINGLE)}",
             where=given,
-            hint=f"Give the folder: {_folder_of(path)}",
+            hint=f"Give the folder: {folder_of(path)}",
         )
     return path
 
 
-def _folder_of(path: Path) -> str:
+def folder_of(path: Path) -> str:
     """Give the folder of a file so that it can be pasted anywhere: `.` is a hint for nobody."""
     return shlex.quote(str(path.absolute().parent))
 

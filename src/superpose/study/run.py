@@ -60,8 +60,7 @@ class Study:
     @cached_property
     def base(self) -> Any:
         """The loaded base model; a folder is looked for beside the study file."""
-        beside = self.relative_to / self.spec.base
-        return load_base(beside if beside.exists() else self.spec.base)
+        return load_base(self.spec.base, beside=self.relative_to)
 
     @cached_property
     def prompt(self) -> Prompt:

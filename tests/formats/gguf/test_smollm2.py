@@ -19,7 +19,7 @@ import pytest
 
 import superpose
 from superpose.adapter import Adapter, Delta
-from superpose.landscape import smollm2
+from superpose.files import embedded
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def random_adapter(seed: int) -> Adapter:
             deltas[f"model.layers.{layer}.{name}"] = delta.with_coefficients(
                 lambda one, size=size: one * NORM / float(size)
             )
-    return Adapter(deltas, name=f"random{seed}", base_model=smollm2.HUB_NAME)
+    return Adapter(deltas, name=f"random{seed}", base_model=embedded.HUB_NAME)
 
 
 def in_float32(source: Path, target: Path) -> None:
@@ -75,7 +75,7 @@ class Peft:
     def __init__(self) -> None:
         import transformers
 
-        folder = smollm2.folder()
+        folder = embedded.folder()
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.tokens = self.tokenizer(TEXT)["input_ids"]
         self.folder = folder
@@ -152,7 +152,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     for name, adapter in {"a": a, "b": b, "sum": a - 0.5 * b}.items():
         superpose.save(adapter, where / f"{name}.gguf")
     superpose.save(a - 0.5 * b, where / "folder")
-    in_float32(smollm2.gguf_file(), where / "float32.gguf")
+    in_float32(embedded.gguf_file(), where / "float32.gguf")
     return Made(peft, where, peft.logits(None), peft.logits(where / "folder"))
 
 
@@ -166,7 +166,7 @@ def test_in_float32_llama_cpp_and_peft_are_one(made: Made, engine: LoadEngine) -
 def test_beside_the_four_bit_file_its_own_noise_is_all_that_is_between_them(
     made: Made, engine: LoadEngine
 ) -> None:
-    llama, tokens = engine(smollm2.gguf_file()), made.peft.tokens
+    llama, tokens = engine(embedded.gguf_file()), made.peft.tokens
     noise = far(llama.logits(tokens), made.base)
     assert made.effect > noise
     one, two = llama.logits(tokens, made.one), llama.logits(tokens, *made.two)

@@ -14,15 +14,16 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, MissingBase, Refused
-from superpose.files.base_config import cached_config, fetch_config
+from superpose.files.base import named_base, read_base_name
+from superpose.files.checkpoint import CONFIG
+from superpose.files.embedded import HUB_NAME
 from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture, of_gguf
 from superpose.formats.gguf.header import Value, read_header
 
-CONFIG = "config.json"
 _LARGEST_CONFIG = 10_000_000
 
-EMBEDDED = ("smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct", "HuggingFaceTB/SmolLM2-135M")
-"""Names of the embedded base model, whose numbers need no file."""
+_KNOWN = (HUB_NAME, "HuggingFaceTB/SmolLM2-135M")
+"""Names of the embedded base model, and of the one it was made from: their numbers need no file."""
 
 NOTED = "superpose.base"
 """Key of an adapter's metadata under which the base's numbers go with it."""
@@ -70,23 +71,21 @@ class Base:
 def read_base(given: str | os.PathLike[str]) -> Base:
     """Read the numbers of a base model.
 
-    given: a folder with its config.json, that file, the model's GGUF file, `smollm2`, or a hub
+    given: `smollm2`, a folder with its config.json, that file, the model's GGUF file, or a hub
     name, of which config.json alone is fetched.
 
     Raises MissingBase when it is not here, BadInput when what is there tells nothing usable,
     Refused, naming it, when superpose does not know its architecture in llama.cpp.
     """
-    text = os.fspath(given)
-    if text in EMBEDDED:
-        return Base(ARCHITECTURES["LlamaForCausalLM"], heads=9, kv_heads=3, tied=True)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        if not (path / CONFIG).is_file():
-            raise BadInput(f"holds no {CONFIG}", where=given, hint=HINT)
-        return _of_config(path / CONFIG)
+    meant = read_base_name(given)
+    path = meant.path
+    if path is None:
+        return _numbers_of(meant.name) or _of_config(meant.config())
     if path.is_file():
         return _of_gguf(path) if path.suffix == ".gguf" else _of_config(path)
-    return _of_config(fetch_config(text))
+    if not (path / CONFIG).is_file():
+        raise BadInput(f"holds no {CONFIG}", where=given, hint=HINT)
+    return _of_config(path / CONFIG)
 
 
 def base_of(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
@@ -101,16 +100,26 @@ def base_of(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
     if noted is not None:
         return noted
     name = adapter.base_model
-    if name is not None:
-        local = name in EMBEDDED or Path(name).expanduser().exists()
-        cached = None if local else cached_config(name)
-        if local or cached is not None:
-            return read_base(cached or name)
+    meant = None if name is None else named_base(name)
+    if meant is not None:
+        if meant.path is not None:
+            return read_base(meant.path)
+        if (known := _numbers_of(meant.name)) is not None:
+            return known
+        if (folder := meant.at_hand()) is not None:
+            return _of_config(folder / CONFIG)
     raise MissingBase(
         "a GGUF adapter is written for an architecture, and "
         + (f"the base model `{name}` is not here" if name else "the adapters name no base model"),
         hint=HINT,
     )
+
+
+def _numbers_of(name: str) -> Base | None:
+    """Give the numbers of a base model that superpose knows by its name."""
+    if name not in _KNOWN:
+        return None
+    return Base(ARCHITECTURES["LlamaForCausalLM"], heads=9, kv_heads=3, tied=True)
 
 
 def _of_config(path: Path) -> Base:

