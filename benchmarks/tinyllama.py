@@ -21,7 +21,7 @@ from benchmarks.measure import Sample, Timing, call, interleaved, ratio
 from benchmarks.result import Result, Target
 from superpose import load
 from superpose.adapter import Adapter
-from superpose.compose import best_rank
+from superpose.compose import BestRank
 from superpose.lowrank import dense
 
 __all__ = ["TINYLLAMA", "against_dense", "measure"]
@@ -104,11 +104,11 @@ def _work(folder: Path, repeats: int) -> dict[str, Any]:
     # The same numbers as the first layer of those.
     paths = write_adapters(folder / "one", "abc", TINYLLAMA, layers=1, rank=RANK)
     one, model = _total(paths), _peft_model(paths)
-    best_rank(one, RANK)  # the first call loads NumPy's linear algebra
+    BestRank(RANK).of(one)  # the first call loads NumPy's linear algebra
     timings = interleaved(
         {
-            _ALL: lambda: call(lambda: best_rank(whole, RANK)),
-            _ONE: lambda: call(lambda: best_rank(one, RANK)),
+            _ALL: lambda: call(lambda: BestRank(RANK).of(whole)),
+            _ONE: lambda: call(lambda: BestRank(RANK).of(one)),
             _PEFT: lambda: _peft(model, full_matrices=True),
             _REDUCED: lambda: _peft(model, full_matrices=False),
         },
@@ -124,7 +124,7 @@ def _work(folder: Path, repeats: int) -> dict[str, Any]:
 
 def _figures(one: Adapter, model: Any) -> dict[str, float]:
     """Worst of the modules: superpose against the dense SVD, and PEFT's last sum against it."""
-    small = best_rank(one, RANK).adapter
+    small = BestRank(RANK).of(one)
     figures = []
     for module, delta in one.items():
         exact, ours = (np.asarray(dense(each.terms), np.float64) for each in (delta, small[module]))

@@ -19,7 +19,7 @@ RANK = 8
 def measure(repeats: int = 7) -> Result:
     """One layer of GPT-2 Small (each of its three shapes), the sum of three rank-4 adapters."""
     from superpose import load
-    from superpose.compose import best_rank
+    from superpose.compose import BestRank
     from superpose.lowrank import dense
 
     with TemporaryDirectory() as folder:
@@ -29,12 +29,12 @@ def measure(repeats: int = 7) -> Result:
         deltas = {name: np.asarray(dense(delta.terms)) for name, delta in total.items()}
         timings = interleaved(
             {
-                "from the factors": lambda: call(lambda: best_rank(total, RANK)),
+                "from the factors": lambda: call(lambda: BestRank(RANK).of(total)),
                 "dense SVD": lambda: call(lambda: [_dense(each) for each in deltas.values()]),
             },
             repeats,
         )
-        small = best_rank(total, RANK).adapter
+        small = BestRank(RANK).of(total)
         pairs = [(dense(small[name].terms), delta) for name, delta in deltas.items()]
     factors, svd = timings.values()
     return Result(

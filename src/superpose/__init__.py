@@ -18,7 +18,7 @@ from superpose._version import __version__
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
-    from superpose.compose import exact_sum
+    from superpose.compose import exact_sum, merge
     from superpose.extraction import extract
     from superpose.formats import load, save
     from superpose.formats.push import push
@@ -35,6 +35,7 @@ __all__ = [
     "exact_sum",
     "extract",
     "load",
+    "merge",
     "push",
     "save",
 ]
@@ -47,6 +48,7 @@ _HOMES = {
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",
     "load": "superpose.formats",
+    "merge": "superpose.compose",
     "push": "superpose.formats.push",
     "save": "superpose.formats",
 }

@@ -81,8 +81,8 @@ def test_json_is_alone_on_standard_output_and_the_header_holds_the_same(
     assert found["verify"] is None
     assert 0 < found["energy_kept"] < 1
     assert 0 < found["rounding_error"] < 0.01
-    assert noted["energy_kept"] == found["energy_kept"]
-    assert noted["rounding_error"] == found["rounding_error"]
+    assert noted["made"]["energy_kept"] == found["energy_kept"]
+    assert noted["made"]["rounding_error"] == found["rounding_error"]
     assert noted["parents"] == found["parents"]
     assert [parent["name"] for parent in found["parents"]] == ["a", "b"]
     assert superpose.load(tmp_path / "sum").parents[1].path == str(pair[1])

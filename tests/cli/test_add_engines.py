@@ -83,7 +83,7 @@ def test_for_vllm_a_rank_it_does_not_serve_is_compressed_and_that_is_said(
     assert 0.9 < found["energy_kept"] < 1.0
     note = json.loads((superpose.files.read_header(tmp_path / "sum/adapter_model.safetensors")
                        ).metadata["superpose"])  # fmt: skip
-    assert note["energy_kept"] == found["energy_kept"]
+    assert note["made"]["energy_kept"] == found["energy_kept"]
 
 
 def test_for_vllm_a_rank_above_its_list_is_not_asked_for(

@@ -14,7 +14,7 @@ from superpose.formats.peft.card import model_card
 def front(base: str | None) -> dict[str, object]:
     x = np.ones((2, 2), np.float32)
     adapter = superpose.Adapter({"m": superpose.Delta.of(x, x)}, name="a", base_model=base)
-    card = model_card(adapter, {"m": 2}, "float32", {})
+    card = model_card(adapter, {"m": 2}, "float32", 0.0)
     loaded: dict[str, object] = yaml.safe_load(card.split("---\n")[1])
     return loaded
 

@@ -34,7 +34,7 @@ from torch import nn
 
 import superpose
 from superpose.adapter import Adapter, Delta, Place, unpooled
-from superpose.compose import on_base
+from superpose.compose import OnBase
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
 
@@ -143,7 +143,7 @@ def test_stored_tensors_of_other_weights_need_the_base_and_are_right_with_it(
         superpose.save(total, tmp_path / "sum")
     assert not (tmp_path / "sum").exists()
     base().save_pretrained(tmp_path / "base")
-    resolved = on_base(total, Checkpoint.open(tmp_path / "base"))
+    resolved = OnBase(Checkpoint.open(tmp_path / "base")).of(total)
     superpose.save(resolved, tmp_path / "sum")
     assert distance(base, parents, tmp_path / "sum") < CLOSE
 
@@ -189,7 +189,7 @@ def test_rows_that_only_some_adapters_have_join_the_union(made: Any, tmp_path: P
         "model.embed_tokens.weight[5]", "model.embed_tokens.weight[7]",
     }  # fmt: skip
     llama().save_pretrained(tmp_path / "base")
-    superpose.save(on_base(total, Checkpoint.open(tmp_path / "base")), tmp_path / "sum")
+    superpose.save(OnBase(Checkpoint.open(tmp_path / "base")).of(total), tmp_path / "sum")
     assert distance(llama, parents, tmp_path / "sum") < CLOSE
 
 
@@ -270,7 +270,7 @@ def test_a_copy_of_another_bases_embedding_is_refused(made: Any, tmp_path: Path)
         superpose.load(made("embedding", 0)) + superpose.load(tmp_path / "other")
     llama().save_pretrained(tmp_path / "base")
     with pytest.raises(DifferentBase, match="embed_tokens"):
-        on_base(superpose.load(tmp_path / "other"), Checkpoint.open(tmp_path / "base"))
+        OnBase(Checkpoint.open(tmp_path / "base")).of(superpose.load(tmp_path / "other"))
 
 
 @quietly

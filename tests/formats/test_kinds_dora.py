@@ -24,7 +24,7 @@ from tests.formats.kinds import (
 )
 
 import superpose
-from superpose.compose import best_rank, on_base
+from superpose.compose import BestRank, OnBase
 from superpose.errors import BadInput, Refused
 from superpose.files.checkpoint import Checkpoint
 from superpose.formats.peft import read_peft
@@ -44,19 +44,19 @@ def test_dora_is_refused_as_an_adapter_and_approximated_at_a_rank_with_its_error
     total = superpose.exact_sum([read_peft(p, dora=True) for p, _ in parents], [1.0, -0.7])
     with pytest.raises(Refused, match="DoRA"):
         superpose.save(total, tmp_path / "sum")
-    full = best_rank(total, 32, base)
-    superpose.save(full.adapter, tmp_path / "sum")
-    assert full.energy_kept == pytest.approx(1.0)
+    full = BestRank(32, base).of(total)
+    superpose.save(full, tmp_path / "sum")
+    assert full.made.exact
     assert distance(llama, parents, tmp_path / "sum") < CLOSE
 
-    half = best_rank(total, 12, base)
+    half = BestRank(12, base).of(total)
     both = [changes(llama(), path) for path, _ in parents]
     kept, whole = 0.0, 0.0
-    for key in half.adapter:
+    for key in half:
         right = (both[0][f"{key}.weight"] - 0.7 * both[1][f"{key}.weight"]).numpy()
         energies = np.linalg.svd(right, compute_uv=False) ** 2
         kept, whole = kept + energies[:12].sum(), whole + energies.sum()
-    assert half.energy_kept == pytest.approx(kept / whole, rel=1e-5)
+    assert half.made.energy_kept == pytest.approx(kept / whole, rel=1e-5)
 
 
 MIXED: dict[str, tuple[Callable[[], Any], list[dict[str, Any]], int]] = {
@@ -99,9 +99,9 @@ def test_dora_at_full_rank_beside_another_kind_is_exact(kind: str, tmp_path: Pat
     base().save_pretrained(tmp_path / "base")
     checkpoint = Checkpoint.open(tmp_path / "base")
     total = superpose.exact_sum([read_peft(p, dora=True) for p, _ in parents], [1.0, -0.7])
-    full = best_rank(on_base(total, checkpoint), rank, checkpoint)
-    superpose.save(full.adapter, tmp_path / "sum")
-    assert full.exact
+    full = BestRank(rank, checkpoint).of(OnBase(checkpoint).of(total))
+    superpose.save(full, tmp_path / "sum")
+    assert full.made.exact
     assert distance(base, parents, tmp_path / "sum") < CLOSE
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from tests.formats.kinds import CLOSE, distance, gpt2, llama, make, quietly, tied_llama
 
 import superpose
-from superpose.compose import on_base
+from superpose.compose import OnBase
 from superpose.errors import DifferentBase
 from superpose.files.checkpoint import Checkpoint
 
@@ -81,11 +81,11 @@ def test_a_sum_is_right_with_the_resized_base_and_shares_of_its_rows_are_refused
     total = superpose.exact_sum([superpose.load(p) for p, _ in parents], [1.0, 0.5])
     small = Checkpoint.open(tmp_path / "base")
     if other == "factors":
-        superpose.save(on_base(total, small), tmp_path / "small")
+        superpose.save(OnBase(small).of(total), tmp_path / "small")
         assert distance(grown, parents, tmp_path / "small") < CLOSE
     else:
         with pytest.raises(DifferentBase, match=r"Only the vocabulary differs: .* 3 tokens more"):
-            on_base(total, small)
+            OnBase(small).of(total)
     grown().save_pretrained(tmp_path / "grown")
-    superpose.save(on_base(total, Checkpoint.open(tmp_path / "grown")), tmp_path / "sum")
+    superpose.save(OnBase(Checkpoint.open(tmp_path / "grown")).of(total), tmp_path / "sum")
     assert distance(grown, parents, tmp_path / "sum") < CLOSE

@@ -33,7 +33,7 @@ from tests.formats.kinds import (
 import superpose
 from superpose.adapter import Adapter, Delta, Place
 from superpose.bake import prove_sum
-from superpose.compose import on_base
+from superpose.compose import OnBase
 from superpose.errors import BadInput, Refused
 from superpose.files.checkpoint import Checkpoint
 
@@ -77,7 +77,7 @@ def summed(paths: list[tuple[Path, float]]) -> Adapter:
 
 def with_base(total: Adapter, base: Callable[[], Any], folder: Path) -> Adapter:
     base().save_pretrained(folder / "base")
-    return on_base(total, Checkpoint.open(folder / "base"))
+    return OnBase(Checkpoint.open(folder / "base")).of(total)
 
 
 # What is right without the base model.

@@ -14,7 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import superpose
-from superpose.compose import best_rank
+from superpose.compose import BestRank
 from superpose.errors import BadInput, DoesNotHold
 from superpose.landscape.verify import verify_sum
 
@@ -104,7 +104,9 @@ def test_a_result_that_peft_does_not_load_does_not_hold_and_stays(
 def test_an_approximation_reports_how_far_it_is_and_insists_on_nothing(
     parents: list[Path], tmp_path: Path
 ) -> None:
-    smaller, kept, _ = best_rank(total(parents, (1.0, 1.0)), 2)
+    smaller = BestRank(2).of(total(parents, (1.0, 1.0)))
+    kept = smaller.made.energy_kept
+    assert kept is not None
     superpose.save(smaller, tmp_path / "sum")
     pairs = [(path, 1.0) for path in parents]
     found = verify_sum(gpt2(), tmp_path / "sum", pairs, approximate=True)

@@ -5,6 +5,7 @@ from superpose.adapter.alignment import align, met, unpooled, untied
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosed import enclosed
 from superpose.adapter.heads import Heads, in_head, is_head, without_heads
+from superpose.adapter.made import Made
 from superpose.adapter.parents import Parent, formula
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
@@ -17,6 +18,7 @@ __all__ = [
     "Delta",
     "Heads",
     "Kind",
+    "Made",
     "Parent",
     "Part",
     "Place",

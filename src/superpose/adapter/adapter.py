@@ -15,6 +15,7 @@ from typing import Any
 from superpose.adapter.agreed import agreed, agreed_settings
 from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
+from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
 from superpose.adapter.parents import Parent, joined, sum_name
 from superpose.adapter.place import Place
 from superpose.adapter.progress import Progress, told
@@ -41,8 +42,9 @@ class Adapter(Mapping[str, Delta]):
     base's own tensors that a file holds beside the adapter (embeddings), by name: part of no sum.
     tied: output layer -> embedding whose delta is its transpose, once for both (tied weights).
     format: of the file, which a sum is written in again; metadata: of the file, agreed on like
-    settings. beside: files that lie beside it and are no part of it. identity: what makes this
-    adapter one parent in a sum when it has no path; the same under another base's name.
+    settings. beside: files that lie beside it and are no part of it. made: how it came about from
+    its parents, and whether that is exact. identity: what makes this adapter one parent in a sum
+    when it has no path; the same under another base's name.
 
     Raises BadInput when there is neither delta nor replacement or a value is not one.
     """
@@ -59,6 +61,7 @@ class Adapter(Mapping[str, Delta]):
     format: str = field(default="peft", kw_only=True)
     metadata: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     beside: tuple[Beside, ...] = field(default=(), kw_only=True)
+    made: Made = field(default=Made(), kw_only=True)
     identity: object = field(default_factory=object, kw_only=True)
 
     # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
@@ -93,7 +96,8 @@ class Adapter(Mapping[str, Delta]):
 
     def __repr__(self) -> str:
         base = "base model unknown" if self.base_model is None else f"base {self.base_model}"
-        return f"Adapter({self.name}: {len(self)} modules, rank {self.rank}, {base})"
+        made = "" if self.made.plain else f"; {self.made}"
+        return f"Adapter({self.name}: {len(self)} modules, rank {self.rank}, {base}{made})"
 
     def _repr_html_(self) -> str:
         from superpose.adapter.shown import adapter_html
@@ -104,6 +108,11 @@ class Adapter(Mapping[str, Delta]):
     def label(self) -> str:
         """The name for messages: with the path, where there is one."""
         return f"`{self.name}`" if self.path is None else f"`{self.path}`"
+
+    @property
+    def title(self) -> str:
+        """The name, and what was done to the sum that it is the name of."""
+        return f"{self.name}{self.made.suffix}"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -137,6 +146,7 @@ class Adapter(Mapping[str, Delta]):
             base_model=base_model,
             path=None,
             parents=parents,
+            made=made_by_sum((self, other), parents),
             settings=agreed_settings(x, (self, other)),
             copies={**y.copies, **x.copies},
             format=x.format if x.format == y.format else "peft",
@@ -163,7 +173,7 @@ class Adapter(Mapping[str, Delta]):
         if not is_scalar(weight):
             return NotImplemented
         factor = finite(float(weight))
-        return self._scaled(lambda coefficient: coefficient * factor)
+        return self._scaled(lambda coefficient: coefficient * factor, unchanged=factor == 1.0)
 
     __rmul__ = __mul__
 
@@ -225,7 +235,8 @@ class Adapter(Mapping[str, Delta]):
                 own = nonzero(delta.terms)
                 kept = own if terms_rank(own) <= most else (found[-1].term,)
                 deltas[module] = replace(delta, terms=kept)
-        smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents())
+        made = made_by_rank(self, whole, found)
+        smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents(), made=made)
         return smaller, tuple(found)
 
     def on_base(self, base_model: str | None) -> Adapter:
@@ -256,7 +267,8 @@ class Adapter(Mapping[str, Delta]):
             deltas[key] = delta.with_coefficients(lambda c, w=factor: c * w)  # type: ignore[misc]
         mean = math.fsum(weights[key] for key in self) / len(self)
         own = Parent(f"{self.name} by module", self.path, mean, self.identity)
-        return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,))
+        made = made_by_sum((self,), (own,))
+        return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,), made=made)
 
     def _as_parents(self) -> tuple[Parent, ...]:
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
@@ -264,7 +276,7 @@ class Adapter(Mapping[str, Delta]):
             return self.parents
         return (Parent(self.name, self.path, 1.0, self.identity),)
 
-    def _scaled(self, change: Callable[[float], float]) -> Adapter:
+    def _scaled(self, change: Callable[[float], float], *, unchanged: bool = False) -> Adapter:
         parents = tuple(p.with_weight(change(p.weight)) for p in self._as_parents())
         return replace(
             self,
@@ -273,6 +285,7 @@ class Adapter(Mapping[str, Delta]):
             name=sum_name(parents),
             path=None,
             parents=parents,
+            made=made_by_scaling(self, parents, unchanged=unchanged),
         )
 
 

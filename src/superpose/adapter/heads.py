@@ -102,7 +102,9 @@ def without_heads(adapter: Adapter) -> Adapter:
     kept = {k: r for k, r in adapter.replacements.items() if k not in found.stored}
     if not deltas and not kept:
         raise BadInput("holds nothing but a head", where=adapter.label)
-    return replace(adapter, deltas=deltas, replacements=kept)
+    # Of what is left nobody knows what an approximation keeps.
+    made = replace(adapter.made, energy_kept=None) if found.deltas else adapter.made
+    return replace(adapter, deltas=deltas, replacements=kept, made=made)
 
 
 def with_head_of(total: Adapter, adapter: Adapter) -> Adapter:

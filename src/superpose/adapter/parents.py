@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-EXTRACTED_FROM = "extracted_from"
-"""Key of an adapter's metadata: the fine-tuned model whose difference to its base model it is."""
-
 
 @dataclass(frozen=True)
 class Parent:

@@ -26,7 +26,9 @@ def adapter_html(adapter: Adapter) -> str:
     columns = ("kind", "modules", "out x in", "rank", "scaling", "norm")
     kinds = table("Target modules by kind", columns, map(_kind_row, found.kinds))
     remarks = (line(f"{remark}.") for remark in found.remarks)
-    return shown(line("; ".join(facts), f"{found.name}:"), kinds if found.kinds else "", *remarks)
+    made = "" if found.made.plain else line(f"{found.made}.", "Made:")
+    facts_line = line("; ".join(facts), f"{found.name}:")
+    return shown(facts_line, made, kinds if found.kinds else "", *remarks)
 
 
 def delta_html(delta: Delta) -> str:

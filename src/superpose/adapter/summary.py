@@ -12,6 +12,7 @@ from superpose.adapter.adapter import Adapter
 from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
 from superpose.adapter.image_marks import MARKS
+from superpose.adapter.made import Made
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.lowrank import norm
@@ -40,7 +41,8 @@ class Summary:
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
-    of the base's tensors (or rows) that it puts another one for. format: of its file. beside: what
+    of the base's tensors (or rows) that it puts another one for. made: how it came about from its
+    parents. format: of its file. beside: what
     lies beside it and is no part of it. remarks: in words, may be none.
     """
 
@@ -55,6 +57,7 @@ class Summary:
     kinds: tuple[Kind, ...]
     stored: tuple[str, ...]
     parents: tuple[Parent, ...]
+    made: Made
     settings: dict[str, object]
     format: str
     beside: tuple[Beside, ...]
@@ -65,6 +68,7 @@ class Summary:
         return {
             **asdict(self),
             "parents": [parent.to_json() for parent in self.parents],
+            "made": self.made.to_json(),
             "beside": [one.to_json() for one in self.beside],
         }
 
@@ -90,6 +94,7 @@ def summarise(adapter: Adapter) -> Summary:
         ),
         stored=tuple(adapter.replacements),
         parents=adapter.parents,
+        made=adapter.made,
         settings={key: v for key, v in adapter.settings.items() if key != MARKS},
         format=adapter.format,
         beside=adapter.beside,

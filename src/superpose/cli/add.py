@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpose.adapter.made import percent
 from superpose.cli.console import out as console, print_json
 from superpose.cli.engine import For, fitted, tell_of_ranks
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
@@ -17,7 +17,7 @@ from superpose.cli.weights_file import WeightsFile, weighted_or_file
 from superpose.errors import BadInput
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter
+    from superpose.adapter import Adapter, Made
     from superpose.bake.found import Found
     from superpose.formats import Written
     from superpose.landscape.verify import ExpectedSum, Verification
@@ -103,36 +103,29 @@ def add(
 
     names, numbers, table = weighted_or_file(adapters, weights)
     _check_before(out, engine, rank, dtype, force)
-    added, here = summed(
+    total, here = summed(
         names, numbers, rank=rank, base=base, same_base=same_base, table=table,
         ignore_keys=ignore_key or (), heads=heads,
     )  # fmt: skip
-    fit = fitted(added, engine)
-    total, kept, exact = fit
+    total = fitted(total, engine)
+    exact = total.made.exact is not False
     if verify is not None:
         names, numbers = _parents_for_peft(names, numbers, total, table)
     # Before writing: base or parent may not load, and the output may be one of the parents.
     expected = None if verify is None else _expected(verify, names, numbers)
-    # A zero sum has no energy of which anything could be kept: NaN, which JSON does not know.
-    whole = (rank is None and exact) or math.isnan(kept)
     written = save(
-        total,
-        out,
-        engine=engine,
-        base=base,
-        dtype=dtype,
-        compact=compact,
-        force=force,
-        figures={} if whole else {"energy_kept": kept},
-    )
+        total, out, engine=engine, base=base, dtype=dtype, compact=compact, force=force
+    )  # fmt: skip
     checked = None if expected is None else _compared(expected, written.path, exact)
     found = read_back(written.path, here, base or total.base_model)
     if json:
-        print_json(_as_json(total, written, kept, exact, checked, found))
+        # A zero sum has no energy of which anything could be kept.
+        nothing = rank is not None and exact and total.norm() == 0.0
+        print_json(_as_json(total, written, not nothing, checked, found))
     else:
-        _tell(total, written, _exact(written) if exact else _kept(kept), found, checked)
+        _tell(total, written, found, checked)
     if not compact and written.path.suffix != GGUF:
-        tell_of_ranks(fit, written, engine)
+        tell_of_ranks(total, written, engine)
     if checked is not None:
         checked.insist()
 
@@ -203,21 +196,22 @@ def _exact(written: Written) -> str:
     return "exact" if written.rounding_error < 1e-6 else "exact but for rounding"
 
 
-def _kept(kept: float) -> str:
-    # Rounded to 100 % it would read like an exact sum.
-    if kept > 0.9999:
-        return f"keeps all but {max(1 - kept, 1e-16):.1g} of the energy"
-    return f"keeps {100 * kept:.2f} % of the energy"
+def _kept(made: Made) -> str:
+    if made.energy_kept is None:
+        return "not the exact sum"
+    return f"keeps {percent(made.energy_kept)} of the energy"
 
 
-def _tell(
-    total: Adapter, written: Written, kept: str, *proofs: Found | Verification | None
-) -> None:
+def _tell(total: Adapter, written: Written, *proofs: Found | Verification | None) -> None:
+    made = total.made
+    kept = _exact(written) if made.exact is not False else _kept(made)
     lines = [
         f"wrote {written.path}: {total.name}",
         f"  {written.modules} target modules, rank {written.rank}, {kept}",
         f"  {written.dtype}, {_size(written.bytes)}, rounding error {written.rounding_error:.2g}",
     ]
+    if made.inputs:
+        lines.append(f"  {made}")
     if written.carried:
         lines.append(f"  with the tokenizer of its parents: {', '.join(written.carried)}")
     lines += [f"  {proof}" for proof in proofs if proof is not None]
@@ -227,11 +221,11 @@ def _tell(
 def _as_json(
     total: Adapter,
     written: Written,
-    kept: float,
-    exact: bool,
+    something: bool,
     checked: Verification | None,
     found: Found | None,
 ) -> dict[str, object]:
+    exact = total.made.exact is not False
     return {
         "output": str(written.path),
         "name": total.name,
@@ -240,8 +234,9 @@ def _as_json(
         "rank": written.rank,
         "dtype": written.dtype,
         "bytes": written.bytes,
-        "energy_kept": kept,
+        "energy_kept": (1.0 if something else None) if exact else total.made.energy_kept,
         "exact": exact,
+        "made": total.made.written(written.rounding_error).to_json(),
         "rounding_error": written.rounding_error,
         "parents": [parent.to_json() for parent in total.parents],
         "beside": [

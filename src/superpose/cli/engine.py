@@ -9,7 +9,7 @@ import typer
 from superpose.cli.console import note
 
 if TYPE_CHECKING:
-    from superpose.compose import Compressed
+    from superpose.adapter import Adapter
     from superpose.formats import Written
 
 __all__ = ["For", "fitted", "tell_of_ranks"]
@@ -27,27 +27,27 @@ For = Annotated[
 ]
 
 
-def fitted(found: Compressed, engine: str | None) -> Compressed:
+def fitted(total: Adapter, engine: str | None) -> Adapter:
     """Give the sum as the engine can serve it: for vLLM compressed where its rank is too large."""
-    from superpose.compose import best_rank
+    from superpose.compose import BestRank
     from superpose.formats import VLLM_RANKS
 
     most = VLLM_RANKS[-1]
-    if engine != "vllm" or found.adapter.rank <= most:
-        return found
-    note("note", f"rank {found.adapter.rank} is compressed to {most}, the most that vLLM serves")
-    return best_rank(found.adapter, most)
+    if engine != "vllm" or total.rank <= most:
+        return total
+    note("note", f"rank {total.rank} is compressed to {most}, the most that vLLM serves")
+    return BestRank(most).of(total)
 
 
-def tell_of_ranks(found: Compressed, written: Written, engine: str | None) -> None:
+def tell_of_ranks(total: Adapter, written: Written, engine: str | None) -> None:
     """Say what was padded for vLLM, and what it must be told to serve this rank."""
     from superpose.formats import IMAGE_FORMATS, VLLM_DEFAULT_RANK, vllm_max_rank
 
-    if found.adapter.format in IMAGE_FORMATS:
+    if total.format in IMAGE_FORMATS:
         return
     rank, least = written.rank, vllm_max_rank(written.rank)
-    if engine == "vllm" and rank > found.adapter.rank:
-        note("note", f"padded with zeros from rank {found.adapter.rank} to {rank}")
+    if engine == "vllm" and rank > total.rank:
+        note("note", f"padded with zeros from rank {total.rank} to {rank}")
     if least is None:
         note("warning", f"rank {rank} is more than vLLM serves; --rank 512 or less makes it fit")
     elif rank > VLLM_DEFAULT_RANK:

@@ -89,8 +89,7 @@ def extract(
             located, finetuned, rank, energy=energy, targets=_names(targets), seed=seed,
             progress=step,
         )  # fmt: skip
-    figures = {"energy_kept": found.energy_kept, "share_left_out": found.share_left}
-    written = save(found.adapter, out, dtype=dtype, compact=compact, force=force, figures=figures)
+    written = save(found.adapter, out, dtype=dtype, compact=compact, force=force)
     if json:
         print_json({**_as_json(written), **found.to_json()})
     else:

@@ -54,6 +54,8 @@ def _print(adapter: Adapter, summary: Summary) -> None:
         ("norm", f"{summary.norm:.4g}"),
         *((("stored whole", _some(summary.stored)),) if summary.stored else ()),
         *_beside(summary.beside),
+        *((("made", str(summary.made)),) if summary.made.method != "given" else ()),
+        *_rounding(summary.made.rounding_error),
         *(("parent", f"{p.weight:g} * {p.path or p.name}") for p in summary.parents),
     )
     for name, value in facts:
@@ -83,6 +85,10 @@ def _beside(beside: tuple[Beside, ...]) -> list[tuple[str, str]]:
     tokenizer = tuple(one.file for one in beside if one.kind == "tokenizer")
     lines = [("not in it", f"{one.file}: {one.what}") for one in trained(beside)]
     return lines + ([("beside it", _some(tokenizer))] if tokenizer else [])
+
+
+def _rounding(error: float | None) -> list[tuple[str, str]]:
+    return [] if error is None else [("rounding error", f"{error:.2g}")]
 
 
 def _some(names: tuple[str, ...]) -> str:

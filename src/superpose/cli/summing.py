@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.adapter.progress import Progress
     from superpose.cli.weights_file import WeightsFile
-    from superpose.compose import Compressed
     from superpose.files.checkpoint import Checkpoint
 
 __all__ = ["given_to_add", "summed"]
@@ -49,8 +48,8 @@ def summed(
     ignore_keys: Sequence[str] = (),
     table: WeightsFile | None = None,
     heads: str = "sum",
-) -> tuple[Compressed, Checkpoint | None]:
-    """Load adapters and give their sum, the energy it keeps and whether it is exact, and the base.
+) -> tuple[Adapter, Checkpoint | None]:
+    """Load adapters and give their sum, whose `made` tells what it keeps, and the base.
 
     The base is that which they name, where its headers are at hand: its own names are the sum's.
 
@@ -61,7 +60,7 @@ def summed(
     from superpose.adapter import met
     from superpose.bake.found import tree_of_base
     from superpose.cli.read_back import base_of
-    from superpose.compose import Compressed, best_rank, exact_sum, on_base
+    from superpose.compose import BestRank, OnBase, Sum, merge
     from superpose.files.base import locate_base, read_base_name
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
@@ -74,19 +73,21 @@ def summed(
     if table is not None:
         # By the names that the model had when it was tuned, whatever the files call its modules.
         loaded, weights = table.apply(met(loaded, tree) if table.modules else loaded)
-    total = exact_sum(loaded, weights, same_base=same_base, heads=heads, tree=tree)
+    # What else is done to the sum depends on it: whether it asks for the base, what it would take.
+    total = merge(loaded, weights, Sum(), same_base=same_base, heads=heads, tree=tree)
     tell_of_heads(loaded, heads)
     _tell_of_eight_bits(total)
     checkpoint = None
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):
         checkpoint = Checkpoint.open(locate_base(base).folder)
-        total = on_base(total, checkpoint, {t: a.path for a in loaded for t in a.copies})
+        carriers = {t: a.path for a in loaded for t in a.copies}
+        total = OnBase(checkpoint, carriers).of(total)
     if rank is None:
-        return Compressed(total, 1.0, True), here
+        return total, here
     _tell_of_size(total, rank)
     with _bar(f"best rank {rank}") as step:
-        return best_rank(total, rank, checkpoint, step), here
+        return BestRank(rank, checkpoint).of(total, step), here
 
 
 @contextmanager

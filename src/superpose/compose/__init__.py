@@ -1,7 +1,21 @@
-"""Ways to make one adapter of several: one file a method."""
+"""Ways to make one adapter of several: one file a method, `merge` their one entrance."""
 
-from superpose.compose.compressed import Compressed, best_rank
-from superpose.compose.exact import exact_sum
-from superpose.compose.on_base import on_base
+from collections.abc import Mapping
 
-__all__ = ["Compressed", "best_rank", "exact_sum", "on_base"]
+from superpose.compose.best_rank import BestRank
+from superpose.compose.merge import exact_sum, merge
+from superpose.compose.method import Method
+from superpose.compose.on_base import OnBase
+from superpose.compose.sum import Sum
+
+METHODS: Mapping[str, type[Method]] = {
+    method.name: method
+    for method in (
+        Sum,
+        BestRank,
+        OnBase,
+    )
+}
+"""Every method by its name, which files that it made note."""
+
+__all__ = ["METHODS", "BestRank", "Method", "OnBase", "Sum", "exact_sum", "merge"]

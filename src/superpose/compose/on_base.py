@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored, is_head
 from superpose.adapter.heads import WAYS
+from superpose.adapter.made import GIVEN, ON_BASE, SUM
+from superpose.compose.method import Method
 from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.base_names import end_of
@@ -19,22 +20,44 @@ from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, resize_hint, rows_agree, shape_hint
 from superpose.lowrank import Term, formed
 
+if TYPE_CHECKING:
+    from superpose.adapter.progress import Progress
+
 Array = NDArray[Any]
 
 
-def on_base(
-    adapter: Adapter, base: Checkpoint, carriers: Mapping[str, str | None] = MappingProxyType({})
-) -> Adapter:
-    """Give the adapter with every stored tensor worked out: (1 - sum c_k) T_0 + sum_k c_k T_k.
+@dataclass(frozen=True)
+class OnBase(Method):
+    """The sum with every stored tensor worked out: (1 - sum c_k) T_0 + sum_k c_k T_k.
 
-    carriers: tensor of the base -> the adapter whose file holds a copy of it, which messages name.
+    No paper: it is what the weighted sum means for a tensor T_k in place of the base's T_0.
     Rows of a tensor that is also stored whole go into it, and so do deltas of modules that are.
     Weights of DoRA stay: they are no stored tensors, see `rescaled_deltas`.
 
-    Raises DifferentBase when the base has no such tensor, or not the one that an adapter carries a
-    copy of, or shapes differ; Refused as `worked_in` does, and for rows that count for a tied layer
-    as well which is not stored.
+    base: the base model that T_0 is read from. carriers: tensor of the base -> the adapter whose
+    file holds a copy of it, which messages name.
+
+    Merging raises DifferentBase when the base has no such tensor, or not the one that an adapter
+    carries a copy of, or shapes differ; Refused as `worked_in` does, and for rows that count for a
+    tied layer as well which is not stored.
     """
+
+    name: ClassVar[str] = ON_BASE
+
+    base: Checkpoint = field(repr=False)
+    carriers: Mapping[str, str | None] = field(default_factory=dict, repr=False, hash=False)
+
+    def of(self, total: Adapter, progress: Progress | None = None) -> Adapter:
+        """Give one adapter with what it stores worked out."""
+        found = _on_base(total, self.base, self.carriers)
+        made = found.made
+        if made.method in (GIVEN, SUM):
+            made = replace(made, method=self.name, of=f"{made.of} and stored tensors")
+        return replace(found, made=made)
+
+
+def _on_base(adapter: Adapter, base: Checkpoint, carriers: Mapping[str, str | None]) -> Adapter:
+    """Give an adapter with every stored tensor worked out; `OnBase` says how."""
     check_copies(adapter, base)
     _check_vocabulary(adapter, base, carriers)
     done: dict[str, Replacement] = {}
@@ -53,7 +76,7 @@ def rescaled_deltas(adapter: Adapter, base: Checkpoint) -> Iterator[tuple[str, D
     """Give what DoRA changes, one module at a time, as an exact delta of full rank.
 
     The module's own deltas are part of it. One factor is the dense change, (out, in), float64, the
-    other the identity. Raises as `on_base` does.
+    other the identity. Raises as `OnBase` does.
     """
     for replacement in adapter.replacements.values():
         if replacement.absolute:

@@ -35,7 +35,7 @@ Array = NDArray[Any]
 def worked_in(adapter: Adapter, base: Checkpoint) -> Adapter:
     """Give the adapter without deltas of modules that it stores whole: those tensors hold them.
 
-    Its stored tensors need no base any more (`on_base`). Raises Refused for a stack of experts,
+    Its stored tensors need no base any more (`OnBase`). Raises Refused for a stack of experts,
     whose way round only bake tells; DifferentBase when shapes differ, or the base lacks a tensor.
     """
     owners = enclosed(untied(adapter))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from superpose.adapter import Adapter, Delta, Place
-from superpose.adapter.parents import EXTRACTED_FROM
+from superpose.adapter.made import EXTRACT, Made
 from superpose.adapter.progress import Progress
 from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
 from superpose.extraction.change import change
@@ -88,10 +88,23 @@ def extract(
         located.name,
         settings=_settings(first, deltas, located.revision) if component is None else {},
         format="peft" if component is None else "diffusers",
-        metadata={EXTRACTED_FROM: called(finetuned)},
     )
     unchanged = len(pairs) - len(modules) - len(leftovers)
-    return Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
+    whole = Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
+    made = _made(whole, called(finetuned), energy=energy, rank=adapter.rank, seed=seed)
+    return replace(whole, adapter=replace(adapter, made=made))
+
+
+def _made(found: Extracted, finetuned: str, **settings: float | None) -> Made:
+    return Made(
+        EXTRACT,
+        f"what `{finetuned}` adds to its base model, as factors of rank {found.adapter.rank}",
+        "",
+        tuple(settings.items()),
+        exact=False,
+        energy_kept=found.energy_kept,
+        share_left_out=found.share_left,
+    )
 
 
 def _check_options(rank: int | None, energy: float | None) -> None:

@@ -7,7 +7,7 @@ would pay for it at every start.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,7 +133,6 @@ def save(
     dtype: str | None = None,
     compact: bool = False,
     force: bool = False,
-    figures: Mapping[str, float] | None = None,
 ) -> Written:
     """Write an adapter as a PEFT folder that PEFT, vLLM and llama.cpp read alike, or as GGUF.
 
@@ -146,7 +145,7 @@ def save(
     on this machine. dtype: "float32", "float16", "bfloat16" or "float64"; None is the narrowest
     that holds every parent's factors, for GGUF float32. compact: each module keeps its own rank,
     which PEFT alone reads; otherwise smaller modules are padded with zeros. force: replace an
-    adapter at `path`. figures: more numbers for the model card.
+    adapter at `path`.
 
     Raises OutputExists before any work is done; BadInput when a value is too large for the dtype or
     the disk does not take the file; Refused, with every reason, for what GGUF cannot hold, and
@@ -162,9 +161,7 @@ def save(
             raise BadInput(f"an image LoRA is nothing for {engine}", where=adapter.label)
         from superpose.formats.image import write_image
 
-        return write_image(
-            adapter, path, dtype=dtype, compact=compact, force=force, figures=figures
-        )
+        return write_image(adapter, path, dtype=dtype, compact=compact, force=force)
     if Path(path).suffix == IMAGE:
         raise BadInput("a PEFT adapter is a folder, not a file", where=path, hint="Give a folder.")
     if Path(path).suffix == GGUF:
@@ -172,7 +169,7 @@ def save(
 
         if compact:
             raise BadInput("a GGUF adapter has one rank for all modules", where="compact")
-        return write_gguf(adapter, path, base=base, dtype=dtype, force=force, figures=figures)
+        return write_gguf(adapter, path, base=base, dtype=dtype, force=force)
     if adapter.format == "llama.cpp":
         from superpose.formats.gguf import given_base, to_transformers
 
@@ -184,7 +181,6 @@ def save(
         compact=compact,
         force=force,
         for_vllm=engine == "vllm",
-        figures=figures,
     )
 
 

@@ -31,6 +31,7 @@ def _held(adapter: Adapter) -> dict[str, object]:
     return {
         "base_model": adapter.base_model,
         "format": adapter.format,
+        "made": None if adapter.made.plain else str(adapter.made),
         "dtype": ", ".join(sorted(dtypes_of(adapter))),
         **adapter.settings,
     }

@@ -67,7 +67,7 @@ def difference_html(found: Difference) -> str:
             parts.append(line(f"{', '.join(only[:3])}{more}", f"only in {name}:"))
     if found.facts:
         facts = [(f.name.replace("_", " "), _value(f.a), _value(f.b)) for f in found.facts]
-        parts.append(table("Held differently", ("what", found.a, found.b), facts))
+        parts.append(table("Held differently", ("what", found.a, found.b), facts, texts=(1, 2)))
     if found.differing:
         columns = ("module", f"norm in {found.a}", f"norm in {found.b}", "difference")
         parts.append(table("Most different", columns, _differences(found.differing[:MOST])))

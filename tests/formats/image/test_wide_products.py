@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import superpose as sp
-from superpose.compose import best_rank
+from superpose.compose import BestRank
 from superpose.errors import Refused
 from superpose.formats.expanded import size_of_factors
 from superpose.lowrank import Hadamard, is_unformed
@@ -118,9 +118,10 @@ def test_a_loha_of_high_rank_is_added_at_a_rank(
     assert isinstance(first[M.format(0)].terms[0], Hadamard)
     with pytest.raises(Refused, match="GB as LoRA factors"):
         sp.save(first, tmp_path / "sum.safetensors")
-    small, share, exact = best_rank(first + second, 4)
+    small = BestRank(4).of(first + second)
+    share = small.made.energy_kept
     sp.save(small, tmp_path / "sum.safetensors")
-    assert not exact
+    assert small.made.exact is False
     total = sum(d.terms[0].rows(0, 60) for x in (first, second) for d in x.values())
     found = written(tmp_path / "sum.safetensors", 0)
     kept = 1.0 - (np.linalg.norm(total - found) / np.linalg.norm(total)) ** 2

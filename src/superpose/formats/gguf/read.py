@@ -40,7 +40,7 @@ from superpose.formats.gguf.header import (
 )
 from superpose.formats.gguf.names import interleaved_as, module_of
 from superpose.formats.gguf.translate import ARCHITECTURE, LLAMA_CPP, to_transformers
-from superpose.formats.noted import noted_parents
+from superpose.formats.noted import noted
 from superpose.formats.stubs import check_stubs
 
 Array = NDArray[Any]
@@ -84,7 +84,7 @@ def read_gguf(
         name=short_name(where).removesuffix(".gguf"),
         base_model=_base_model(header),
         path=where,
-        parents=noted_parents(header.metadata),
+        **noted(header.metadata),
         format=LLAMA_CPP,
         metadata=_kept(header),
     )

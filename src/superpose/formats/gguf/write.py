@@ -82,13 +82,11 @@ def write_gguf(
     base: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
     force: bool = False,
-    figures: Mapping[str, float] | None = None,
 ) -> Written:
     """Write an adapter as a GGUF LoRA file, whole or not at all.
 
     base: the base model (see `read_base`); None where the adapter tells it and it is here. dtype:
-    one of DTYPES. force: replace an adapter that stands at `path`. figures: more numbers for the
-    note in the file.
+    one of DTYPES. force: replace an adapter that stands at `path`.
 
     Raises OutputExists before any work is done, MissingExtra without the package gguf, MissingBase
     and Refused as `to_llama_cpp` does, DifferentBase for a sum of two architectures, BadInput when
@@ -109,11 +107,10 @@ def write_gguf(
         bytes=written_bytes(tensors),
         modules=len(tensors) // 2,
     )
-    numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
     with new_file(Path(path)) as part:
         writer = library.GGUFWriter(part, named.metadata[ARCHITECTURE])
         try:
-            _add_metadata(writer, named, rank, numbers)
+            _add_metadata(writer, named, rank, factors.rounding_error)
             for name, tensor in tensors.items():
                 _add_tensor(writer, name, tensor, library)
             writer.write_header_to_file()
@@ -174,19 +171,19 @@ def _name(place: Place, side: str) -> str:
     return f"{place.module}.weight.lora_{side}"
 
 
-def _add_metadata(
-    writer: GGUFWriter, adapter: Adapter, rank: int, figures: Mapping[str, float]
-) -> None:
+def _add_metadata(writer: GGUFWriter, adapter: Adapter, rank: int, rounding_error: float) -> None:
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32(ALPHA, float(rank))
-    writer.add_name(encodable(adapter.name))
+    writer.add_name(encodable(adapter.title))
+    if not adapter.made.plain:
+        writer.add_description(encodable(str(adapter.made)))
     if adapter.base_model:
         writer.add_string("superpose.base_model", encodable(adapter.base_model))
     for key, text in adapter.metadata.items():
         if key != ARCHITECTURE:
             writer.add_string(key, encodable(text))
-    writer.add_string(KEY, note_of(adapter, figures))
+    writer.add_string(KEY, note_of(adapter, rounding_error))
 
 
 def _add_tensor(writer: GGUFWriter, name: str, tensor: Array, library: Any) -> None:

@@ -27,13 +27,13 @@ def written_metadata(
     adapter: Adapter,
     ranks: Mapping[str, int],
     tensors: Mapping[str, Array],
-    figures: Mapping[str, float],
+    rounding_error: float,
     configuration: Mapping[str, object],
 ) -> dict[str, str]:
     """Give the metadata of a file.
 
     ranks: of its factors, by module; alpha equals rank. tensors: as they lie in the file.
-    figures: for superpose's note. configuration: diffusers' own, empty for none.
+    rounding_error: of the file, for superpose's note. configuration: diffusers' own; empty: none.
     """
     kept = {key: text for key, text in adapter.metadata.items() if key not in _DROPPED}
     if adapter.format == "kohya":
@@ -52,7 +52,7 @@ def written_metadata(
         kept["format"] = "pt"
         if configuration:
             kept[CONFIGURATION] = json.dumps(configuration, indent=2, sort_keys=True)
-    return {**kept, KEY: note_of(adapter, figures)}
+    return {**kept, KEY: note_of(adapter, rounding_error)}
 
 
 def tensors_hash(tensors: Mapping[str, Array]) -> str:

@@ -22,7 +22,7 @@ from superpose.formats.image.scaling import (
     configurations,
     kohya_scale,
 )
-from superpose.formats.noted import KEY, noted_parents
+from superpose.formats.noted import KEY, noted
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.stubs import check_stubs
 from superpose.lowrank import is_zero
@@ -73,7 +73,7 @@ def read_image(
         name=_name(where),
         base_model=_base_model(header.metadata, configured),
         path=where,
-        parents=noted_parents(header.metadata),
+        **noted(header.metadata),
         settings={MARKS: _marks(found)},
         format=KOHYA if found.kohya else DIFFUSERS,
         metadata={key: text for key, text in header.metadata.items() if key != KEY},

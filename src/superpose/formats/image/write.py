@@ -50,15 +50,13 @@ def write_image(
     dtype: str | None = None,
     compact: bool = False,
     force: bool = False,
-    figures: Mapping[str, float] | None = None,
 ) -> Written:
     """Write an adapter that came from an image LoRA, whole or not at all.
 
     path: a file that ends in `.safetensors`; of diffusers' format also a folder, for its
     `pytorch_lora_weights.safetensors`. dtype: of the factors; None is the narrowest that holds
     every parent's. compact: each module's own rank, which kohya's tools read, and newer versions of
-    diffusers in its own format. force: replace what stands at `path`. figures: more numbers for the
-    note.
+    diffusers in its own format. force: replace what stands at `path`.
 
     Raises OutputExists before any work is done; Refused for what the format cannot hold; BadInput
     when a value does not fit the dtype or the disk does not take the file.
@@ -86,9 +84,8 @@ def write_image(
         bytes=written_bytes(tensors),
         modules=len({key.removesuffix(".bias") for key in adapter}),
     )
-    numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
     configuration = peft_configuration(lean, ranks) if adapter.format != "kohya" else {}
-    metadata = written_metadata(adapter, ranks, tensors, numbers, configuration)
+    metadata = written_metadata(adapter, ranks, tensors, factors.rounding_error, configuration)
     _write(target, tensors, metadata, force)
     return written
 

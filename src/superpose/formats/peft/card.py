@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 
 from superpose._version import __version__
-from superpose.adapter import Adapter
+from superpose.adapter import Adapter, Made
 from superpose.adapter.beside import trained
 from superpose.adapter.heads import HEADS
-from superpose.adapter.parents import EXTRACTED_FROM
+from superpose.adapter.made import GIVEN
 from superpose.files.hub_name import is_hub_address, parse_base_name
 
 _PORTABLE = (
@@ -29,18 +29,20 @@ _LOST = "What was trained beside these adapters and lies in files of its own is 
 
 
 def model_card(
-    adapter: Adapter, ranks: Mapping[str, int], dtype: str, figures: Mapping[str, float]
+    adapter: Adapter, ranks: Mapping[str, int], dtype: str, rounding_error: float
 ) -> str:
     """Give README.md: front matter, parents with their task weights, figures, how to load it."""
-    title = " ".join(adapter.name.split())
+    title = " ".join(adapter.title.split())
+    made = adapter.made.written(rounding_error)
     largest = max(ranks.values(), default=0)
     lines = [
         *_front_matter(adapter),
         f"# {title}",
         "",
-        f"{_opening(adapter)}, written by superpose {__version__}.",
+        f"{_opening(adapter)}. Written by superpose {__version__}.",
         "",
         *_parents(adapter),
+        *_inputs(adapter.made),
         "| figure | value |",
         "| --- | --- |",
         f"| base model | {_cell(adapter.base_model or 'unknown')} |",
@@ -48,7 +50,7 @@ def model_card(
         f"| rank | {largest} |",
         f"| dtype | {dtype} |",
         *([f"| heads | {_cell(adapter.metadata[HEADS])} |"] if HEADS in adapter.metadata else []),
-        *(f"| {name.replace('_', ' ')} | {value:.6g} |" for name, value in figures.items()),
+        *(f"| {name} | {value} |" for name, value in _figures(made)),
         "",
         _PORTABLE if len(set(ranks.values())) <= 1 else _COMPACT,
         "",
@@ -64,12 +66,11 @@ def model_card(
 
 
 def _opening(adapter: Adapter) -> str:
-    origin = adapter.metadata.get(EXTRACTED_FROM)
-    if adapter.parents:
-        return "A superposition of LoRA adapters: a weighted sum of their deltas"
-    if origin is None:
-        return "A LoRA adapter"
-    return f"A LoRA adapter: what `{_cell(origin)}` adds to its base model, as factors of low rank"
+    made = adapter.made
+    what = "A superposition of LoRA adapters" if len(adapter.parents) > 1 else "A LoRA adapter"
+    if made.method == GIVEN:
+        return what
+    return f"{what}: {_cell(str(made))}"
 
 
 def _front_matter(adapter: Adapter) -> list[str]:
@@ -98,6 +99,24 @@ def _parents(adapter: Adapter) -> list[str]:
         for p in adapter.parents
     ]
     return ["| parent | task weight | read from |", "| --- | --- | --- |", *rows, ""]
+
+
+def _inputs(made: Made) -> list[str]:
+    """List what was not exact itself before it was put together."""
+    if not made.inputs:
+        return []
+    rows = [f"| {_cell(name)} | {_cell(one.told)} |" for name, one in made.inputs]
+    return ["| not exact itself | how it was made |", "| --- | --- |", *rows, ""]
+
+
+def _figures(made: Made) -> list[tuple[str, str]]:
+    """Give the figures of how it was made, in words; a method's settings by their own names."""
+    found = [("method", made.method)] if made.method != GIVEN else []
+    found += [(name, f"{value}") for name, value in made.settings if name != "rank"]
+    shares = {"energy kept": made.energy_kept, "share left out": made.share_left_out}
+    found += [(name, f"{share:.6g}") for name, share in shares.items() if share is not None]
+    found.append(("rounding error", f"{made.rounding_error:.6g}"))
+    return [(_cell(name), _cell(value)) for name, value in found]
 
 
 def _whole(adapter: Adapter) -> list[str]:

@@ -9,7 +9,7 @@ from superpose.adapter import Adapter, Delta, Replacement
 from superpose.adapter.renaming import tensors_of, without_wrappers
 from superpose.errors import SuperposeWarning
 from superpose.files import TensorFile, short_name
-from superpose.formats.noted import noted_parents
+from superpose.formats.noted import noted
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.keys import Sorted
 from superpose.formats.peft.whole import check_twins, copies_of, replacements_of
@@ -53,7 +53,7 @@ def adapter_of(
         name=short_name(where),
         base_model=config.base_model,
         path=where,
-        parents=noted_parents(file.metadata),
+        **noted(file.metadata),
         settings={key: value for key, value in config.carried.items() if value is not None},
         replacements=replacements,
         copies=copies_of(found, file.tensors),

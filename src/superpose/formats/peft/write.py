@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,6 @@ def write_peft(
     compact: bool = False,
     force: bool = False,
     for_vllm: bool = False,
-    figures: Mapping[str, float] | None = None,
 ) -> Written:
     """Write an adapter: portable unless `compact`, whole or not at all.
 
@@ -61,7 +59,7 @@ def write_peft(
     stored tensors that this would round. compact: keep each
     module's rank (rank_pattern and alpha_pattern, which PEFT alone reads). force: replace an
     adapter that stands at `path`. for_vllm: take the least rank of vLLM's list that is enough, and
-    refuse what it does not serve. figures: more numbers for the model card, by their name.
+    refuse what it does not serve.
 
     Raises OutputExists before any work is done, BadInput when a value does not fit the dtype or the
     disk does not take the file, Refused for what a PEFT folder, or vLLM, does not hold.
@@ -84,16 +82,14 @@ def write_peft(
         modules=len(layout.ranks),
         carried=tuple(tokenizer),
     )
-    numbers = {"rounding_error": factors.rounding_error, **(figures or {})}
     fields = peft_config(adapter, layout)
     if for_vllm:
         check_for_vllm(fields, {name: t.shape for name, t in layout.tensors.items()})
     config = json.dumps(fields, indent=2, ensure_ascii=False)
-    card = model_card(adapter, layout.ranks, chosen, numbers)
+    card = model_card(adapter, layout.ranks, chosen, factors.rounding_error)
+    note = note_of(adapter, factors.rounding_error)
     with new_folder(target, force=force, replaceable=REPLACEABLE) as folder:
-        write_tensors(
-            folder / WEIGHTS, layout.tensors, {"format": "pt", KEY: note_of(adapter, numbers)}
-        )
+        write_tensors(folder / WEIGHTS, layout.tensors, {"format": "pt", KEY: note})
         (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
         (folder / CARD).write_text(encodable(card), encoding="utf-8")
         for name, content in tokenizer.items():

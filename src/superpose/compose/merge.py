@@ -1,4 +1,4 @@
-"""The exact weighted sum: W(lambda) = W0 + sum_k lambda_k dW_k, nothing rounded until written."""
+"""The one entrance of all merge methods: what is alike in them is done here, once."""
 
 from __future__ import annotations
 
@@ -12,35 +12,43 @@ import numpy as np
 
 from superpose.adapter import Adapter, Heads, Replacement, in_head, together, without_heads
 from superpose.adapter.heads import HEADS, TASKS, chosen, with_head_of
-from superpose.adapter.parents import joined, sum_name
 from superpose.adapter.together import of_its_class
+from superpose.compose.method import Method
+from superpose.compose.sum import Sum
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
 
 if TYPE_CHECKING:
+    from superpose.adapter.progress import Progress
     from superpose.names.tree import Tree
 
 
-def exact_sum(
+def merge(
     adapters: Sequence[Adapter],
     weights: Sequence[float] | None = None,
+    method: Method = Sum(),  # noqa: B008 - frozen
     *,
     same_base: bool = False,
     tree: Tree | None = None,
     heads: Heads = "sum",
+    progress: Progress | None = None,
 ) -> Adapter:
-    """Give sum_k weights_k * adapters_k; target modules are united.
+    """Make one adapter of several; target modules are united.
 
-    adapters: at least one. weights: one task weight each, None means 1 each. same_base: differing
-    names of base models are known to mean one model. tree: the base model's own names, where it is
-    at hand; the sum's are those then. heads: what becomes of the layers that classifiers were given
-    anew: "sum" adds them as all the rest, "none" leaves them out, and an adapter's name, path or
-    number (from 1) takes that adapter's whole, at weight 1. A sum that is zero (an adapter minus
-    itself) is said with a SuperposeWarning.
+    adapters: at least one. weights: one task weight each, None means 1 each. method: one of
+    `superpose.compose.METHODS`, with its settings. same_base: differing names of base models are
+    known to mean one model. tree: the base model's own names, where it is at hand; the result's are
+    those then. heads: what becomes of the layers that classifiers were given anew: "sum" merges
+    them as all the rest, "none" leaves them out, and an adapter's name, path or number (from 1)
+    takes that adapter's whole, at weight 1. progress: called with the modules done, how many there
+    are, and the name of the next. A result that is zero (an adapter minus itself) is said with a
+    SuperposeWarning. How it was made is the result's `made`.
 
     Raises BadInput for no adapter, another number of weights than adapters, a NaN or infinite
     weight, heads that name no adapter; DifferentBase when the adapters were trained on different
-    base models.
+    base models; and as the method does.
+
+    >>> superpose.merge([math, medicine], [1.0, 0.5], BestRank(rank=8))  # doctest: +SKIP
     """
     checked = _checked_weights(adapters, weights)
     head = chosen(adapters, heads)
@@ -53,16 +61,7 @@ def exact_sum(
     # Compared once, all together: from here on they go by one name, or each + would compare again.
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
     one = base or "one base model"
-    parts = [w * a.on_base(one) for a, w in zip(adapters, checked, strict=True)]
-    # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
-    counted = [part for part, w in zip(parts, checked, strict=True) if w != 0.0] or parts
-    total = counted[0]
-    for part in counted[1:]:
-        total = total + part
-    total = total.on_base(base)
-    if len(counted) < len(parts):
-        parents = joined(parent for part in parts for parent in part.parents)
-        total = replace(total, parents=parents, name=sum_name(parents))
+    total = method.merged([a.on_base(one) for a in adapters], checked, progress).on_base(base)
     total = _headed(total, heads, head, task)
     if _adds_nothing(total):
         warnings.warn(
@@ -70,7 +69,22 @@ def exact_sum(
             SuperposeWarning,
             stacklevel=2,
         )
-    return total
+    return method.of(total, progress)
+
+
+def exact_sum(
+    adapters: Sequence[Adapter],
+    weights: Sequence[float] | None = None,
+    *,
+    same_base: bool = False,
+    tree: Tree | None = None,
+    heads: Heads = "sum",
+) -> Adapter:
+    """Give sum_k weights_k * adapters_k: `merge` by the method `Sum`, which has no settings.
+
+    Its options, and what it raises, are those of `merge`.
+    """
+    return merge(adapters, weights, Sum(), same_base=same_base, tree=tree, heads=heads)
 
 
 def _headed(total: Adapter, heads: Heads, head: Adapter | None, task: object) -> Adapter:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import superpose
-from superpose.compose import best_rank
+from superpose.compose import BestRank
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import dense, stack
 
@@ -27,14 +27,14 @@ def total(write_adapter: WriteAdapter) -> superpose.Adapter:
 def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(
     rank: int, total: superpose.Adapter
 ) -> None:
-    smaller, kept, _ = best_rank(total, rank)
+    smaller = BestRank(rank).of(total)
     best = whole = 0.0
     for module in total:
         U, s, Vt = np.linalg.svd(dense(total[module].terms).astype(np.float64))
         right = (U[:, :rank] * s[:rank]) @ Vt[:rank]
         np.testing.assert_allclose(dense(smaller[module].terms), right, atol=1e-4)
         best, whole = best + float(np.sum(s[:rank] ** 2)), whole + float(np.sum(s**2))
-    assert kept == pytest.approx(best / whole, rel=1e-5)
+    assert smaller.made.energy_kept == pytest.approx(best / whole, rel=1e-5)
     assert smaller.rank == rank
     assert smaller.parents == total.parents
 
@@ -44,22 +44,21 @@ def test_a_rank_that_is_no_smaller_is_said_and_the_sum_stays_exact(
     rank: int, total: superpose.Adapter
 ) -> None:
     with pytest.warns(SuperposeWarning, match="the sum's own rank 6"):
-        same, kept, exact = best_rank(total, rank)
-    assert kept == 1.0
-    assert exact
+        same = BestRank(rank).of(total)
+    assert same.made.exact
     assert same is total
 
 
 def test_a_smaller_rank_says_nothing(total: superpose.Adapter) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        best_rank(total, 5)
+        BestRank(5).of(total)
 
 
 def test_a_zero_sum_keeps_nothing_of_nothing(total: superpose.Adapter) -> None:
-    found = best_rank(total - total, 1)
-    assert np.isnan(found.energy_kept)
-    assert found.exact
+    found = BestRank(1).of(total - total)
+    assert found.made.energy_kept is None
+    assert found.made.exact
 
 
 def made(B: np.ndarray, A: np.ndarray) -> superpose.Adapter:
@@ -81,40 +80,40 @@ def test_the_energy_of_a_near_cancellation_is_the_dense_one(
     s = np.linalg.svd(
         sum(c * b.astype("f8") @ a.astype("f8") for c, b, a in total["q"].terms), compute_uv=False
     )
-    smaller, kept, exact = best_rank(total, 4)
-    assert kept == pytest.approx(float(np.sum(s[:4] ** 2) / np.sum(s**2)), rel=1e-6)
-    assert not exact
+    smaller = BestRank(4).of(total)
+    share = float(np.sum(s[:4] ** 2) / np.sum(s**2))
+    assert smaller.made.energy_kept == pytest.approx(share, rel=1e-6)
+    assert smaller.made.exact is False
     assert np.linalg.norm(dense(smaller["q"].terms)) == pytest.approx(np.linalg.norm(s[:4]))
 
 
 def test_what_cancels_exactly_leaves_zero_and_no_noise() -> None:
     rng = np.random.default_rng(1)
     B, A = rng.standard_normal((60, 8)), rng.standard_normal((8, 40))
-    smaller, kept, exact = best_rank(0.3 * made(B, A) - 0.3 * made(B, A), 3)
+    smaller = BestRank(3).of(0.3 * made(B, A) - 0.3 * made(B, A))
     assert not dense(smaller["q"].terms).any()
-    assert np.isnan(kept)
-    assert exact
+    assert smaller.made.energy_kept is None
+    assert smaller.made.exact
 
 
 def test_a_share_that_rounds_to_1_is_not_called_exact() -> None:
-    found = best_rank(made(np.diag([1.0, 1e-9]), np.eye(2)), 1)
-    assert found.energy_kept == 1.0
-    assert not found.exact
+    found = BestRank(1).of(made(np.diag([1.0, 1e-9]), np.eye(2)))
+    assert found.made.energy_kept == 1.0
+    assert found.made.exact is False
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_energies_neither_underflow_nor_overflow(size: float) -> None:
     adapter = size * made(np.diag([2.0, 1.0]), np.eye(2))
-    assert best_rank(adapter, 1).energy_kept == pytest.approx(0.8)
+    assert BestRank(1).of(adapter).made.energy_kept == pytest.approx(0.8)
 
 
 def test_a_parent_of_weight_0_costs_no_rank() -> None:
     rng = np.random.default_rng(2)
     x, y = (made(rng.standard_normal((9, 3)), rng.standard_normal((3, 9))) for _ in range(2))
-    smaller, kept, exact = best_rank(x + 0 * y, 3)
+    smaller = BestRank(3).of(x + 0 * y)
     assert smaller["q"].terms == x["q"].terms
-    assert kept == 1.0
-    assert exact
+    assert smaller.made.exact
 
 
 @pytest.mark.parametrize("rank", [0, -1, 1.5, True])
@@ -122,4 +121,4 @@ def test_a_rank_that_is_no_whole_number_of_at_least_1_is_bad_input(
     rank: int, total: superpose.Adapter
 ) -> None:
     with pytest.raises(BadInput, match="rank"):
-        best_rank(total, rank)
+        BestRank(rank).of(total)

@@ -1,0 +1,65 @@
+"""The best approximation of a superposition by one of smaller rank, and what it keeps."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from superpose.adapter import Adapter
+from superpose.adapter.made import BEST_RANK, made_by_rank
+from superpose.compose.method import Method
+from superpose.compose.on_base import rescaled_deltas
+from superpose.errors import SuperposeWarning
+from superpose.lowrank.truncate import Truncated, truncated
+
+if TYPE_CHECKING:
+    from superpose.adapter.progress import Progress
+    from superpose.files.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class BestRank(Method):
+    """The sum, or its best approximation with at most `rank` in each module where that is less.
+
+    Truncated SVD, module by module, from the factors alone: Eckart and Young, The approximation of
+    one matrix by another of lower rank, Psychometrika 1 (1936). A rank that no module exceeds is
+    said with a SuperposeWarning, and the sum stays exact.
+
+    rank: a whole number of at least 1, or merging raises BadInput. base: what the weights of DoRA
+    are approximated on, which have full rank; it raises as `rescaled_deltas` does.
+    """
+
+    name: ClassVar[str] = BEST_RANK
+
+    rank: int
+    base: Checkpoint | None = field(default=None, repr=False)
+
+    def of(self, total: Adapter, progress: Progress | None = None) -> Adapter:
+        """Give the best approximation of one adapter; its `made` has the energy that it keeps."""
+        smaller, modules = total.compress_measured(self.rank, progress)
+        rescaled = [r for r in total.replacements.values() if not r.absolute]
+        if self.rank >= total.rank and not (rescaled and self.base):
+            warnings.warn(
+                f"rank {self.rank} is no smaller than the sum's own rank {total.rank}: it stays "
+                "exact",
+                SuperposeWarning,
+                stacklevel=2,
+            )
+            return total
+        measured = dict(zip(total, modules, strict=True))
+        if rescaled and self.base is not None:
+            smaller = _with_rescaled(smaller, total, self.rank, self.base, measured)
+        return replace(smaller, made=made_by_rank(total, self.rank, measured.values()))
+
+
+def _with_rescaled(
+    smaller: Adapter, adapter: Adapter, rank: int, base: Checkpoint, measured: dict[str, Truncated]
+) -> Adapter:
+    """Put the best approximation of what DoRA changes in the place of its replacements."""
+    deltas = dict(smaller.deltas)
+    for key, delta in rescaled_deltas(adapter, base):
+        measured[key] = truncated(delta.terms, rank)
+        deltas[key] = replace(delta, terms=(measured[key].term,))
+    stored = {k: r for k, r in adapter.replacements.items() if r.absolute}
+    return replace(smaller, deltas=deltas, replacements=stored)

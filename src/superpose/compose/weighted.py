@@ -1,0 +1,26 @@
+"""The weighted sum of adapters that were brought together: what every method begins from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from superpose.adapter import Adapter
+from superpose.adapter.parents import joined, sum_name
+
+
+def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
+    """Give sum_k weights_k * parts_k: terms are joined, and nothing is rounded.
+
+    parts: at least one, of one base model's name. weights: one each, finite.
+    """
+    weighted = [weight * part for part, weight in zip(parts, weights, strict=True)]
+    # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
+    counted = [p for p, w in zip(weighted, weights, strict=True) if w != 0.0] or weighted
+    total = counted[0]
+    for part in counted[1:]:
+        total = total + part
+    if len(counted) < len(weighted):
+        parents = joined(parent for part in weighted for parent in part.parents)
+        total = replace(total, parents=parents, name=sum_name(parents))
+    return total
