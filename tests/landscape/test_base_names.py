@@ -16,11 +16,13 @@ from tests.loopback_hub import Hub
 
 import superpose
 from superpose.bake import bake, prove_model, prove_sum
+from superpose.cli.read_back import base_of
 from superpose.errors import BadInput, MissingBase
 from superpose.files import embedded
 from superpose.files.base import LocatedBase, base_at_hand, locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
 from superpose.formats.gguf import read_base
+from superpose.interference.typed import typed_of
 from superpose.landscape import load_base
 
 Called = Callable[[str], Named]
@@ -129,7 +131,9 @@ TAKING: dict[str, Callable[[Any, superpose.Adapter, Path], object]] = {
     "load_base": lambda base, *_: load_base(base),
     "prove_model": lambda base, math, tmp: prove_model(base, math, tmp / "model"),
     "prove_sum": lambda base, math, _: prove_sum(math, math, base),
-    "save": lambda base, math, tmp: superpose.save(math, tmp / "x.gguf", base=base),
+    "load": lambda base, math, _: superpose.load(math.path or "", base=base),
+    "save": lambda base, math, tmp: superpose.save(math, tmp / "x", base=base),
+    "save gguf": lambda base, math, tmp: superpose.save(math, tmp / "x.gguf", base=base),
     "read_base": lambda base, *_: read_base(base),
 }
 
@@ -159,7 +163,9 @@ def test_a_name_that_is_none_is_said_alike_everywhere(
         take("mod\0el", math, tmp_path)
 
 
-@pytest.mark.parametrize("verb", [v for v in TAKING if v not in {"save", "read_base"}])
+@pytest.mark.parametrize(
+    "verb", [v for v in TAKING if not v.startswith(("load", "save", "read")) or v == "load_base"]
+)
 def test_an_adapter_and_a_file_are_no_base_model(
     verb: str, math: superpose.Adapter, tiny_base: Path, tmp_path: Path
 ) -> None:
@@ -169,6 +175,24 @@ def test_an_adapter_and_a_file_are_no_base_model(
         TAKING[verb](math.path, math, tmp_path)
     with pytest.raises(BadInput, match="is a file; a base model is a folder"):
         TAKING[verb](tmp_path / "model" / "model.safetensors", math, tmp_path)
+
+
+def test_the_revision_of_an_adapters_base_is_looked_for_and_not_the_default_branch(
+    base_called: Called, write_adapter: WriteAdapter, tmp_path: Path
+) -> None:
+    """PEFT's configurations have a field of their own for it."""
+    base = base_called("revision")
+    locate_base(base.given)
+    settings: dict[str, Any] = {"modules": MODULES, "width": 32, "base_model": base.name}
+    right, other = (
+        superpose.load(write_adapter(f"a{n}", **settings, revision=n)) for n in ("v1", "v2")
+    )
+    assert base_of([right], None) is not None
+    assert base_of([other], None) is None
+    superpose.save(right, tmp_path / "a.gguf")  # asks the base for its heads
+    with pytest.raises(MissingBase, match="`org/base@v2` is not here"):
+        superpose.save(other, tmp_path / "b.gguf")
+    assert typed_of(right, right, ("a", "a")).base == "org/base@v1"
 
 
 def test_an_adapter_on_the_hub_is_not_loaded_with_the_base_that_it_names(

@@ -12,7 +12,9 @@ from superpose.adapter.base_class import base_class, one_architecture
 from superpose.adapter.heads import WAYS, is_head
 from superpose.adapter.place import place_of
 from superpose.errors import DifferentBase, SuperposeWarning
+from superpose.files import is_here
 from superpose.files.base_names import end_of
+from superpose.files.hub_name import is_hub_address, parse_base_name
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -86,6 +88,20 @@ def plain_name(base_model: str | None) -> str | None:
         return _letters("".join(parts))
     versions = [part for part in parts[named[-1] + 1 :] if _VERSION.fullmatch(part.lower())]
     return _letters("".join([parts[named[-1]], *versions]))
+
+
+def base_with_revision(adapter: Adapter) -> str | None:
+    """Give the name that commands take for an adapter's base model; None where it names none.
+
+    PEFT's configurations have a field of their own for a hub name's revision.
+    """
+    name, revision = adapter.base_model, adapter.settings.get("revision")
+    if not name or not isinstance(revision, str) or revision in ("", "main"):
+        return name
+    on_hub = None if is_hub_address(name) else parse_base_name(name)
+    if on_hub is None or on_hub.revision is not None or is_here(name):
+        return name
+    return f"{name}@{revision}"
 
 
 def _letters(text: str) -> str | None:

@@ -20,25 +20,18 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
 
     base: as it was given; None for the one that the adapters name.
     """
+    from superpose.adapter.same_base import base_with_revision
     from superpose.files.base import base_at_hand
 
     if any(adapter.format not in ("peft", "gguf") for adapter in adapters):
         return None
-    names = [base] if base is not None else [a.base_model for a in adapters if a.base_model]
-    return base_at_hand(names[0]) if names else None
+    named = (base, *map(base_with_revision, adapters))
+    return base_at_hand(next(filter(None, named), None))
 
 
 def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
-    """Give the base model's own names where it was given and lies on this machine.
-
-    Raises as `files.base.read_base_name` does.
-    """
-    if base is None:
-        return None
-    from superpose.files.base import read_base_name
-
-    read_base_name(base)  # a mistyped path is said, though nothing is fetched
-    here = base_of(adapters, base)
+    """Give the base model's own names where it was given and lies on this machine."""
+    here = None if base is None else base_of(adapters, base)
     if here is None:
         return None
     from superpose.bake.found import tree_of_base

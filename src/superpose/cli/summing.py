@@ -61,12 +61,10 @@ def summed(
     from superpose.bake.found import tree_of_base
     from superpose.cli.read_back import base_of
     from superpose.compose import BestRank, OnBase, Sum, merge
-    from superpose.files.base import locate_base, read_base_name
+    from superpose.files.base import locate_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load
 
-    if base is not None:
-        read_base_name(base)  # a mistyped path is said, though nothing may need the base
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
     here = base_of(loaded, base)
     tree = None if here is None else tree_of_base(here)

@@ -52,10 +52,12 @@ def load(
     `Adapter.beside`; of the hub the names of a repository's files are asked for.
 
     Raises Refused, with every reason at once, when the adapter is more than deltas s*B*A of linear
-    layers; BadInput when it is not there, damaged, or another tool's.
+    layers; BadInput when it is not there, damaged, or another tool's; MissingBase for a base that
+    is not there.
 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
+    _check_base(base)
     path, given = locate(name), called(name)
     if path.is_file():
         found = _read_file(path, given, base, ignore_keys, dora)
@@ -154,6 +156,7 @@ def save(
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
     _check_engine(engine, path)
+    _check_base(base)
     tell_of_trained(adapter.beside, "which is not in what is written")
     adapter = with_factors(adapter)
     if adapter.format in IMAGE_FORMATS:
@@ -182,6 +185,15 @@ def save(
         force=force,
         for_vllm=engine == "vllm",
     )
+
+
+def _check_base(base: str | os.PathLike[str] | None) -> None:
+    """Raise MissingBase for a base model's name that means nothing, though nothing may need it."""
+    if base is None:
+        return
+    from superpose.files.base import read_base_name
+
+    read_base_name(base)
 
 
 def _check_engine(engine: str | None, path: str | os.PathLike[str]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from superpose.adapter import Adapter, in_head
 from superpose.adapter.image_marks import IMAGE_FORMATS
-from superpose.adapter.same_base import plain_name, shows_one_base
+from superpose.adapter.same_base import base_with_revision, plain_name, shows_one_base
 
 _OUT = dict.fromkeys(IMAGE_FORMATS, "OUT.safetensors") | {"llama.cpp": "OUT.gguf"}
 """Formats of one file, with the ending that it has; others are folders."""
@@ -46,7 +46,7 @@ def typed_of(a: Adapter, b: Adapter, names: tuple[str, str]) -> Typed:
 
 
 def _base_of(a: Adapter, b: Adapter) -> str:
-    named = {adapter.base_model for adapter in (a, b)} - {None}
+    named = {base_with_revision(adapter) for adapter in (a, b)} - {None}
     name = named.pop() if len(named) == 1 else None
     return name if name and not _FOLDER.match(name) else "BASE"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.adapter.same_base import base_with_revision
 from superpose.errors import BadInput, MissingBase, Refused
 from superpose.files.base import named_base, read_base_name
 from superpose.files.checkpoint import CONFIG
@@ -99,7 +100,7 @@ def base_of(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
     noted = Base.from_json(adapter.metadata.get(NOTED, ""))
     if noted is not None:
         return noted
-    name = adapter.base_model
+    name = base_with_revision(adapter)
     meant = None if name is None else named_base(name)
     if meant is not None:
         if meant.path is not None:
