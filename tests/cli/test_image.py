@@ -91,6 +91,18 @@ def test_info_gathers_modules_by_what_they_are(superpose: Any, files: Path) -> N
     assert "format          kohya" in text
 
 
+def test_diff_says_nothing_of_how_a_files_tensors_end(superpose: Any, files: Path) -> None:
+    """It is of the file's spelling, which `format` tells; JSON holds none of it either."""
+    name = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+    random = np.random.default_rng(0)
+    sides = {"lokr_w1": random.normal(size=(2, 2)), "lokr_w2": random.normal(size=(4, 4))}
+    save_file({f"{name}.{end}": t for end, t in sides.items()}, files / "lokr.safetensors")
+    save_file({f"{name}.diff": random.normal(size=(8, 8))}, files / "whole.safetensors")
+    done = superpose("diff", "lokr.safetensors", "whole.safetensors", "--json", cwd=files)
+    assert done.returncode == 1, done.stderr
+    assert "marks" not in json.dumps(json.loads(done.stdout))
+
+
 REFUSED = {
     ("add", "cats.safetensors", "-o", "both"): "kohya's format is one file",
     ("add", "cats.safetensors", "-o", "dogs.safetensors"): "already exists",

@@ -17,7 +17,7 @@ from superpose.adapter.image_marks import IMAGE_FORMATS, MARKS, Marks, marks_of
 from superpose.adapter.place import place_of
 from superpose.errors import Refused, SuperposeWarning
 from superpose.lowrank.terms import Terms, formed
-from superpose.names.image import called
+from superpose.names.image import DENOISER, called
 from superpose.names.image_files import File, Shape
 from superpose.names.image_plan import Move, Plan, plan
 from superpose.names.image_tables import OF_DIFFUSERS, converter, family_of
@@ -161,9 +161,25 @@ def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:
         frozenset(alphas),
         frozenset().union(*(m.lokr for m in everything)),
         next((m.norms for m in everything if m.norms is not None), None),
-        next((m.biases for m in everything if m.biases is not None), None),
+        _joined_biases(order),
         _whole(adapters, names),
     )
+
+
+def _joined_biases(order: Sequence[Adapter]) -> str | None:
+    """Give how a bias's change ends, of the files whose modules are called as the leader's.
+
+    ComfyUI's `diff_b` is passed over by diffusers under its own names, and read under the others.
+    order: the leader first.
+    """
+    start = _denoiser_prefix(order[0])
+    ways = (marks_of(a).biases for a in order if _denoiser_prefix(a) == start)
+    return next((way for way in ways if way is not None), None)
+
+
+def _denoiser_prefix(adapter: Adapter) -> str | None:
+    names = (called(place_of(key, delta.place).module) for key, delta in adapter.items())
+    return next((name.prefix for name in names if name.component == DENOISER), None)
 
 
 def _components(adapter: Adapter) -> dict[str, None]:

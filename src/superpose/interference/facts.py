@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from superpose.adapter import Adapter
+from superpose.adapter.image_marks import MARKS
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def _held(adapter: Adapter) -> dict[str, object]:
         "format": adapter.format,
         "made": None if adapter.made.plain else str(adapter.made),
         "dtype": ", ".join(sorted(dtypes_of(adapter))),
-        **adapter.settings,
+        **{name: value for name, value in adapter.settings.items() if name != MARKS},
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from superpose.errors import Refused
@@ -67,6 +67,27 @@ def named(file: File, at: int) -> Named:
         prefixes.setdefault(name.component, name.prefix)
     own = [name.flat for name in names.values() if name.component == DENOISER]
     return Named(file, at, names, family_of(own), prefixes)
+
+
+def with_ltx(files: Sequence[Named]) -> list[Named]:
+    """Tell LTX' own names, of which those of its blocks are diffusers', by another file's.
+
+    `adaln_single` is diffusers' name in PixArt and Sana; LTX' is `time_embed` there.
+    """
+    others = [n.family == "transformer" and _named_so(n, "time_embed_") for n in files]
+    if not any(others):
+        return list(files)
+    return [
+        replace(n, family="ltx")
+        if n.family in (None, "transformer") and _named_so(n, "adaln_single_")
+        else n
+        for n in files
+    ]
+
+
+def _named_so(n: Named, start: str) -> bool:
+    own = (start + "linear", start + "emb_timestep_embedder_")
+    return any(name.flat.startswith(own) for name in n.denoiser().values())
 
 
 def check_once(shapes: Mapping[str, Shape], where: object) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from superpose.errors import Refused
 from superpose.names.image import DENOISER, T5, UNTOLD, Called, dotted_path, is_clip, with_prefix
-from superpose.names.image_files import File, Named, named
+from superpose.names.image_files import File, Named, named, with_ltx
 from superpose.names.image_translation import Translation, pieces_of, translation
 
 
@@ -51,7 +51,7 @@ def plan(files: Sequence[File]) -> Plan:
     Raises Refused where one model's modules are called in ways that are not translated, or it is
     unknown which text encoder is meant; DifferentBase where the names are of different models.
     """
-    taken_apart = [named(file, at) for at, file in enumerate(files)]
+    taken_apart = with_ltx([named(file, at) for at, file in enumerate(files)])
     _check_text_encoders(taken_apart)
     leader = _leader(taken_apart)
     how = translation(taken_apart, leader)

@@ -18,12 +18,16 @@ from superpose.formats.image.names import factor_name, schemes_of
 from superpose.formats.image.scaling import component_and_rest
 from superpose.lowrank import Term, dense, dtype_name, formed, from_dense, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
-from superpose.names.image import called, is_kohya
+from superpose.names.image import DENOISER, called, is_kohya
+from superpose.names.image_tables import SAME_MODEL, family_of
 
 _COMFYUI = "diffusion_model."
 """Where ComfyUI's own names start, for which there is a way to store a bias's change."""
 
 _TEXT_MODEL = "text_model."
+
+_OF_OTHERS = re.compile(r"(model\.)?diffusion_model\.|text_encoders\.|.*base_model\.model\.")
+"""Starts of names that diffusers' loaders replace."""
 
 _WELL_HELD = (2.0**-9, 2.0**12)
 """Largest entries of a factor whose small ones float16 rounds by no more than its large ones."""
@@ -116,9 +120,12 @@ def _has_alpha(key: str, marks: Marks) -> bool:
 def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, object]:
     """Give the fields of PEFT's configuration of each component, where its modules differ in rank.
 
-    ranks: by module; alpha equals rank. Empty where no component needs it: diffusers tells rank and
-    alpha by the tensors then. A configuration of one component asks for one of all.
+    ranks: by module; alpha equals rank. Empty where no component needs it, and where diffusers
+    gives the modules other names first (ComfyUI's, a model's own): it tells rank and alpha by the
+    tensors then. A configuration of one component asks for one of all.
     """
+    if not _has_names_of_diffusers(ranks):
+        return {}
     components: dict[str, dict[str, int]] = {}
     for key, rank in ranks.items():
         component, module = component_and_rest(key)
@@ -142,6 +149,12 @@ def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, 
         }.items():
             fields[f"{start}{name}"] = value
     return fields
+
+
+def _has_names_of_diffusers(modules: Collection[str]) -> bool:
+    names = [called(module) for module in modules]
+    own = family_of(name.flat for name in names if name.component == DENOISER)
+    return own not in SAME_MODEL and not any(_OF_OTHERS.match(name.prefix) for name in names)
 
 
 def _anywhere(module: str) -> str:

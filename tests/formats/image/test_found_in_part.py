@@ -1,0 +1,100 @@
+"""What a loader would pass over in a sum, or trip over, though it takes both parents whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import superpose
+from superpose.errors import SuperposeWarning
+
+from .families import Changes, Tensors, factors, linear_layers, loaded, saved
+
+TO_DIFFUSERS = pytest.mark.filterwarnings("ignore:one weight under two names")
+
+
+def with_biases(tensors: Tensors, seed: int) -> Tensors:
+    """As ComfyUI's extraction stores them, beside each module's factors."""
+    generator = torch.Generator().manual_seed(seed)
+    ups = {name: t for name, t in tensors.items() if name.endswith(".lora_B.weight")}
+    return tensors | {
+        name.replace(".lora_B.weight", ".diff_b"): torch.randn(len(t), generator=generator)
+        for name, t in ups.items()
+    }
+
+
+def assert_adds_up(family: str, paths: list[Path], out: Path) -> None:
+    expected: Changes = {}
+    for path in paths:
+        for name, change in loaded(family, path).items():
+            expected[name] = expected.get(name, 0) + change
+    found = loaded(family, out)
+    assert found.keys() == expected.keys()
+    for name, change in expected.items():
+        assert np.linalg.norm(found[name] - change) <= 1e-5 * np.linalg.norm(change), name
+
+
+@TO_DIFFUSERS
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_bias_of_comfyuis_file_is_found_under_diffusers_names(tmp_path: Path, order: int) -> None:
+    """Diffusers reads Wan's `diff_b` under the model's own names alone, and passes it over else."""
+    q = "blocks.0.self_attn.q"
+    comfyui = with_biases(factors({f"diffusion_model.{q}": (24, 24)}, 1), 2)
+    names = {f"transformer.blocks.0.attn1.to_{x}": (24, 24) for x in "qk"}
+    paths = [
+        saved(comfyui, tmp_path / "comfyui.safetensors"),
+        saved(factors(names, 3), tmp_path / "diffusers.safetensors"),
+    ]
+    a, b = (superpose.load(path) for path in paths[::order])
+    superpose.save(a + b, tmp_path / "sum.safetensors")
+    assert "blocks.0.attn1.to_q.bias" in loaded("Wan", tmp_path / "sum.safetensors")
+    assert_adds_up("Wan", paths, tmp_path / "sum.safetensors")
+
+
+OWN_NAMES = {
+    "Wan": {"blocks.0.self_attn.q": (24, 24), "blocks.0.ffn.0": (32, 24)},
+    "Flux": {"double_blocks.0.img_attn.qkv": (96, 32), "single_blocks.0.linear2": (32, 160)},
+}
+
+
+@pytest.mark.parametrize("prefix", ["diffusion_model.", "transformer."])
+@pytest.mark.parametrize("family", ["Flux", "Wan", "QwenImage"])
+def test_a_compact_sum_of_modules_that_differ_in_rank_is_loaded(
+    tmp_path: Path, family: str, prefix: str
+) -> None:
+    """In names that diffusers replaces, a configuration would speak of modules it does not have."""
+    modules = OWN_NAMES.get(family) if prefix == "diffusion_model." else None
+    if modules is None:
+        own = linear_layers(family)
+        modules = {n: own[n] for n in [n for n in own if "blocks.0.attn" in n][:2]}
+    first, second = ({prefix + n: shape} for n, shape in modules.items())
+    paths = [
+        saved(factors(first, 1, rank=1) | factors(second, 2, rank=3), tmp_path / "a.safetensors"),
+        saved(factors(second, 3, rank=2), tmp_path / "b.safetensors"),
+    ]
+    a, b = (superpose.load(path) for path in paths)
+    superpose.save(a + b, tmp_path / "sum.safetensors", compact=True)
+    assert_adds_up(family, paths, tmp_path / "sum.safetensors")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_ltx_time_embedding_is_one_weight_under_its_own_name_and_diffusers(
+    tmp_path: Path, order: int
+) -> None:
+    """Of its own names only those outside of the blocks differ from diffusers'."""
+    block = "transformer_blocks.0.attn1.to_q"
+    shapes = {block: (8, 8), "adaln_single.linear": (48, 8)}
+    comfyui = factors({f"diffusion_model.{n}": s for n, s in shapes.items()}, 1)
+    shapes = {block: (8, 8), "time_embed.linear": (48, 8)}
+    diffusers = factors({f"transformer.{n}": s for n, s in shapes.items()}, 2)
+    paths = [
+        saved(tensors, tmp_path / f"{i}.safetensors")
+        for i, tensors in enumerate((comfyui, diffusers))
+    ]
+    a, b = (superpose.load(path) for path in paths[::order])
+    with pytest.warns(SuperposeWarning, match="one weight under two names"):
+        total = a + b
+    assert len(total) == 2
