@@ -43,9 +43,11 @@ class Method:
 
     @property
     def settings(self) -> tuple[tuple[str, Setting], ...]:
-        """Those of its fields that a file's note can hold, by name."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return tuple((n, v) for n, v in values if v is None or isinstance(v, str | int | float))
+        """Give its fields by name, as a file's note holds them: numbers, text, truth values.
+
+        A field that is no setting but something to read, such as a base model, has repr=False.
+        """
+        return tuple((each.name, getattr(self, each.name)) for each in fields(self) if each.repr)
 
     def made_of(self, total: Adapter, parts: Sequence[Adapter], what: str) -> Made:
         """Say how `total` was made, for a method whose result is not the sum of its parts.

@@ -1,0 +1,136 @@
+"""What every merge method is tried on: its entry, and adapters of every sort a method may meet."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+import superpose
+from superpose.adapter import Adapter, Delta
+from superpose.compose import BestRank, Method, OnBase, Sum
+from superpose.errors import SuperposeWarning
+from superpose.files.checkpoint import Checkpoint
+
+Dense = dict[str, np.ndarray]
+
+LAYER = "model.layers.0"
+SHAPES = {"self_attn.q_proj": (12, 10), "self_attn.v_proj": (8, 10), "mlp.up_proj": (14, 10)}
+WEIGHTS = (1.0, -0.5, 0.3)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method in the battery.
+
+    make: gives it with settings that leave something to do; base: a tiny model's folder. oracle:
+    what it has to give, from dense float64 deltas and their weights, by the definition. ordered:
+    the order of the adapters counts. gives_one_back: one adapter at weight 1 comes back as it is.
+    zero_is_nothing: an adapter of zeros changes nothing.
+    """
+
+    make: Callable[[Path], Method]
+    oracle: Callable[[Sequence[Dense], Sequence[float]], Dense]
+    ordered: bool = False
+    gives_one_back: bool = True
+    zero_is_nothing: bool = True
+
+
+def weighted(parts: Sequence[Dense], weights: Sequence[float]) -> Dense:
+    """The sum, by its definition, over the union of the modules."""
+    total: Dense = {}
+    for part, weight in zip(parts, weights, strict=True):
+        for module, delta in part.items():
+            total[module] = total.get(module, 0.0) + weight * delta
+    return total
+
+
+def truncated(parts: Sequence[Dense], weights: Sequence[float], rank: int) -> Dense:
+    """The sum's leading singular triples (Eckart and Young 1936), by NumPy."""
+    found = {}
+    for module, delta in weighted(parts, weights).items():
+        U, s, Vt = np.linalg.svd(delta, full_matrices=False)
+        found[module] = (U[:, :rank] * s[:rank]) @ Vt[:rank]
+    return found
+
+
+ENTRIES: Mapping[str, Entry] = {
+    "sum": Entry(lambda base: Sum(), weighted),
+    "best rank": Entry(lambda base: BestRank(rank=4), lambda d, w: truncated(d, w, 4)),
+    "on base": Entry(lambda base: OnBase(Checkpoint.open(base)), weighted),
+}
+"""One entry a method, by its name in METHODS."""
+
+
+def adapter(
+    seed: int, name: str, rank: int = 3, modules: Sequence[str] = tuple(SHAPES), layer: str = LAYER
+) -> Adapter:
+    """Build an adapter with read-only float64 factors."""
+    rng = np.random.default_rng(seed)
+    deltas = {}
+    for module in modules:
+        out, in_ = SHAPES[module]
+        B, A = rng.standard_normal((out, rank)), rng.standard_normal((rank, in_))
+        deltas[f"{layer}.{module}"] = delta(B, A, float(rng.uniform(0.5, 2.0)))
+    return Adapter(deltas, name, "org/tiny")
+
+
+def delta(B: np.ndarray, A: np.ndarray, scaling: float = 1.0) -> Delta:
+    """A delta whose factors cannot be written to."""
+    for factor in (B, A):
+        factor.flags.writeable = False
+    return Delta.of(B, A, scaling)
+
+
+def three() -> list[Adapter]:
+    """Three of different ranks and modules, which overlap."""
+    modules = tuple(SHAPES)
+    return [
+        adapter(1, "math", 3),
+        adapter(2, "law", 2, modules[:2]),
+        adapter(3, "art", 1, modules[1:]),
+    ]
+
+
+def rebuilt(given: Adapter, change: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
+            ) -> Adapter:  # fmt: skip
+    """Give an adapter of other factors, with the same name."""
+    deltas = {}
+    for module, each in given.items():
+        ((c, B, A),) = each.terms
+        left, right = change(B, A)
+        deltas[module] = delta(left, right, c)
+    return Adapter(deltas, given.name, given.base_model)
+
+
+def dense(given: Adapter) -> Dense:
+    """Every delta in float64, by the definition."""
+    return {
+        module: sum((c * B @ A for c, B, A in each.terms), start=np.zeros(each.shape))
+        for module, each in given.items()
+    }
+
+
+def merged(
+    adapters: Sequence[Adapter], method: Method, weights: Sequence[float] | None = None
+) -> Adapter:
+    """Merge; what is said of ranks that are not exceeded and of names is not what is tried."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperposeWarning)
+        return superpose.merge(adapters, weights, method)
+
+
+def write_base(folder: Path) -> Path:
+    """Write a model's folder that has the layers of all adapters here."""
+    folder.mkdir()
+    rng = np.random.default_rng(9)
+    names = {f"{LAYER}.{module}.weight": shape for module, shape in SHAPES.items()}
+    tensors = {name: rng.standard_normal(shape).astype("f4") for name, shape in names.items()}
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}), encoding="utf-8")
+    return folder

@@ -1,0 +1,229 @@
+"""Every merge method keeps what all must keep; a new one is an entry in `battery.ENTRIES`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.compose.battery import (
+    ENTRIES,
+    LAYER,
+    SHAPES,
+    WEIGHTS,
+    Dense,
+    Entry,
+    adapter,
+    delta,
+    dense,
+    merged,
+    rebuilt,
+    three,
+    weighted,
+    write_base,
+)
+
+import superpose
+from superpose.adapter import Adapter
+from superpose.compose import METHODS, Method
+from superpose.errors import BadInput, SuperposeWarning
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("battery") / "base")
+
+
+@pytest.fixture(params=METHODS)
+def entry(request: pytest.FixtureRequest) -> Entry:
+    name: str = request.param
+    assert name in ENTRIES, f"`{name}` has no entry in tests/compose/battery.py"
+    return ENTRIES[name]
+
+
+@pytest.fixture
+def method(entry: Entry, base: Path) -> Method:
+    return entry.make(base)
+
+
+def assert_close(found: Dense, right: Dense, tolerance: float = 1e-9) -> None:
+    assert set(found) == set(right)
+    for module, value in right.items():
+        np.testing.assert_allclose(found[module], value, atol=tolerance, err_msg=module)
+
+
+def test_the_table_and_the_battery_name_the_same_methods(base: Path) -> None:
+    assert set(ENTRIES) == set(METHODS)
+    for name, kind in METHODS.items():
+        assert kind.name == name
+        assert type(ENTRIES[name].make(base)) is kind
+
+
+def test_a_method_is_a_frozen_object_in_a_file_of_its_own_and_says_what_it_is(
+    method: Method,
+) -> None:
+    kind = type(method)
+    own = [c for c in vars(inspect.getmodule(kind)).values() if inspect.isclass(c)]
+    defined = [c for c in own if issubclass(c, Method) and c.__module__ == kind.__module__]
+    assert defined == [kind]
+    assert inspect.getdoc(kind) not in (None, inspect.getdoc(Method))
+    assert hash(method) == hash(method)
+    for field in dataclasses.fields(method):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(method, field.name, None)
+    assert all(isinstance(value, str | int | float | None) for _, value in method.settings)
+
+
+def test_it_gives_what_its_definition_gives(entry: Entry, method: Method) -> None:
+    adapters = three()
+    right = entry.oracle([dense(a) for a in adapters], WEIGHTS)
+    assert_close(dense(merged(adapters, method, WEIGHTS)), right)
+
+
+def test_it_gives_the_same_twice_to_the_bit(method: Method) -> None:
+    first, second = (dense(merged(three(), method, WEIGHTS)) for _ in range(2))
+    assert all(np.array_equal(first[module], second[module]) for module in first)
+
+
+def test_its_inputs_stay_as_they_were(method: Method) -> None:
+    adapters, before = three(), [dense(a) for a in three()]
+    found = merged(adapters, method, WEIGHTS)
+    for given, right in zip(adapters, before, strict=True):
+        assert_close(dense(given), right, tolerance=0.0)
+        assert given.made == superpose.adapter.Made()
+    assert found.made.inputs == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("which", [(0,), (0, 1, 2)], ids=["one of them", "all of them"])
+def test_another_split_of_the_same_deltas_gives_the_same(
+    seed: int, which: tuple[int, ...], method: Method
+) -> None:
+    rng = np.random.default_rng(seed)
+
+    def change(B: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        R = rng.standard_normal((len(A), len(A))) + 4.0 * np.eye(len(A))
+        R = R * 4.0 if seed else R
+        return B @ np.linalg.inv(R), R @ A
+
+    adapters = three()
+    others = [rebuilt(a, change) if i in which else a for i, a in enumerate(adapters)]
+    right = dense(merged(adapters, method, WEIGHTS))
+    assert_close(dense(merged(others, method, WEIGHTS)), right)
+
+
+def test_the_order_of_the_adapters_counts_only_where_it_should(
+    entry: Entry, method: Method
+) -> None:
+    right = dense(merged(three(), method, WEIGHTS))
+    turned = dense(merged(three()[::-1], method, WEIGHTS[::-1]))
+    if entry.ordered:
+        assert any(not np.allclose(turned[m], right[m]) for m in right)
+    else:
+        assert_close(turned, right)
+
+
+def test_one_adapter_comes_back_where_it_should(entry: Entry, method: Method) -> None:
+    alone = adapter(5, "alone")
+    found = merged([alone], method)
+    if entry.gives_one_back:
+        assert_close(dense(found), dense(alone))
+        assert found.made.exact
+    assert_close(dense(found), entry.oracle([dense(alone)], [1.0]))
+
+
+def test_an_adapter_of_zeros_breaks_nothing(entry: Entry, method: Method) -> None:
+    zero = rebuilt(adapter(4, "zero"), lambda B, A: (np.zeros_like(B), A.copy()))
+    adapters = [*three(), zero]
+    found = dense(merged(adapters, method, (*WEIGHTS, 1.0)))
+    assert all(np.isfinite(x).all() for x in found.values())
+    assert_close(found, entry.oracle([dense(a) for a in adapters], (*WEIGHTS, 1.0)))
+    if entry.zero_is_nothing:
+        assert_close(found, dense(merged(three(), method, WEIGHTS)))
+
+
+def test_nothing_but_zeros_gives_zero_and_is_said(method: Method) -> None:
+    one = adapter(6, "one")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = superpose.merge([one, one], [1.0, -1.0], method)
+    assert any("the sum is zero" in str(w.message) for w in said)
+    assert not any(x.any() for x in dense(found).values())
+    assert found.made.energy_kept is None
+
+
+def test_adapters_that_share_one_a_are_merged_by_the_same_definition(
+    entry: Entry, method: Method
+) -> None:
+    first = adapter(7, "first")
+    rng = np.random.default_rng(8)
+    second = Adapter(
+        {m: delta(rng.standard_normal(d.terms[0].B.shape), d.terms[0].A) for m, d in first.items()},
+        "second",
+        "org/tiny",
+    )
+    found = dense(merged([first, second], method))
+    assert_close(found, entry.oracle([dense(first), dense(second)], [1.0, 1.0]))
+
+
+def test_two_names_of_one_weight_meet(entry: Entry, method: Method) -> None:
+    long, short = adapter(1, "long"), adapter(2, "short", layer="layers.0")
+    found = merged([long, short], method)
+    assert set(found) == {f"{LAYER}.{module}" for module in SHAPES}
+    same = adapter(2, "short")
+    assert_close(dense(found), entry.oracle([dense(long), dense(same)], [1.0, 1.0]))
+
+
+def test_how_it_was_made_is_true(entry: Entry, method: Method) -> None:
+    adapters = three()
+    found = merged(adapters, method, WEIGHTS)
+    made, total = found.made, weighted([dense(a) for a in adapters], WEIGHTS)
+    assert (made.method, made.settings) == (method.name, method.settings)
+    result = dense(found)
+    apart = max(float(np.abs(result[m] - total[m]).max()) for m in total)
+    assert made.exact is (apart < 1e-9), "`made.exact` says whether it is the weighted sum"
+    if made.energy_kept is not None:
+        whole, kept = (sum(float(np.sum(x * x)) for x in of.values()) for of in (total, result))
+        assert made.energy_kept == pytest.approx(kept / whole, rel=1e-9)
+    assert [(p.name, p.weight) for p in found.parents] == list(
+        zip(("math", "law", "art"), WEIGHTS, strict=True)
+    )
+    if not made.exact:
+        assert method.name in made.suffix or "rank" in made.suffix
+        assert str(made) in repr(found)
+
+
+def test_what_is_written_and_read_back_says_how_it_was_made(method: Method, tmp_path: Path) -> None:
+    found = merged(three(), method, WEIGHTS)
+    written = superpose.save(found, tmp_path / "out", dtype="float32")
+    back = superpose.load(tmp_path / "out")
+    assert back.made == found.made.written(written.rounding_error)
+    assert back.made.method == method.name
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert f"{found.made}. Written by superpose" in card
+    assert f"| method | {method.name} |" in card
+    assert ("a weighted sum of deltas. " in card) <= bool(found.made.exact)
+
+
+def test_an_approximation_among_its_inputs_is_named(method: Method) -> None:
+    first, second = three()[:2]
+    found = merged([first.compress(1), second], method)
+    assert any(name == "math" for name, _ in found.made.inputs)
+    assert "math is the best approximation of rank 1" in str(found.made)
+
+
+def test_its_weights_are_checked_and_its_bases_compared(method: Method) -> None:
+    with pytest.raises(BadInput, match="3 adapters and 1 task weights"):
+        superpose.merge(three(), [1.0], method)
+    with pytest.raises(BadInput, match="must be finite"):
+        superpose.merge(three(), [1.0, float("nan"), 1.0], method)
+    other = dataclasses.replace(adapter(2, "other"), base_model="org/other")
+    with pytest.raises(superpose.errors.DifferentBase):
+        superpose.merge([adapter(1, "x"), other], None, method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperposeWarning)
+        found = superpose.merge([adapter(1, "x"), other], None, method, same_base=True)
+    assert found.base_model == "org/tiny"
