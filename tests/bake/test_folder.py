@@ -68,6 +68,18 @@ def test_tokenizer_and_settings_are_carried_and_nothing_else(base: Path, tmp_pat
     assert configs[0] == configs[1]
 
 
+def test_the_card_of_an_approximation_does_not_call_it_the_sum(base: Path, tmp_path: Path) -> None:
+    both = adapter() + Adapter({"a": Delta.of(normal(4, 2), normal(2, 4))}, name="law")
+    small = both.compress(1)
+    bake(base, small, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "# base + math + law, at rank 1" in card
+    assert str(small.made) in card
+    assert "plus a weighted sum" not in card
+    bake(base, small + both, tmp_path / "more")
+    assert str((small + both).made) in (tmp_path / "more" / "README.md").read_text()
+
+
 def test_the_card_names_base_parents_and_weights(base: Path, tmp_path: Path) -> None:
     total = adapter() - 0.5 * Adapter({"a": Delta.of(normal(4, 1), normal(1, 4))}, name="law")
     fetched = LocatedBase(base, read_base_name("org/base@v1"))

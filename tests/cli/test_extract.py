@@ -84,7 +84,8 @@ def test_the_model_card_says_what_it_was_extracted_from(
     assert superpose("extract", *models, "-o", tmp_path / "out", "--rank", 1).returncode == 0
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "A superposition of" not in card
-    assert f"A LoRA adapter: what `{models[1]}` adds to its base model" in card
+    assert f"A LoRA adapter: what `{models[1].name}` adds to its base model" in card
+    assert f"| finetuned | {models[1]} |" in card
     assert "| energy kept | 0." in card
     assert "| share left out | 0." in card
 

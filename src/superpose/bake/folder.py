@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose._version import __version__
-from superpose.adapter import Adapter
+from superpose.adapter import Adapter, Made
 from superpose.bake.beside import with_head, with_vocabulary
 from superpose.bake.plan import Plan
 from superpose.bake.shards import Shard
@@ -127,7 +127,7 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
 
     base: what the base model is called.
     """
-    title = " ".join(f"{Path(base).name} + {adapter.name}".split())
+    title = " ".join(f"{Path(base).name} + {adapter.title}".split())
     lines = [
         "---",
         *_on_hub(base, adapter.base_model),
@@ -141,8 +141,7 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
         "",
         f"# {title}",
         "",
-        "The base model plus a weighted sum of LoRA adapters, made by superpose "
-        f"{__version__}: W = W_0 + sum_k lambda_k dW_k, computed in float32 and rounded once.",
+        _opening(adapter.made),
         "",
         f"Base model: {_cell(base)}",
         "",
@@ -156,6 +155,17 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
         *_done(plan, dtype),
     ]
     (target / CARD).write_text(encodable("\n".join(lines)) + "\n", encoding="utf-8")
+
+
+def _opening(made: Made) -> str:
+    """Say what is added; that it is the sum, only where it is."""
+    by = f"made by superpose {__version__}"
+    done = "computed in float32 and rounded once."
+    if made.exact is False:
+        return f"The base model plus LoRA adapters, {by}: {_cell(str(made))}; {done}"
+    whole = f"The base model plus a weighted sum of LoRA adapters, {by}: W = W_0 + sum_k "
+    inside = f" What is added is {_cell(str(made))}." if made.inputs else ""
+    return f"{whole}lambda_k dW_k, {done}{inside}"
 
 
 def _on_hub(*names: str | None) -> list[str]:

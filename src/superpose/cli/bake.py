@@ -161,4 +161,10 @@ def _about(total: Adapter, base: str) -> dict[str, object]:
 
     parents = [parent.to_json() for parent in total.parents]
     beside = [one.to_json() for one in trained(total.beside)]
-    return {"name": total.name, "base_model": base, "parents": parents, "beside": beside}
+    return {
+        "name": total.name,
+        "base_model": base,
+        "parents": parents,
+        "made": total.made.to_json(),
+        "beside": beside,
+    }

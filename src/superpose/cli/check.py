@@ -118,8 +118,8 @@ def print_check(figures: Check) -> None:
 
 
 def _left_out(adapter: AdapterFigures, name: str) -> list[str]:
-    """Say what of an adapter is in no figure."""
-    stored, lines = adapter.stored, []
+    """Say what an adapter is where it is no exact sum, and what of it is in no figure."""
+    stored, lines = adapter.stored, [f"{name} is {adapter.made}."] if adapter.made else []
     if stored:
         what = f"{stored} tensors" if stored > 1 else "a tensor"
         lines.append(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from superpose.adapter import Adapter, Delta, Place
-from superpose.adapter.made import EXTRACT, Made
+from superpose.adapter.made import EXTRACT, Made, Setting
 from superpose.adapter.progress import Progress
 from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
 from superpose.extraction.change import change
@@ -91,14 +91,15 @@ def extract(
     )
     unchanged = len(pairs) - len(modules) - len(leftovers)
     whole = Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
-    made = _made(whole, called(finetuned), energy=energy, rank=adapter.rank, seed=seed)
+    made = _made(whole, finetuned=called(finetuned), energy=energy, seed=seed)
     return replace(whole, adapter=replace(adapter, made=made))
 
 
-def _made(found: Extracted, finetuned: str, **settings: float | None) -> Made:
+def _made(found: Extracted, **settings: Setting) -> Made:
+    name, rank = found.adapter.name, found.adapter.rank
     return Made(
         EXTRACT,
-        f"what `{finetuned}` adds to its base model, as factors of rank {found.adapter.rank}",
+        f"what `{name}` adds to its base model, as factors of rank {rank}",
         "",
         tuple(settings.items()),
         exact=False,

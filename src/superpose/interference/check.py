@@ -28,7 +28,8 @@ class AdapterFigures:
 
     stored: tensors that it stores in place of the base's own, which are part of no figure here.
     heads: tensors of a head that are part of none: how many of the stored ones, and deltas of
-    heads whose shapes differ.
+    heads whose shapes differ. made: in words, how it was made, where it is not an exact sum of
+    exact adapters.
     """
 
     name: str
@@ -39,6 +40,7 @@ class AdapterFigures:
     norm: float
     stored: int
     heads: int
+    made: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def _figures(name: str, compared: Adapter, whole: Adapter, norm: float) -> Adapt
         name, whole.path, len(compared), compared.rank, compared.parameters, norm,
         stored=len(whole.replacements),
         heads=len(held.stored) + len(held.deltas) - len(kept.deltas),
+        made=None if whole.made.plain else str(whole.made),
     )  # fmt: skip
 
 

@@ -37,7 +37,8 @@ def check_html(check: Check) -> str:
         f"orthogonal, up to {len(check.adapters)} when they agree, below 1 when they cancel."
     )
     pairs = _weightiest(check.pairs)
-    parts = [adapters, _pair_table(pairs), _heat_map(check)]
+    made = [line(f"is {a.made}.", a.name) for a in check.adapters[:MOST] if a.made]
+    parts = [adapters, *made, _pair_table(pairs), _heat_map(check)]
     if len(pairs) < len(check.pairs) or len(check.adapters) > MOST:
         parts.append(
             line(

@@ -35,6 +35,11 @@ def pairs_section(check: Mapping[str, Any], remark: str = "") -> Section:
         "table": table,
         "open": len(pairs) <= 6,
         "remark": remark,
+        "made": [
+            f"{short[adapter['name']]} is {adapter['made']}."
+            for adapter in check["adapters"]
+            if adapter.get("made")
+        ],
         "figures": [("cosine", "Cosine"), ("outputs", "Outputs"), ("inputs", "Inputs")],
         "many": any(pair["modules"] for pair in pairs),
     }
