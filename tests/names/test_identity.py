@@ -15,7 +15,6 @@ from superpose.errors import Refused, SuperposeWarning
 from superpose.interference import check, diff
 from superpose.names.fused import heights
 from superpose.names.identity import parse, unwrapped
-from superpose.names.tree import tree_of
 
 WORD = st.text(string.ascii_lowercase, min_size=1, max_size=6).filter(
     lambda word: word not in ("module", "model")
@@ -131,21 +130,11 @@ def test_one_weight_under_two_names_in_one_adapter_is_refused_by_name() -> None:
 
 def test_a_doubtful_name_is_refused_and_the_way_out_works() -> None:
     a, b = adapter("vision_model.encoder.layers.0.fc1"), adapter("encoder.layers.0.fc1", seed=1)
-    with pytest.raises(Refused, match="one weight or two") as error:
+    with pytest.raises(Refused, match="which of the two") as error:
         a + b
     assert "renamed" in str(error.value.hint)
     total = a + b.renamed(lambda name: f"vision_model.{name}")
     assert list(total) == ["vision_model.encoder.layers.0.fc1"]
-    shapes = {
-        "text_model.encoder.layers.0.fc1.weight": (6, 5),
-        "vision_model.encoder.layers.0.fc1.weight": (6, 5),
-    }
-    tree = tree_of(shapes, {"architectures": ["CLIPModel"], "vision_config": {}})
-    with pytest.warns(SuperposeWarning):
-        found = together((a, b), tree=tree)
-    assert [list(x) for x in found] == [
-        ["vision_model.encoder.layers.0.fc1"], ["text_model.encoder.layers.0.fc1"]
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -202,7 +191,4 @@ def test_what_a_base_lacks_is_said_by_name(
     found = found_in(one, Checkpoint.open(folder), "base")
     assert (not found.missing) == (respell is str)
     bare = adapter(module.removeprefix("model."), shape=(8, 8))
-    assert (
-        "model.layers"
-        in found_in(bare, Checkpoint.open(folder), "base").missing["layers.0.self_attn.q_proj"]
-    )
+    assert "without its head" in str(found_in(bare, Checkpoint.open(folder), "base"))

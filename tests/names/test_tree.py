@@ -157,11 +157,7 @@ def test_each_layer_of_the_model_has_the_name_that_its_files_promise(
     tree = tree_of_base(base)
     wrong = {}
     for name in own:
-        parsed = parse(name)
-        stem = parsed.stem
-        for rule in tree.rules:
-            stem = rule.before.sub(rule.text, stem)
-        spelled = tree.prefix(parsed) + stem
+        spelled = tree.called(parse(name))
         if spelled != name:
             wrong[name] = spelled
     assert not wrong

@@ -14,8 +14,18 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.doubtful import check_doubtful, halves_of
 from superpose.adapter.renaming import one_weight_twice, renamed, tensors_of
+from superpose.adapter.two_towers import in_the_whole_model
 from superpose.errors import SuperposeWarning
-from superpose.names.identity import FAMILIES, Parsed, Rule, abstract, parse
+from superpose.names.identity import (
+    FAMILIES,
+    Parsed,
+    Rule,
+    Scoped,
+    abstract,
+    half_of,
+    parse,
+    respelled,
+)
 from superpose.names.prefixes import Renaming, region_of, renamings
 
 if TYPE_CHECKING:
@@ -29,7 +39,8 @@ _NAMED = ("peft", "gguf")
 def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter, ...]:
     """Give the same adapters, each weight of the base under one name in all of them.
 
-    tree: the base model's names, where it is at hand; they decide. What is respelled is said with a
+    tree: the base model's names, where it is at hand. Names that all adapters have alike stay,
+    unless it is known what transformers made of them. What is respelled is said with a
     SuperposeWarning. Factors are shared.
 
     Raises Refused, naming the modules, when an adapter holds one weight under two names, or nobody
@@ -37,20 +48,24 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     """
     if any(a.format not in _NAMED for a in adapters):
         return tuple(adapters)
+    given, adapters = adapters, in_the_whole_model(adapters)
     tensors = [tensors_of(adapter) for adapter in adapters]
     # Asked of names with their numbers taken out, which are few: most adapters agree.
     kinds = [{parse(abstract(name)) for name in names} for names in tensors]
-    changes, rules = renamings(kinds), _rules(kinds)
+    changes = renamings(kinds, None if tree is None else tree.usual)
+    rules = [*_rules(kinds), *(() if tree is None else tree.rules)]
     if tree is None and not any(changes) and not rules:
         check_doubtful(adapters)
+        _tell(given, adapters)
         return tuple(adapters)
 
     def name_of(tensor: str, prefixes: Renaming) -> str:
         parsed = parse(tensor)
-        if tree is not None:
-            return tree.prefix(parsed) + _stem(parsed, (*rules, *tree.rules))
-        prefix = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
-        return prefix + _stem(parsed, rules)
+        own = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
+        # Where nobody knows what transformers makes of the files' names, the adapters' are those of
+        # the model that they were trained on.
+        prefix = tree.prefix(parsed) if tree is not None and tree.decides else own
+        return prefix + respelled(parsed, rules)
 
     found = tuple(
         renamed(adapter, partial(name_of, prefixes=own))
@@ -59,36 +74,38 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     for adapter, names in zip(found, tensors, strict=True):
         _check_once(adapter, names)
     check_doubtful(found, () if tree is None else halves_of(list(tree.prefixes)))
-    _tell(adapters, found)
+    _tell(given, found)
     return found
 
 
-def _stem(parsed: Parsed, rules: Sequence[Rule]) -> str:
-    stem = parsed.stem
-    for rule in rules:
-        stem = rule.before.sub(rule.text, stem)
-    return stem
-
-
-def _rules(files: Sequence[set[Parsed]]) -> list[Rule]:
-    """Give the renamings that make one file's names those of another.
+def _rules(files: Sequence[set[Parsed]]) -> list[Scoped]:
+    """Give the renamings that make one file's names those of another, and where they apply.
 
     One family is one change of transformers: where a file shows its names before it and another
     those after it, all of the family apply but what the newer file itself still says.
     """
-    found: list[Rule] = []
+    found: list[Scoped] = []
     for family in FAMILIES:
-        own = family.rules
-        old = [any(r.before.search(n.stem) for r in own for n in file) for file in files]
-        new = [any(r.after.search(n.stem) for r in own for n in file) for file in files]
-        after = [file for file, x, y in zip(files, old, new, strict=True) if y and not x]
-        mixed = [file for file, x, y in zip(files, old, new, strict=True) if x and y]
-        if not any(old) or not (after or mixed):
+        if not family.by_half:
+            found += [Scoped(rule) for rule in _changed(family.rules, files)]
             continue
-        newer = after or mixed
-        kept = [r for r in own if any(r.before.search(n.stem) for f in newer for n in f)]
-        found += [rule for rule in own if rule not in kept]
+        for half in sorted({half_of(name.identity) for file in files for name in file}):
+            own = [{n for n in file if half_of(n.identity) == half} for file in files]
+            found += [Scoped(rule, frozenset({half})) for rule in _changed(family.rules, own)]
     return found
+
+
+def _changed(own: Sequence[Rule], files: Sequence[set[Parsed]]) -> list[Rule]:
+    """Give those rules of a family that some file needs to say what another says."""
+    old = [any(r.before.search(n.stem) for r in own for n in file) for file in files]
+    new = [any(r.after.search(n.stem) for r in own for n in file) for file in files]
+    after = [file for file, x, y in zip(files, old, new, strict=True) if y and not x]
+    mixed = [file for file, x, y in zip(files, old, new, strict=True) if x and y]
+    if not any(old) or not (after or mixed):
+        return []
+    newer = after or mixed
+    kept = [r for r in own if any(r.before.search(n.stem) for f in newer for n in f)]
+    return [rule for rule in own if rule not in kept]
 
 
 def _check_once(adapter: Adapter, names: Sequence[str]) -> None:

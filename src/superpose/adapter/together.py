@@ -50,10 +50,14 @@ def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
     """Give the base's names as the class of the adapters with a head has them, the first's before.
 
     A classifier's class may call the body otherwise than the base model's own, and what is written
-    is for that class.
+    is for that class. So may that of adapters which all were trained on the model without its head,
+    or all with it, where the base's files are the other.
     """
-    from superpose.names.tree import as_called
+    from superpose.names.tree import as_called, is_other_class
 
+    names = [tensors_of(adapter) for adapter in adapters if adapter.format == "peft"]
+    if tree is not None and len(names) == len(adapters) and is_other_class(tree, names):
+        tree = as_called(tree, [name for own in names for name in own], ())
     for adapter in reversed(adapters):
         head = head_tensors(adapter) if adapter.format == "peft" else set()
         if head:

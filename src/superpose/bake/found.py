@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superpose.adapter import Adapter, place_of
+from superpose.adapter import Adapter, in_head, place_of
 from superpose.adapter.together import of_its_class
 from superpose.bake.layout import place_delta, place_replacement
 from superpose.errors import BadInput
@@ -17,21 +17,29 @@ from superpose.names.tree import Tree, tree_of
 class Found:
     """What became of an adapter's parts on a base. total: of its keys.
 
-    missing: key -> why the base takes nothing of it.
+    missing: key -> why the base takes nothing of it. headless: the names are those of the model
+    without its head, and the base's configuration names a class with one.
     """
 
     base: str
     total: int
     missing: dict[str, str]
+    headless: bool = False
 
     def __str__(self) -> str:
         if not self.missing:
-            return f"read back: {_both(self.total)} found in {self.base}"
+            how = " as loaded without its head (AutoModel)" if self.headless else ""
+            return f"read back: {_both(self.total)} found in {self.base}{how}"
         return f"read back: {len(self.missing)} of {self.total} parts are not found in {self.base}"
 
     def to_json(self) -> dict[str, object]:
         """Give it for `--json`."""
-        return {"base": self.base, "parts": self.total, "missing": self.missing}
+        return {
+            "base": self.base,
+            "parts": self.total,
+            "missing": self.missing,
+            "headless": self.headless,
+        }
 
 
 def _both(count: int) -> str:
@@ -49,8 +57,11 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
     called: what the base is called. An engine loads what lies under the name that its own module
     has; a part under another, or of another shape, it leaves out or refuses.
     """
-    tree = of_its_class([adapter], tree_of_base(base))
+    own = tree_of_base(base)
+    tree = of_its_class([adapter], own)
     assert tree is not None
+    bodies = [names.usual.get("body", "") for names in (tree, own)]
+    headless = len(bodies[0]) < len(bodies[1]) and not in_head(adapter)
     missing = {}
     for key, delta in adapter.items():
         tensor = place_of(key, delta.place).tensor
@@ -69,12 +80,9 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
             place_replacement(base, key, stored, held)
         except BadInput as error:
             missing[key] = error.problem
-    return Found(called, len(adapter) + len(adapter.replacements), missing)
+    return Found(called, len(adapter) + len(adapter.replacements), missing, headless)
 
 
 def _elsewhere(tensor: str, tree: Tree) -> str | None:
-    parsed = parse(tensor)
-    own = tree.prefix(parsed)
-    if own == parsed.prefix:
-        return None
-    return f"the model calls it `{own}{parsed.stem}`"
+    own = tree.called(parse(tensor))
+    return None if own == tensor else f"the model calls it `{own.removesuffix('.weight')}`"

@@ -24,6 +24,7 @@ from superpose.files.header import SIZES, Entry
 from superpose.files.index import weight_map
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
 from superpose.files.text import check_characters
+from superpose.names.identity import by_identity, parse
 
 Array = NDArray[Any]
 
@@ -136,7 +137,7 @@ class Checkpoint:
             there = [name for name in names if name in self.locations]
             if len(there) == 1:
                 return there[0]
-        return None
+        return self._by_identity.get(parse(parameter).identity)
 
     def other_end(self, parameter: str) -> str | None:
         """Give the stored tensor of an embedding's output layer, or of that one's embedding.
@@ -167,6 +168,10 @@ class Checkpoint:
     def model_types(self) -> frozenset[str]:
         """Model types of the configuration and of its parts."""
         return model_types(self.config)
+
+    @cached_property
+    def _by_identity(self) -> Mapping[str, str]:
+        return by_identity(self.locations)
 
     @cached_property
     def _tops(self) -> list[str]:

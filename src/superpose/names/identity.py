@@ -9,11 +9,13 @@ weight of the base model is meant. Source: transformers 5.24, conversion_mapping
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from superpose.names.words import BODIES, CHAINS, WRAPPERS
 
+_NUMBERED = re.compile(r"(?P<half>(?:[^.]+\.)*?)[^.]+\.\d+\.")
 _DIGITS = re.compile(r"(?<![A-Za-z_])\d+(?![A-Za-z_])")
 
 
@@ -30,14 +32,19 @@ def _rule(before: str, after: str, text: str) -> Rule:
 
 
 class Family(NamedTuple):
-    """One change of transformers. types: model types whose modules go by the new names today."""
+    """One change of transformers. types: model types whose modules go by the new names today.
+
+    by_half: its names are those of other models too (a ViT's before were BERT's, and are today), so
+    that one half of a model may have changed and another not.
+    """
 
     rules: tuple[Rule, ...]
     types: frozenset[str] = frozenset()
+    by_half: bool = False
 
 
-def _family(types: str, *rules: tuple[str, str, str]) -> Family:
-    return Family(tuple(_rule(*rule) for rule in rules), frozenset(types.split()))
+def _family(types: str, *rules: tuple[str, str, str], by_half: bool = False) -> Family:
+    return Family(tuple(_rule(*rule) for rule in rules), frozenset(types.split()), by_half)
 
 
 _TOWER = r"(vision_tower|image_tower|video_tower|vision_encoder)"
@@ -58,8 +65,10 @@ FAMILIES = (
     ),
     _family(
         "granitemoe granitemoeshared granitemoehybrid",
-        (r"\.input_linear\.weight$", r"\.experts\.gate_up_proj$", ".experts.gate_up_proj"),
-        (r"\.output_linear\.weight$", r"\.experts\.down_proj$", ".experts.down_proj"),
+        (r"(?<=block_sparse_moe)\.input_linear\.weight$", r"\.experts\.gate_up_proj$",
+         ".experts.gate_up_proj"),
+        (r"(?<=block_sparse_moe)\.output_linear\.weight$", r"\.experts\.down_proj$",
+         ".experts.down_proj"),
     ),
     _family(
         "aria_text",
@@ -71,7 +80,11 @@ FAMILIES = (
         (r"\.router\.(linear|layer)\.", r"\.router\.(weight|bias)$", ".router."),
     ),
     # Vision transformers.
-    _family(_VITS, (r"(^|\.)encoder\.layer\.(?=\d)", r"(^|\.)layers\.\d", r"\1layers.")),
+    _family(
+        _VITS,
+        (r"(^|\.)encoder\.layer\.(?=\d)", r"(^|\.)layers\.\d", r"\1layers."),
+        by_half=True,
+    ),
     _family(
         f"{_VITS} dinov2 dinov2_with_registers swin",
         (r"\battention\.(attention|self)\.query\b", r"\battention\.q_proj\b", "attention.q_proj"),
@@ -80,10 +93,12 @@ FAMILIES = (
         (r"\battention\.output\.dense\b", r"\battention\.o_proj\b", "attention.o_proj"),
         (r"\bintermediate\.dense\b", r"\bmlp\.fc1\b", "mlp.fc1"),
         (r"\boutput\.dense\b", r"\bmlp\.fc2\b", "mlp.fc2"),
+        by_half=True,
     ),
     _family(
         "dinov2 dinov2_with_registers",
         (r"\bmlp\.weights_out\b", r"\bmlp\.down_proj\b", "mlp.down_proj"),
+        by_half=True,
     ),
     # What a tower of its own class no longer says.
     _family(
@@ -143,6 +158,42 @@ def _prefix(parts: list[str]) -> str:
         if count <= most and known:
             return ".".join(words) + "."
     return ""
+
+
+class Scoped(NamedTuple):
+    """A renaming and the halves of a model that it holds for; None for all of them."""
+
+    rule: Rule
+    halves: frozenset[str] | None = None
+
+
+def respelled(parsed: Parsed, rules: Iterable[Scoped]) -> str:
+    """Give a name without its prefix as the rules change it."""
+    stem, half = parsed.stem, half_of(parsed.identity)
+    for rule, halves in rules:
+        if halves is None or half in halves:
+            stem = rule.before.sub(rule.text, stem)
+    return stem
+
+
+def half_of(identity: str) -> str:
+    """Give what comes before a name's first numbered part: `decoder.bert.`, or nothing.
+
+    It tells the halves of a model apart: those of an encoder and a decoder, of vision and text.
+    """
+    match = _NUMBERED.match(identity)
+    return match["half"] if match else ""
+
+
+def by_identity(tensors: Iterable[str]) -> dict[str, str]:
+    """Give tensors by what they mean, without those of which two seem to mean one."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for name in tensors:
+        identity = parse(name).identity
+        if found.setdefault(identity, name) != name:
+            twice.add(identity)
+    return {identity: name for identity, name in found.items() if identity not in twice}
 
 
 def abstract(name: str) -> str:

@@ -49,11 +49,14 @@ def region_of(parsed: Parsed) -> Region:
     return "tower" if first in TOWERS else "body"
 
 
-def renamings(files: Sequence[Collection[Parsed]]) -> Sequence[Renaming]:
+def renamings(
+    files: Sequence[Collection[Parsed]], usual: Mapping[Region, str] | None = None
+) -> Sequence[Renaming]:
     """Give for each file the prefixes to write in place of its own, so that names agree.
 
-    files: names of each. Empty where nothing is called in two ways. Which way is kept does not
-    depend on the order of the files: the newest, and of a model with its head before one without.
+    files: names of each. usual: the base's prefixes, where it is at hand. Empty where nothing is
+    called in two ways. Which way is kept does not depend on the order of the files: the base's if
+    it is one of them, else the newest, and of a model with its head before one without.
     """
     ways = [_ways(names) for names in files]
     changes: list[dict[tuple[Region, str], str]] = [{} for _ in files]
@@ -61,7 +64,10 @@ def renamings(files: Sequence[Collection[Parsed]]) -> Sequence[Renaming]:
         found = {frozenset(way[region, word]) for way in ways if (region, word) in way}
         if len(found) < 2:
             continue
-        kept = min(frozenset[str]().union(*found), key=_age if region == "body" else _age_beside)
+        every = frozenset[str]().union(*found)
+        kept = min(every, key=_age if region == "body" else _age_beside)
+        if usual is not None and usual.get(region) in every:
+            kept = usual[region]
         for own, way in zip(changes, ways, strict=True):
             for prefix in sorted(way.get((region, word), set()) - {kept}):
                 beside = _beside(prefix, kept) if region == "body" else {}

@@ -8,11 +8,12 @@ conversion_mapping.py and `base_model_prefix`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from superpose.names.identity import FAMILIES, Parsed, Rule, parse
+from superpose.names.identity import FAMILIES, Parsed, Scoped, half_of, parse, respelled
 from superpose.names.prefixes import Region, modern, region_of
 from superpose.names.words import BODIES
 
@@ -22,26 +23,51 @@ _TRANSFORMER = frozenset(
 )
 """Model types whose models with a head call the body `transformer`."""
 
-_SEVERAL = ("vision_config", "audio_config", "vit_config", "speech_config", "vision_encoder_config")
-"""Keys of a configuration of several kinds of input."""
+_MOVED = frozenset(
+    """
+    llava llava_next llava_next_video llava_onevision vipllava video_llava aria aya_vision got_ocr2
+    gemma3 internvl mistral3 paligemma pp_chart2table fuyu mllama emu3 qwen2_audio voxtral
+    voxtral_realtime audioflamingo3 glmasr musicflamingo granite_speech granite_speech_plus
+    qwen2_vl qwen2_5_vl
+    """.split()
+)
+"""Model types of several kinds of input whose files may say `language_model.model.` or `model.` of
+what is `model.language_model.` in the model. Of all others the files' names are believed."""
 
 
 @dataclass(frozen=True)
 class Tree:
     """A base model's names. prefixes: by identity of a tensor. usual: by region.
 
-    shapes: by identity. rules: what its modules are called today in place of older names.
+    shapes: by identity. rules: what its modules are called today in place of older names. decides:
+    its prefixes are known to be those of the model, whatever adapters say.
     """
 
     prefixes: Mapping[str, str]
     usual: Mapping[Region, str]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Scoped, ...] = ()
+    decides: bool = False
 
     def prefix(self, parsed: Parsed) -> str:
-        """Give what stands before a tensor's own name."""
+        """Give what stands before a tensor's own name.
+
+        One that is not there (half of a stack, an output layer that is tied) is called as the
+        layers beside it are, and keeps its own where there are none.
+        """
         found = self.prefixes.get(parsed.identity)
-        return self.usual.get(region_of(parsed), parsed.prefix) if found is None else found
+        if found is not None:
+            return found
+        known = parsed.identity.partition(".")[0] in self._first or region_of(parsed) == "head"
+        return self.usual.get(region_of(parsed), parsed.prefix) if known else parsed.prefix
+
+    def called(self, parsed: Parsed) -> str:
+        """Give a tensor's name in the model."""
+        return self.prefix(parsed) + respelled(parsed, self.rules)
+
+    @cached_property
+    def _first(self) -> frozenset[str]:
+        return frozenset(identity.partition(".")[0] for identity in self.prefixes)
 
     def has(self, tensor: str) -> bool:
         """Whether the base has such a tensor, under whatever name."""
@@ -64,14 +90,17 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
     """
     parsed = {name: parse(name) for name in shapes}
     stored = _most_common(parsed.values())
-    usual = _today(stored, config)
+    bodies = {p.prefix for p in parsed.values() if region_of(p) == "body"}
+    usual = _today(stored, config, bodies)
     prefixes = {
         p.identity: usual[r] if p.prefix == stored.get(r) else p.prefix
         for p in parsed.values()
         for r in [region_of(p)]
     }
     own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
-    return Tree(prefixes, usual, own, _rules(config))
+    return Tree(
+        prefixes, usual, own, _rules(config, parsed.values()), config.get("model_type") in _MOVED
+    )
 
 
 def tree_of_model(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
@@ -83,12 +112,37 @@ def tree_of_model(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, An
     usual = {"body": "", "tower": "", "head": "", **_most_common(parsed.values())}
     prefixes = {p.identity: p.prefix for p in parsed.values()}
     own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
-    return Tree(prefixes, usual, own, _rules(config))
+    return Tree(prefixes, usual, own, _rules(config, parsed.values()), True)
 
 
-def _rules(config: Mapping[str, Any]) -> tuple[Rule, ...]:
-    types = _types(config)
-    return tuple(rule for family in FAMILIES if family.types & types for rule in family.rules)
+def _rules(config: Mapping[str, Any], names: Iterable[Parsed]) -> tuple[Scoped, ...]:
+    """Give what the modules of today are called in place of the names before, and in which halves.
+
+    A part of the configuration (`encoder`, `vision_config`) tells of those halves that are called
+    like it.
+    """
+    halves = {half_of(name.identity) for name in names}
+    own = {str(config.get("model_type", "")): frozenset(halves)}
+    for key, part in config.items():
+        if isinstance(part, Mapping) and "model_type" in part:
+            word = key.removesuffix("_config")
+            there = frozenset(half for half in halves if _is_called(half, word))
+            kind = str(part["model_type"])
+            own[kind] = own.get(kind, frozenset()) | there
+    found: list[Scoped] = []
+    for family in FAMILIES:
+        if not family.by_half:
+            found += [Scoped(rule) for rule in family.rules if family.types & own.keys()]
+            continue
+        there = frozenset[str]().union(*(own[kind] for kind in family.types & own.keys()))
+        found += [Scoped(rule, there) for rule in family.rules if there]
+    return tuple(found)
+
+
+def _is_called(half: str, word: str) -> bool:
+    """Say whether a half is that of a part of the configuration: `vision_tower.` of `vision`."""
+    first = half.partition(".")[0]
+    return first.startswith(word) or (word == "vision" and first in ("visual", "image_tower"))
 
 
 def as_called(tree: Tree | None, body: Iterable[str], head: Iterable[str]) -> Tree:
@@ -109,6 +163,22 @@ def as_called(tree: Tree | None, body: Iterable[str], head: Iterable[str]) -> Tr
     return replace(tree, prefixes=prefixes, usual={**tree.usual, **own})
 
 
+def is_other_class(tree: Tree, files: Iterable[Iterable[str]]) -> bool:
+    """Say whether all files are of the model with its head and the base's own without, or reversed.
+
+    files: names of tensors of each. `layers.0` and `model.layers.0` differ by no more than that.
+    """
+    found = {_most_common(map(parse, names)).get("body") for names in files}
+    body, base = found.pop() if len(found) == 1 else None, tree.usual.get("body", "")
+    if body is None or body == base:
+        return False
+    for longer, shorter in ((body, base), (base, body)):
+        word = longer.removesuffix(shorter)
+        if longer.endswith(shorter) and word.removesuffix(".") in BODIES:
+            return True
+    return False
+
+
 def _types(config: Mapping[str, Any]) -> set[str]:
     """Give the model types of a configuration and of its parts."""
     parts = [config, *(value for value in config.values() if isinstance(value, Mapping))]
@@ -119,7 +189,8 @@ def _is_bare(config: Mapping[str, Any]) -> bool:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else ""
     with_head = ("LMHeadModel", "DoubleHeadsModel", "WithLMHeadModel")
-    return isinstance(name, str) and name.endswith("Model") and not name.endswith(with_head)
+    bare = ("Model", "Backbone", "Encoder")
+    return isinstance(name, str) and name.endswith(bare) and not name.endswith(with_head)
 
 
 def _most_common(names: Iterable[Parsed]) -> dict[Region, str]:
@@ -129,16 +200,20 @@ def _most_common(names: Iterable[Parsed]) -> dict[Region, str]:
     return {region: count.most_common(1)[0][0] for region, count in found.items()}
 
 
-def _today(stored: Mapping[Region, str], config: Mapping[str, Any]) -> dict[Region, str]:
-    """Give what transformers makes of the prefixes in the files, by region."""
+def _today(
+    stored: Mapping[Region, str], config: Mapping[str, Any], all_stored: Collection[str]
+) -> dict[Region, str]:
+    """Give what transformers makes of the prefixes in the files, by region.
+
+    all_stored: every prefix of the body, not the most common ones alone.
+    """
     body, bare = stored.get("body", ""), _is_bare(config)
-    several = any(key in config for key in _SEVERAL) and body != "text_model."
-    if several or body.startswith("language_model."):
+    if config.get("model_type") in _MOVED:
         return modern(stored, bare=bare)
     if not (bare or body):
-        body = _body_of(str(config.get("model_type", "")))
-    halves = bare and body == "text_model." and "tower" in stored  # CLIP, which is two models
-    return {"tower": "", "head": "", **stored, "body": "" if bare and not halves else body}
+        own = _body_of(str(config.get("model_type", "")))
+        body = own if own not in all_stored else body
+    return {"tower": "", "head": "", **stored, "body": body}
 
 
 def _body_of(model_type: str) -> str:
