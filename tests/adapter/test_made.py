@@ -125,3 +125,13 @@ def test_weights_by_module_say_what_they_weigh(pair: tuple[Adapter, Adapter]) ->
     small = (pair[0] + pair[1]).compress(2)
     found = small.scaled_by_module(dict.fromkeys(small, 0.5))
     assert [name for name, _ in found.made.inputs] == [small.name]
+
+
+def test_a_method_that_cuts_its_result_says_of_what_the_energy_is(
+    pair: tuple[Adapter, Adapter],
+) -> None:
+    from superpose.compose import Sum
+
+    total = pair[0] + pair[1]
+    made = Sum().made_of(total, pair, "half of a weighted sum", 0.5)
+    assert str(made).endswith("of deltas; cut to its rank it keeps 50.00 % of the energy")

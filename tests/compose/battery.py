@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +18,11 @@ from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
 
 Dense = dict[str, np.ndarray]
+Oracle = Callable[[Sequence[Dense], Sequence[float]], Dense]
 
 LAYER = "model.layers.0"
 SHAPES = {"self_attn.q_proj": (12, 10), "self_attn.v_proj": (8, 10), "mlp.up_proj": (14, 10)}
 WEIGHTS = (1.0, -0.5, 0.3)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One method in the battery.
-
-    make: gives it with settings that leave something to do; base: a tiny model's folder. oracle:
-    what it has to give, from dense float64 deltas and their weights, by the definition. ordered:
-    the order of the adapters counts. gives_one_back: one adapter at weight 1 comes back as it is.
-    zero_is_nothing: an adapter of zeros changes nothing.
-    """
-
-    make: Callable[[Path], Method]
-    oracle: Callable[[Sequence[Dense], Sequence[float]], Dense]
-    ordered: bool = False
-    gives_one_back: bool = True
-    zero_is_nothing: bool = True
 
 
 def weighted(parts: Sequence[Dense], weights: Sequence[float]) -> Dense:
@@ -48,6 +32,27 @@ def weighted(parts: Sequence[Dense], weights: Sequence[float]) -> Dense:
         for module, delta in part.items():
             total[module] = total.get(module, 0.0) + weight * delta
     return total
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method in the battery.
+
+    make: gives it with settings that leave something to do; base: a tiny model's folder. oracle:
+    what it has to give, from dense float64 deltas and their weights, by the definition; of a method
+    that draws at random, what it has to give on average over `seeds` values of its field `seed`.
+    approximates: what the result is an approximation of, where `made` says what energy it keeps.
+    ordered: the order of the adapters counts. gives_one_back: one adapter at weight 1 comes back as
+    it is. zero_is_nothing: an adapter of zeros changes nothing.
+    """
+
+    make: Callable[[Path], Method]
+    oracle: Oracle
+    seeds: int = 0
+    approximates: Oracle = weighted
+    ordered: bool = False
+    gives_one_back: bool = True
+    zero_is_nothing: bool = True
 
 
 def truncated(parts: Sequence[Dense], weights: Sequence[float], rank: int) -> Dense:
@@ -123,6 +128,29 @@ def merged(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperposeWarning)
         return superpose.merge(adapters, weights, method)
+
+
+def assert_close(found: Dense, right: Dense, tolerance: float = 1e-9) -> None:
+    """Compare over all modules, entry by entry."""
+    assert set(found) == set(right)
+    for module, value in right.items():
+        np.testing.assert_allclose(found[module], value, atol=tolerance, err_msg=module)
+
+
+def assert_defined(
+    entry: Entry, method: Method, adapters: Sequence[Adapter], weights: Sequence[float]
+) -> None:
+    """Compare with the definition; at random, the mean within six of its standard errors."""
+    right = entry.oracle([dense(each) for each in adapters], weights)
+    if not entry.seeds:
+        assert_close(dense(merged(adapters, method, weights)), right)
+        return
+    draws = [replace(method, seed=seed) for seed in range(entry.seeds)]  # type: ignore[call-arg]
+    results = [dense(merged(adapters, draw, weights)) for draw in draws]
+    for module, value in right.items():
+        drawn = np.stack([result[module] for result in results])
+        error = drawn.std(axis=0) / np.sqrt(len(drawn))
+        assert (np.abs(drawn.mean(axis=0) - value) <= 6.0 * error + 1e-9).all(), module
 
 
 def write_base(folder: Path) -> Path:

@@ -68,8 +68,11 @@ class Made:
 
     def _beyond(self) -> str:
         """Give what is to be said beyond `whole`: the energy kept, which inputs were not exact."""
-        kept = "" if self.energy_kept is None else f"; it keeps {percent(self.energy_kept)}"
-        kept += f" of {'its' if self.method == BEST_RANK else 'the'} energy" if kept else ""
+        kept = ""
+        if self.energy_kept is not None:
+            cut = "" if self.method in (BEST_RANK, EXTRACT) else "cut to its rank "
+            whose = "its" if self.method == BEST_RANK else "the"
+            kept = f"; {cut}it keeps {percent(self.energy_kept)} of {whose} energy"
         if self.exact is None:
             kept += "; whether exactly, its file does not tell"
         if self.share_left_out:

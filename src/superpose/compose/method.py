@@ -49,10 +49,17 @@ class Method:
         """
         return tuple((each.name, getattr(self, each.name)) for each in fields(self) if each.repr)
 
-    def made_of(self, total: Adapter, parts: Sequence[Adapter], what: str) -> Made:
+    def made_of(
+        self,
+        total: Adapter,
+        parts: Sequence[Adapter],
+        what: str,
+        energy_kept: float | None = None,
+    ) -> Made:
         """Say how `total` was made, for a method whose result is not the sum of its parts.
 
-        what: in words, what it is of the parts' deltas.
+        what: in words, what it is of the parts' deltas. energy_kept: of what the method gives,
+        where that was cut to a rank (`compress(...).made.energy_kept`).
         """
         inputs = made_by_sum(parts, total.parents).inputs
-        return Made(self.name, what, "deltas", self.settings, exact=False, inputs=inputs)
+        return Made(self.name, what, "deltas", self.settings, False, energy_kept, inputs=inputs)
