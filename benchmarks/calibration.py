@@ -14,11 +14,11 @@ from benchmarks.measure import Timing, call, interleaved, ratio
 from benchmarks.result import Result, Target
 from superpose import load
 from superpose.adapter import Adapter
-from superpose.landscape import SuperposedModel
-from superpose.landscape.base_model import load_base
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.model import SuperposedModel
+from superpose.model.base_model import load_base
 from superpose.study.lambda_space import forecast
 from superpose.study.prompt import Example, Prompt
 from superpose.study.questions import DOMAINS, generate

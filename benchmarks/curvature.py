@@ -15,8 +15,8 @@ from benchmarks.measure import Sample, call, interleaved, ratio
 from benchmarks.result import Result, Target
 from benchmarks.training import LORA
 from superpose import load
-from superpose.landscape import SuperposedModel
-from superpose.landscape.base_model import load_base
+from superpose.model import SuperposedModel
+from superpose.model.base_model import load_base
 from superpose.study.batches import Batch, collate
 from superpose.study.loss import answer_logits, answer_nll
 from superpose.study.prompt import Prompt

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measure import interleaved, process
 from benchmarks.result import Result, Target
-from superpose.landscape.base_model import load_base
+from superpose.model.base_model import load_base
 
 __all__ = ["measure"]
 

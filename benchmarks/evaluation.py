@@ -13,8 +13,8 @@ from benchmarks.measure import call, interleaved, ratio
 from benchmarks.plain import evaluate_subsets_plainly
 from benchmarks.result import Result, Target
 from superpose import load
-from superpose.landscape import SuperposedModel
-from superpose.landscape.base_model import load_base
+from superpose.model import SuperposedModel
+from superpose.model.base_model import load_base
 from superpose.study.evaluate import BATCH_TOKENS
 from superpose.study.prompt import Example, Prompt
 from superpose.study.questions import DOMAINS, generate

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.measure import call, interleaved, ratio
 from benchmarks.plain import train_plainly
 from benchmarks.result import Result, Target
-from superpose.landscape.base_model import load_base
+from superpose.model.base_model import load_base
 from superpose.study.prompt import Prompt
 from superpose.study.questions import generate
 from superpose.study.settings import LoraSettings, TrainingSettings

@@ -14,7 +14,7 @@ from benchmarks.training import LORA, TRAINING
 from superpose import load
 from superpose.adapter import Adapter, Delta
 from superpose.interference import Pair, borders, check
-from superpose.landscape.base_model import load_base
+from superpose.model.base_model import load_base
 from superpose.study.prompt import Prompt
 from superpose.study.questions import generate
 from superpose.study.train import train

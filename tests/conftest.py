@@ -161,7 +161,7 @@ def base_called(
     from tests.base_names import named
     from transformers.utils import hub as transformers_hub
 
-    from superpose.landscape import base_model
+    from superpose.model import base_model
 
     # transformers keeps a client, and with that the address, for as long as the process lives.
     monkeypatch.setattr(transformers_hub.hf_api(), "endpoint", hub.address)

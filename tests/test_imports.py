@@ -60,6 +60,30 @@ def test_importing_superpose_loads_nothing_heavy() -> None:
     assert heavy_modules_after("import superpose") == set()
 
 
+NUMPY_ROOMS = ("superpose.landscape", "superpose.landscape.predictors")
+
+
+@pytest.mark.parametrize("room", NUMPY_ROOMS)
+def test_a_room_of_numpy_loads_nothing_heavy(room: str) -> None:
+    assert heavy_modules_after(f"import {room}") == set()
+
+
+def seconds_of(code: str) -> float:
+    """What a fresh process computes for `code`, waiting left out: others may use the machine."""
+    program = f"import time\n{code}\nprint(time.process_time())"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
+def test_the_landscape_comes_nearly_as_quickly_as_numpy_and_the_core() -> None:
+    core = "import numpy, superpose.adapter, superpose.formats, superpose.interference"
+    pairs = [(seconds_of("import superpose.landscape"), seconds_of(core)) for _ in range(5)]
+    landscape, least = map(min, zip(*pairs, strict=True))
+    assert landscape < 1.3 * least
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     assert heavy_modules_after(command(name, "--help")) == set()

@@ -23,7 +23,7 @@ from benchmarks.prediction.settings import Tournament
 import superpose
 from superpose.errors import BadInput
 from superpose.interference import check
-from superpose.landscape import load_base
+from superpose.model import load_base
 from superpose.study.evaluate import score
 from superpose.study.settings import LoraSettings, TrainingSettings
 
@@ -208,7 +208,7 @@ def test_a_random_point_keeps_each_domains_own_adapter(played: Field) -> None:
     }
     both = own["sums"] + random_partner(own["coins"], 0)
     base = load_base(played.tournament.base)
-    with superpose.landscape.SuperposedModel(base.model, [both]) as model, model.at([1.0]) as at:
+    with superpose.model.SuperposedModel(base.model, [both]) as model, model.at([1.0]) as at:
         expected = score(at, played.examples("sums", "test")).nll
     found = losses(played.folder.path)[Point("random", 0, names)]["sums"].nll
     assert found == pytest.approx(expected, abs=1e-5)

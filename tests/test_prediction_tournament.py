@@ -37,8 +37,8 @@ from benchmarks.prediction.weighed import weighed
 
 import superpose
 from superpose.errors import BadInput
-from superpose.landscape import SuperposedModel
 from superpose.landscape.predictors import DATA_AWARE, PARTS, PREDICTORS
+from superpose.model import SuperposedModel
 from superpose.study.calibrate import measure
 from superpose.study.evaluate import Score, score
 from superpose.study.folder import StudyFolder

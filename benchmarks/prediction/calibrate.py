@@ -20,9 +20,9 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
-from superpose.landscape import SuperposedModel
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.model import SuperposedModel
 from superpose.study.calibrate import measure
 from superpose.study.cells import cell_seed
 from superpose.study.data_inner import measure_inner

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.prediction.domains import SOURCES, Source, Split, load_splits
 from benchmarks.prediction.settings import DATA, Tournament
-from superpose.landscape import BaseModel, load_base
+from superpose.model import BaseModel, load_base
 from superpose.study.domain import fingerprint
 from superpose.study.folder import StudyFolder
 from superpose.study.prompt import Example, Prompt

@@ -23,10 +23,10 @@ from benchmarks.prediction.measure import content
 from benchmarks.prediction.points import points
 from benchmarks.prediction.workers import work_off
 from superpose.errors import BadInput
-from superpose.landscape import SuperposedModel
 from superpose.landscape.best_weights import best_weights
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
+from superpose.model import SuperposedModel
 from superpose.study.evaluate import score
 from superpose.study.finer import By, finer_weights
 

@@ -11,8 +11,8 @@ import torch
 import transformers
 
 from superpose.cli.app import main
-from superpose.landscape import base_model
-from superpose.landscape.base_model import BaseModel
+from superpose.model import base_model
+from superpose.model.base_model import BaseModel
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -79,7 +79,7 @@ def test_a_result_that_is_not_the_sum_is_exit_code_1(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from superpose.landscape import verify
+    from superpose.model import verify
 
     honest = verify.expect_sum
 

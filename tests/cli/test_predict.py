@@ -106,7 +106,7 @@ def test_a_slope_is_what_differences_give(
     tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
 ) -> None:
     from superpose.formats import load
-    from superpose.landscape import SuperposedModel, load_base
+    from superpose.model import SuperposedModel, load_base
     from superpose.study.calibrate import measure
     from superpose.study.domain import read_rows
     from superpose.study.prompt import Prompt

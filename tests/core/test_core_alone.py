@@ -66,13 +66,13 @@ def without_them() -> Callable[[str], subprocess.CompletedProcess[str]]:
     return run
 
 
-def test_every_layer_below_landscape_imports(
+def test_every_layer_below_model_imports(
     without_them: Callable[[str], subprocess.CompletedProcess[str]],
 ) -> None:
     ended = without_them(
         """
 import importlib, pkgutil, superpose
-above = ("superpose.landscape", "superpose.study", "superpose.__main__")
+above = ("superpose.model", "superpose.study", "superpose.__main__")
 for module in pkgutil.walk_packages(superpose.__path__, "superpose.", onerror=lambda name: None):
     if not module.name.startswith(above):
         importlib.import_module(module.name)

@@ -14,7 +14,6 @@ from hypothesis import given, settings, strategies as st
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.interference.predictors import Predictor
-from superpose.landscape import SuperposedModel
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.predictors import (
     DATA_AWARE,
@@ -26,6 +25,7 @@ from superpose.landscape.predictors import (
 )
 from superpose.landscape.sample import Sample
 from superpose.lowrank import dense, gram
+from superpose.model import SuperposedModel
 from superpose.study import data_inner
 from superpose.study.batches import collate
 from superpose.study.calibrate import measure

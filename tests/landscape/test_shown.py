@@ -1,18 +1,16 @@
-"""What a notebook shows of a forecast, its rows, its advice and a verification."""
+"""What a notebook shows of a forecast, its rows and its advice."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
-import numpy as np
 import pytest
 from tests.html.reading import Reading
 from tests.landscape.test_forecast import Known
 
 from superpose.landscape.advice import Advice, advise
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.verification import Verification
 
 ORANGE, BLUE = "rgba(213,94,0,", "rgba(0,114,178,"
 
@@ -104,19 +102,3 @@ def test_advice_shows_verdict_reason_and_weights() -> None:
     assert shown.tables[0].rows[1:] == weights
     strange = Advice("<i>", "&", math.nan, math.inf, {"<b>": math.nan})
     assert Reading(strange._repr_html_()).tables[0].rows[1] == ["<b>", "nan"]
-
-
-@pytest.mark.parametrize(
-    ("error", "approximate", "said"),
-    [
-        (1e-8, False, "The result is the sum: "),
-        (0.5, False, "The result is not the sum: "),
-        (np.nan, False, "The result is not the sum: "),
-        (0.5, True, "an approximation: "),
-    ],
-)
-def test_a_verification_says_whether_it_holds(error: float, approximate: bool, said: str) -> None:
-    found = Verification(error, 1e-9, 1e-4, 1e-4, approximate)
-    (line,) = Reading(found._repr_html_()).lines
-    assert line.startswith(said)
-    assert line.endswith(str(found))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from superpose.report.adding_up import KEPT, LITTLE, MOSTLY_KEPT, which_add_up
+from superpose.report.adding_up import which_add_up
 from superpose.report.forecast import Predictions, Share
 from superpose.report.page import Page, render
 from superpose.report.predict import verdict_of_forecast
@@ -19,12 +19,6 @@ from superpose.report.verdict_of_study import verdict_of_study
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = ("math", "medicine", "finance")
-
-
-def test_the_borders_are_those_of_the_forecasts_advice() -> None:
-    from superpose.landscape import advice
-
-    assert (KEPT, MOSTLY_KEPT, LITTLE) == (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE)
 
 
 def sentence(*sums: tuple[str, float, float, float]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import WriteAdapter
 
 from superpose.formats import load
-from superpose.landscape import SuperposedModel, load_base
+from superpose.model import SuperposedModel, load_base
 from superpose.study.answer import answers
 from superpose.study.prompt import Prompt
 from superpose.study.sweep import weightings

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from superpose.errors import BadInput
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 from superpose.study.baseline import baseline_settings
 from superpose.study.cells import Cell
 from superpose.study.evaluate import score

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from superpose import load
-from superpose.landscape import SuperposedModel
-from superpose.landscape.base_model import load_base
+from superpose.model import SuperposedModel
+from superpose.model.base_model import load_base
 from superpose.study.calibrate import measure
 from superpose.study.finer import finer_weights
 from superpose.study.prompt import Prompt

@@ -13,7 +13,7 @@ import transformers
 from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
-from superpose.landscape import load_base
+from superpose.model import load_base
 from superpose.study.batches import LengthGroupedSampler, collate, evaluation_batches
 from superpose.study.domain import Row
 from superpose.study.evaluate import Score, score

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from superpose.adapter import Adapter, Delta
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 from superpose.study.batches import collate
 from superpose.study.evaluate import score
 from superpose.study.loss import answer_nll

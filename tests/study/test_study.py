@@ -117,7 +117,7 @@ def test_the_sum_is_the_sum_of_the_single_adapters(
 ) -> None:
     """The cell of a sum scores what a written sum scores."""
     import superpose
-    from superpose.landscape import SuperposedModel
+    from superpose.model import SuperposedModel
     from superpose.study.evaluate import score
 
     spec = _spec(tiny_base, question_files, seeds=[0])

@@ -16,7 +16,7 @@ import torch
 
 import superpose
 from superpose.errors import BadInput, MissingExtra, OutputExists
-from superpose.landscape import SuperposedModel, load_base
+from superpose.model import SuperposedModel, load_base
 from superpose.study.domain import read_rows
 from superpose.study.evaluate import score
 from superpose.study.prompt import Example, Prompt

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter, Made
     from superpose.bake.found import Found
     from superpose.formats import Written
-    from superpose.landscape.verify import ExpectedSum, Verification
+    from superpose.model.verify import ExpectedSum, Verification
 
 __all__ = ["add"]
 
@@ -185,8 +185,8 @@ def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:
 
 def _expected(base: str, names: list[str], weights: list[float]) -> ExpectedSum:
     """Ask PEFT what base and parents make together; reads all that `--verify` needs of them."""
-    from superpose.landscape.base_model import load_base
-    from superpose.landscape.verify import expect_sum
+    from superpose.model.base_model import load_base
+    from superpose.model.verify import expect_sum
 
     return expect_sum(load_base(base).model, list(zip(names, weights, strict=True)))
 

@@ -32,7 +32,7 @@ def ask(
     from superpose.cli import running
     from superpose.cli.console import out, print_json
     from superpose.cli.tables import answers_table
-    from superpose.landscape import SuperposedModel, load_base
+    from superpose.model import SuperposedModel, load_base
     from superpose.study.answer import answers
     from superpose.study.sweep import weightings
 

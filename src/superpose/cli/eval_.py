@@ -57,7 +57,7 @@ def evaluate(
     from superpose.cli.console import out, print_json, progress
     from superpose.cli.tables import evaluation_table
     from superpose.errors import BadInput
-    from superpose.landscape import SuperposedModel, load_base
+    from superpose.model import SuperposedModel, load_base
     from superpose.study.sweep import evaluate_subsets, weightings
 
     if only not in {"all", "sum"}:

@@ -86,8 +86,8 @@ def predict(
     from superpose.cli.forecasts import print_forecast
     from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
-    from superpose.landscape import SuperposedModel, load_base
     from superpose.landscape.advice import advise
+    from superpose.model import SuperposedModel, load_base
     from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 
     pages = Pages(html)

@@ -13,7 +13,7 @@ from superpose.study.reporter import Reporter
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.landscape import BaseModel
+    from superpose.model import BaseModel
     from superpose.study.domain import Row
     from superpose.study.prompt import Example, Prompt
 

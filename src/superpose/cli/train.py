@@ -70,7 +70,7 @@ def train(
     """
     from superpose.cli import running
     from superpose.files import check_free
-    from superpose.landscape import load_base
+    from superpose.model import load_base
     from superpose.study import train as training
     from superpose.study.settings import LoraSettings, TrainingSettings
 

@@ -24,8 +24,8 @@ from superpose.cli.options import (
 from superpose.cli.predict import Data, Names, calibration_rows
 
 if TYPE_CHECKING:
-    from superpose.landscape import SuperposedModel
     from superpose.landscape.forecast import Forecast
+    from superpose.model import SuperposedModel
     from superpose.report import Page
     from superpose.study.finer import Finer
     from superpose.study.prompt import Example
@@ -93,7 +93,7 @@ def tune(
     from superpose.cli.console import out, print_json, progress
     from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
-    from superpose.landscape import SuperposedModel, load_base
+    from superpose.model import SuperposedModel, load_base
     from superpose.study.lambda_space import calibration_work, forecast
     from superpose.study.tune import tune as tune_weights, tuning_work
 

@@ -1,6 +1,9 @@
-"""Lambda space: the base model and the superposed model on top of it."""
+"""Lambda space in NumPy: each domain's loss as a polynomial in the task weights, and its advice."""
 
-from superpose.landscape.base_model import BaseModel, load_base
-from superpose.landscape.superposed import SuperposedModel
+from superpose.landscape.advice import Advice, advise
+from superpose.landscape.basis import Basis
+from superpose.landscape.forecast import Forecast
+from superpose.landscape.polynomial import Polynomial, design_points
+from superpose.landscape.sample import Sample
 
-__all__ = ["BaseModel", "SuperposedModel", "load_base"]
+__all__ = ["Advice", "Basis", "Forecast", "Polynomial", "Sample", "advise", "design_points"]

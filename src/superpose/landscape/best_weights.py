@@ -61,7 +61,8 @@ def best_weights(
 
     def regrets(weights: Array) -> Array:
         values = [loss.value(weights) for loss in losses]
-        return (np.array(values) + moved @ weights - np.array(own)) * each
+        found: Array = (np.array(values) + moved @ weights - np.array(own)) * each
+        return found
 
     def slopes(weights: Array) -> Array:
         found = np.array([loss.gradient(weights) for loss in losses]) + moved
@@ -90,7 +91,8 @@ def _mean(
         method="L-BFGS-B",
         bounds=[bounds] * len(start),
     )
-    return np.clip(found.x, *bounds)
+    weights: Array = np.clip(found.x, *bounds)
+    return weights
 
 
 def _worst(
@@ -113,4 +115,5 @@ def _worst(
         },
         options={"maxiter": 200, "ftol": 1e-10},
     )
-    return np.clip(found.x[:-1], *bounds)
+    weights: Array = np.clip(found.x[:-1], *bounds)
+    return weights

@@ -119,7 +119,8 @@ class Forecast:
 
     def own(self, domain: int) -> Array:
         """Give the task weights of a domain's own adapter alone: (K,)."""
-        return np.eye(len(self.names))[domain]
+        alone: Array = np.eye(len(self.names))[domain]
+        return alone
 
     def predict(self, weights: Sequence[Sequence[float]] | Array) -> list[Predicted]:
         """Predict every domain at (S, K) task weights.

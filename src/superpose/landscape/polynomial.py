@@ -195,7 +195,8 @@ class Polynomial:
         along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
         away = self.away * (1 - along) ** 2 * np.abs(beside).sum(axis=1)
-        return np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
+        spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
+        return spread
 
 
 def _both_ends(points: Array) -> tuple[int, ...]:

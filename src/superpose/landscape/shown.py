@@ -14,7 +14,6 @@ from superpose.errors import BadInput
 from superpose.html import Cell, heat_map, line, shown, table
 from superpose.landscape.advice import Advice
 from superpose.landscape.forecast import Disturbance, Forecast, Predicted, subsets
-from superpose.landscape.verification import Verification
 
 __all__ = [
     "advice_html",
@@ -22,7 +21,6 @@ __all__ = [
     "forecast_html",
     "perplexity",
     "predicted_html",
-    "verification_html",
 ]
 
 MOST = 5
@@ -77,12 +75,6 @@ def advice_html(advice: Advice) -> str:
         line(f"{advice.reason}.", f"{advice.verdict}."),
         table(caption, ("adapter", "task weight"), weights),
     )
-
-
-def verification_html(found: Verification) -> str:
-    """Give whether a written sum is the sum, and both errors."""
-    verdict = "is the sum:" if found.holds else "is not the sum:"
-    return shown(line(found, "" if found.approximate else f"The result {verdict}"))
 
 
 def perplexity(nll: float) -> str:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from superpose.interference.check import all_of
+from superpose.landscape.advice import KEPT
 from superpose.report.forecast import Share, least, share_text
 from superpose.report.texts import joined
 
-__all__ = ["KEPT", "LITTLE", "MOSTLY_KEPT", "Names", "sum_of", "together", "which_add_up"]
-
-KEPT, MOSTLY_KEPT, LITTLE = 0.9, 0.75, 0.25
-"""The borders of `landscape.advice`, which brings torch; a test holds them together."""
+__all__ = ["Names", "sum_of", "together", "which_add_up"]
 
 BORDER = f"{100 * KEPT:.0f} %"
 

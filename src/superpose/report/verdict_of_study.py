@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.report.adding_up import (
-    KEPT,
-    LITTLE,
-    MOSTLY_KEPT,
-    Names,
-    sum_of,
-    together,
-    which_add_up,
-)
+from superpose.landscape.advice import KEPT, LITTLE, MOSTLY_KEPT
+from superpose.report.adding_up import Names, sum_of, together, which_add_up
 from superpose.report.forecast import Share, least, share_text, weights_text
 from superpose.report.page import Section
 from superpose.report.table_of_study import figures_of, intervals_of

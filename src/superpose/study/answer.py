@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 from superpose.study.prompt import Prompt
 from superpose.study.sweep import Weighting
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from superpose.landscape.sample import Sample
-from superpose.landscape.superposed import SuperposedModel
+from superpose.model.superposed import SuperposedModel
 from superpose.study.batches import collate, evaluation_batches
 from superpose.study.evaluate import BATCH_TOKENS
 from superpose.study.loss import answer_nll

@@ -17,8 +17,8 @@ from torch import nn
 
 from superpose.adapter import Adapter
 from superpose.landscape.predictors import DataInner
-from superpose.landscape.superposed import SuperposedModel
 from superpose.lowrank import stack
+from superpose.model.superposed import SuperposedModel
 from superpose.study.batches import Batch, collate, evaluation_batches
 from superpose.study.evaluate import BATCH_TOKENS
 from superpose.study.loss import answer_logits

@@ -11,7 +11,7 @@ from superpose.adapter import Adapter
 from superpose.compose import exact_sum
 from superpose.formats import save
 from superpose.interference import Check, check
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 from superpose.study.answer import Answer, answers
 from superpose.study.reporter import Reporter
 from superpose.study.run import Study

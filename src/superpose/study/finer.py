@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput
 from superpose.landscape.best_weights import BOUNDS, Objective
-from superpose.landscape.superposed import SuperposedModel
+from superpose.model.superposed import SuperposedModel
 from superpose.study.batches import collate, evaluation_batches
 from superpose.study.evaluate import BATCH_TOKENS
 from superpose.study.loss import answer_nll

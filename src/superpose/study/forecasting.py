@@ -8,8 +8,8 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.files import without_nan
-from superpose.landscape import BaseModel, SuperposedModel
 from superpose.landscape.advice import advise
+from superpose.model import BaseModel, SuperposedModel
 from superpose.study.cells import subsets
 from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 from superpose.study.prompt import Example

@@ -8,7 +8,7 @@ from typing import Any
 from superpose.errors import BadInput
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
-from superpose.landscape.superposed import SuperposedModel
+from superpose.model.superposed import SuperposedModel
 from superpose.study.calibrate import measure
 from superpose.study.domain import Row, question_key
 from superpose.study.prompt import Example

@@ -17,7 +17,7 @@ from typing import Any
 from superpose.adapter import Adapter
 from superpose.formats import load
 from superpose.interference import check
-from superpose.landscape import SuperposedModel, load_base
+from superpose.model import SuperposedModel, load_base
 from superpose.study.baseline import baseline_settings
 from superpose.study.cells import WEIGHTED, Cell, cell_seed, cells_of_seed
 from superpose.study.domain import Domain, fingerprint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 from superpose.study.evaluate import Score, interval_of, score
 from superpose.study.prompt import Example
 

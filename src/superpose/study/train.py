@@ -23,7 +23,7 @@ import transformers
 
 from superpose.errors import BadInput, MissingExtra
 from superpose.files import new_folder
-from superpose.landscape.base_model import BaseModel
+from superpose.model.base_model import BaseModel
 from superpose.study.prompt import Example
 from superpose.study.settings import LoraSettings, TrainingSettings
 from superpose.study.trainer import AnswerTrainer, Progress

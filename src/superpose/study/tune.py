@@ -24,7 +24,7 @@ from superpose.landscape.best_weights import (
 )
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.sample import Sample
-from superpose.landscape.superposed import SuperposedModel
+from superpose.model.superposed import SuperposedModel
 from superpose.study.calibrate import measure
 from superpose.study.prompt import Example
 

@@ -62,6 +62,6 @@ class Verification:
         )
 
     def _repr_html_(self) -> str:
-        from superpose.landscape.shown import verification_html
+        from superpose.model.shown import verification_html
 
         return verification_html(self)

@@ -14,7 +14,7 @@ import transformers
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.formats import load
-from superpose.landscape import SuperposedModel
+from superpose.model import SuperposedModel
 
 IDS = torch.arange(24).reshape(2, 12) % 61
 

@@ -9,7 +9,7 @@ import torch
 from transformers.utils import hub as transformers_hub
 
 from superpose.errors import MissingBase
-from superpose.landscape import base_model, load_base
+from superpose.model import base_model, load_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

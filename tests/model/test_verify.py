@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import superpose
 from superpose.compose import BestRank
 from superpose.errors import BadInput, DoesNotHold
-from superpose.landscape.verify import verify_sum
+from superpose.model.verify import verify_sum
 
 
 def gpt2() -> Any:

@@ -23,7 +23,7 @@ from superpose.files.base import LocatedBase, base_at_hand, locate_base, read_ba
 from superpose.files.checkpoint import Checkpoint
 from superpose.formats.gguf import read_base
 from superpose.interference.typed import typed_of
-from superpose.landscape import load_base
+from superpose.model import load_base
 
 Called = Callable[[str], Named]
 MODULES = ("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.o_proj")

