@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -46,8 +47,11 @@ class Named:
 
         Of bare names diffusers finds those with an alpha beside; of OneTrainer's for FLUX only
         attention (0.42.1, `_convert_mixture_state_dict_to_diffusers`), of LyCORIS' none but LoKr;
-        PEFT's names alone for few models.
+        PEFT's names alone for few models. kohya's of Stable Diffusion 3 it passes over, and
+        HunyuanVideo's loader raises (`_convert_hunyuan_video_lora_to_diffusers`).
         """
+        if self.kohya and (self.family == "joint" or any(map(_is_hunyuan, self.names.values()))):
+            return False
         prefix = self.prefixes.get(DENOISER, "")
         if prefix == "":
             return DENOISER in self.file.marked
@@ -56,6 +60,14 @@ class Named:
     def denoiser(self) -> Mapping[str, Called]:
         """Give the names of the denoiser's modules."""
         return {m: name for m, name in self.names.items() if name.component == DENOISER}
+
+
+_HUNYUAN = re.compile(r"(double|single)_blocks_\d+_(.+_mlp_fc[12]|.*mod_linear|modulation_linear)")
+"""What HunyuanVideo calls otherwise than FLUX."""
+
+
+def _is_hunyuan(name: Called) -> bool:
+    return name.component == DENOISER and _HUNYUAN.fullmatch(name.flat) is not None
 
 
 def named(file: File, at: int) -> Named:

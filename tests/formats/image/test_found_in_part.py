@@ -10,6 +10,7 @@ import torch
 
 import superpose
 from superpose.errors import SuperposeWarning
+from superpose.lowrank import dense
 
 from .families import Changes, Tensors, factors, linear_layers, loaded, saved
 
@@ -98,3 +99,41 @@ def test_ltx_time_embedding_is_one_weight_under_its_own_name_and_diffusers(
     with pytest.warns(SuperposeWarning, match="one weight under two names"):
         total = a + b
     assert len(total) == 2
+
+
+UNFOUND: dict[str, tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]] = {
+    "SD3": (
+        {"joint_blocks_0_x_block_attn_qkv": (96, 32)},
+        {"transformer_blocks.0.attn.to_k": (32, 32)},
+    ),
+    "HunyuanVideo": (
+        {"double_blocks_0_img_attn_qkv": (60, 20), "double_blocks_0_img_mlp_fc1": (80, 20)},
+        {"transformer_blocks.0.attn.to_k": (20, 20)},
+    ),
+}
+
+
+@TO_DIFFUSERS
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("family", UNFOUND)
+def test_kohyas_names_that_diffusers_does_not_read_give_way_to_its_own(
+    tmp_path: Path, family: str, order: int
+) -> None:
+    """It passes over kohya's file of the model, or raises: the sum has what it finds, all of it."""
+    kohya, own = UNFOUND[family]
+    names = {f"lora_unet_{name}": shape for name, shape in kohya.items()}
+    own = {f"transformer.{name}": shape for name, shape in own.items()}
+    paths = [
+        saved(
+            factors(names, 1, alpha=1.0, ends=("lora_down", "lora_up")), tmp_path / "k.safetensors"
+        ),
+        saved(factors(own, 2), tmp_path / "d.safetensors"),
+    ]
+    a, b = (superpose.load(path) for path in paths[::order])
+    total = a + b
+    superpose.save(total, tmp_path / "sum.safetensors")
+    found = loaded(family, tmp_path / "sum.safetensors")
+    assert {f"transformer.{name}" for name in found} == total.keys()
+    for name, change in found.items():
+        expected = dense(total[f"transformer.{name}"].terms)
+        assert np.linalg.norm(change - expected) <= 1e-5 * np.linalg.norm(expected), name
