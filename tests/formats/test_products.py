@@ -211,7 +211,7 @@ def test_products_of_what_a_file_holds_are_not_rounded(dtype: Any) -> None:
     """Each entry of the factors is a product of two stored values, whose bits fit."""
     tensors = {n: random(8, 2).astype(dtype) for n in ("hada_w1_a", "hada_w2_a")}
     tensors |= {n: random(2, 9).astype(dtype) for n in ("hada_w1_b", "hada_w2_b")}
-    B, A = hadamard_factors(tensors)
+    _, B, A = hadamard_factors(tensors)
     wide = {n: t.astype(np.longdouble) for n, t in tensors.items()}
     for i in range(2):
         for j in range(2):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from superpose.errors import BadInput, SuperposeWarning
+from superpose.files.base_names import end_of
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, owner_of
@@ -56,12 +57,21 @@ def compare_with_stored(
     there = {name for name in config.whole_modules if any(owner_of(t, (name,)) for t in stored)}
     asked = dict.fromkeys(raw.get("modules_to_save") or ())
     missing = [n for n in asked if n not in there and (not there or n in EMBEDDINGS)]
-    missing += [name for name in config.rows if not any(m.endswith(name) for m in found.rows)]
+    held = {name for name in config.rows if any(m.endswith(name) for m in found.rows)}
+    missing += [name for name in config.rows if name not in held | _shared(config, held)]
     if missing:
         _warn(
             f"{where}: {_listed(missing)} was trained (modules_to_save, trainable_token_indices), "
             "but the weights do not hold it: it is lost, and the base model's own counts"
         )
+
+
+def _shared(config: LoraConfig, held: set[str]) -> set[str]:
+    """Give output layers whose rows are an embedding's: PEFT writes those of tied weights once."""
+    rows = [config.rows[name] for name in held if end_of(f"{name}.weight") == "input"]
+    return {
+        n for n, own in config.rows.items() if end_of(f"{n}.weight") == "output" and own in rows
+    }
 
 
 def _ends(modules: list[str]) -> dict[str, list[str]]:
