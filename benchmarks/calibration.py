@@ -14,15 +14,15 @@ from benchmarks.measure import Timing, call, interleaved, ratio
 from benchmarks.result import Result, Target
 from superpose import load
 from superpose.adapter import Adapter
+from superpose.data.prompt import Example, Prompt
+from superpose.data.questions import DOMAINS, generate
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.measure.lambda_space import forecast
+from superpose.measure.sweep import evaluate_subsets, weightings
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
-from superpose.study.lambda_space import forecast
-from superpose.study.prompt import Example, Prompt
-from superpose.study.questions import DOMAINS, generate
-from superpose.study.sweep import evaluate_subsets, weightings
 
 __all__ = ["measure"]
 

@@ -15,14 +15,14 @@ from benchmarks.measure import Sample, call, interleaved, ratio
 from benchmarks.result import Result, Target
 from benchmarks.training import LORA
 from superpose import load
+from superpose.data.prompt import Prompt
+from superpose.data.questions import generate
+from superpose.measure.batches import Batch, collate
+from superpose.measure.loss import answer_logits, answer_nll
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
-from superpose.study.batches import Batch, collate
-from superpose.study.loss import answer_logits, answer_nll
-from superpose.study.prompt import Prompt
-from superpose.study.questions import generate
-from superpose.study.settings import TrainingSettings
-from superpose.study.train import train
+from superpose.training.settings import TrainingSettings
+from superpose.training.train import train
 
 __all__ = ["measure"]
 

@@ -13,12 +13,12 @@ from benchmarks.measure import call, interleaved, ratio
 from benchmarks.plain import evaluate_subsets_plainly
 from benchmarks.result import Result, Target
 from superpose import load
+from superpose.data.prompt import Example, Prompt
+from superpose.data.questions import DOMAINS, generate
+from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.sweep import evaluate_subsets, weightings
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
-from superpose.study.evaluate import BATCH_TOKENS
-from superpose.study.prompt import Example, Prompt
-from superpose.study.questions import DOMAINS, generate
-from superpose.study.sweep import evaluate_subsets, weightings
 
 __all__ = ["SMOLLM2", "measure"]
 

@@ -14,10 +14,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from superpose.adapter import Adapter
+from superpose.data.prompt import Example
 from superpose.lowrank import dense
-from superpose.study.batches import LengthGroupedSampler, collate, evaluation_batches
-from superpose.study.prompt import Example
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.measure.batches import LengthGroupedSampler, collate, evaluation_batches
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 __all__ = ["evaluate_subsets_plainly", "train_plainly"]
 

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from benchmarks.measure import call, interleaved, ratio
 from benchmarks.plain import train_plainly
 from benchmarks.result import Result, Target
+from superpose.data.prompt import Prompt
+from superpose.data.questions import generate
 from superpose.model.base_model import load_base
-from superpose.study.prompt import Prompt
-from superpose.study.questions import generate
-from superpose.study.settings import LoraSettings, TrainingSettings
-from superpose.study.train import train
+from superpose.training.settings import LoraSettings, TrainingSettings
+from superpose.training.train import train
 
 __all__ = ["measure"]
 

@@ -13,11 +13,11 @@ from benchmarks.result import Result, Target
 from benchmarks.training import LORA, TRAINING
 from superpose import load
 from superpose.adapter import Adapter, Delta
+from superpose.data.prompt import Prompt
+from superpose.data.questions import generate
 from superpose.interference import Pair, borders, check
 from superpose.model.base_model import load_base
-from superpose.study.prompt import Prompt
-from superpose.study.questions import generate
-from superpose.study.train import train
+from superpose.training.train import train
 
 __all__ = ["measure", "share_related", "unrelated"]
 

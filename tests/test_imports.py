@@ -60,7 +60,13 @@ def test_importing_superpose_loads_nothing_heavy() -> None:
     assert heavy_modules_after("import superpose") == set()
 
 
-NUMPY_ROOMS = ("superpose.landscape", "superpose.landscape.predictors")
+NUMPY_ROOMS = (
+    "superpose.data.prompt",
+    "superpose.data.questions",
+    "superpose.landscape",
+    "superpose.landscape.predictors",
+    "superpose.statistics",
+)
 
 
 @pytest.mark.parametrize("room", NUMPY_ROOMS)

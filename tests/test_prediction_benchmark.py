@@ -23,9 +23,9 @@ from benchmarks.prediction.settings import Tournament
 import superpose
 from superpose.errors import BadInput
 from superpose.interference import check
+from superpose.measure.evaluate import score
 from superpose.model import load_base
-from superpose.study.evaluate import score
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 TINY = {
     "sums": Source("arithmetic.jsonl", "what is"),

@@ -38,11 +38,11 @@ from benchmarks.prediction.weighed import weighed
 import superpose
 from superpose.errors import BadInput
 from superpose.landscape.predictors import DATA_AWARE, PARTS, PREDICTORS
+from superpose.measure.calibrate import measure
+from superpose.measure.evaluate import Score, score
 from superpose.model import SuperposedModel
-from superpose.study.calibrate import measure
-from superpose.study.evaluate import Score, score
 from superpose.study.folder import StudyFolder
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 TINY = {
     "sums": Source("arithmetic.jsonl", "what is"),

@@ -16,7 +16,7 @@ from superpose.adapter import Adapter
 from superpose.errors import BadInput
 from superpose.formats import load
 from superpose.study.cells import cell_seed
-from superpose.study.train import train
+from superpose.training.train import train
 
 __all__ = ["Training", "train_missing", "trained", "trainer", "trainings"]
 

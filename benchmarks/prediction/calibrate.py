@@ -20,13 +20,13 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
+from superpose.data.prompt import Example
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.measure.calibrate import measure
+from superpose.measure.data_inner import measure_inner
 from superpose.model import SuperposedModel
-from superpose.study.calibrate import measure
 from superpose.study.cells import cell_seed
-from superpose.study.data_inner import measure_inner
-from superpose.study.prompt import Example
 
 __all__ = ["Calibrating", "beside", "calibrate_missing", "calibratings", "calibrator"]
 

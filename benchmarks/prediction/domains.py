@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.prediction.settings import Tournament
-from superpose.study.domain import Row, question_key, read_rows, split_rows
-from superpose.study.prompt import Prompt
+from superpose.data.domain import Row, question_key, read_rows, split_rows
+from superpose.data.prompt import Prompt
 
 __all__ = ["SOURCES", "Source", "Split", "load_splits"]
 

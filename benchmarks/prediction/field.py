@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks.prediction.domains import SOURCES, Source, Split, load_splits
 from benchmarks.prediction.settings import DATA, Tournament
+from superpose.data.domain import fingerprint
+from superpose.data.prompt import Example, Prompt
 from superpose.model import BaseModel, load_base
-from superpose.study.domain import fingerprint
 from superpose.study.folder import StudyFolder
-from superpose.study.prompt import Example, Prompt
 
 __all__ = ["Field"]
 

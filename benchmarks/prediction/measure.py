@@ -15,8 +15,8 @@ from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.points import Point, points
 from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
+from superpose.measure.evaluate import Score, score
 from superpose.model import SuperposedModel
-from superpose.study.evaluate import Score, score
 
 __all__ = ["content", "measure_missing", "measurer"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.prediction.points import Point
 from superpose.errors import BadInput
-from superpose.study.evaluate import Score
+from superpose.measure.evaluate import Score
 from superpose.study.folder import StudyFolder
 
 __all__ = ["Measured", "losses", "measured"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.prediction.measured import Measured
-from superpose.study.statistics import correlate
+from superpose.statistics import correlate
 
 __all__ = ["Points", "ceiling", "left_out_error", "permutation_p", "relation"]
 

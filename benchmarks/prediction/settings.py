@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 __all__ = ["DATA", "Tournament"]
 

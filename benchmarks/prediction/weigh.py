@@ -26,9 +26,9 @@ from superpose.errors import BadInput
 from superpose.landscape.best_weights import best_weights
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
+from superpose.measure.evaluate import score
+from superpose.measure.finer import By, finer_weights
 from superpose.model import SuperposedModel
-from superpose.study.evaluate import score
-from superpose.study.finer import By, finer_weights
 
 __all__ = ["METHODS", "Weighting", "weigh_missing", "weigher", "weightings"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.prediction.measured import Losses, losses
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.weigh import METHODS
-from superpose.study.evaluate import Score
-from superpose.study.statistics.bootstrap import Floats, cluster_counts, percentiles
+from superpose.measure.evaluate import Score
+from superpose.statistics.bootstrap import Floats, cluster_counts, percentiles
 
 __all__ = ["weighed"]
 

@@ -157,7 +157,7 @@ def test_force_replaces_the_sum_and_even_a_parent(
 def test_force_replaces_what_superpose_train_wrote(
     add: Callable[..., Ended], pair: list[Path]
 ) -> None:
-    from superpose.study.train import FILES, RECORD
+    from superpose.training.train import FILES, RECORD
 
     for name in FILES:
         (pair[0] / name).touch()

@@ -105,11 +105,11 @@ def test_bad_input_is_refused_with_exit_code_2(
 def test_a_slope_is_what_differences_give(
     tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
 ) -> None:
+    from superpose.data.domain import read_rows
+    from superpose.data.prompt import Prompt
     from superpose.formats import load
+    from superpose.measure.calibrate import measure
     from superpose.model import SuperposedModel, load_base
-    from superpose.study.calibrate import measure
-    from superpose.study.domain import read_rows
-    from superpose.study.prompt import Prompt
 
     base = load_base(tiny_base)
     prompt = Prompt(base.tokenizer, max_tokens=80)

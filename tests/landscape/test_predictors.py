@@ -12,6 +12,7 @@ import transformers
 from hypothesis import given, settings, strategies as st
 
 from superpose.adapter import Adapter, Delta
+from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.interference.predictors import Predictor
 from superpose.landscape.polynomial import design_points
@@ -25,12 +26,11 @@ from superpose.landscape.predictors import (
 )
 from superpose.landscape.sample import Sample
 from superpose.lowrank import dense, gram
+from superpose.measure import data_inner
+from superpose.measure.batches import collate
+from superpose.measure.calibrate import measure
+from superpose.measure.data_inner import measure_inner
 from superpose.model import SuperposedModel
-from superpose.study import data_inner
-from superpose.study.batches import collate
-from superpose.study.calibrate import measure
-from superpose.study.data_inner import measure_inner
-from superpose.study.prompt import Example
 
 BY_NAME = {predictor.name: predictor for predictor in PREDICTORS}
 IN_NATS = [predictor for predictor in DATA_AWARE if predictor.in_nats]

@@ -173,7 +173,7 @@ def checked(pages: Path) -> Path:
 @pytest.fixture(scope="session")
 def tuned(pages: Path) -> Path:
     """The page of the best weights for three adapters of known losses."""
-    from superpose.study.tune import Point, Tuned
+    from superpose.measure.tune import Point, Tuned
 
     known = Known(3, 0.3, rows=20)
     forecast = known.forecast()

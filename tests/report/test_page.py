@@ -23,7 +23,7 @@ from superpose.report.heat import Scale, modules_grid
 from superpose.report.page import LICENCE, PLOTLY, json_in_html
 from superpose.report.relation_tables import tournament_table
 from superpose.report.texts import change, csv_text, figure, perplexity, public, visible
-from superpose.study.statistics import correlate
+from superpose.statistics import correlate
 
 if TYPE_CHECKING:
     from tests.report.conftest import Foreseen, PageOf

@@ -16,15 +16,15 @@ import pytest
 from rich.console import Console
 
 from superpose.errors import BadInput
+from superpose.measure.evaluate import score
+from superpose.measure.lambda_space import forecast
 from superpose.model import SuperposedModel
 from superpose.study.baseline import baseline_settings
 from superpose.study.cells import Cell
-from superpose.study.evaluate import score
-from superpose.study.lambda_space import forecast
 from superpose.study.run import Study
-from superpose.study.settings import LoraSettings, TrainingSettings
 from superpose.study.spec import StudySpec
 from superpose.study.summary import write_results
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 PAIR = ("sums", "coins")
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,10 +12,10 @@ import pytest
 
 from superpose.errors import BadInput
 from superpose.study.cells import Cell, cell_seed, cells_of_seed, subsets
-from superpose.study.reporter import Reporter
 from superpose.study.run import Study
 from superpose.study.spec import StudySpec, load_spec
 from superpose.study.summary import write_results
+from superpose.training.reporter import Reporter
 
 
 def _spec(base: Path, files: dict[str, Path], **changes: Any) -> StudySpec:
@@ -117,8 +117,8 @@ def test_the_sum_is_the_sum_of_the_single_adapters(
 ) -> None:
     """The cell of a sum scores what a written sum scores."""
     import superpose
+    from superpose.measure.evaluate import score
     from superpose.model import SuperposedModel
-    from superpose.study.evaluate import score
 
     spec = _spec(tiny_base, question_files, seeds=[0])
     study = Study(spec, tmp_path / "run")

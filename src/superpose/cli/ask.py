@@ -32,9 +32,9 @@ def ask(
     from superpose.cli import running
     from superpose.cli.console import out, print_json
     from superpose.cli.tables import answers_table
+    from superpose.measure.answer import answers
+    from superpose.measure.sweep import weightings
     from superpose.model import SuperposedModel, load_base
-    from superpose.study.answer import answers
-    from superpose.study.sweep import weightings
 
     loaded, weights = running.load_weighted(adapters, ignore_key, base)
     model = load_base(base, dtype=dtype)

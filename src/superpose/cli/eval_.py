@@ -57,8 +57,8 @@ def evaluate(
     from superpose.cli.console import out, print_json, progress
     from superpose.cli.tables import evaluation_table
     from superpose.errors import BadInput
+    from superpose.measure.sweep import evaluate_subsets, weightings
     from superpose.model import SuperposedModel, load_base
-    from superpose.study.sweep import evaluate_subsets, weightings
 
     if only not in {"all", "sum"}:
         raise BadInput(f"`{only}` is neither `all` nor `sum`", where="--only")

@@ -23,11 +23,11 @@ from superpose.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from superpose.data.domain import Row
+    from superpose.data.prompt import Example
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
     from superpose.report import Page
-    from superpose.study.domain import Row
-    from superpose.study.prompt import Example
 
 __all__ = ["Data", "Names", "calibration_rows", "predict"]
 
@@ -87,8 +87,8 @@ def predict(
     from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
     from superpose.landscape.advice import advise
+    from superpose.measure.lambda_space import calibration_cost, calibration_work, forecast
     from superpose.model import SuperposedModel, load_base
-    from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
 
     pages = Pages(html)
     loaded = running.load_same_base(adapters, ignore_key, base, same_base)
@@ -175,7 +175,7 @@ def _tests(
 ) -> dict[str, list[Row]]:
     from superpose.cli import running
     from superpose.errors import BadInput
-    from superpose.study.lambda_space import check_apart
+    from superpose.measure.lambda_space import check_apart
 
     if test and len(test) != len(calibration):
         raise BadInput(
@@ -195,7 +195,7 @@ def _measured(
     if not examples:
         return []
     from superpose.landscape.forecast import subsets
-    from superpose.study.evaluate import score
+    from superpose.measure.evaluate import score
 
     points = list(subsets(len(found.names)))
     task = bars.add_task("measure", total=len(points) * sum(map(len, examples.values())))

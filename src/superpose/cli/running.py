@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from superpose.cli.console import err, note, progress
 from superpose.errors import BadInput
-from superpose.study.reporter import Reporter
+from superpose.training.reporter import Reporter
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.data.domain import Row
+    from superpose.data.prompt import Example, Prompt
     from superpose.model import BaseModel
-    from superpose.study.domain import Row
-    from superpose.study.prompt import Example, Prompt
 
 __all__ = [
     "StudyBars",
@@ -86,14 +86,14 @@ def load_same_base(
 
 def read_all(sources: Sequence[str], question: str, answer: str) -> list[Row]:
     """The rows of several sources, one after another."""
-    from superpose.study.domain import read_rows
+    from superpose.data.domain import read_rows
 
     return [row for s in sources for row in read_rows(s, question=question, answer=answer)]
 
 
 def prompt_of(base: BaseModel, max_tokens: int | None, template: str) -> Prompt:
     """How rows become tokens; an empty template means the default one."""
-    from superpose.study.prompt import DEFAULT_TEMPLATE, Prompt
+    from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 
     return Prompt(base.tokenizer, max_tokens=max_tokens, template=template or DEFAULT_TEMPLATE)
 
@@ -102,7 +102,7 @@ def encoded(
     name: str, rows: Sequence[Row], prompt: Prompt, count: int | None, seed: int
 ) -> list[Example]:
     """So many rows as tokens, drawn by seed; says how many do not fit, or are cut."""
-    from superpose.study.domain import sample_rows
+    from superpose.data.domain import sample_rows
 
     fitting = prompt.fitting(rows)
     examples = prompt.encode_all(sample_rows(fitting, count, seed=seed, where=name), name)

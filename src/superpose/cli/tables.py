@@ -13,8 +13,8 @@ from rich.text import Text
 from superpose.adapter import formula
 
 if TYPE_CHECKING:
-    from superpose.study.answer import Answer
-    from superpose.study.sweep import Evaluation
+    from superpose.measure.answer import Answer
+    from superpose.measure.sweep import Evaluation
 
 __all__ = [
     "answers_table",

@@ -19,7 +19,7 @@ from superpose.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from superpose.study.train import Trained
+    from superpose.training.train import Trained
 
 __all__ = ["train"]
 
@@ -71,8 +71,8 @@ def train(
     from superpose.cli import running
     from superpose.files import check_free
     from superpose.model import load_base
-    from superpose.study import train as training
-    from superpose.study.settings import LoraSettings, TrainingSettings
+    from superpose.training import train as training
+    from superpose.training.settings import LoraSettings, TrainingSettings
 
     # Everything that can be wrong is looked at before the minutes that loading takes.
     check_free(out, force=force, replaceable=training.FILES)

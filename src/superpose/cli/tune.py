@@ -24,12 +24,12 @@ from superpose.cli.options import (
 from superpose.cli.predict import Data, Names, calibration_rows
 
 if TYPE_CHECKING:
+    from superpose.data.prompt import Example
     from superpose.landscape.forecast import Forecast
+    from superpose.measure.finer import Finer
+    from superpose.measure.tune import Tuned
     from superpose.model import SuperposedModel
     from superpose.report import Page
-    from superpose.study.finer import Finer
-    from superpose.study.prompt import Example
-    from superpose.study.tune import Tuned
 
 __all__ = ["tune"]
 
@@ -93,9 +93,9 @@ def tune(
     from superpose.cli.console import out, print_json, progress
     from superpose.cli.summing import given_to_add
     from superpose.interference import told_apart
+    from superpose.measure.lambda_space import calibration_work, forecast
+    from superpose.measure.tune import tune as tune_weights, tuning_work
     from superpose.model import SuperposedModel, load_base
-    from superpose.study.lambda_space import calibration_work, forecast
-    from superpose.study.tune import tune as tune_weights, tuning_work
 
     _check(objective, by, least, most)
     pages = Pages(html)
@@ -142,7 +142,7 @@ def _finer(
     bars: Any,
     **settings: Any,
 ) -> Finer:
-    from superpose.study.finer import finer_weights, finer_work
+    from superpose.measure.finer import finer_weights, finer_work
 
     task = bars.add_task(f"tune by {settings['by']}", total=finer_work(examples))
     own = [s.nll[s.at(found.own(i))] for i, s in enumerate(found.samples)]

@@ -1,1 +1,1 @@
-"""Studies: domains, training, the merged-data baseline, evaluation, statistics, resume."""
+"""Studies: a study file, its cells, the merged-data baseline, resume, and the summary."""

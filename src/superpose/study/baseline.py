@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from superpose.study.cells import Cell
-from superpose.study.settings import LoraSettings, TrainingSettings
+from superpose.training.settings import LoraSettings, TrainingSettings
 
 __all__ = ["baseline_settings"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from superpose.measure.evaluate import Score
+from superpose.statistics import correlate, ratio_interval, share_interval
 from superpose.study.cells import subsets
-from superpose.study.evaluate import Score
 from superpose.study.folder import StudyFolder
 from superpose.study.forecasting import forecast_file
 from superpose.study.scores import UNION, StudyScores, change_percent
-from superpose.study.statistics import correlate, ratio_interval, share_interval
 
 __all__ = ["change_interval", "forecast_summary", "methods_summary", "spread"]
 

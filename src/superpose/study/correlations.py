@@ -12,9 +12,9 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
+from superpose.statistics import Correlation, correlate
 from superpose.study.cells import subsets
 from superpose.study.scores import UNION, StudyScores, change_percent
-from superpose.study.statistics import Correlation, correlate
 
 __all__ = ["FIGURES", "correlations", "points"]
 

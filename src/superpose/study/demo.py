@@ -11,13 +11,13 @@ from superpose.adapter import Adapter
 from superpose.compose import exact_sum
 from superpose.formats import save
 from superpose.interference import Check, check
+from superpose.measure.answer import Answer, answers
+from superpose.measure.sweep import weightings
 from superpose.model import SuperposedModel
-from superpose.study.answer import Answer, answers
-from superpose.study.reporter import Reporter
 from superpose.study.run import Study
 from superpose.study.spec import StudySpec, load_spec
 from superpose.study.summary import write_results
-from superpose.study.sweep import weightings
+from superpose.training.reporter import Reporter
 
 __all__ = ["Demo", "demo_spec", "run_demo"]
 

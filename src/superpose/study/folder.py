@@ -16,8 +16,8 @@ import filelock
 
 from superpose.errors import BadInput
 from superpose.files import new_file
+from superpose.measure.evaluate import Score
 from superpose.study.cells import Cell
-from superpose.study.evaluate import Score
 
 __all__ = ["DOMAINS", "StudyFolder"]
 

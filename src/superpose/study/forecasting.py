@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.data.prompt import Example
 from superpose.files import without_nan
 from superpose.landscape.advice import advise
+from superpose.measure.lambda_space import calibration_cost, calibration_work, forecast
 from superpose.model import BaseModel, SuperposedModel
 from superpose.study.cells import subsets
-from superpose.study.lambda_space import calibration_cost, calibration_work, forecast
-from superpose.study.prompt import Example
 
 __all__ = ["forecast_file", "forecast_json", "forecast_tokens"]
 

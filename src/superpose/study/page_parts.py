@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.study.domain import fingerprint
+from superpose.data.domain import fingerprint
 from superpose.study.folder import DOMAINS
 from superpose.study.forecasting import forecast_file
 from superpose.study.run import Study

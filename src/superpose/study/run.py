@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.data.domain import Domain, fingerprint
+from superpose.data.prompt import Example, Prompt
 from superpose.formats import load
 from superpose.interference import check
+from superpose.measure.evaluate import Score, score
+from superpose.measure.lambda_space import FEWEST
 from superpose.model import SuperposedModel, load_base
 from superpose.study.baseline import baseline_settings
 from superpose.study.cells import WEIGHTED, Cell, cell_seed, cells_of_seed
-from superpose.study.domain import Domain, fingerprint
-from superpose.study.evaluate import Score, score
 from superpose.study.folder import DOMAINS, StudyFolder
 from superpose.study.forecasting import forecast_file, forecast_json, forecast_tokens
-from superpose.study.lambda_space import FEWEST
-from superpose.study.prompt import Example, Prompt
-from superpose.study.reporter import Reporter
 from superpose.study.spec import StudySpec, load_domain
-from superpose.study.train import RECORD, train
+from superpose.training.reporter import Reporter
+from superpose.training.train import RECORD, train
 
 __all__ = ["Study"]
 

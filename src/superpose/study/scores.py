@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from superpose.errors import BadInput
+from superpose.measure.evaluate import Score
 from superpose.study.cells import Cell
-from superpose.study.evaluate import Score
 from superpose.study.folder import StudyFolder
 
 __all__ = ["UNION", "StudyScores", "change_percent"]

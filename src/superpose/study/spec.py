@@ -15,8 +15,7 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from superpose.errors import BadInput
-from superpose.study.domain import (
+from superpose.data.domain import (
     Domain,
     Row,
     is_file_name,
@@ -25,9 +24,10 @@ from superpose.study.domain import (
     spare_rows,
     split_rows,
 )
-from superpose.study.prompt import Prompt
-from superpose.study.questions import generate, generate_spare
-from superpose.study.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
+from superpose.data.prompt import Prompt
+from superpose.data.questions import generate, generate_spare
+from superpose.errors import BadInput
+from superpose.training.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
 

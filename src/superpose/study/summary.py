@@ -12,16 +12,16 @@ from importlib.metadata import version
 from typing import Any
 
 from superpose._version import __version__
+from superpose.measure.evaluate import Score
+from superpose.measure.lambda_space import FEWEST
 from superpose.study.beside import change_interval, forecast_summary, methods_summary, spread
 from superpose.study.cells import Cell, subsets
 from superpose.study.correlations import correlations, points
-from superpose.study.evaluate import Score
 from superpose.study.folder import DOMAINS, StudyFolder
-from superpose.study.lambda_space import FEWEST
 from superpose.study.scores import UNION, StudyScores, change_percent
 from superpose.study.spec import StudySpec
 from superpose.study.table import write_table
-from superpose.study.train import RECORD
+from superpose.training.train import RECORD
 
 __all__ = ["write_results"]
 

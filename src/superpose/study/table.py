@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from superpose.files import new_file
+from superpose.measure.evaluate import interval_of
 from superpose.study.cells import Cell
-from superpose.study.evaluate import interval_of
 from superpose.study.scores import UNION, StudyScores, change_percent
 
 __all__ = ["COLUMNS", "rows_of", "write_table"]

@@ -1,0 +1,89 @@
+"""Lambda space from question rows: each domain's loss measured where the design wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from superpose.data.domain import Row, question_key
+from superpose.data.prompt import Example
+from superpose.errors import BadInput
+from superpose.landscape.forecast import Forecast
+from superpose.landscape.polynomial import design_points
+from superpose.measure.calibrate import measure
+from superpose.model.superposed import SuperposedModel
+
+__all__ = ["FEWEST", "calibration_cost", "calibration_work", "check_apart", "forecast"]
+
+FEWEST = 2
+"""Calibration rows a domain: a single one has no spread, and so no interval."""
+
+SLOPE_WORK = 2.0
+"""A slope costs about two forward passes: forward, and back through the activations alone."""
+
+
+def forecast(
+    model: SuperposedModel,
+    names: Sequence[str],
+    domains: Mapping[str, Sequence[Example]],
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Forecast:
+    """Calibrate: measure every domain and fit its loss in the K task weights.
+
+    model: with K adapters. names: what to call them, K different ones. domains: calibration rows of
+    each adapter's own domain, in the adapters' order. progress: called with forward-equivalent
+    rows done, `calibration_work` in all.
+
+    Raises BadInput for another number of domains than of adapters, and for rows without an answer.
+    """
+    if len(domains) != len(names) or len(model.adapters) != len(names):
+        raise BadInput(
+            f"{len(names)} adapters and {len(domains)} domains",
+            hint="Each adapter has its own domain: give as many data files as adapters, in the "
+            "adapters' order.",
+        )
+    tell = progress or (lambda _: None)
+    samples = []
+    for position, (name, examples) in enumerate(domains.items()):
+        if len(examples) < FEWEST:
+            raise BadInput(
+                f"has {len(examples)} calibration rows, and an interval takes {FEWEST}",
+                where=name,
+            )
+        with_slope, plain = design_points(position, len(names))
+        found = measure(model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows))
+        values = measure(model, examples, plain, gradients=False, progress=tell)
+        samples.append(found.joined(values))
+    return Forecast(tuple(names), tuple(domains), tuple(samples))
+
+
+def calibration_work(domains: Mapping[str, Sequence[Example]]) -> float:
+    """Give the work of `forecast` in forward passes of one row."""
+    with_slope, plain = design_points(0, len(domains))
+    rows = sum(map(len, domains.values()))
+    return rows * (SLOPE_WORK * len(with_slope) + len(plain))
+
+
+def calibration_cost(domains: Mapping[str, Sequence[Example]], seconds: float) -> dict[str, Any]:
+    """Give what a forecast took: rows, their tokens, forward passes of one row each, seconds."""
+    rows = sum(map(len, domains.values()))
+    return {
+        "rows": rows,
+        "tokens": sum(example.length for found in domains.values() for example in found),
+        "forward_equivalents": calibration_work(domains) / rows,
+        "seconds": round(seconds, 2),
+    }
+
+
+def check_apart(calibration: Sequence[Row], test: Sequence[Row], where: object) -> None:
+    """Raise BadInput when a test row's question stands among the calibration rows."""
+    known = {question_key(row) for row in calibration}
+    shared = [row for row in test if question_key(row) in known]
+    if shared:
+        raise BadInput(
+            f"{len(shared)} of {len(test)} test rows are calibration rows too, the first "
+            f"{shared[0].question[:60]!r}",
+            where=where,
+            hint="Predict from rows that are not evaluated: give other files, or split one.",
+        )

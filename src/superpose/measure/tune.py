@@ -1,0 +1,222 @@
+"""The best task weights for one adapter that serves several domains, checked on calibration rows.
+
+The polynomials of lambda space give a first answer without measuring. Then a few safeguarded Newton
+steps: slopes measured at the best weights so far, curvatures from the polynomials, half the step
+where it did not help. What comes out is the best of everything measured, the naive sum, the average
+and every adapter alone among it, so it is worse than none of them on these rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.data.prompt import Example
+from superpose.landscape.best_weights import (
+    BOUNDS,
+    Objective,
+    best_weights,
+    objective_of,
+    starts,
+)
+from superpose.landscape.forecast import Forecast
+from superpose.landscape.sample import Sample
+from superpose.measure.calibrate import measure
+from superpose.model.superposed import SuperposedModel
+
+__all__ = ["Point", "Tuned", "tune", "tuning_work"]
+
+Array = NDArray[np.float64]
+
+STEPS = 3
+"""Newton steps at most; on the embedded base the second changes the fourth decimal."""
+
+ENOUGH = 1e-4
+"""A step that promises less than so many nats is not taken."""
+
+HALVINGS = 1
+"""How often a step that did not help is halved."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Task weights with what they cost on the calibration rows.
+
+    method: naive, average, single, closed form or Newton. weights: (K,). nll: by domain, nats an
+    answer token. objective: mean or largest regret against each domain's own adapter.
+    """
+
+    method: str
+    weights: tuple[float, ...]
+    nll: tuple[float, ...]
+    objective: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best weights, and everything that was measured on the way, in order."""
+
+    names: tuple[str, ...]
+    domains: tuple[str, ...]
+    best: Point
+    points: tuple[Point, ...]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The best task weight of each adapter."""
+        return dict(zip(self.names, self.best.weights, strict=True))
+
+    def of(self, method: str) -> Point:
+        """Give the best measured point of a method."""
+        return min((p for p in self.points if p.method == method), key=lambda p: p.objective)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give weights and measurements, one row a point and domain."""
+        return {
+            "weights": self.weights,
+            "objective": self.best.objective,
+            "measured": [
+                {
+                    "method": point.method,
+                    "weights": dict(zip(self.names, point.weights, strict=True)),
+                    "domain": domain,
+                    "nll": nll,
+                }
+                for point in self.points
+                for domain, nll in zip(self.domains, point.nll, strict=True)
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        from superpose.measure.shown import tuned_html
+
+        return tuned_html(self)
+
+
+class _Search:
+    """Measures weights on every domain, and remembers what it has measured."""
+
+    def __init__(
+        self,
+        model: SuperposedModel,
+        domains: Mapping[str, Sequence[Example]],
+        forecast: Forecast,
+        objective: Objective,
+        bounds: tuple[float, float],
+        progress: Callable[[float], None],
+    ) -> None:
+        self.model, self.domains = model, domains
+        self.forecast, self.objective = forecast, objective
+        self.samples = list(forecast.samples)
+        self.progress = progress
+        self.bounds = bounds
+        self.points: list[Point] = []
+        self.own = [float(s.loss[s.at(forecast.own(i))]) for i, s in enumerate(self.samples)]
+
+    def measure(self, method: str, weights: Array) -> Point:
+        """Measure every domain at these weights, where that is not known yet, and note it."""
+        self._know(weights, slopes=False)
+        nll = [float(s.loss[_position(s, weights)]) for s in self.samples]
+        value = objective_of(np.array(nll) - np.array(self.own), self.objective)
+        point = Point(method, tuple(weights.tolist()), tuple(nll), value)
+        self.points.append(point)
+        return point
+
+    def best(self) -> Point:
+        """Give the best point inside the bounds that was measured so far."""
+        least, most = self.bounds
+        inside = (p for p in self.points if least <= min(p.weights) and max(p.weights) <= most)
+        return min(inside, key=lambda point: point.objective)
+
+    def shift(self, weights: Array) -> Array:
+        """Measure slopes at these weights; give what they say beside the polynomials': (D, K)."""
+        self._know(weights, slopes=True)
+        rows = []
+        for loss, sample in zip(self.forecast.losses, self.samples, strict=True):
+            measured = sample.slope[_position(sample, weights)]
+            rows.append(measured - loss.gradient(weights))
+        return np.array(rows)
+
+    def _know(self, weights: Array, *, slopes: bool) -> None:
+        for i, examples in enumerate(self.domains.values()):
+            sample = self.samples[i]
+            at = _position(sample, weights)
+            if at is None or (slopes and np.isnan(sample.slope[at]).any()):
+                found = measure(self.model, examples, [weights], gradients=slopes)
+                self.samples[i] = sample.joined(found)
+                self.progress(len(examples) * (2.0 if slopes else 1.0))
+
+
+def tune(
+    model: SuperposedModel,
+    domains: Mapping[str, Sequence[Example]],
+    forecast: Forecast,
+    *,
+    objective: Objective = "mean",
+    bounds: tuple[float, float] = BOUNDS,
+    steps: int = STEPS,
+    progress: Callable[[float], None] | None = None,
+) -> Tuned:
+    """Find the task weights with the smallest mean, or worst, regret on the calibration rows.
+
+    model: with K adapters. domains: calibration rows, as `forecast` was made from. bounds: of every
+    weight; the naive sum, the average and singles are measured whatever the bounds, and chosen
+    inside them alone. progress: called with forward-equivalent rows done.
+    """
+    search = _Search(model, domains, forecast, objective, bounds, progress or (lambda _: None))
+    for name, weights in zip(_names(len(forecast.names)), starts(len(forecast.names)), strict=True):
+        search.measure(name, weights)
+    first = best_weights(forecast.losses, objective=objective, bounds=bounds)
+    search.measure("closed form", first)
+    for _ in range(steps):
+        if not _step(search):
+            break
+    return Tuned(forecast.names, forecast.domains, search.best(), tuple(search.points))
+
+
+def _step(search: _Search) -> bool:
+    """Take one Newton step from the best point so far; say whether it helped."""
+    best = search.best()
+    here = np.array(best.weights)
+    shift = search.shift(here)
+    losses = search.forecast.losses
+    target = best_weights(losses, objective=search.objective, bounds=search.bounds, shift=shift)
+    promised = _model(search, target, here, shift, best)
+    if best.objective - promised < ENOUGH:
+        return False
+    for halving in range(HALVINGS + 1):
+        found = search.measure("Newton", here + (target - here) * 0.5**halving)
+        if found.objective < best.objective:
+            return True
+    return False
+
+
+def _model(search: _Search, target: Array, here: Array, shift: Array, best: Point) -> float:
+    """Give the objective that measured values and slopes with fitted curvatures promise."""
+    losses = search.forecast.losses
+    change = [
+        loss.value(target) - loss.value(here) + shift[i] @ (target - here)
+        for i, loss in enumerate(losses)
+    ]
+    regrets = np.array(best.nll) + np.array(change) - np.array(search.own)
+    return objective_of(regrets, search.objective)
+
+
+def tuning_work(domains: Mapping[str, Sequence[Example]], steps: int = STEPS) -> float:
+    """Give the most that `tune` does, in forward passes of one row."""
+    rows = sum(map(len, domains.values()))
+    return rows * (len(domains) + 3 + steps * (2.0 + HALVINGS + 1))
+
+
+def _names(adapters: int) -> list[str]:
+    return ["naive", "average", *["single"] * adapters]
+
+
+def _position(sample: Sample, weights: Array) -> int | None:
+    """Give where weights were measured, the last time; None where they were not."""
+    found = np.flatnonzero(np.abs(sample.points - weights).max(axis=1) < 1e-12)
+    return int(found[-1]) if len(found) else None

@@ -1,0 +1,26 @@
+"""Intervals and correlations that say how little few points can show."""
+
+from superpose.statistics.correlation import Correlation, chance_correlation, correlate
+from superpose.statistics.permutation import Permutation, permute_domains
+from superpose.statistics.perplexity import (
+    Perplexity,
+    Ratio,
+    Share,
+    perplexity_interval,
+    ratio_interval,
+    share_interval,
+)
+
+__all__ = [
+    "Correlation",
+    "Permutation",
+    "Perplexity",
+    "Ratio",
+    "Share",
+    "chance_correlation",
+    "correlate",
+    "permute_domains",
+    "perplexity_interval",
+    "ratio_interval",
+    "share_interval",
+]

@@ -1,5 +1,0 @@
-"""Question sets made from a seed, for the demo: math, medicine and finance."""
-
-from superpose.study.questions.generate import DOMAINS, generate, generate_spare
-
-__all__ = ["DOMAINS", "generate", "generate_spare"]

@@ -1,0 +1,1 @@
+"""Training one domain's adapter: settings, the Trainer, how far it is."""
