@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,15 @@ def test_a_tokenizer_that_went_meanwhile_is_said_to_be_missing(
     (said,) = said_by(lambda: library.save(adapter, tmp_path / "copy"))
     assert "tokenizer.json of" in said
     assert "cannot be read" in said
+
+
+def test_a_pipe_in_place_of_a_tokenizer_is_not_waited_for(
+    write_adapter: WriteAdapter, tmp_path: Path
+) -> None:
+    folder = write_adapter("a")
+    os.mkfifo(folder / "tokenizer.json")
+    (said,) = said_by(lambda: library.save(library.load(folder), tmp_path / "copy"))
+    assert "is not a file" in said
 
 
 def test_a_folder_given_in_a_relative_way_is_found_again_from_elsewhere(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from tests.names.families import changes, linear, pair, product, write
+from tests.names.families import changes, gemma3, linear, pair, product, write
 
 import superpose
 from superpose.adapter import Adapter
@@ -126,6 +126,52 @@ def _clip() -> Any:
             "projection_dim": 8, "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
     vision = {**_VISION, "projection_dim": 8}
     return tf.CLIPModel(tf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
+
+
+def _qwen2_vl() -> Any:
+    text = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 40,
+            "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}}  # fmt: skip
+    vision = {"depth": 1, "embed_dim": 16, "hidden_size": 16, "num_heads": 2, "patch_size": 4}
+    return tf.Qwen2VLForConditionalGeneration(
+        tf.Qwen2VLConfig(text_config=text, vision_config=vision)
+    )
+
+
+_GEMMA3 = ("model.language_model.layers.0.self_attn.q_proj",
+           "model.vision_tower.encoder.layers.0.self_attn.q_proj")  # fmt: skip
+_QWEN2_VL = ("model.language_model.layers.0.self_attn.q_proj", "model.visual.blocks.0.attn.proj")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("make", "own", "called"),
+    [
+        (gemma3, _GEMMA3, ("language_model.model.layers.0.self_attn.q_proj", _GEMMA3[1])),
+        (_qwen2_vl, _QWEN2_VL, (_QWEN2_VL[0], "visual.blocks.0.attn.proj")),
+        (_qwen2_vl, _QWEN2_VL, ("model.layers.0.self_attn.q_proj", _QWEN2_VL[1])),
+    ],
+)  # fmt: skip
+def test_text_alone_and_vision_alone_of_two_versions_meet_without_the_base(
+    tmp_path: Path,
+    make: Callable[[], Any],
+    own: tuple[str, str],
+    called: tuple[str, str],
+    turned: bool,
+) -> None:
+    torch.manual_seed(0)
+    model = make().eval()
+    expected, adapters = {}, []
+    for n, (name, way) in enumerate(zip(own, called, strict=True)):
+        factors = pair(np.random.default_rng(n), *model.get_submodule(name).weight.shape)
+        tensors, config = linear({way: factors}, base_model_name_or_path="base")
+        adapters.append(superpose.load(write(tmp_path / str(n), tensors, **config)))
+        expected[f"{name}.weight"] = product(factors)
+    with pytest.warns(SuperposeWarning, match="calls one weight"):
+        total = exact_sum(adapters[::-1] if turned else adapters)
+    superpose.save(total, tmp_path / "sum")
+    for parameter, change in changes(model, tmp_path / "sum").items():
+        assert np.allclose(change, expected.get(parameter, 0.0), atol=1e-5), parameter
 
 
 _LAYER = "encoder.layers.0.mlp.fc1"

@@ -117,7 +117,11 @@ def _tensors(path: Path) -> Iterable[str]:
 
 def _bytes(one: Beside) -> bytes:
     folder = Path(one.folder) if one.folder is not None else fetch_beside(one.adapter, TOKENIZER)
-    return (folder / one.file).read_bytes()
+    path = folder / one.file
+    # Before opening: opening a named pipe waits for somebody to write into it.
+    if path.exists() and not path.is_file():
+        raise BadInput("is not a file", where=path)
+    return path.read_bytes()
 
 
 def _say(message: str) -> None:

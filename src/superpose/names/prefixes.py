@@ -72,7 +72,38 @@ def renamings(
             for prefix in sorted(way.get((region, word), set()) - {kept}):
                 beside = _beside(prefix, kept) if region == "body" else {}
                 own |= {**beside, **own, (region, prefix): kept}
+    _bring_halves_together(ways, changes)
     return changes
+
+
+def _bring_halves_together(
+    ways: Sequence[Mapping[tuple[Region, str], set[str]]],
+    changes: Sequence[dict[tuple[Region, str], str]],
+) -> None:
+    """Add what one file's half of a model tells of another's: text alone beside vision alone.
+
+    `model.language_model.` stands beside `model.vision_tower.`, `language_model.model.` beside
+    `vision_tower.`; and where `model.visual.` is, no body is `model.layers`.
+    """
+    newest = _KNOWN[0]
+    bodies = [way.get(("body", ""), set()) for way in ways]
+    towers = [
+        {prefix for (region, _), found in way.items() if region == "tower" for prefix in found}
+        for way in ways
+    ]
+    of_today = any(newest.body in body for body in bodies)
+    alone = any(
+        newest.tower in tower and not body for tower, body in zip(towers, bodies, strict=True)
+    )
+    visual = any(newest.tower in way.get(("tower", "visual"), set()) for way in ways)
+    for own, body, tower in zip(changes, bodies, towers, strict=True):
+        if of_today and not body and tower == {""}:
+            own.setdefault(("tower", ""), newest.tower)
+        if body == {"language_model.model."} and alone:
+            own.update({**_beside("language_model.model.", newest.body), **own})
+            own["body", "language_model.model."] = newest.body
+        if body == {"model."} and not tower and visual:
+            own["body", "model."] = newest.body
 
 
 def _ways(names: Collection[Parsed]) -> dict[tuple[Region, str], set[str]]:
