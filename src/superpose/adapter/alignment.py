@@ -15,20 +15,18 @@ import numpy as np
 from superpose.adapter.copied import check_copies_agree
 from superpose.adapter.delta import Delta
 from superpose.adapter.fused import one_form
-from superpose.adapter.image_marks import IMAGE_FORMATS
+from superpose.adapter.image_marks import is_image
 from superpose.adapter.one_name import one_name
 from superpose.adapter.place import Place
 from superpose.adapter.stacks import one_stack
 from superpose.errors import DifferentBase, Refused
 from superpose.files.base_names import end_of, may_be_conv1d
+from superpose.files.file_format import Family, family_of_format
 from superpose.lowrank.terms import Term, formed, upcast
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
     from superpose.names.tree import Tree
-
-_ONE_FAMILY = frozenset({"peft", "gguf"})
-"""Formats whose target modules go by the base model's own names."""
 
 
 def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
@@ -56,7 +54,7 @@ def met(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter,
     tree: the base model's own names, where it is at hand: they decide. Raises as `one_name`,
     `one_form` and `one_stack` do, or for image LoRAs `with_one_naming`.
     """
-    if any(a.format in IMAGE_FORMATS for a in adapters):
+    if any(map(is_image, adapters)):
         from superpose.adapter.image_names import with_one_naming  # a PEFT folder needs none of it
 
         return with_one_naming(adapters)
@@ -164,8 +162,8 @@ def _as_plain(delta: Delta, others: Sequence[Delta], module: str) -> Delta:
 
 
 def _check_formats(adapters: Sequence[Adapter]) -> None:
-    families = {"peft" if a.format in _ONE_FAMILY else a.format: a for a in adapters}
-    if len(families) > 1 and not families.keys() & IMAGE_FORMATS:
+    families = {family_of_format(a.format): a for a in adapters}
+    if len(families) > 1 and Family.IMAGE not in families:
         said = " and ".join(f"{a.label} is {kind}'s" for kind, a in sorted(families.items()))
         # A GGUF file read without its base's numbers of heads.
         raise Refused(

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from superpose.files.file_format import Family, family_of_format
+
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
-
-IMAGE_FORMATS = frozenset({"kohya", "diffusers"})
-"""Values of `Adapter.format` of an image LoRA."""
 
 MARKS = "marks"
 """Setting of an image LoRA: a `Marks`."""
@@ -33,6 +32,11 @@ class Marks:
     norms: str | None = None
     biases: str | None = None
     whole: frozenset[str] = frozenset()
+
+
+def is_image(adapter: Adapter) -> bool:
+    """Say whether an adapter is an image LoRA, by whose names its modules go."""
+    return family_of_format(adapter.format) == Family.IMAGE
 
 
 def marks_of(adapter: Adapter) -> Marks:

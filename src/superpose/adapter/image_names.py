@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.delta import Delta
 from superpose.adapter.fused import among_zeros
-from superpose.adapter.image_marks import IMAGE_FORMATS, MARKS, Marks, marks_of
+from superpose.adapter.image_marks import MARKS, Marks, is_image, marks_of
 from superpose.adapter.place import place_of
 from superpose.errors import Refused, SuperposeWarning
+from superpose.files.file_format import DIFFUSERS, KOHYA, PEFT
 from superpose.lowrank.terms import Terms, formed
 from superpose.names.image import DENOISER, called
 from superpose.names.image_files import File, Shape
@@ -40,7 +41,7 @@ def with_one_naming(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
     names = plan([_file(adapter) for adapter in adapters])
     leader = adapters[names.leader]
     marks = _joined_marks(adapters, names)
-    kind = "kohya" if names.kohya else "diffusers"
+    kind = (KOHYA if names.kohya else DIFFUSERS).name
     found = []
     for at, adapter in enumerate(adapters):
         renamed = names.renamed(at)
@@ -55,16 +56,16 @@ def with_one_naming(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
 
 
 def _check_image(adapter: Adapter) -> None:
-    if adapter.format in IMAGE_FORMATS:
+    if is_image(adapter):
         return
     paths = (place_of(key, delta.place).module.replace(".", "_") for key, delta in adapter.items())
     more = adapter.replacements or adapter.tied or adapter.copies
-    if adapter.format == "peft" and not more and family_of(paths) in OF_DIFFUSERS:
+    if adapter.format == PEFT.name and not more and family_of(paths) in OF_DIFFUSERS:
         return
     raise Refused(
         f"{adapter.label} is no image LoRA, and no PEFT folder of a UNet or transformer of "
         "diffusers' that changes linear layers and convolutions alone; the other is an image LoRA",
-        hint=_OF_A_TEXT_ENCODER if adapter.format == "peft" else None,
+        hint=_OF_A_TEXT_ENCODER if adapter.format == PEFT.name else None,
     )
 
 
@@ -146,7 +147,7 @@ def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:
     """Give the marks of the leader, and for what it does not have those of the others."""
     leader = adapters[names.leader]
     order = [leader, *(a for a in adapters if a is not leader)]
-    alike = [a for a in order if (a.format == "kohya") == names.kohya]
+    alike = [a for a in order if (a.format == KOHYA.name) == names.kohya]
     components = [_components(a) for a in alike]
     spellings: dict[str, str] = {}
     alphas: set[str] = set()

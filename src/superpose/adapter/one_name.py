@@ -16,6 +16,7 @@ from superpose.adapter.doubtful import check_doubtful, halves_of
 from superpose.adapter.renaming import one_weight_twice, renamed, tensors_of
 from superpose.adapter.two_towers import in_the_whole_model
 from superpose.errors import SuperposeWarning
+from superpose.files.file_format import Family, family_of_format
 from superpose.names.identity import (
     FAMILIES,
     Parsed,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
     from superpose.names.tree import Tree
 
-_NAMED = ("peft", "gguf")
-"""Formats whose target modules go by the base model's own names."""
-
 
 def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Adapter, ...]:
     """Give the same adapters, each weight of the base under one name in all of them.
@@ -46,7 +44,7 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     Raises Refused, naming the modules, when an adapter holds one weight under two names, or nobody
     can tell whether two names mean one weight.
     """
-    if any(a.format not in _NAMED for a in adapters):
+    if any(family_of_format(a.format) != Family.BASE for a in adapters):
         return tuple(adapters)
     given, adapters = adapters, in_the_whole_model(adapters)
     tensors = [tensors_of(adapter) for adapter in adapters]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.base_class import base_class, one_architecture
 from superpose.adapter.heads import WAYS, is_head
+from superpose.adapter.image_marks import is_image
 from superpose.adapter.place import place_of
 from superpose.errors import DifferentBase, SuperposeWarning
 from superpose.files import is_here
 from superpose.files.base_names import end_of
+from superpose.files.file_format import family_of_format
 from superpose.files.hub_name import is_hub_address, parse_base_name
 
 if TYPE_CHECKING:
@@ -243,7 +245,7 @@ def shows_one_base(x: Adapter, y: Adapter) -> bool:
 
 def _family(adapter: Adapter) -> str:
     """Give what names an adapter's modules go by: of two ways of naming nobody expects to meet."""
-    return "peft" if adapter.format == "gguf" else adapter.format
+    return adapter.format if is_image(adapter) else family_of_format(adapter.format)
 
 
 def _meet(x: Adapter, y: Adapter) -> bool:

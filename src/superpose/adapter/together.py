@@ -11,6 +11,7 @@ from superpose.adapter.heads import comparable, head_tensors
 from superpose.adapter.renaming import tensors_of
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import Refused
+from superpose.files.file_format import Family, family_of_format
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -59,7 +60,7 @@ def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
     if tree is not None and len(names) == len(adapters) and is_other_class(tree, names):
         tree = as_called(tree, [name for own in names for name in own], ())
     for adapter in reversed(adapters):
-        head = head_tensors(adapter) if adapter.format == "peft" else set()
+        head = head_tensors(adapter) if family_of_format(adapter.format) == Family.BASE else set()
         if head:
             tree = as_called(tree, [t for t in tensors_of(adapter) if t not in head], head)
     return tree

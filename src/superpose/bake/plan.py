@@ -34,6 +34,7 @@ from superpose.bake.ties import (
 from superpose.errors import Refused
 from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.file_format import Family, family_of_format
 from superpose.files.tensors import FLOATS
 
 BOTH: tuple[End, End] = ("input", "output")
@@ -140,7 +141,7 @@ def as_it_is(plan: Plan, name: str) -> Target:
 
 
 def _refuse(adapter: Adapter) -> None:
-    if adapter.format not in ("peft", "gguf"):
+    if family_of_format(adapter.format) != Family.BASE:
         raise Refused(
             f"is {adapter.format}'s: its target modules are not named as a transformers model "
             "names them",

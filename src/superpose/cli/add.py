@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from superpose.model.verify import ExpectedSum, Verification
 
 __all__ = ["add"]
-
-GGUF = ".gguf"
 
 Adapters = Annotated[
     list[str],
@@ -99,13 +98,15 @@ def add(
 
     Example: superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
     """
-    from superpose.formats import save
+    from superpose.formats import check_output, engines_of, save
 
     names, numbers, table = weighted_or_file(adapters, weights)
-    _check_before(out, engine, rank, dtype, force)
+    writable = partial(check_output, out, engine=engine, dtype=dtype, compact=compact, force=force)
+    _check_before(engine, rank)
+    writable()  # all that can be refused without reading an adapter
     total, here = summed(
         names, numbers, rank=rank, base=base, same_base=same_base, table=table,
-        ignore_keys=ignore_key or (), heads=heads,
+        ignore_keys=ignore_key or (), heads=heads, writable=writable,
     )  # fmt: skip
     total = fitted(total, engine)
     exact = total.made.exact is not False
@@ -124,23 +125,20 @@ def add(
         print_json(_as_json(total, written, not nothing, checked, found))
     else:
         _tell(total, written, found, checked)
-    if not compact and written.path.suffix != GGUF:
+    if not compact and "vllm" in engines_of(written.path):
         tell_of_ranks(total, written, engine)
     if checked is not None:
         checked.insist()
 
 
-def _check_before(
-    output: Path, engine: str | None, rank: int | None, dtype: str | None, force: bool
-) -> None:
-    """Refuse what can be refused without reading an adapter."""
-    from superpose.formats import VLLM_RANKS, check_output
+def _check_before(engine: str | None, rank: int | None) -> None:
+    """Refuse a rank that there is not, or that the engine does not serve."""
+    from superpose.formats import VLLM_RANKS
 
     if rank is not None and rank < 1:
         raise BadInput(f"rank is {rank}; it must be at least 1", where="--rank")
     if rank is not None and engine == "vllm" and rank > VLLM_RANKS[-1]:
         raise BadInput(f"rank is {rank}; vLLM serves at most {VLLM_RANKS[-1]}", where="--rank")
-    check_output(output, engine=engine, dtype=dtype, force=force)
 
 
 def _parents_for_peft(
@@ -150,9 +148,10 @@ def _parents_for_peft(
 
     Weights of a file are known once the adapters are: the sum's parents have them.
     """
-    from superpose.formats import IMAGE_FORMATS
+    from superpose.adapter.image_marks import is_image
+    from superpose.files.file_format import GGUF
 
-    if total.format in IMAGE_FORMATS:
+    if is_image(total):
         raise BadInput("--verify asks PEFT, and it reads no image LoRA", where="--verify")
     if table is not None and table.modules:
         raise BadInput("--verify knows no weights by module", where="--verify")
@@ -160,7 +159,7 @@ def _parents_for_peft(
         found = {parent.path: parent.weight for parent in total.parents}
         numbers = [found[name] for name in names]
     for name in names:
-        if name.endswith(GGUF):
+        if name.endswith(GGUF.ending):
             raise BadInput("--verify asks PEFT for each parent, and it reads no GGUF", where=name)
     if total.replacements or any(delta.place for delta in total.values()):
         raise BadInput(
@@ -172,11 +171,11 @@ def _parents_for_peft(
 
 
 def _compared(expected: ExpectedSum, path: Path, exact: bool) -> Verification:
-    if path.suffix != GGUF:
+    from superpose.formats import engines_of, load, save
+
+    if "peft" in engines_of(path):
         return expected.compare(path, approximate=not exact)
     from tempfile import TemporaryDirectory
-
-    from superpose.formats import load, save
 
     with TemporaryDirectory() as folder:  # PEFT reads no GGUF: it is asked what the file holds
         read_back = save(load(path), Path(folder) / "read-back")

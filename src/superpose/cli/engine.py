@@ -41,9 +41,10 @@ def fitted(total: Adapter, engine: str | None) -> Adapter:
 
 def tell_of_ranks(total: Adapter, written: Written, engine: str | None) -> None:
     """Say what was padded for vLLM, and what it must be told to serve this rank."""
-    from superpose.formats import IMAGE_FORMATS, VLLM_DEFAULT_RANK, vllm_max_rank
+    from superpose.adapter.image_marks import is_image
+    from superpose.formats import VLLM_DEFAULT_RANK, vllm_max_rank
 
-    if total.format in IMAGE_FORMATS:
+    if is_image(total):
         return
     rank, least = written.rank, vllm_max_rank(written.rank)
     if engine == "vllm" and rank > total.rank:

@@ -22,8 +22,9 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
     """
     from superpose.adapter.same_base import base_with_revision
     from superpose.files.base import base_at_hand
+    from superpose.files.file_format import Family, family_of_format
 
-    if any(adapter.format not in ("peft", "gguf") for adapter in adapters):
+    if any(family_of_format(adapter.format) != Family.BASE for adapter in adapters):
         return None
     named = (base, *map(base_with_revision, adapters))
     return base_at_hand(next(filter(None, named), None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from superpose.cli.heads import tell_of_heads
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["given_to_add", "summed"]
 
-GGUF = ".gguf"
+
+class Writable(Protocol):
+    """Asks whether a sum can be written; raises as `formats.check_output`."""
+
+    def __call__(self, *, adapter_format: str) -> None: ...
 
 
 def given_to_add(
@@ -29,11 +33,13 @@ def given_to_add(
 
     adapters, base: as they were typed. Only a GGUF file asks for the base.
     """
+    from superpose.files.file_format import GGUF
+
     words = list(adapters)
     if same_base:
         words.append("--same-base")
     words += [f"--ignore-key={key}" for key in ignore_keys or ()]
-    if any(name.endswith(GGUF) for name in adapters):
+    if any(name.endswith(GGUF.ending) for name in adapters):
         words.append(f"--base={base}")
     return words
 
@@ -48,6 +54,7 @@ def summed(
     ignore_keys: Sequence[str] = (),
     table: WeightsFile | None = None,
     heads: str = "sum",
+    writable: Writable | None = None,
 ) -> tuple[Adapter, Checkpoint | None]:
     """Load adapters and give their sum, whose `made` tells what it keeps, and the base.
 
@@ -55,7 +62,9 @@ def summed(
 
     rank: of the best approximation; None is the exact sum. base: the base model, for tensors that
     are stored absolutely, for DoRA at a rank, and for GGUF files. table: task weights of a file, in
-    place of `weights`. heads: what becomes of them, which is said. Raises as the parts do.
+    place of `weights`. heads: what becomes of them, which is said. writable: raises for a sum of an
+    `Adapter.format` that cannot be written, and is asked as soon as it is known. Raises as the
+    parts do.
     """
     from superpose.adapter import met
     from superpose.bake.found import tree_of_base
@@ -66,6 +75,9 @@ def summed(
     from superpose.formats import load
 
     loaded = [load(n, base=base, ignore_keys=ignore_keys, dora=base is not None) for n in names]
+    formats = {adapter.format for adapter in loaded}
+    if writable is not None and len(formats) == 1:
+        writable(adapter_format=formats.pop())
     here = base_of(loaded, base)
     tree = None if here is None else tree_of_base(here)
     if table is not None:
@@ -73,6 +85,8 @@ def summed(
         loaded, weights = table.apply(met(loaded, tree) if table.modules else loaded)
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     total = merge(loaded, weights, Sum(), same_base=same_base, heads=heads, tree=tree)
+    if writable is not None:
+        writable(adapter_format=total.format)
     tell_of_heads(loaded, heads)
     _tell_of_eight_bits(total)
     checkpoint = None

@@ -13,23 +13,14 @@ from glob import escape
 from pathlib import Path
 
 from superpose.errors import BadInput, Missing, MissingExtra
+from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
 from superpose.files.hub_errors import hub_errors
 from superpose.files.hub_name import HubName, parse_hub_name
 
-FILES = ("adapter_config.json", "adapter_model.safetensors")
+FILES = PEFT.folder
 """All that is fetched of a PEFT adapter, where its weights are one file."""
 
-ADAPTER_INDEX = "adapter_model.safetensors.index.json"
-"""What names the files of a PEFT adapter's weights where they are several."""
-
-_OTHER_WEIGHTS = re.compile(r"adapter_model-\d{5}-of-\d{5}\.safetensors|adapters\.safetensors")
-"""An adapter's weights under other names than FILES': shards without an index, and MLX's."""
-
-DIFFUSERS = "pytorch_lora_weights.safetensors"
-"""What diffusers calls the one file of an image LoRA."""
-
-SINGLE = (".safetensors", ".gguf")
-"""How the name of an adapter ends that is one file."""
+_INDEX = str(PEFT.index)
 
 _LARGEST_INDEX = 50_000_000  # bytes; a model of a trillion parameters has some megabytes
 
@@ -52,30 +43,32 @@ def fetch(given: str) -> Path:
     last = name.path.rpartition("/")[2]
     if last in FILES:  # the address of one of them, from a browser
         name = replace(name, path=name.path.removesuffix(last).rstrip("/"))
-    elif last.endswith(SINGLE):
+    elif last.endswith(ENDINGS):
         return fetch_file(given, name)
-    root = snapshot(given, name, [*FILES, ADAPTER_INDEX])
+    root = snapshot(given, name, [*FILES, _INDEX])
     if (root / FILES[0]).exists() and not (root / FILES[1]).exists():
         return snapshot(given, at_commit(name, root), [*FILES, *_otherwise(given, name, root)])
-    image = root / DIFFUSERS
-    if not (root / FILES[0]).exists() and (image.exists() or DIFFUSERS in _listed(given, name)):
-        return snapshot(given, at_commit(name, root), [DIFFUSERS]) / DIFFUSERS
+    if (root / FILES[0]).exists():
+        return root
+    held = [file for file in IN_FOLDERS if (root / file).exists()]
+    for file in held or set(IN_FOLDERS).intersection(_listed(given, name)):
+        return snapshot(given, at_commit(name, root), [file]) / file
     return root
 
 
 def _otherwise(given: str, name: HubName, root: Path) -> list[str]:
     """Give the files that hold an adapter's weights where FILES are not all: shards, or MLX's."""
-    index = root / ADAPTER_INDEX
+    index = root / _INDEX
     if index.exists():
-        return [ADAPTER_INDEX, *shards_of_index(index, given)]
-    return [file for file in _listed(given, name) if _OTHER_WEIGHTS.fullmatch(file)]
+        return [_INDEX, *shards_of_index(index, given)]
+    return [file for file in _listed(given, name) if PEFT.is_other_weights(file)]
 
 
 def fetch_beside(given: str, files: Iterable[str]) -> Path:
     """Bring those of `files` that lie beside an adapter on the hub; raises as `fetch` does."""
     name = _parsed(given)
     last = name.path.rpartition("/")[2]
-    if last in FILES or last.endswith(SINGLE):
+    if last in FILES or last.endswith(ENDINGS):
         name = replace(name, path=name.path.removesuffix(last).rstrip("/"))
     return snapshot(given, name, files)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from superpose.errors import BadInput, Missing
 from superpose.files.embedded import NAME
-from superpose.files.hub import DIFFUSERS, FILES, SINGLE, fetch, hub_files
+from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
+from superpose.files.hub import fetch, hub_files
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 from superpose.files.pickles import PICKLES, refused_pickle
 
@@ -31,8 +32,8 @@ def locate(given: str | os.PathLike[str]) -> Path:
         raise BadInput("the name of an adapter is empty")
     path = Path(text).expanduser()
     if is_here(path):
-        image = path / DIFFUSERS
-        return image if image.is_file() and not exists(path / FILES[0], given) else path
+        held = [path / file for file in IN_FOLDERS if (path / file).is_file()]
+        return held[0] if held and not exists(path / PEFT.folder[0], given) else path
     if exists(path, given):
         return _adapter_file(path, given)
     if is_hub_name(given):
@@ -57,10 +58,10 @@ def _adapter_file(path: Path, given: object) -> Path:
     """Give the path of a file that may be an adapter; raises BadInput for all others."""
     if path.suffix in PICKLES:
         raise refused_pickle(path, given)
-    if path.name in FILES or not path.name.endswith(SINGLE) or not path.is_file():
+    if path.name in PEFT.folder or not path.name.endswith(ENDINGS) or not path.is_file():
         raise BadInput(
             "is a file; a PEFT adapter is a folder, and other adapters end in "
-            f"{' or '.join(SINGLE)}",
+            f"{' or '.join(ENDINGS)}",
             where=given,
             hint=f"Give the folder: {folder_of(path)}",
         )
@@ -135,6 +136,6 @@ def short_name(given: str | os.PathLike[str]) -> str:
     # `.` and `..` name nothing; the folder they stand for does.
     if not last.strip("."):
         return Path(os.path.realpath(given)).name or "adapter"
-    for ending in SINGLE:
+    for ending in ENDINGS:
         last = last.removesuffix(ending)
     return last or "adapter"

@@ -15,6 +15,7 @@ from pathlib import Path
 from superpose.adapter.beside import TOKENIZER, Beside
 from superpose.errors import BadInput, Missing, SuperposeWarning
 from superpose.files import is_here, listing, read_header
+from superpose.files.file_format import weights_pattern
 from superpose.files.hub import fetch_beside
 from superpose.files.pickles import PICKLES
 
@@ -22,9 +23,8 @@ _WEIGHTS = (".safetensors", *PICKLES)
 
 # The adapter itself, in PEFT's, MLX's and llama.cpp's files, and what steered its training alone.
 _NO_PART = re.compile(
-    r"(adapter_model|adapters)(-\d+-of-\d+)?\.(safetensors|bin)|\d+_adapters\.safetensors"
-    r"|ggml-adapter-model.*|pytorch_lora_weights\.(safetensors|bin)"
-    r"|training_args\.(bin|pt)|(optimizer|scheduler|scaler|sampler|grad_scaler)([_-]?\d+)?\.\w+"
+    weights_pattern()
+    + r"|training_args\.(bin|pt)|(optimizer|scheduler|scaler|sampler|grad_scaler)([_-]?\d+)?\.\w+"
     r"|(rng|random)_states?.*|.*(optim|model)_states\.pt|dataloader.*|replay_buffer.*"
 )
 _CHECKPOINTS = re.compile(

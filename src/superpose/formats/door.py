@@ -1,7 +1,6 @@
 """The two doors of the package: `load` a name, `save` an adapter.
 
-What a PEFT folder does not need is imported when another format is asked for: `superpose check`
-would pay for it at every start.
+Neither knows a format: `formats.table` has them all.
 """
 
 from __future__ import annotations
@@ -13,22 +12,12 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
-from superpose.adapter.image_marks import IMAGE_FORMATS
-from superpose.errors import BadInput
-from superpose.files import called, check_free, check_free_file, is_here, locate
-from superpose.files.hub import DIFFUSERS
+from superpose.errors import BadInput, SuperposeError
+from superpose.files import called, is_here, locate
 from superpose.formats.expanded import with_factors
-from superpose.formats.foreign import CONFIG, holds_peft
-from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
-
-ENGINES = ("peft", "vllm", "llama.cpp")
-"""What an adapter can be written for."""
-
-GGUF = ".gguf"
-"""How the name of a llama.cpp adapter ends."""
-
-IMAGE = ".safetensors"
-"""How the name of an image LoRA ends, kohya's or diffusers'."""
+from superpose.formats.format import Format, Output, Source
+from superpose.formats.peft import Written
+from superpose.formats.table import ENGINES, FORMATS, engines_of, format_in, format_of
 
 
 def load(
@@ -59,12 +48,10 @@ def load(
     """
     _check_base(base)
     path, given = locate(name), called(name)
-    if path.is_file():
-        found = _read_file(path, given, base, ignore_keys, dora)
-        # Of a file that was named the folder may be anybody's; PEFT's and diffusers' are their own.
-        beside = beside and (is_here(given) or found.format == "peft")
-    else:
-        found = read_peft(path, given=given, ignore_keys=ignore_keys, dora=dora)  # or says why not
+    kind = format_of(path)
+    found = kind.read(Source(path, given, base, ignore_keys, dora))  # or says why not
+    # Of a file that was named the folder may be anybody's; PEFT's and diffusers' are their own.
+    beside = beside and (is_here(given) or not kind.file.ending)
     if not beside:
         return found
     from superpose.formats.beside import find_beside
@@ -72,58 +59,25 @@ def load(
     return replace(found, beside=find_beside(given, path))
 
 
-def _read_file(
-    path: Path,
-    given: str,
-    base: str | os.PathLike[str] | None,
-    ignore_keys: Collection[str],
-    dora: bool,
-) -> Adapter:
-    """Read an adapter that is one file: its ending, or the names in it, tell the format."""
-    if path.suffix == GGUF:
-        from superpose.formats.gguf import read_gguf
-
-        return read_gguf(path, given=given, base=base)
-    if holds_peft(path) and not _is_image(path):
-        return read_peft(path.parent, given=given, ignore_keys=ignore_keys, dora=dora, weights=path)
-    from superpose.formats.image import read_image
-
-    return read_image(path, given=given, ignore_keys=ignore_keys)
-
-
-def _is_image(path: Path) -> bool:
-    """Say whether weights of PEFT's names without a configuration are an image model's."""
-    if (path.parent / CONFIG).exists():
-        return False
-    from superpose.formats.image.one_file import is_image_model
-
-    return is_image_model(path)
-
-
 def check_output(
     path: str | os.PathLike[str],
     *,
+    adapter_format: str | None = None,
     engine: str | None = None,
     dtype: str | None = None,
+    compact: bool = False,
     force: bool = False,
 ) -> None:
     """Raise what `save` would raise for these options; ask before a long computation.
 
-    OutputExists when it could not write to `path`, BadInput for a dtype that is none, or a path
-    that is none for the engine.
-    """
-    _check_engine(engine, path)
-    if Path(path).suffix == GGUF:
-        from superpose.formats.gguf import check_gguf_output
+    adapter_format: the `Adapter.format` of what will be saved, which decides where it may go; None
+    while it is not known, and then what no format could do is refused.
 
-        check_gguf_output(path, dtype=dtype, force=force)
-        return
-    if dtype is not None:
-        checked_dtype(dtype)
-    if Path(path).suffix == IMAGE:
-        check_free_file(Path(path), force=force)
-    else:
-        check_free(Path(path), force=force, replaceable=REPLACEABLE | {DIFFUSERS})
+    OutputExists when it could not write to `path`, BadInput or Refused for a dtype that is none, or
+    a path that is none for the engine or the format; MissingExtra without what writing needs.
+    """
+    out = Output(Path(path), engine=engine, dtype=dtype, compact=compact, force=force)
+    _format_for(out, adapter_format, path)
 
 
 def save(
@@ -155,36 +109,30 @@ def save(
 
     >>> superpose.save(math + 0.5 * medicine, "both")  # doctest: +SKIP
     """
-    _check_engine(engine, path)
+    out = Output(Path(path), engine, base, dtype, compact, force)
+    kind = _format_for(out, adapter.format, adapter.label)
     _check_base(base)
     tell_of_trained(adapter.beside, "which is not in what is written")
-    adapter = with_factors(adapter)
-    if adapter.format in IMAGE_FORMATS:
-        if engine is not None:
-            raise BadInput(f"an image LoRA is nothing for {engine}", where=adapter.label)
-        from superpose.formats.image import write_image
+    return kind.write(with_factors(adapter), out)
 
-        return write_image(adapter, path, dtype=dtype, compact=compact, force=force)
-    if Path(path).suffix == IMAGE:
-        raise BadInput("a PEFT adapter is a folder, not a file", where=path, hint="Give a folder.")
-    if Path(path).suffix == GGUF:
-        from superpose.formats.gguf import write_gguf
 
-        if compact:
-            raise BadInput("a GGUF adapter has one rank for all modules", where="compact")
-        return write_gguf(adapter, path, base=base, dtype=dtype, force=force)
-    if adapter.format == "llama.cpp":
-        from superpose.formats.gguf import given_base, to_transformers
+def _format_for(out: Output, name: str | None, where: object) -> Format:
+    """Give the format in which an adapter is written; raises as `check_output`.
 
-        adapter = to_transformers(adapter, given_base(adapter, base))
-    return write_peft(
-        adapter,
-        path,
-        dtype=dtype,
-        compact=compact,
-        force=force,
-        for_vllm=engine == "vllm",
-    )
+    name: its `Adapter.format`, None where it is not known. where: what it is called.
+    """
+    _check_engine(out)
+    problems: list[SuperposeError] = []
+    for kind in format_in(name, out.path):
+        if out.engine is not None and not kind.engines:
+            raise BadInput(f"{kind.title} is nothing for {out.engine}", where=where)
+        try:
+            kind.check(out)
+        except SuperposeError as problem:
+            problems.append(problem)
+        else:
+            return kind
+    raise problems[0]
 
 
 def _check_base(base: str | os.PathLike[str] | None) -> None:
@@ -196,13 +144,16 @@ def _check_base(base: str | os.PathLike[str] | None) -> None:
     read_base_name(base)
 
 
-def _check_engine(engine: str | None, path: str | os.PathLike[str]) -> None:
+def _check_engine(out: Output) -> None:
     """Raise BadInput for an engine that there is not, or that reads no such file."""
+    engine = out.engine
     if engine is None:
         return
     if engine not in ENGINES:
         raise BadInput(f"{engine!r} is no engine; there are {', '.join(ENGINES)}", where="--for")
-    ending = Path(path).suffix
-    if (engine == "llama.cpp") != (ending == GGUF):
-        hint = "Give a name that ends in .gguf." if engine == "llama.cpp" else "Give a folder."
-        raise BadInput(f"is not what {engine} reads", where=path, hint=hint)
+    read = engines_of(out.path)
+    if engine in read or not read:  # what no engine reads is told by the format
+        return
+    ending = next(kind.file.endings[0] for kind in FORMATS if engine in kind.engines)
+    hint = f"Give a name that ends in {ending}." if ending else "Give a folder."
+    raise BadInput(f"is not what {engine} reads", where=out.path, hint=hint)

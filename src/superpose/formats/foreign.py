@@ -13,12 +13,12 @@ from typing import Any
 
 from superpose.errors import BadInput, Refused
 from superpose.files import download_command, is_here, listing
+from superpose.files.file_format import DIFFUSERS, PEFT
 from superpose.files.header import Header
 from superpose.files.pickles import check_pointer, conversion
 from superpose.files.tensors import read_header
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
+CONFIG, WEIGHTS = PEFT.folder
 PICKLE = "adapter_model.bin"
 
 _PREFIX = "base_model.model."
@@ -26,7 +26,7 @@ _PREFIX = "base_model.model."
 
 # Files by which a folder without (or with somebody else's) adapter_config.json gives itself away.
 _OTHER_FILES = {
-    "pytorch_lora_weights.safetensors": "a diffusers LoRA",
+    DIFFUSERS.folder[0]: "a diffusers LoRA",
     "pytorch_lora_weights.bin": "a diffusers LoRA as a pickle",
     "pytorch_adapter.bin": "an AdapterHub adapter",
     "head_config.json": "an AdapterHub adapter",
@@ -125,14 +125,13 @@ def _no_config(folder: Path, given: str, names: Sequence[str]) -> BadInput:
         hint = f"Is `{odd[0]}` it? Then rename it: {_rename(folder, given, odd[0], CONFIG)}"
         return BadInput(problem, where=given, hint=hint)
     hint = f"Fetch {CONFIG} from where the weights came from."
-    if holds_peft(folder / WEIGHTS):
+    if holds_peft(header_of(folder / WEIGHTS)):
         hint = _config_to_write(folder / WEIGHTS)
     return BadInput(problem, where=given, hint=hint)
 
 
-def holds_peft(path: Path) -> bool:
+def holds_peft(header: Header | None) -> bool:
     """Say whether a file holds the weights of a PEFT folder, whatever it is called."""
-    header = _header(path)
     return header is not None and any(name.startswith(_PREFIX) for name in header.entries)
 
 
@@ -148,7 +147,7 @@ def no_config_beside(weights: Path) -> BadInput:
 
 def _config_to_write(weights: Path) -> str:
     """Say where a missing configuration goes, and what stands in it at least."""
-    header = _header(weights)
+    header = header_of(weights)
     entries = {} if header is None else header.entries
     ends = (".lora_A.weight", ".lora_A")
     ranks = {e.shape[0] for n, e in entries.items() if n.endswith(ends) and e.shape}
@@ -190,7 +189,7 @@ def _below(given: str, path: str) -> str:
     return f"{name.rstrip('/')}/{path}{at}{revision}"
 
 
-def _header(path: Path) -> Header | None:
+def header_of(path: Path) -> Header | None:
     """Give what a safetensors file announces; None where it is none, or not fetched."""
     if path.suffix != ".safetensors":
         return None
@@ -201,13 +200,13 @@ def _header(path: Path) -> Header | None:
 
 
 def _holds_factors(path: Path) -> bool:
-    header = _header(path)
+    header = header_of(path)
     return header is not None and any(".lora_" in name for name in header.entries)
 
 
 def _image_lora(path: Path) -> str | None:
     """Name a kohya or diffusers LoRA by the spelling of its tensors; None for all else."""
-    header = _header(path)
+    header = header_of(path)
     if header is None:
         return None
     from superpose.formats.image.names import parse  # a PEFT folder needs none of it

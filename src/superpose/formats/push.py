@@ -14,14 +14,13 @@ from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files import locate
-from superpose.files.hub import DIFFUSERS, SINGLE
+from superpose.files.file_format import ENDINGS
 from superpose.files.hub_errors import hub_page
 from superpose.files.hub_name import HubName, parse_hub_name
 from superpose.files.hub_upload import upload
 from superpose.formats.door import load
-from superpose.formats.foreign import CONFIG, WEIGHTS
-from superpose.formats.peft import REPLACEABLE
 from superpose.formats.shards import INDEX, numbered
+from superpose.formats.table import FOLDER, FORMATS
 
 CARD = "README.md"
 
@@ -99,13 +98,14 @@ def own_files(adapter: str | os.PathLike[str]) -> list[Path]:
     place = locate(adapter)
     if place.is_dir():
         shards = numbered([path.name for path in place.iterdir()], adapter)
-        names = [CONFIG, WEIGHTS, *sorted(REPLACEABLE - {CONFIG, WEIGHTS})]
-        if shards and not (place / WEIGHTS).is_file():
+        names = [*FOLDER.file.folder, *sorted(FOLDER.companions)]
+        if shards and not (place / FOLDER.file.folder[-1]).is_file():
             names += [INDEX, *shards]
         return [place / name for name in names if (place / name).is_file()]
-    card = place.parent / CARD
     # Of a file that was named the folder may be anybody's; diffusers' folder is its own.
-    return [place, card] if place.name == DIFFUSERS and card.is_file() else [place]
+    own = [one for one in FORMATS if one.file.ending and place.name in one.file.folder]
+    beside = [place.parent / name for one in own for name in sorted(one.companions)]
+    return [place, *(path for path in beside if path.is_file())]
 
 
 def _target(to: str, branch: str | None) -> HubName:
@@ -128,7 +128,7 @@ def _target(to: str, branch: str | None) -> HubName:
 
 def _placed(files: list[Path], target: HubName) -> dict[str, Path]:
     """Give each file its path in the repository; one file alone may be given another name."""
-    if target.path.endswith(SINGLE):
+    if target.path.endswith(ENDINGS):
         ending = PurePath(target.path).suffix
         if len(files) > 1 or files[0].suffix != ending:
             raise BadInput(f"the adapter is no {ending} file", where=str(target))

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from superpose.errors import BadInput
 from superpose.files import TensorFile, read_header, read_tensors
+from superpose.files.file_format import PEFT
 from superpose.files.header import Entry, Header
-from superpose.files.hub import ADAPTER_INDEX
 from superpose.files.index import weight_map
 
-INDEX = ADAPTER_INDEX
+INDEX = str(PEFT.index)
 """What names the file of each tensor; given in place of a file it means all of them."""
 
 _NUMBERED = re.compile(r"adapter_model-(\d{5})-of-(\d{5})\.safetensors")

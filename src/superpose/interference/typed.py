@@ -6,11 +6,9 @@ import re
 from typing import NamedTuple
 
 from superpose.adapter import Adapter, in_head
-from superpose.adapter.image_marks import IMAGE_FORMATS
+from superpose.adapter.image_marks import is_image
 from superpose.adapter.same_base import base_with_revision, plain_name, shows_one_base
-
-_OUT = dict.fromkeys(IMAGE_FORMATS, "OUT.safetensors") | {"llama.cpp": "OUT.gguf"}
-"""Formats of one file, with the ending that it has; others are folders."""
+from superpose.files.file_format import FILE_FORMATS, Family
 
 _FOLDER = re.compile(r"[/~.\\]|[A-Za-z]:|.*/.*/")
 """What names a folder of the machine that an adapter was trained on, hardly one of this machine."""
@@ -40,9 +38,15 @@ def typed_of(a: Adapter, b: Adapter, names: tuple[str, str]) -> Typed:
         base=_base_of(a, b),
         options=_options(a, b),
         adding=_adding(a, b),
-        out=_OUT.get(a.format, "OUT"),
-        images=a.format in IMAGE_FORMATS,
+        out=f"OUT{_ending(a.format)}",
+        images=is_image(a),
     )
+
+
+def _ending(name: str) -> str:
+    """Give how a sum's file ends; "" is a folder, as of all that goes by the base's own names."""
+    one = next((f for f in FILE_FORMATS if f.name == name), None)
+    return "" if one is None or one.family == Family.BASE else one.ending
 
 
 def _base_of(a: Adapter, b: Adapter) -> str:

@@ -7,10 +7,8 @@ Source: diffusers 0.42.1, `loaders/lora_pipeline.py` (FLUX.2, ErnieImage, Krea 2
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from superpose.errors import BadInput
-from superpose.files import read_header
+from superpose.files.header import Header
 
 _PREFIX = "base_model.model."
 
@@ -23,10 +21,6 @@ _LAYERS = re.compile(
 )
 
 
-def is_image_model(path: Path) -> bool:
+def is_image_model(header: Header) -> bool:
     """Say whether a file of PEFT's names holds the LoRA of an image model."""
-    try:
-        names = read_header(path).entries
-    except BadInput:
-        return False
-    return any(_LAYERS.match(name.removeprefix(_PREFIX)) for name in names)
+    return any(_LAYERS.match(name.removeprefix(_PREFIX)) for name in header.entries)

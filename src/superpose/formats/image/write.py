@@ -23,7 +23,7 @@ from superpose.adapter import Adapter, place_of
 from superpose.adapter.image_marks import marks_of
 from superpose.errors import BadInput, Refused
 from superpose.files import check_free, check_free_file, new_file, new_folder, write_tensors
-from superpose.files.hub import DIFFUSERS as DIFFUSERS_FILE
+from superpose.files.file_format import DIFFUSERS, KOHYA
 from superpose.formats.expanded import Array
 from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
 from superpose.formats.image.known import as_loaders_know_it
@@ -40,7 +40,8 @@ from superpose.formats.peft.portable import fold
 from superpose.formats.peft.write import Written
 from superpose.names.image import is_kohya
 
-ENDING = ".safetensors"
+ENDING = KOHYA.ending
+DIFFUSERS_FILE = DIFFUSERS.folder[0]
 
 
 def write_image(
@@ -84,7 +85,7 @@ def write_image(
         bytes=written_bytes(tensors),
         modules=len({key.removesuffix(".bias") for key in adapter}),
     )
-    configuration = peft_configuration(lean, ranks) if adapter.format != "kohya" else {}
+    configuration = peft_configuration(lean, ranks) if adapter.format != KOHYA.name else {}
     metadata = written_metadata(adapter, ranks, tensors, factors.rounding_error, configuration)
     _write(target, tensors, metadata, force)
     return written
@@ -100,7 +101,7 @@ def check_image_output(path: Path, kind: str, *, force: bool) -> None:
         raise Refused("GGUF holds no image LoRA; give a name that ends in .safetensors", where=path)
     if path.suffix == ENDING:
         check_free_file(path, force=force)
-    elif kind == "kohya":
+    elif kind == KOHYA.name:
         raise BadInput(
             "kohya's format is one file, whose name ends in .safetensors",
             where=path,
