@@ -137,3 +137,31 @@ def test_kohyas_names_that_diffusers_does_not_read_give_way_to_its_own(
     for name, change in found.items():
         expected = dense(total[f"transformer.{name}"].terms)
         assert np.linalg.norm(change - expected) <= 1e-5 * np.linalg.norm(expected), name
+
+
+@TO_DIFFUSERS
+def test_a_bias_that_diffusers_would_pass_over_is_said(tmp_path: Path) -> None:
+    """Without factors beside it there is no name under which both loaders take it."""
+    q, k = "blocks.0.self_attn.q", "blocks.0.self_attn.k"
+    comfyui = factors({f"diffusion_model.{q}": (24, 24)}, 1)
+    comfyui[f"diffusion_model.{k}.diff_b"] = torch.ones(24)
+    names = {"transformer.blocks.0.attn1.to_q": (24, 24)}
+    a = superpose.load(saved(comfyui, tmp_path / "comfyui.safetensors"))
+    b = superpose.load(saved(factors(names, 3), tmp_path / "diffusers.safetensors"))
+    total = b + a
+    with pytest.warns(SuperposeWarning, match=r"to_k\.diff_b.*diffusers passes it over"):
+        superpose.save(total, tmp_path / "sum.safetensors")
+
+
+def test_a_compact_kohya_file_says_that_diffusers_misreads_it(tmp_path: Path) -> None:
+    g = np.random.default_rng(0)
+    tensors = {}
+    for module, rank in (("lora_unet_down_blocks_0_attentions_0_proj_in", 2),
+                         ("lora_unet_down_blocks_0_attentions_0_proj_out", 3)):  # fmt: skip
+        tensors[f"{module}.lora_down.weight"] = torch.tensor(g.standard_normal((rank, 8)))
+        tensors[f"{module}.lora_up.weight"] = torch.tensor(g.standard_normal((8, rank)))
+        tensors[f"{module}.alpha"] = torch.tensor(float(rank))
+    adapter = superpose.load(saved(tensors, tmp_path / "a.safetensors"))
+    with pytest.warns(SuperposeWarning, match="differ in rank"):
+        superpose.save(adapter, tmp_path / "compact.safetensors", compact=True)
+    superpose.save(adapter, tmp_path / "padded.safetensors")

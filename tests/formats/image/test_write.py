@@ -73,6 +73,10 @@ def files(draw: Any) -> tuple[dict[str, np.ndarray], str]:
     return {name: tensor.astype(DTYPES[dtype]) for name, tensor in tensors.items()}, dtype
 
 
+COMPACT = pytest.mark.filterwarnings("ignore:the modules of this kohya file differ in rank")
+
+
+@COMPACT
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -125,6 +129,7 @@ def test_a_small_alpha_loses_nothing_in_half_precision(
     assert written.rounding_error < 1e-6
 
 
+@COMPACT
 def test_the_rank_is_kohyas_one_for_linear_layers_and_one_for_convolutions(
     write_lora: WriteLora, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ from superpose.formats.image.layout import (
 )
 from superpose.formats.image.metadata import in_file_order, written_metadata
 from superpose.formats.image.names import component_of, factor_name
+from superpose.formats.image.passed_over import tell_of_loaders
 from superpose.formats.peft.portable import fold
 from superpose.formats.peft.write import Written
 from superpose.names.image import is_kohya
@@ -87,6 +88,9 @@ def write_image(
     )
     configuration = peft_configuration(lean, ranks) if adapter.format != KOHYA.name else {}
     metadata = written_metadata(adapter, ranks, tensors, factors.rounding_error, configuration)
+    sorts = {(_sort(lean, key), rank) for key, rank in ranks.items()}
+    uneven = len(sorts) > len({sort for sort, _ in sorts})
+    tell_of_loaders(tensors, kohya=adapter.format == "kohya", uneven=uneven)
     _write(target, tensors, metadata, force)
     return written
 
