@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from superpose.cli.add import add
+from superpose.errors import BadInput
+
 MODULES = {
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q": (12, 8),
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj": (16, 8),
@@ -51,6 +54,16 @@ def test_add_writes_one_file_of_the_same_kind(superpose: Any, files: Path) -> No
             for f in (*parts, both)
         )
         np.testing.assert_allclose(found, first - 0.5 * second, rtol=1e-6)
+
+
+def test_where_kohyas_files_cannot_go_is_said_before_they_are_added(files: Path) -> None:
+    """The sum itself is told by what it would do: nothing is reached that adds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("superpose.compose.merge", lambda *_, **__: pytest.fail("was added"))
+        for out, words in (("both", "kohya's format is one file"), ("both.gguf", "GGUF holds no")):
+            with pytest.raises(BadInput, match=words):
+                add([str(files / f"{n}.safetensors") for n in ("cats", "dogs")], files / out)
+            assert not (files / out).exists()
 
 
 def test_check_compares_image_loras(superpose: Any, files: Path) -> None:

@@ -82,7 +82,7 @@ def extract(
     from superpose.files.base import locate_base
     from superpose.formats import check_output, save
 
-    check_output(out, dtype=dtype, force=force)
+    check_output(out, dtype=dtype, compact=compact, force=force)
     located = locate_base(base)  # before the bar: it may be fetched or converted
     with _bar(finetuned, quiet) as step:
         found = extract_adapter(

@@ -13,14 +13,15 @@ from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place, is_head, place_of
 from superpose.errors import BadInput, DifferentBase, MissingBase, Refused
+from superpose.files import file_format
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
 from superpose.formats.gguf.names import Tensor, interleaved_as, module_of, tensors_of
 from superpose.formats.gguf.rows import halved, interleaved
 from superpose.lowrank.terms import Term, formed, namespace_of
 
-LLAMA_CPP = "llama.cpp"
+LLAMA_CPP = file_format.LLAMA_CPP.name
 """`Adapter.format` of an adapter under llama.cpp's names; `GGUF` of one that came from a file."""
-GGUF = "gguf"
+GGUF = file_format.GGUF.name
 
 ARCHITECTURE = "general.architecture"
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from superpose.adapter import Adapter, place_of
 from superpose.adapter.image_marks import MARKS, Marks, marks_of
 from superpose.errors import SuperposeWarning
+from superpose.files.file_format import DIFFUSERS
 from superpose.names.image import DENOISER, Called, called, dotted_path, with_prefix
 from superpose.names.image_tables import OF_DIFFUSERS, family_of
 
@@ -48,7 +49,7 @@ def as_loaders_know_it(adapter: Adapter) -> Adapter:
     )
     marks = marks_of(adapter)
     settings = {**adapter.settings, MARKS: Marks(norms=marks.norms, biases=marks.biases)}
-    return replace(adapter, deltas=deltas, settings=settings, format="diffusers")
+    return replace(adapter, deltas=deltas, settings=settings, format=DIFFUSERS.name)
 
 
 def _spelled(name: Called, family: str | None) -> str | None:

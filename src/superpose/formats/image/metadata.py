@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from superpose.adapter import Adapter
+from superpose.files.file_format import KOHYA
 from superpose.formats.expanded import Array
 from superpose.formats.image.scaling import CONFIGURATION
 from superpose.formats.noted import KEY, note_of
@@ -36,7 +37,7 @@ def written_metadata(
     rounding_error: of the file, for superpose's note. configuration: diffusers' own; empty: none.
     """
     kept = {key: text for key, text in adapter.metadata.items() if key not in _DROPPED}
-    if adapter.format == "kohya":
+    if adapter.format == KOHYA.name:
         same = {str(rank) for rank in ranks.values()}
         dim = same.pop() if len(same) == 1 else "Dynamic"
         digest = tensors_hash(tensors)

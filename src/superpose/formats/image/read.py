@@ -9,7 +9,7 @@ from pathlib import Path
 from superpose.adapter import Adapter
 from superpose.adapter.image_marks import MARKS, Marks
 from superpose.errors import BadInput, SuperposeWarning
-from superpose.files import read_header, read_tensors, short_name
+from superpose.files import file_format, read_header, read_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, small_formed
@@ -28,8 +28,8 @@ from superpose.formats.stubs import check_stubs
 from superpose.lowrank import is_zero
 from superpose.names.image_files import check_once
 
-KOHYA = "kohya"
-DIFFUSERS = "diffusers"
+KOHYA = file_format.KOHYA.name
+DIFFUSERS = file_format.DIFFUSERS.name
 """Values of `Adapter.format`."""
 
 _BASE_MODEL = "ss_base_model_version"
