@@ -20,9 +20,9 @@ from superpose.adapter.one_name import one_name
 from superpose.adapter.place import Place
 from superpose.adapter.stacks import one_stack
 from superpose.errors import DifferentBase, Refused
-from superpose.files.base_names import end_of, may_be_conv1d
 from superpose.files.file_format import Family, family_of_format
 from superpose.lowrank.terms import Term, formed, upcast
+from superpose.names.stored import end_of, may_be_conv1d
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter

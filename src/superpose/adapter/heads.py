@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from superpose.adapter.place import place_of
 from superpose.errors import BadInput
-from superpose.files.base_names import end_of
+from superpose.names.stored import end_of
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter

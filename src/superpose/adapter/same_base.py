@@ -14,9 +14,9 @@ from superpose.adapter.image_marks import is_image
 from superpose.adapter.place import place_of
 from superpose.errors import DifferentBase, SuperposeWarning
 from superpose.files import is_here
-from superpose.files.base_names import end_of
 from superpose.files.file_format import family_of_format
 from superpose.files.hub_name import is_hub_address, parse_base_name
+from superpose.names.stored import end_of
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter

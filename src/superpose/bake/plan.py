@@ -32,10 +32,10 @@ from superpose.bake.ties import (
     twin,
 )
 from superpose.errors import Refused
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.file_format import Family, family_of_format
 from superpose.files.tensors import FLOATS
+from superpose.names.stored import end_of
 
 BOTH: tuple[End, End] = ("input", "output")
 

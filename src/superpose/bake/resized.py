@@ -20,10 +20,10 @@ from superpose.bake.classifier import classifier_of, dropped_by
 from superpose.bake.rows import Resized
 from superpose.bake.ties import has_output, is_shared
 from superpose.errors import Refused
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint, stored_dtype
 from superpose.files.differs import resize_hint, rows_agree
 from superpose.files.header import Entry
+from superpose.names.stored import end_of
 
 Array = NDArray[Any]
 

@@ -15,8 +15,8 @@ from superpose.adapter import Adapter, Replacement, Stored, untied
 from superpose.bake.change import Change
 from superpose.bake.layout import not_there
 from superpose.errors import Refused
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
+from superpose.names.stored import end_of
 
 End: TypeAlias = Literal["input", "output"]
 

@@ -15,10 +15,10 @@ from superpose.adapter.made import GIVEN, ON_BASE, SUM
 from superpose.compose.method import Method
 from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, resize_hint, rows_agree, shape_hint
 from superpose.lowrank import Term, formed
+from superpose.names.stored import end_of
 
 if TYPE_CHECKING:
     from superpose.adapter.progress import Progress

@@ -25,9 +25,9 @@ from superpose.adapter import (
     untied,
 )
 from superpose.errors import DifferentBase, Refused
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import Term, dense, formed, upcast
+from superpose.names.stored import end_of
 
 Array = NDArray[Any]
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput, Refused
-from superpose.files.base_names import candidates, is_conv1d, model_types, tied_partner
 from superpose.files.diffusers_model import CLASS, STEM
 from superpose.files.header import SIZES, Entry
 from superpose.files.index import weight_map
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
 from superpose.files.text import check_characters
 from superpose.names.identity import by_identity, parse
+from superpose.names.stored import candidates, is_conv1d, model_types, tied_partner
 
 Array = NDArray[Any]
 

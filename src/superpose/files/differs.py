@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.files.base_names import end_of
 from superpose.files.checkpoint import Checkpoint
+from superpose.names.stored import end_of
 
 _NUMBERS = re.compile(r"\d+")
 

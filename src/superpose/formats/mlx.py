@@ -18,9 +18,9 @@ from typing import Any
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused
 from superpose.files import exists, read_header, read_tensors, short_name
-from superpose.files.base_names import end_of
 from superpose.formats.foreign import CONFIG
 from superpose.formats.stubs import check_stubs
+from superpose.names.stored import end_of
 
 MLX_WEIGHTS = "adapters.safetensors"
 NPZ = "adapters.npz"

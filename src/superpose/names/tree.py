@@ -179,12 +179,6 @@ def is_other_class(tree: Tree, files: Iterable[Iterable[str]]) -> bool:
     return False
 
 
-def _types(config: Mapping[str, Any]) -> set[str]:
-    """Give the model types of a configuration and of its parts."""
-    parts = [config, *(value for value in config.values() if isinstance(value, Mapping))]
-    return {str(part["model_type"]) for part in parts if "model_type" in part}
-
-
 def _is_bare(config: Mapping[str, Any]) -> bool:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else ""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from superpose.errors import BadInput, SuperposeWarning
-from superpose.files.base_names import end_of
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, owner_of
+from superpose.names.stored import end_of
 
 
 def compare_with_targets(config: LoraConfig, modules: list[str], where: object) -> None:

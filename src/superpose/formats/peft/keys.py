@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from superpose.errors import BadInput
-from superpose.files.base_names import end_of
 from superpose.formats.stubs import check_stubs
+from superpose.names.stored import end_of
 
 PREFIX = "base_model.model."
 

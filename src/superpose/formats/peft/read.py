@@ -10,7 +10,6 @@ from typing import Any
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.files import exists
-from superpose.files.base_names import end_of
 from superpose.files.tensors import INTEGERS
 from superpose.formats.foreign import CONFIG, no_config_beside
 from superpose.formats.peft.announced import compare_with_stored, compare_with_targets
@@ -28,6 +27,7 @@ from superpose.formats.peft.whole import (
 )
 from superpose.formats.recognise import ADALORA, PRODUCTS, read_config, weights_file
 from superpose.formats.shards import check_not_a_part, read_header_of, read_tensors_of
+from superpose.names.stored import end_of
 
 _Reader = Callable[[Mapping[str, Any], Path, str, Collection[str]], Adapter]
 
