@@ -18,6 +18,7 @@ from superpose.errors import BadInput, SuperposeWarning
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
 from superpose.formats.peft.structure import structure
+from superpose.names.identity import unwrapped
 
 NARROWING = ("exclude_modules", "layers_to_transform")
 """Fields that may leave nothing of what target_modules names."""
@@ -83,16 +84,34 @@ class LoraConfig:
         return None
 
     def rank_of(self, module: str) -> int:
-        """Give the rank that the configuration announces for a module."""
-        keys = self.rank_pattern.keys_for(module)
+        """Give the rank that the configuration announces for a module; the factors prove it.
+
+        Where its name has wrappers in it (FSDP's come after PEFT) a key may mean it without them.
+        """
+        keys = self.rank_pattern.keys_for(module) or self.rank_pattern.keys_for(unwrapped(module))
         return int(self.rank_pattern.values[keys[0]]) if keys else self.r
 
     def scaling_of(self, module: str) -> float:
-        """Give s of a module: its delta is s * B @ A."""
-        keys = self.alpha_pattern.keys_for(module)
-        alpha = self.alpha_pattern.values[keys[0]] if keys else self.lora_alpha
+        """Give s of a module: its delta is s * B @ A.
+
+        Raises BadInput where its name has wrappers in it, and alpha differs with and without them.
+        """
+        alpha, plain = (self._alpha_of(name) for name in (module, unwrapped(module)))
+        if alpha != plain:
+            raise BadInput(
+                f"`{module}` has names of wrappers in it, with which its alpha is {alpha:g} and "
+                f"without them {plain:g} (alpha_pattern): which one it was trained with depends on "
+                "what was wrapped first",
+                hint=f"If it was {plain:g} (wrapped after PEFT, as FSDP is), add "
+                f'"{module}": {plain:g} to alpha_pattern; if it was {alpha:g}, take the '
+                "key out that matches the name without wrappers.",
+            )
         rank = self.rank_of(module)
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+    def _alpha_of(self, module: str) -> float:
+        keys = self.alpha_pattern.keys_for(module)
+        return self.alpha_pattern.values[keys[0]] if keys else self.lora_alpha
 
 
 def parse_config(
