@@ -126,6 +126,10 @@ _BERT = {
     "bert.encoder.layer.0.attention.self.query": (16, 16),
     "bert.encoder.layer.1.output.dense": (16, 24),
 }
+_DISTILBERT = {
+    "distilbert.transformer.layer.0.attention.q_lin": (16, 16),
+    "distilbert.transformer.layer.1.ffn.lin1": (24, 16),
+}
 _GEMMA3 = {
     "model.language_model.layers.0.self_attn.q_proj": (32, 32),
     "model.vision_tower.encoder.layers.0.self_attn.q_proj": (16, 16),
@@ -294,6 +298,15 @@ FAMILIES = {
     ),
     "BERT": Family(
         _bert, {"with a head": renamed(_BERT, str), "bare": renamed(_BERT, _without("bert."))}
+    ),
+    "DistilBERT": Family(
+        lambda: tf.DistilBertForMaskedLM(
+            tf.DistilBertConfig(dim=16, hidden_dim=24, n_layers=2, n_heads=2, vocab_size=32)
+        ),
+        {
+            "with a head": renamed(_DISTILBERT, str),
+            "bare": renamed(_DISTILBERT, _without("distilbert.")),
+        },
     ),
     "a vision-language model": Family(
         gemma3,

@@ -19,6 +19,9 @@ _REPEATED = re.compile(r"(?P<half>(?:[^.]+\.)*?)(?P<rest>[^.]+\.\d+\..+)")
 """`vision_model.encoder.layers.0.self_attn.q_proj`: what comes before the first numbered part."""
 
 
+_WITH_BASE = "Give the base model (--base BASE), whose own names tell; or, in"
+
+
 class _Seen(NamedTuple):
     """A layer's way in one adapter. half: what comes before the first numbered part."""
 
@@ -43,7 +46,8 @@ def check_doubtful(adapters: Sequence[Adapter], halves: Collection[str] = ()) ->
             for x, y in product(mine[rest], theirs[rest]):
                 apart = any({x.half, y.half} <= set(known) for known in (*ways, halves))
                 if not apart and x.shape == y.shape and _may_be_one(x, y):
-                    raise _doubt(adapters[i], adapters[j], x.half + rest, y.half + rest)
+                    names = (x.half + rest, y.half + rest)
+                    raise _doubt(adapters[i], adapters[j], *names, based=bool(halves))
 
 
 def halves_of(names: Sequence[str]) -> frozenset[str]:
@@ -77,11 +81,11 @@ def _may_be_one(x: _Seen, y: _Seen) -> bool:
     return not any(word in extra for word in OTHERS)
 
 
-def _doubt(a: Adapter, b: Adapter, x: str, y: str) -> Refused:
+def _doubt(a: Adapter, b: Adapter, x: str, y: str, *, based: bool) -> Refused:
     x, y = (name.removesuffix(".weight") for name in (x, y))
     return Refused(
         f"{a.label} says `{x}` and {b.label} `{y}` (with 0 for each number): nobody can tell "
         "whether that is one weight or two",
-        hint="Give the base model (--base BASE), whose own names tell; or, in Python, give one of "
-        "them the other's names: adapter.renamed(lambda name: ...).",
+        hint=f"{'In' if based else _WITH_BASE} Python, give one of them the other's names: "
+        "adapter.renamed(lambda name: ...).",
     )

@@ -10,7 +10,7 @@ WRAPPERS = frozenset(
 CHAINS = frozenset(
     """
     model.language_model language_model.model model.text_model text_model.model model.model
-    language_model.text_model
+    language_model.text_model distilbert.transformer
     """.split()
 )
 """Two such words in a row that mean one body: of a model of several kinds of input, of one wrapped
