@@ -49,7 +49,8 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     given, adapters = adapters, in_the_whole_model(adapters)
     tensors = [tensors_of(adapter) for adapter in adapters]
     # Asked of names with their numbers taken out, which are few: most adapters agree.
-    kinds = [{parse(abstract(name)) for name in names} for names in tensors]
+    read = parse if tree is None else tree.read
+    kinds = [{read(abstract(name)) for name in names} for names in tensors]
     changes = renamings(kinds, None if tree is None else tree.usual)
     rules = [*_rules(kinds), *(() if tree is None else tree.rules)]
     if tree is None and not any(changes) and not rules:
@@ -58,7 +59,7 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
         return tuple(adapters)
 
     def name_of(tensor: str, prefixes: Renaming) -> str:
-        parsed = parse(tensor)
+        parsed = read(tensor)
         own = prefixes.get((region_of(parsed), parsed.prefix), parsed.prefix)
         # Where nobody knows what transformers makes of the files' names, the adapters' are those of
         # the model that they were trained on.

@@ -9,7 +9,6 @@ from superpose.adapter.together import of_its_class
 from superpose.bake.layout import place_delta, place_replacement
 from superpose.errors import BadInput
 from superpose.files.checkpoint import Checkpoint
-from superpose.names.identity import parse
 from superpose.names.tree import Tree, tree_of
 
 
@@ -70,8 +69,8 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
         except BadInput as error:
             missing[key] = error.problem
             continue
-        if why := _elsewhere(tensor, tree):
-            missing[key] = why
+        if own_name := tree.elsewhere(tensor):
+            missing[key] = f"the model calls it `{own_name.removesuffix('.weight')}`"
     for key, stored in adapter.replacements.items():
         held = base.resolve(stored.tensor)
         if held is None and stored.owner is not None and not stored.needs_base:
@@ -81,8 +80,3 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
         except BadInput as error:
             missing[key] = error.problem
     return Found(called, len(adapter) + len(adapter.replacements), missing, headless)
-
-
-def _elsewhere(tensor: str, tree: Tree) -> str | None:
-    own = tree.called(parse(tensor))
-    return None if own == tensor else f"the model calls it `{own.removesuffix('.weight')}`"

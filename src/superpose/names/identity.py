@@ -142,11 +142,20 @@ def parse(tensor: str) -> Parsed:
     name = unwrapped(tensor)
     prefix = _prefix(name.split("."))
     stem = name.removeprefix(prefix)
-    identity = stem
+    return Parsed(prefix, stem, _newest(stem))
+
+
+def without_prefix(parsed: Parsed) -> Parsed:
+    """Give the reading of the same name in which all of it is the weight's own."""
+    name = parsed.prefix + parsed.stem
+    return Parsed("", name, _newest(name))
+
+
+def _newest(stem: str) -> str:
     for family in FAMILIES:
         for rule in family.rules:
-            identity = rule.before.sub(rule.text, identity)
-    return Parsed(prefix, stem, identity)
+            stem = rule.before.sub(rule.text, stem)
+    return stem
 
 
 def _prefix(parts: list[str]) -> str:

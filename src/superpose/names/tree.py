@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from superpose.names.identity import FAMILIES, Parsed, Scoped, half_of, parse, respelled
+from superpose.names.identity import (
+    FAMILIES,
+    Parsed,
+    Scoped,
+    half_of,
+    parse,
+    respelled,
+    without_prefix,
+)
 from superpose.names.prefixes import Region, modern, region_of
 from superpose.names.words import BODIES
 
@@ -40,7 +48,8 @@ class Tree:
     """A base model's names. prefixes: by identity of a tensor. usual: by region.
 
     shapes: by identity. rules: what its modules are called today in place of older names. decides:
-    its prefixes are known to be those of the model, whatever adapters say.
+    its prefixes are known to be those of the model, whatever adapters say. stems: by identity, what
+    the files say after the prefix.
     """
 
     prefixes: Mapping[str, str]
@@ -48,6 +57,18 @@ class Tree:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     rules: tuple[Scoped, ...] = ()
     decides: bool = False
+    stems: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, tensor: str) -> Parsed:
+        """Take a name apart as `parse` does, but for words that this base has as its own.
+
+        DistilBERT's layers lie in a `transformer`, which is what GPT-2 calls its body.
+        """
+        parsed = parse(tensor)
+        if parsed.identity in self.prefixes or not parsed.prefix:
+            return parsed
+        whole = without_prefix(parsed)
+        return whole if whole.identity in self.prefixes else parsed
 
     def prefix(self, parsed: Parsed) -> str:
         """Give what stands before a tensor's own name.
@@ -65,22 +86,35 @@ class Tree:
         """Give a tensor's name in the model."""
         return self.prefix(parsed) + respelled(parsed, self.rules)
 
+    def elsewhere(self, tensor: str) -> str | None:
+        """Give what the model calls a tensor, None where it calls it so.
+
+        An expert may be called as one of transformers 4: PEFT makes of it what there is.
+        """
+        parsed = self.read(tensor)
+        own = self.called(parsed)
+        stored = self.stems.get(parsed.identity, parsed.stem)
+        if own != tensor or ".experts." in parsed.identity:
+            return None if own == tensor else own
+        today = respelled(parsed._replace(stem=stored), self.rules)
+        return None if parsed.stem in {stored, today} else self.prefix(parsed) + today
+
     @cached_property
     def _first(self) -> frozenset[str]:
         return frozenset(identity.partition(".")[0] for identity in self.prefixes)
 
     def has(self, tensor: str) -> bool:
         """Whether the base has such a tensor, under whatever name."""
-        return parse(tensor).identity in self.prefixes
+        return self.read(tensor).identity in self.prefixes
 
     def experts(self, tensor: str) -> int:
         """Give the number of experts of a stacked parameter, 0 where it is none."""
-        shape = self.shapes.get(parse(tensor).identity, ())
+        shape = self.shapes.get(self.read(tensor).identity, ())
         return shape[0] if len(shape) == 3 else 0
 
     def rows(self, tensor: str) -> int:
         """Give the length of a tensor's first axis, 0 where there is none."""
-        return self.shapes.get(parse(tensor).identity, (0,))[0]
+        return self.shapes.get(self.read(tensor).identity, (0,))[0]
 
 
 def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
@@ -98,9 +132,9 @@ def tree_of(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) ->
         for r in [region_of(p)]
     }
     own = {p.identity: shapes[name] for name, p in parsed.items() if shapes[name]}
-    return Tree(
-        prefixes, usual, own, _rules(config, parsed.values()), config.get("model_type") in _MOVED
-    )
+    rules, moved = _rules(config, parsed.values()), config.get("model_type") in _MOVED
+    stems = {p.identity: p.stem for p in parsed.values()}
+    return Tree(prefixes, usual, own, rules, moved, stems)
 
 
 def tree_of_model(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> Tree:
