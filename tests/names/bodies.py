@@ -102,6 +102,16 @@ RENAMED: dict[str, Make] = {
     "ViT": _of("ViTForImageClassification", "ViTConfig", **_VISION),
     "BEiT": _of("BeitForImageClassification", "BeitConfig", **_VISION),
     "DINOv2": _of("Dinov2ForImageClassification", "Dinov2Config", **_VISION),
+    "DETR": lambda: tf.DetrForObjectDetection(
+        tf.DetrConfig(
+            use_timm_backbone=False, backbone=None, use_pretrained_backbone=False,
+            backbone_config=tf.ResNetConfig(
+                embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], out_features=["stage2"]
+            ),
+            d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=4,
+        )
+    ),
     "LLaVA-NeXT": _seeing("LlavaNext", _llama, _clip, image_token_index=63),
     "LLaVA-OneVision": _seeing(
         "LlavaOnevision", _qwen2, _siglip, image_token_index=63, video_token_index=62

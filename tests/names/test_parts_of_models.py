@@ -18,7 +18,7 @@ import superpose
 from superpose.bake import bake
 from superpose.bake.found import found_in, tree_of_base
 from superpose.compose import exact_sum
-from superpose.errors import Refused, SuperposeWarning
+from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
 
 _VISION: dict[str, Any] = {
@@ -177,19 +177,24 @@ def test_a_name_that_no_module_has_is_not_found_although_the_weight_is_there(
     assert "qformer.encoder.layer.0" in next(iter(found.missing.values()))
 
 
-def test_what_is_a_prefix_elsewhere_is_distilberts_own_where_the_base_says_so(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("make", "targets", "prefix"),
+    [
+        (_distilbert, r".*\.(q_lin|lin1)", "distilbert."),
+        (_clipseg, r".*(text|vision)_model.*\.fc1", "clip."),
+    ],
+)
+def test_what_is_a_prefix_elsewhere_is_a_models_own_where_its_base_says_so(
+    tmp_path: Path, make: Callable[[], Any], targets: str, prefix: str
 ) -> None:
-    """`transformer.` is GPT-2's body and a module of DistilBERT: without its base nobody knows."""
-    model = tiny(_distilbert)
+    """`transformer.` is GPT-2's body and a module of DistilBERT, `text_model.` one of CLIP."""
+    model = tiny(make)
     model.save_pretrained(tmp_path / "base")
-    parts = [trained(model, r".*\.(q_lin|lin1)", tmp_path / str(i), i) for i in (0, 1)]
-    respelled(tmp_path / "1", lambda name: name.removeprefix("distilbert."))
+    parts = [trained(model, targets, tmp_path / str(i), i) for i in (0, 1)]
+    respelled(tmp_path / "1", lambda name: name.removeprefix(prefix))
     adapters = [superpose.load(tmp_path / str(i)) for i in (0, 1)]
-    with pytest.raises(Refused, match="--base BASE"):
-        exact_sum(adapters)
     tree = tree_of_base(Checkpoint.open(tmp_path / "base"))
-    with pytest.warns(SuperposeWarning, match=r"distilbert\.transformer\.layer\.0"):
+    with pytest.warns(SuperposeWarning, match=prefix):
         total = exact_sum(adapters, tree=tree)
     superpose.save(total, tmp_path / "sum")
     assert_sum(changes(model, tmp_path / "sum"), *parts)

@@ -51,7 +51,7 @@ def one_name(adapters: Sequence[Adapter], tree: Tree | None = None) -> tuple[Ada
     # Asked of names with their numbers taken out, which are few: most adapters agree.
     read = parse if tree is None else tree.read
     kinds = [{read(abstract(name)) for name in names} for names in tensors]
-    changes = renamings(kinds, None if tree is None else tree.usual)
+    changes = renamings(kinds, None if tree is None else tree.words)
     rules = [*_rules(kinds), *(() if tree is None else tree.rules)]
     if tree is None and not any(changes) and not rules:
         check_doubtful(adapters)

@@ -49,6 +49,7 @@ def _family(types: str, *rules: tuple[str, str, str], by_half: bool = False) -> 
 
 _TOWER = r"(vision_tower|image_tower|video_tower|vision_encoder)"
 _VITS = "vit deit beit ijepa vit_mae vit_msn vivit audio-spectrogram-transformer"
+_DETRS = "detr deformable_detr conditional_detr rt_detr rt_detr_v2"
 
 FAMILIES = (
     # Mixtures of experts.
@@ -98,6 +99,18 @@ FAMILIES = (
     _family(
         "dinov2 dinov2_with_registers",
         (r"\bmlp\.weights_out\b", r"\bmlp\.down_proj\b", "mlp.down_proj"),
+        by_half=True,
+    ),
+    # Detection transformers.
+    _family(
+        _DETRS,
+        (r"\b(self_attn|encoder_attn)\.out_proj\b", r"\b(self_attn|encoder_attn)\.o_proj\b",
+         r"\1.o_proj"),
+        by_half=True,
+    ),
+    _family(
+        _DETRS,
+        (r"\blayers\.(\d+)\.(fc[12])\b", r"\blayers\.\d+\.mlp\.fc[12]\b", r"layers.\1.mlp.\2"),
         by_half=True,
     ),
     # What a tower of its own class no longer says.

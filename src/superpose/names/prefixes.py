@@ -50,13 +50,14 @@ def region_of(parsed: Parsed) -> Region:
 
 
 def renamings(
-    files: Sequence[Collection[Parsed]], usual: Mapping[Region, str] | None = None
+    files: Sequence[Collection[Parsed]], base: Mapping[tuple[Region, str], str] | None = None
 ) -> Sequence[Renaming]:
     """Give for each file the prefixes to write in place of its own, so that names agree.
 
-    files: names of each. usual: the base's prefixes, where it is at hand. Empty where nothing is
-    called in two ways. Which way is kept does not depend on the order of the files: the base's if
-    it is one of them, else the newest, and of a model with its head before one without.
+    files: names of each. base: the base's prefixes, where it is at hand, by region and first word,
+    and by region and "" the usual ones. Empty where nothing is called in two ways. Which way is
+    kept does not depend on the order of the files: the base's if it is one of them, else the
+    newest, and of a model with its head before one without.
     """
     ways = [_ways(names) for names in files]
     changes: list[dict[tuple[Region, str], str]] = [{} for _ in files]
@@ -66,8 +67,9 @@ def renamings(
             continue
         every = frozenset[str]().union(*found)
         kept = min(every, key=_age if region == "body" else _age_beside)
-        if usual is not None and usual.get(region) in every:
-            kept = usual[region]
+        if base is not None:
+            own_name = base.get((region, word), base.get((region, "")))
+            kept = own_name if own_name is not None and own_name in every else kept
         for own, way in zip(changes, ways, strict=True):
             for prefix in sorted(way.get((region, word), set()) - {kept}):
                 beside = _beside(prefix, kept) if region == "body" else {}

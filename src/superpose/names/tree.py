@@ -100,6 +100,18 @@ class Tree:
         return None if parsed.stem in {stored, today} else self.prefix(parsed) + today
 
     @cached_property
+    def words(self) -> Mapping[tuple[Region, str], str]:
+        """Prefixes by region and first word, where one stands before all; the usual ones by ""."""
+        found: dict[tuple[Region, str], set[str]] = {}
+        for identity, prefix in self.prefixes.items():
+            word = identity.partition(".")[0]
+            found.setdefault((region_of(Parsed(prefix, identity, identity)), word), set()).add(
+                prefix
+            )
+        single = {key: next(iter(each)) for key, each in found.items() if len(each) == 1}
+        return {**single, **{(region, ""): prefix for region, prefix in self.usual.items()}}
+
+    @cached_property
     def _first(self) -> frozenset[str]:
         return frozenset(identity.partition(".")[0] for identity in self.prefixes)
 
