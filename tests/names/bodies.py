@@ -7,7 +7,7 @@ from typing import Any
 
 import transformers as tf
 
-_TEXT: dict[str, Any] = {
+TEXT: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
     "vocab_size": 64,
 }  # fmt: skip
@@ -16,7 +16,7 @@ _HALVES: dict[str, Any] = {
     "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
     "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "vocab_size": 64,
 }  # fmt: skip
-_VISION: dict[str, Any] = {
+VISION: dict[str, Any] = {
     "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
     "image_size": 28, "patch_size": 14,
 }  # fmt: skip
@@ -42,27 +42,27 @@ def _seeing(name: str, text: Callable[[], Any], vision: Callable[[], Any], **set
 
 
 def _llama() -> Any:
-    return tf.LlamaConfig(**_TEXT, pad_token_id=0)
+    return tf.LlamaConfig(**TEXT, pad_token_id=0)
 
 
 def _qwen2() -> Any:
-    return tf.Qwen2Config(**_TEXT, num_key_value_heads=2)
+    return tf.Qwen2Config(**TEXT, num_key_value_heads=2)
 
 
 def _clip() -> Any:
-    return tf.CLIPVisionConfig(**_VISION)
+    return tf.CLIPVisionConfig(**VISION)
 
 
 def _siglip() -> Any:
-    return tf.SiglipVisionConfig(**_VISION)
+    return tf.SiglipVisionConfig(**VISION)
 
 
 WITH_A_HEAD: dict[str, Make] = {
-    "RoBERTa": _of("RobertaForMaskedLM", "RobertaConfig", **_TEXT),
-    "ELECTRA": _of("ElectraForMaskedLM", "ElectraConfig", **_TEXT, embedding_size=32),
-    "DeBERTa": _of("DebertaV2ForSequenceClassification", "DebertaV2Config", **_TEXT),
+    "RoBERTa": _of("RobertaForMaskedLM", "RobertaConfig", **TEXT),
+    "ELECTRA": _of("ElectraForMaskedLM", "ElectraConfig", **TEXT, embedding_size=32),
+    "DeBERTa": _of("DebertaV2ForSequenceClassification", "DebertaV2Config", **TEXT),
     "ModernBERT": _of(
-        "ModernBertForMaskedLM", "ModernBertConfig", **_TEXT, pad_token_id=0, bos_token_id=1,
+        "ModernBertForMaskedLM", "ModernBertConfig", **TEXT, pad_token_id=0, bos_token_id=1,
         eos_token_id=2, cls_token_id=1, sep_token_id=2,
     ),
     "OPT": _of(
@@ -70,7 +70,7 @@ WITH_A_HEAD: dict[str, Make] = {
         num_attention_heads=4, vocab_size=64, word_embed_proj_dim=32,
     ),
     "BART": _of("BartForConditionalGeneration", "BartConfig", **_HALVES),
-    "GPT-NeoX": _of("GPTNeoXForCausalLM", "GPTNeoXConfig", **_TEXT),
+    "GPT-NeoX": _of("GPTNeoXForCausalLM", "GPTNeoXConfig", **TEXT),
     "Falcon": _of(
         "FalconForCausalLM", "FalconConfig", hidden_size=32, num_hidden_layers=2,
         num_attention_heads=4, vocab_size=64,
@@ -89,7 +89,7 @@ WITH_A_HEAD: dict[str, Make] = {
     ),
     "Qwen3-VL": _of(
         "Qwen3VLForConditionalGeneration", "Qwen3VLConfig",
-        text_config={**_TEXT, "num_key_value_heads": 2, "head_dim": 8,
+        text_config={**TEXT, "num_key_value_heads": 2, "head_dim": 8,
                      "rope_scaling": {"rope_type": "default", "mrope_section": [1, 1, 2]}},
         vision_config={"depth": 1, "hidden_size": 16, "num_heads": 2, "out_hidden_size": 32,
                        "intermediate_size": 16, "deepstack_visual_indexes": [0]},
@@ -99,9 +99,9 @@ WITH_A_HEAD: dict[str, Make] = {
 """Models whose head puts a prefix before the names of the body."""
 
 RENAMED: dict[str, Make] = {
-    "ViT": _of("ViTForImageClassification", "ViTConfig", **_VISION),
-    "BEiT": _of("BeitForImageClassification", "BeitConfig", **_VISION),
-    "DINOv2": _of("Dinov2ForImageClassification", "Dinov2Config", **_VISION),
+    "ViT": _of("ViTForImageClassification", "ViTConfig", **VISION),
+    "BEiT": _of("BeitForImageClassification", "BeitConfig", **VISION),
+    "DINOv2": _of("Dinov2ForImageClassification", "Dinov2Config", **VISION),
     "DETR": lambda: tf.DetrForObjectDetection(
         tf.DetrConfig(
             use_timm_backbone=False, backbone=None, use_pretrained_backbone=False,
@@ -118,34 +118,34 @@ RENAMED: dict[str, Make] = {
     ),
     "Mistral 3": _seeing(
         "Mistral3",
-        lambda: tf.MistralConfig(**_TEXT, num_key_value_heads=2),
-        lambda: tf.PixtralVisionConfig(**_VISION),
+        lambda: tf.MistralConfig(**TEXT, num_key_value_heads=2),
+        lambda: tf.PixtralVisionConfig(**VISION),
         image_token_index=63,
     ),
     "InternVL": _seeing(
         "InternVL",
         _qwen2,
-        lambda: tf.InternVLVisionConfig(**{**_VISION, "image_size": [28, 28],
+        lambda: tf.InternVLVisionConfig(**{**VISION, "image_size": [28, 28],
                                            "patch_size": [14, 14]}),
         image_token_id=63,
     ),
     "Qwen2.5-VL": _of(
         "Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLConfig",
-        text_config={**_TEXT, "num_key_value_heads": 2, **_MROPE},
+        text_config={**TEXT, "num_key_value_heads": 2, **_MROPE},
         vision_config={"depth": 1, "hidden_size": 16, "num_heads": 2, "out_hidden_size": 32,
                        "intermediate_size": 16, "fullatt_block_indexes": [0]},
         image_token_id=63, video_token_id=62, vision_start_token_id=61, vision_end_token_id=60,
     ),
     "Qwen2-Audio": _of(
         "Qwen2AudioForConditionalGeneration", "Qwen2AudioConfig",
-        text_config={**_TEXT, "num_key_value_heads": 2, "model_type": "qwen2"},
+        text_config={**TEXT, "num_key_value_heads": 2, "model_type": "qwen2"},
         audio_config={"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2,
                       "encoder_ffn_dim": 16, "num_mel_bins": 8, "max_source_positions": 16,
                       "model_type": "qwen2_audio_encoder"},
         audio_token_index=63,
     ),
     "Fuyu": _of(
-        "FuyuForCausalLM", "FuyuConfig", **_TEXT, patch_size=4, num_channels=1, pad_token_id=0
+        "FuyuForCausalLM", "FuyuConfig", **TEXT, patch_size=4, num_channels=1, pad_token_id=0
     ),
 }  # fmt: skip
 """Models that transformers 5 calls otherwise than their files, which say what it was before."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers as tf
 from peft import LoraConfig, get_peft_model
+from tests.names.bodies import TEXT, VISION
 from tests.names.families import Dense, changes
 
 import superpose
@@ -21,52 +22,36 @@ from superpose.compose import exact_sum
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
 
-_VISION: dict[str, Any] = {
-    "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "image_size": 28, "patch_size": 14,
-}  # fmt: skip
-_TEXT: dict[str, Any] = {
-    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4,
-    "vocab_size": 64,
-}  # fmt: skip
-
 
 def _blip2() -> Any:
-    text = {**_TEXT, "ffn_dim": 48, "word_embed_proj_dim": 32}
+    text = {**TEXT, "ffn_dim": 48, "word_embed_proj_dim": 32}
     text.pop("intermediate_size")
     config = tf.Blip2Config(
         text_config=tf.OPTConfig(**text),
-        vision_config=tf.Blip2VisionConfig(**_VISION),
-        qformer_config=tf.Blip2QFormerConfig(**_TEXT, encoder_hidden_size=16),
+        vision_config=tf.Blip2VisionConfig(**VISION),
+        qformer_config=tf.Blip2QFormerConfig(**TEXT, encoder_hidden_size=16),
     )
     return tf.Blip2ForConditionalGeneration(config)
 
 
-def _vit_and_bert() -> Any:
-    decoder = tf.BertConfig(**_TEXT, is_decoder=True, add_cross_attention=True)
-    return tf.VisionEncoderDecoderModel(
-        encoder=tf.ViTModel(tf.ViTConfig(**_VISION)), decoder=tf.BertLMHeadModel(decoder)
-    )
-
-
 def _llava() -> Any:
     config = tf.LlavaConfig(
-        text_config=tf.LlamaConfig(**_TEXT),
-        vision_config=tf.CLIPVisionConfig(**_VISION),
+        text_config=tf.LlamaConfig(**TEXT),
+        vision_config=tf.CLIPVisionConfig(**VISION),
         image_token_index=63,
     )
     return tf.LlavaForConditionalGeneration(config)
 
 
 def _siglip_classifier() -> Any:
-    text = {**_TEXT, "max_position_embeddings": 16}
-    return tf.SiglipForImageClassification(tf.SiglipConfig(text_config=text, vision_config=_VISION))
+    text = {**TEXT, "max_position_embeddings": 16}
+    return tf.SiglipForImageClassification(tf.SiglipConfig(text_config=text, vision_config=VISION))
 
 
 def _clipseg() -> Any:
-    text = {**_TEXT, "max_position_embeddings": 16}
+    text = {**TEXT, "max_position_embeddings": 16}
     config = tf.CLIPSegConfig(
-        text_config=text, vision_config={**_VISION, "num_hidden_layers": 3}, projection_dim=16,
+        text_config=text, vision_config={**VISION, "num_hidden_layers": 3}, projection_dim=16,
         extract_layers=[1, 2], reduce_dim=16, decoder_num_attention_heads=2,
     )  # fmt: skip
     return tf.CLIPSegForImageSegmentation(config)
@@ -79,11 +64,11 @@ def _distilbert() -> Any:
 
 
 def _vit() -> Any:
-    return tf.ViTForImageClassification(tf.ViTConfig(**_VISION))
+    return tf.ViTForImageClassification(tf.ViTConfig(**VISION))
 
 
 def _dinov2() -> Any:
-    return tf.Dinov2ForImageClassification(tf.Dinov2Config(**_VISION))
+    return tf.Dinov2ForImageClassification(tf.Dinov2Config(**VISION))
 
 
 TWO_PARTS: dict[str, tuple[Callable[[], Any], str, str]] = {
@@ -92,9 +77,6 @@ TWO_PARTS: dict[str, tuple[Callable[[], Any], str, str]] = {
     ),
     "BLIP-2's Q-Former and vision model": (
         _blip2, r".*qformer.*\.(query|output_query\.dense)", r"vision_model.*\.(qkv|fc1)"
-    ),
-    "a ViT and a BERT": (
-        _vit_and_bert, r"decoder.*\.(query|output\.dense)", r"encoder.*\.(q_proj|fc1)"
     ),
     "Llava's tower and language model": (
         _llava, r".*vision_tower.*\.(out_proj|fc1)", r".*language_model.*\.(o_proj|up_proj)"
