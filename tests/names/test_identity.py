@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+import superpose
 from superpose.adapter import Adapter, Delta, together
 from superpose.bake.found import found_in
 from superpose.errors import Refused, SuperposeWarning
 from superpose.interference import check, diff
 from superpose.names.fused import heights
 from superpose.names.identity import parse, unwrapped
+from superpose.names.tree import tree_of
 
 WORD = st.text(string.ascii_lowercase, min_size=1, max_size=6).filter(
     lambda word: word not in ("module", "model")
@@ -192,3 +194,14 @@ def test_what_a_base_lacks_is_said_by_name(
     assert (not found.missing) == (respell is str)
     bare = adapter(module.removeprefix("model."), shape=(8, 8))
     assert "without its head" in str(found_in(bare, Checkpoint.open(folder), "base"))
+
+
+def test_a_doubt_that_the_base_ends_is_a_sum() -> None:
+    """The way out of the refusal: the base's own names tell that the two are two weights."""
+    a, b = adapter("foo.layers.0.proj"), adapter("model.layers.0.proj", seed=1)
+    with pytest.raises(Refused, match="one weight or two"):
+        a + b
+    shapes = {"foo.layers.0.proj.weight": (6, 5), "model.layers.0.proj.weight": (6, 5)}
+    tree = tree_of(shapes, {"architectures": ["OwnForCausalLM"]})
+    total = superpose.merge([a, b, b], [1.0, 2.0, -1.0], tree=tree)
+    assert list(total) == ["foo.layers.0.proj", "model.layers.0.proj"]

@@ -10,19 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from superpose.adapter.agreed import agreed, agreed_settings
 from superpose.adapter.beside import Beside
 from superpose.adapter.delta import Delta
 from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
-from superpose.adapter.parents import Parent, joined, sum_name
+from superpose.adapter.parents import Parent, sum_name
 from superpose.adapter.place import Place
 from superpose.adapter.progress import Progress, told
 from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
 from superpose.adapter.together import together
+from superpose.adapter.united import united
 from superpose.errors import BadInput
 from superpose.lowrank.gram import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
@@ -136,24 +135,7 @@ class Adapter(Mapping[str, Delta]):
         if not isinstance(other, Adapter):
             return NotImplemented
         x, y = together((self, other))
-        base_model = self.base_model if self.base_model is not None else other.base_model
-        parents = joined((*self._as_parents(), *other._as_parents()))
-        return replace(
-            x,
-            deltas=_united(x.deltas, y.deltas),
-            replacements=_united(x.replacements, y.replacements),
-            name=sum_name(parents),
-            base_model=base_model,
-            path=None,
-            parents=parents,
-            made=made_by_sum((self, other), parents),
-            settings=agreed_settings(x, (self, other)),
-            copies={**y.copies, **x.copies},
-            format=x.format if x.format == y.format else "peft",
-            metadata=agreed(self.metadata, other.metadata),
-            beside=tuple(dict.fromkeys((*self.beside, *other.beside))),
-            identity=object(),
-        )
+        return united(x, y, (self, other))
 
     def __radd__(self, other: object) -> Adapter:
         """Let Python's `sum` start from its 0; every other left operand is refused."""
@@ -236,7 +218,7 @@ class Adapter(Mapping[str, Delta]):
                 kept = own if terms_rank(own) <= most else (found[-1].term,)
                 deltas[module] = replace(delta, terms=kept)
         made = made_by_rank(self, whole, found)
-        smaller = replace(self, deltas=deltas, path=None, parents=self._as_parents(), made=made)
+        smaller = replace(self, deltas=deltas, path=None, parents=self.as_parents(), made=made)
         return smaller, tuple(found)
 
     def on_base(self, base_model: str | None) -> Adapter:
@@ -270,14 +252,14 @@ class Adapter(Mapping[str, Delta]):
         made = made_by_sum((self,), (own,))
         return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,), made=made)
 
-    def _as_parents(self) -> tuple[Parent, ...]:
+    def as_parents(self) -> tuple[Parent, ...]:
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
         if self.path is None and self.parents:
             return self.parents
         return (Parent(self.name, self.path, 1.0, self.identity),)
 
     def _scaled(self, change: Callable[[float], float], *, unchanged: bool = False) -> Adapter:
-        parents = tuple(p.with_weight(change(p.weight)) for p in self._as_parents())
+        parents = tuple(p.with_weight(change(p.weight)) for p in self.as_parents())
         return replace(
             self,
             deltas={m: delta.with_coefficients(change) for m, delta in self.items()},
@@ -287,11 +269,6 @@ class Adapter(Mapping[str, Delta]):
             parents=parents,
             made=made_by_scaling(self, parents, unchanged=unchanged),
         )
-
-
-def _united(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what both have; what one has joins the union."""
-    return {**x, **{key: x[key] + value if key in x else value for key, value in y.items()}}
 
 
 def _sharing(place: Place | None) -> int:

@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 
 
 def align(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
-    """Give the same adapters, held so that their deltas can be added key by key.
+    """Give adapters that `met` gave, held so that their deltas can be added key by key.
 
     Raises Refused when one kind of name cannot be told from another (a kohya file beside a PEFT
     folder), or layers are replicated in different ways; DifferentBase when the copies of the base's
     own tensors differ.
     """
     _check_formats(adapters)
-    adapters = met(adapters)
     _check_replication(adapters)
     check_copies_agree(adapters)
     _check_rows(adapters)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from superpose.adapter import Adapter
 from superpose.adapter.parents import joined, sum_name
+from superpose.adapter.united import united
 
 
 def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
@@ -19,7 +20,7 @@ def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
     counted = [p for p, w in zip(weighted, weights, strict=True) if w != 0.0] or weighted
     total = counted[0]
     for part in counted[1:]:
-        total = total + part
+        total = united(total, part, (total, part))
     if len(counted) < len(weighted):
         parents = joined(parent for part in weighted for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from superpose.adapter import Adapter, align, check_same_base
+from superpose.adapter import Adapter, align, check_same_base, met
 from superpose.errors import BadInput
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
@@ -38,7 +38,7 @@ class Case:
     @cached_property
     def pair(self) -> Pair:
         """Figures of the own adapter (a) beside the sum of the others (b), as `check` has them."""
-        both = align((self.own, sum(self.others[1:], self.others[0])))
+        both = align(met((self.own, sum(self.others[1:], self.others[0]))))
         return pair_figures(per_module(both), 0, 1, both, ("own", "others"))
 
 
