@@ -18,8 +18,8 @@ from benchmarks.adapters import write_adapters
 from benchmarks.measure import Sample, Timing, call, interleaved, process
 from benchmarks.models import HIDDEN, VOCABULARY, llama_shapes, write_llama
 from benchmarks.result import Result, Target
-from superpose.bake import bake
-from superpose.bake.blocks import BLOCK
+from superpose.baking import bake
+from superpose.baking.blocks import BLOCK
 
 __all__ = ["arithmetic", "measure", "within"]
 

@@ -41,7 +41,7 @@ from superpose.landscape.predictors import DATA_AWARE, PARTS, PREDICTORS
 from superpose.measure.calibrate import measure
 from superpose.measure.evaluate import Score, score
 from superpose.model import SuperposedModel
-from superpose.study.folder import StudyFolder
+from superpose.studies.folder import StudyFolder
 from superpose.training.settings import LoraSettings, TrainingSettings
 
 TINY = {

@@ -15,7 +15,7 @@ from benchmarks.prediction.workers import work_off
 from superpose.adapter import Adapter
 from superpose.errors import BadInput
 from superpose.formats import load
-from superpose.study.cells import cell_seed
+from superpose.studies.cells import cell_seed
 from superpose.training.train import train
 
 __all__ = ["Training", "train_missing", "trained", "trainer", "trainings"]

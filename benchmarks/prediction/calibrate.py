@@ -26,7 +26,7 @@ from superpose.landscape.sample import Sample
 from superpose.measure.calibrate import measure
 from superpose.measure.data_inner import measure_inner
 from superpose.model import SuperposedModel
-from superpose.study.cells import cell_seed
+from superpose.studies.cells import cell_seed
 
 __all__ = ["Calibrating", "beside", "calibrate_missing", "calibratings", "calibrator"]
 

@@ -13,7 +13,7 @@ from benchmarks.prediction.settings import DATA, Tournament
 from superpose.data.domain import fingerprint
 from superpose.data.prompt import Example, Prompt
 from superpose.model import BaseModel, load_base
-from superpose.study.folder import StudyFolder
+from superpose.studies.folder import StudyFolder
 
 __all__ = ["Field"]
 

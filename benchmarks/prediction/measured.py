@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.prediction.points import Point
 from superpose.errors import BadInput
 from superpose.measure.evaluate import Score
-from superpose.study.folder import StudyFolder
+from superpose.studies.folder import StudyFolder
 
 __all__ = ["Measured", "losses", "measured"]
 

@@ -126,8 +126,8 @@ def test_a_name_that_is_none_is_said_alike_by_every_command(
 def test_a_study_takes_a_folder_beside_it_and_smollm2_for_the_embedded_model(
     base_called: Called, tiny_base: Path, tmp_path: Path
 ) -> None:
-    from superpose.study.run import Study
-    from superpose.study.spec import StudySpec
+    from superpose.studies.run import Study
+    from superpose.studies.spec import StudySpec
 
     base_called("smollm2")
     beside = tmp_path / "studies"

@@ -13,7 +13,7 @@ import peft
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tests.bake.classifiers import (
+from tests.baking.classifiers import (
     answers,
     by_peft,
     classifier,
@@ -21,7 +21,7 @@ from tests.bake.classifiers import (
     make_base,
     make_classifier,
 )
-from tests.bake.conftest import told_by_peft
+from tests.baking.conftest import told_by_peft
 from tests.cli.conftest import Run
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tests.bake.conftest import llama, load
-from tests.bake.grown import WHOLE, Grown, said
+from tests.baking.conftest import llama, load
+from tests.baking.grown import WHOLE, Grown, said
 from tests.cli.conftest import Run
 
 from superpose.files.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from superpose import Adapter, Delta, diff, extract
-from superpose.bake import bake
+from superpose.baking import bake
 
 if TYPE_CHECKING:
     from tests.extraction.conftest import Tuned

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bake.checkpoints import normal, write_checkpoint
+from tests.baking.checkpoints import normal, write_checkpoint
 
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.differs import missing_hint, nearest_name, rows_agree, shape_hint

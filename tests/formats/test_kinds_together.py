@@ -32,7 +32,7 @@ from tests.formats.kinds import (
 
 import superpose
 from superpose.adapter import Adapter, Delta, Place
-from superpose.bake import prove_sum
+from superpose.baking import prove_sum
 from superpose.compose import OnBase
 from superpose.errors import BadInput, Refused
 from superpose.files.checkpoint import Checkpoint

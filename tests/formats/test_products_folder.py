@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose.adapter import Adapter, place_of
-from superpose.bake import bake
-from superpose.bake.prove_model import prove_model
+from superpose.baking import bake
+from superpose.baking.prove_model import prove_model
 from superpose.errors import BadInput, Refused
 from superpose.formats.peft import fields
 from superpose.formats.peft.products import HARMLESS, USED

@@ -15,7 +15,7 @@ from tests.conftest import WriteAdapter
 from tests.loopback_hub import Hub
 
 import superpose
-from superpose.bake import bake, prove_model, prove_sum
+from superpose.baking import bake, prove_model, prove_sum
 from superpose.cli.read_back import base_of
 from superpose.errors import BadInput, MissingBase
 from superpose.files import embedded

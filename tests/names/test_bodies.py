@@ -16,7 +16,7 @@ from tests.names.families import Dense, changes
 from tests.names.test_parts_of_models import assert_sum, respelled, tiny, trained
 
 import superpose
-from superpose.bake.found import found_in, tree_of_base
+from superpose.baking.found import found_in, tree_of_base
 from superpose.compose import exact_sum
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint

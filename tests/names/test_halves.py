@@ -17,7 +17,7 @@ from tests.names.families import changes, gemma3, linear, pair, product, write
 
 import superpose
 from superpose.adapter import Adapter
-from superpose.bake.found import found_in, tree_of_base
+from superpose.baking.found import found_in, tree_of_base
 from superpose.compose import exact_sum
 from superpose.errors import Refused, SuperposeWarning
 from superpose.files.checkpoint import Checkpoint

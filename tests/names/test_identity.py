@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import superpose
 from superpose.adapter import Adapter, Delta, together
-from superpose.bake.found import found_in
+from superpose.baking.found import found_in
 from superpose.errors import Refused, SuperposeWarning
 from superpose.interference import check, diff
 from superpose.names.fused import heights

@@ -12,7 +12,7 @@ import pytest
 from tests.names.families import FAMILIES, changes, tiny, write
 
 import superpose
-from superpose.bake.found import tree_of_base
+from superpose.baking.found import tree_of_base
 from superpose.compose import exact_sum
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint

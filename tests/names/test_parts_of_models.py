@@ -16,8 +16,8 @@ from tests.names.bodies import TEXT, VISION
 from tests.names.families import Dense, changes
 
 import superpose
-from superpose.bake import bake
-from superpose.bake.found import found_in, tree_of_base
+from superpose.baking import bake
+from superpose.baking.found import found_in, tree_of_base
 from superpose.compose import exact_sum
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ import pytest
 import transformers as tf
 from tests.names.families import FAMILIES, gemma3
 
-from superpose.bake.found import tree_of_base
+from superpose.baking.found import tree_of_base
 from superpose.files.checkpoint import Checkpoint
 from superpose.names.identity import parse
 

@@ -19,7 +19,7 @@ from superpose.errors import BadInput
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Made
-    from superpose.bake.found import Found
+    from superpose.baking.found import Found
     from superpose.formats import Written
     from superpose.model.verify import ExpectedSum, Verification
 

@@ -17,7 +17,7 @@ from superpose.cli.weights_file import WeightsFile, weighted_or_file
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.bake import Baked
+    from superpose.baking import Baked
 
 __all__ = ["bake", "multiply_in_one_thread", "percent_bar", "sum_on_base"]
 
@@ -72,7 +72,7 @@ def bake(
     Example: superpose bake org/base runs/math runs/medicine:0.5 -o both-model
     """
     multiply_in_one_thread()
-    from superpose.bake import bake as bake_model
+    from superpose.baking import bake as bake_model
     from superpose.files.base import locate_base
 
     names, numbers, table = weighted_or_file(adapters, weights)
@@ -114,7 +114,7 @@ def sum_on_base(
     heads: str = "sum",
 ) -> Adapter:
     """Load adapters for a base model that is here, and give their weighted sum."""
-    from superpose.bake.found import tree_of_base
+    from superpose.baking.found import tree_of_base
     from superpose.compose import exact_sum
     from superpose.files.checkpoint import Checkpoint
     from superpose.formats import load

@@ -40,7 +40,7 @@ def demo(
     from superpose.cli.running import StudyBars
     from superpose.cli.study_tables import print_study
     from superpose.cli.tables import own_adapters_table, samples_table
-    from superpose.study.demo import run_demo
+    from superpose.studies.demo import run_demo
 
     pages = Pages(html or out / "page.html", charts=True)
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from superpose.cli.typed import typed
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.report import Made, Page
-    from superpose.study.run import Study
+    from superpose.studies.run import Study
 
 __all__ = ["Html", "Pages", "checked", "data_rows"]
 
@@ -57,7 +57,7 @@ class Pages:
     def of_study(self, summary: Mapping[str, Any], study: Study) -> Page:
         """Give the page of a finished study. summary: its `summary.json`."""
         from superpose.report import study_page
-        from superpose.study.page_parts import page_parts
+        from superpose.studies.page_parts import page_parts
 
         parts = page_parts(study, summary["seeds"])
         seconds = dict(summary["seconds"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.bake.found import Found
+    from superpose.baking.found import Found
     from superpose.files.checkpoint import Checkpoint
     from superpose.names.tree import Tree
 
@@ -35,7 +35,7 @@ def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
     here = None if base is None else base_of(adapters, base)
     if here is None:
         return None
-    from superpose.bake.found import tree_of_base
+    from superpose.baking.found import tree_of_base
 
     return tree_of_base(here)
 
@@ -44,7 +44,7 @@ def read_back(path: Path, base: Checkpoint | None, name: str | None) -> Found | 
     """Read an adapter that was written and say what its base takes; None where it is not here."""
     if base is None or not path.is_dir():
         return None
-    from superpose.bake.found import found_in
+    from superpose.baking.found import found_in
     from superpose.cli.console import note
     from superpose.formats import load
 

@@ -41,9 +41,9 @@ def study(
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.study_tables import print_study
-    from superpose.study.run import Study
-    from superpose.study.spec import load_spec
-    from superpose.study.summary import write_results
+    from superpose.studies.run import Study
+    from superpose.studies.spec import load_spec
+    from superpose.studies.summary import write_results
 
     pages = Pages(html, charts=True)
     spec = load_spec(file)

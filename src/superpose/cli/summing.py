@@ -67,7 +67,7 @@ def summed(
     parts do.
     """
     from superpose.adapter import met
-    from superpose.bake.found import tree_of_base
+    from superpose.baking.found import tree_of_base
     from superpose.cli.read_back import base_of
     from superpose.compose import BestRank, OnBase, Sum, merge
     from superpose.files.base import locate_base

@@ -15,7 +15,7 @@ from superpose.cli.weights_file import weighted_or_file
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.bake import Proof
+    from superpose.baking import Proof
 
 __all__ = ["verify"]
 
@@ -78,7 +78,7 @@ def verify(
 
 
 def _proof(folder: Path, total: Adapter, result: str, step: Callable[[int, int], None]) -> Proof:
-    from superpose.bake import prove_model, prove_sum
+    from superpose.baking import prove_model, prove_sum
     from superpose.formats import load
 
     if is_model(result):

@@ -1,0 +1,8 @@
+"""Base model and superposition as one model on disk, and the proof that it is their sum."""
+
+from superpose.baking.model import Baked, bake
+from superpose.baking.proof import Failure, Proof
+from superpose.baking.prove_model import prove_model
+from superpose.baking.prove_sum import prove_sum
+
+__all__ = ["Baked", "Failure", "Proof", "bake", "prove_model", "prove_sum"]

@@ -1,0 +1,100 @@
+"""What the weights tell, against what evaluation shows: the paper's figure, with its controls.
+
+A point is one subset at one seed. Its figures are those of `check`, averaged over the subset's
+pairs; beside them stand the change of perplexity and the interference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+from superpose.statistics import Correlation, correlate
+from superpose.studies.cells import subsets
+from superpose.studies.scores import UNION, StudyScores, change_percent
+
+__all__ = ["FIGURES", "correlations", "points"]
+
+FIGURES = (
+    *("rms_cosine", "cosine", "output_overlap", "input_overlap", "norm_ratio"),
+    *("energy_ratio", "norm"),
+)
+"""The paper's predictor first. norm: of the sum, a control that knows no angles."""
+
+
+def points(scores: StudyScores, checks: Mapping[int, Any]) -> list[dict[str, Any]]:
+    """One point for each subset and seed. checks: seed -> `check --json` of its adapters."""
+    found = []
+    for seed in scores.seeds:
+        for names in subsets(scores.domains):
+            score = scores.find("sum", names, seed, UNION)
+            merged = scores.find("merged", names, seed, UNION)
+            own = scores.find("single", names, seed, UNION)
+            assert score is not None
+            assert merged is not None
+            assert own is not None
+            figures = _figures(checks[seed], scores.domains, names)
+            change = {
+                "dppl_percent": round(change_percent(score, merged), 5),
+                "interference": round(score.nll - own.nll, 6),
+            }
+            found.append({"seed": seed, "domains": list(names)} | figures | change)
+    return found
+
+
+def correlations(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each figure against dPPL %: among the pairs, and among subsets of every size.
+
+    Larger sums disturb more whatever the angles are, so the second alone would flatter every
+    figure that grows with the size.
+    Intervals are bootstrapped over domains and seeds, where there are enough of them; a point
+    that lacks a figure (null) is left out for it.
+    """
+    pairs = [point for point in found if len(point["domains"]) == 2]
+    among = {"pairs": pairs} if len(pairs) == len(found) else {"pairs": pairs, "all": found}
+    return [
+        {"figure": figure, "among": name} | asdict(_against_change(held, figure))
+        for name, held in among.items()
+        for figure in FIGURES
+    ]
+
+
+def _against_change(found: Sequence[Mapping[str, Any]], figure: str) -> Correlation:
+    return correlate(
+        [math.nan if point[figure] is None else point[figure] for point in found],
+        [point["dppl_percent"] for point in found],
+        domains=[tuple(point["domains"]) for point in found],
+        seeds=[point["seed"] for point in found],
+    )
+
+
+def _figures(
+    check: Mapping[str, Any], domains: Sequence[str], names: Sequence[str]
+) -> dict[str, float | None]:
+    """`check`'s figures for a subset: means over its pairs, and those of the sum."""
+    place = {
+        frozenset(p): pair for p, pair in zip(combinations(domains, 2), check["pairs"], strict=True)
+    }
+    pairs = {frozenset(p): place[frozenset(p)] for p in combinations(names, 2)}
+    norm = dict(zip(domains, (adapter["norm"] for adapter in check["adapters"]), strict=True))
+    figures: dict[str, float | None] = {
+        key: _mean([pair[key] for pair in pairs.values()]) for key in FIGURES[:5]
+    }
+    # |sum|^2 = sum of squares + 2 * inner products, from the norms and whole-adapter cosines.
+    squares = sum(norm[name] ** 2 for name in names)
+    inner = sum(
+        (pair["cosine"] or 0.0) * math.prod(norm[name] for name in pair_of)
+        for pair_of, pair in pairs.items()
+    )
+    whole = max(squares + 2 * inner, 0.0)
+    figures["energy_ratio"] = round(whole / squares, 8) if squares else None
+    figures["norm"] = round(math.sqrt(whole), 6)
+    return figures
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    held = [value for value in values if value is not None]
+    return round(math.fsum(held) / len(held), 8) if held else None

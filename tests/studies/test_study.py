@@ -1,0 +1,244 @@
+"""A whole study on a tiny model: resumed, refused, and its table checked against its cells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superpose.errors import BadInput
+from superpose.studies.cells import Cell, cell_seed, cells_of_seed, subsets
+from superpose.studies.run import Study
+from superpose.studies.spec import StudySpec, load_spec
+from superpose.studies.summary import write_results
+from superpose.training.reporter import Reporter
+
+
+def _spec(base: Path, files: dict[str, Path], **changes: Any) -> StudySpec:
+    settings: dict[str, Any] = {
+        "name": "tiny",
+        "base": str(base),
+        "domains": {name: {"data": str(path)} for name, path in files.items()},
+        "train_rows": 16,
+        "test_rows": 8,
+        "seeds": [0, 1],
+        "prompt": {"max_tokens": 64},
+        "lora": {"rank": 2, "alpha": 8, "dropout": 0, "targets": ["q_proj", "down_proj"]},
+        "training": {"epochs": 1, "learning_rate": 0.02, "batch_size": 8},
+    }
+    return StudySpec.model_validate(settings | changes)
+
+
+class _Heard(Reporter):
+    """Keeps what was finished, and stops the study after so many activities."""
+
+    def __init__(self, stop_after: int = 1000) -> None:
+        self.finished: list[str] = []
+        self.stop_after = stop_after
+        self.work = 0.0
+
+    def plan(self, total: float, left: float, cells: int) -> None:
+        self.total, self.left = total, left
+
+    def advance(self, work: float) -> None:
+        self.work += work
+
+    def finish(self, activity: str, seconds: float) -> None:
+        self.finished.append(activity)
+        if len(self.finished) == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_study_that_was_stopped_goes_on_where_it_stood(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    spec = _spec(tiny_base, question_files)
+    with pytest.raises(KeyboardInterrupt):
+        Study(spec, tmp_path / "run", reporter=_Heard(stop_after=5)).run()
+    before = _files(tmp_path / "run")
+    rest = _Heard()
+    study = Study(spec, tmp_path / "run", reporter=rest)
+    study.run()
+    assert 0 < rest.left < rest.total
+    assert rest.work == pytest.approx(rest.left, rel=0.02)
+    after = _files(tmp_path / "run")
+    assert {name: after[name] for name in before} == before
+    again = _Heard()
+    Study(spec, tmp_path / "run", reporter=again).run()
+    assert again.finished == []
+    assert again.left == 0
+
+    straight = Study(spec, tmp_path / "straight")
+    straight.run()
+    for cell in study.cells:
+        assert study.folder.read_scores(cell) == straight.folder.read_scores(cell)
+
+
+def test_the_table_and_the_summary_are_what_the_cells_say(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    spec = _spec(tiny_base, question_files)
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    summary = write_results(study.folder, spec, study.cells)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
+    with (tmp_path / "run" / "table.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    # The base once; then two seeds of two singles, three sums and a baseline; unions for these.
+    assert len(table) == 2 + 2 * (2 * 2 + 4 * 3)
+
+    pair = ("sums", "coins")
+    scores = {m: study.folder.read_scores(Cell(m, pair, 1)) for m in ("sum", "merged")}
+    nats = {m: math.fsum(n for s in by.values() for n in s.row_nll) for m, by in scores.items()}
+    tokens = sum(score.tokens for score in scores["sum"].values())
+    wanted = 100 * (math.exp((nats["sum"] - nats["merged"]) / tokens) - 1)
+    row = next(r for r in table if (r["seed"], r["method"], r["domain"]) == ("1", "sum", "union"))
+    assert float(row["dppl_percent"]) == pytest.approx(wanted, abs=1e-3)
+    assert int(row["tokens"]) == tokens
+    assert float(row["low"]) <= float(row["perplexity"]) <= float(row["high"])
+    union = summary["subsets"][0]["rows"][-1]
+    assert union["dppl_merged"]["values"][1] == pytest.approx(wanted, abs=1e-3)
+    assert [point["seed"] for point in summary["points"]] == [0, 1]
+    assert summary["correlations"][0]["figure"] == "rms_cosine"
+    assert summary["correlations"][0]["n"] == 2
+    assert any("prove nothing" in remark for remark in summary["remarks"])
+
+
+def test_the_sum_is_the_sum_of_the_single_adapters(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """The cell of a sum scores what a written sum scores."""
+    import superpose
+    from superpose.measure.evaluate import score
+    from superpose.model import SuperposedModel
+
+    spec = _spec(tiny_base, question_files, seeds=[0])
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    parts = [superpose.load(study.adapter_path(name, 0)) for name in spec.domains]
+    superpose.save(sum(parts), tmp_path / "sum")
+    with (
+        SuperposedModel(study.base.model, [superpose.load(tmp_path / "sum")]) as model,
+        model.at([1.0]) as weighted,
+    ):
+        written = score(weighted, study.test_examples["sums"])
+    cell = study.folder.read_scores(Cell("sum", tuple(spec.domains), 0))["sums"]
+    assert written.row_nll == pytest.approx(cell.row_nll, rel=1e-4)
+
+
+def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    Study(_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run").run()
+    before = _files(tmp_path / "run")
+    other = _spec(tiny_base, question_files, seeds=[0], lora={"rank": 3})
+    with pytest.raises(BadInput, match=r"another study; it differs in .*lora\.rank"):
+        Study(other, tmp_path / "run").run()
+    assert _files(tmp_path / "run") == before
+    heard = _Heard()
+    Study(_spec(tiny_base, question_files), tmp_path / "run", reporter=heard).run()
+    assert heard.finished
+    assert all("seed 1" in activity for activity in heard.finished)
+    with pytest.raises(BadInput, match="holds no study"):
+        Study(other, tmp_path).run()
+
+
+def test_only_one_process_runs_a_study(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    study = Study(_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run")
+    study.folder.claim(study.identity())
+    with study.folder.locked(), pytest.raises(BadInput, match="another process is running"):
+        Study(study.spec, tmp_path / "run").run()
+    assert not list((tmp_path / "run").glob("cells/*"))
+
+
+def test_a_base_folder_is_found_beside_the_study_file(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "base").symlink_to(tiny_base)
+    spec = _spec(Path("base"), question_files)
+    assert Study(spec, tmp_path / "run", relative_to=tmp_path).base.name.endswith("base")
+
+
+def test_answers_that_are_cut_are_counted_and_told(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    spec = _spec(tiny_base, question_files, seeds=[0], prompt={"max_tokens": 48})
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    summary = write_results(study.folder, spec, study.cells)
+    for name, examples in study.test_examples.items():
+        cut = sum(study.base.tokenizer.eos_token_id not in e.answer for e in examples)
+        assert summary["domains"][name]["cut_test_rows"] == cut
+    assert any("training answers are cut" in remark for remark in summary["remarks"])
+
+
+def test_a_damaged_cell_is_named(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    spec = _spec(tiny_base, question_files, seeds=[0])
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    (tmp_path / "run" / "cells" / "base.json").write_text("{")
+    with pytest.raises(BadInput, match=r"base\.json: this file of the study cannot be read"):
+        write_results(study.folder, spec, study.cells)
+
+
+def test_no_two_trainings_of_a_study_share_their_seed() -> None:
+    names = ["a", "b", "c"]
+    cells = [cell for seed in (0, 1) for cell in cells_of_seed(names, seed) if cell.trained]
+    assert len({cell_seed(cell.seed or 0, cell.name) for cell in cells}) == len(cells) == 14
+    assert subsets(names) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
+
+
+GOOD = """
+name: good
+domains:
+  a: {data: a.jsonl}
+  b: {train: b1.jsonl, test: b2.jsonl}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "sead: 3", r"unknown key `sead`\n.*(split_seed|seeds|Did you mean|Known)"),
+        (GOOD + "lora: {rnk: 3}", r"unknown key `lora\.rnk`\nDid you mean `rank`"),
+        (GOOD + "  c: {date: a.jsonl}", r"unknown key `domains\.c\.date`\nDid you mean `data`"),
+        (GOOD + "lora: {rank: 0}", r"lora\.rank: Input should be greater than or equal to 1"),
+        (GOOD + "seeds: [1, 1]", "a seed stands twice"),
+        (GOOD + "  a+b: {data: c.jsonl}", "cannot be named 'a\\+b'"),
+        (GOOD + "  c: {train: c.jsonl}", "`train` and `test` go together"),
+        (GOOD + "  c: {}", "give either `data`"),
+        ("name: x\ndomains: [", "line 2: not YAML"),
+        ("- a\n- b", "holds keys and values"),
+        (GOOD + "seeds: [0]\nseeds: [1]", r"line 7: not YAML: the key `seeds` stands twice"),
+        (GOOD + "training: {epochs: .inf}", r"training\.epochs: Input should be a finite number"),
+        (GOOD + "prompt: {template: 'Q: A:'}", r"prompt\.template: String should match"),
+        (GOOD.replace("good", "../evil"), "name: String should match"),
+        ("[" * 5000, "not YAML of a sensible depth|not YAML"),
+        ("", "holds keys and values"),
+    ],
+)
+def test_a_bad_study_file_is_refused_by_key_or_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=message):
+        load_spec(path)
+
+
+def test_the_study_files_that_ship_are_good() -> None:
+    root = Path(__file__).resolve().parents[2]
+    files = [*root.glob("studies/*.yaml"), root / "src/superpose/studies/demo.yaml"]
+    assert {load_spec(path).name for path in files} >= {"paper", "smollm2", "demo"}
