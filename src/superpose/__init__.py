@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from superpose.formats import load, save
     from superpose.formats.push import push
     from superpose.interference import check, diff
+    from superpose.verbs.ask import Answering, ask
+    from superpose.verbs.settings import Calibration, Loading, Questions
 
 __all__ = [
     "Adapter",
+    "Answering",
+    "Calibration",
     "Delta",
+    "Loading",
+    "Questions",
     "__version__",
+    "ask",
     "check",
     "cosine",
     "diff",
@@ -42,7 +49,12 @@ __all__ = [
 
 _HOMES = {
     "Adapter": "superpose.adapter",
+    "Answering": "superpose.verbs.ask",
+    "Calibration": "superpose.verbs.settings",
     "Delta": "superpose.adapter",
+    "Loading": "superpose.verbs.settings",
+    "Questions": "superpose.verbs.settings",
+    "ask": "superpose.verbs.ask",
     "check": "superpose.interference",
     "diff": "superpose.interference",
     "exact_sum": "superpose.compose",

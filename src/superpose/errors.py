@@ -3,6 +3,7 @@
     SuperposeError                 base of all; a traceback of anything else is a bug
     ├── BadInput            (2)    what was given cannot be used
     │   ├── Refused         (2)    understood, and by name not something a sum can hold
+    │   ├── BadSetting      (2)    a setting that cannot be used; the shell calls it an option
     │   ├── DifferentBase   (2)    adapters of different base models
     │   └── OutputExists    (2)    something already stands where the result would go
     ├── Missing             (3)    could not check: something has to be brought first
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "BadInput",
+    "BadSetting",
     "DifferentBase",
     "DoesNotHold",
     "Missing",
@@ -55,6 +57,13 @@ class BadInput(SuperposeError):
 
 class Refused(BadInput):
     """What was given is understood, and a sum of LoRA deltas cannot hold it."""
+
+
+class BadSetting(BadInput):
+    """A setting of a verb cannot be used. `where` is its name in Python.
+
+    The command line names its option: `max_tokens` is `--max-tokens` there.
+    """
 
 
 class DifferentBase(BadInput):

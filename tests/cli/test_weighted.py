@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from superpose.cli.weighted import parse_weighted, weighted
 from superpose.errors import BadInput
+from superpose.verbs.weighted import parse_weighted, weighted
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ from superpose._version import __version__
 from superpose.cli.console import note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.cli.typed import remembered
-from superpose.errors import MissingExtra, SuperposeError, SuperposeWarning
+from superpose.errors import BadSetting, MissingExtra, SuperposeError, SuperposeWarning
+from superpose.verbs.notes import heard_by
 
 __all__ = ["COMMANDS", "EXTRA_OF", "app", "main"]
 
@@ -161,7 +162,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     args: the arguments after the program's name; those of the process when None.
     """
-    with signals_end_the_run(), usable_streams(), _warnings_as_notes():
+    with signals_end_the_run(), usable_streams(), _warnings_as_notes(), heard_by(note):
         code = _run(args)
     sys.exit(code)
 
@@ -194,12 +195,18 @@ def _called(args: Sequence[str] | None) -> int:
 
 
 def _fail(error: SuperposeError) -> int:
-    where = "" if error.where is None else f"{one_line(error.where)}: "
+    place = _option(error.where) if isinstance(error, BadSetting) else error.where
+    where = "" if place is None else f"{one_line(place)}: "
     # A list of reasons stands on lines of its own, and so does the hint; a name must not.
     problem = re.sub(r"\n(?!  - )", r"\\n", error.problem)
     hint = "" if error.hint is None else f"\n{error.hint}"
     note("error", f"{where}{problem}{hint}")
     return error.exit_code
+
+
+def _option(settings: str | None) -> str:
+    """What a shell calls settings that a verb calls `max_tokens` or `least, most`."""
+    return re.sub(r"[a-z]\w*", lambda name: "--" + name[0].replace("_", "-"), settings or "")
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:

@@ -6,21 +6,21 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Dtype, IgnoreKey, Json, Template
+from superpose.cli.options import Adapters, Base, Json
+from superpose.cli.unfold import unfolded
+from superpose.verbs.ask import Answering
+from superpose.verbs.settings import Loading
 
 __all__ = ["ask"]
 
 
+@unfolded
 def ask(
     base: Base,
     adapters: Adapters,
     prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A question; repeatable.")],
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
-    temperature: Annotated[float, typer.Option(help="0: always the likeliest token.")] = 0.0,
-    template: Template = "",
-    seed: Annotated[int, typer.Option(help="Of the sampling, with a temperature.")] = 0,
-    dtype: Dtype = "float32",
-    ignore_key: IgnoreKey = None,
+    answering: Answering,
+    loading: Loading,
     json: Json = False,
 ) -> None:
     """Ask base, each adapter alone, and their weighted sum the same question.
@@ -29,23 +29,12 @@ def ask(
     Example:
       superpose ask smollm2 math finance:0.5 --prompt "What is 12 times 7?"
     """
-    from superpose.cli import running
     from superpose.cli.console import out, print_json
     from superpose.cli.tables import answers_table
-    from superpose.measure.answer import answers
-    from superpose.measure.sweep import weightings
-    from superpose.model import SuperposedModel, load_base
+    from superpose.verbs.ask import ask as ask_all
 
-    loaded, weights = running.load_weighted(adapters, ignore_key, base)
-    model = load_base(base, dtype=dtype)
-    asked = running.prompt_of(model, None, template)
-    points = weightings([adapter.name for adapter in loaded], weights, whole_only=True)
-    with SuperposedModel(model.model, loaded) as superposed:
-        found = answers(
-            superposed, asked, points, prompt,
-            max_new_tokens=max_new_tokens, temperature=temperature, seed=seed,
-        )  # fmt: skip
+    found = ask_all(base, adapters, prompt, answering, loading)
     if json:
-        print_json({"base": model.name, "answers": [answer.to_json() for answer in found]})
+        print_json(found.to_json())
     else:
-        out().print(answers_table(found))
+        out().print(answers_table(found.answers))

@@ -65,8 +65,8 @@ def load_weighted(
     arguments: Sequence[str], ignore_keys: Sequence[str] | None, base: str
 ) -> tuple[list[Adapter], list[float]]:
     """Load `PATH` or `PATH:WEIGHT` arguments: adapters of `base`, and the task weight of each."""
-    from superpose.cli.weighted import weighted
     from superpose.formats import load
+    from superpose.verbs.weighted import weighted
 
     paths, weights = weighted(arguments)
     return [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths], weights

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superpose.cli.weighted import weighted
 from superpose.errors import BadInput
+from superpose.verbs.weighted import weighted
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter

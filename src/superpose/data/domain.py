@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ __all__ = [
     "is_file_name",
     "question_key",
     "read_rows",
+    "rows_of",
     "sample_rows",
     "spare_rows",
     "split_rows",
@@ -57,7 +59,11 @@ class Domain:
 
 
 def read_rows(
-    source: str | Path, *, question: str = "question", answer: str = "answer", split: str = "train"
+    source: str | os.PathLike[str],
+    *,
+    question: str = "question",
+    answer: str = "answer",
+    split: str = "train",
 ) -> list[Row]:
     """Read the rows of a `.jsonl` file or, where no such file exists, of a hub data set.
 
@@ -87,7 +93,24 @@ def read_rows(
     return rows
 
 
-def is_file_name(source: str | Path, folder: Path | None = None) -> bool:
+def rows_of(
+    records: Iterable[Row | Mapping[str, str]],
+    *,
+    question: str = "question",
+    answer: str = "answer",
+    where: object = "rows",
+) -> list[Row]:
+    """Read rows that are in memory. where: what an error calls them. Raises as `read_rows` does."""
+    rows = [
+        record if isinstance(record, Row) else _row(record, question, answer, f"{where}, row {n}")
+        for n, record in enumerate(records, start=1)
+    ]
+    if not rows:
+        raise BadInput("no questions in it", where=where)
+    return rows
+
+
+def is_file_name(source: str | os.PathLike[str], folder: Path | None = None) -> bool:
     """Whether a source can only mean a file: a hub name has no such ending and no such start.
 
     folder: where relative paths start, the working folder by default. `org/name/rows.jsonl` is a
@@ -239,7 +262,7 @@ def _table(source: str, name: HubName, config: str | None, split: str) -> Iterab
 
 
 def _row(record: object, question: str, answer: str, where: str) -> Row:
-    if not isinstance(record, dict):
+    if not isinstance(record, Mapping):
         raise BadInput("not a JSON object", where=where)
     texts = []
     for column in (question, answer):

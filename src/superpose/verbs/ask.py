@@ -1,0 +1,85 @@
+"""Ask base, each adapter alone, and their weighted sum the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from superpose.verbs.adapters import Weighted, loaded_with_weights
+from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import prompt_of
+from superpose.verbs.settings import Loading
+
+if TYPE_CHECKING:
+    from superpose.measure.answer import Answer
+
+__all__ = ["Answering", "Answers", "ask"]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How answers are drawn."""
+
+    max_new_tokens: Annotated[int, "Longest answer."] = 64
+    temperature: Annotated[float, "0: always the likeliest token."] = 0.0
+    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
+    seed: Annotated[int, "Of the sampling, with a temperature."] = 0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What each weighting answers to each question."""
+
+    base: str
+    answers: tuple[Answer, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `ask --json` prints."""
+        return {"base": self.base, "answers": [answer.to_json() for answer in self.answers]}
+
+
+def ask(
+    base: Base,
+    adapters: Weighted,
+    prompt: str | Sequence[str],
+    answering: Answering = Answering(),
+    loading: Loading = Loading(),
+    *,
+    progress: Progress | None = None,
+) -> Answers:
+    """Ask base, each adapter alone, and their weighted sum the same questions.
+
+    base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
+    a mapping of names to weights, or loaded ones. prompt: a question, or several. progress: called
+    with questions answered, how many there are, and what is done.
+
+    Raises BadInput, MissingBase and MissingExtra as loading does.
+    """
+    from superpose.measure.answer import answers
+    from superpose.measure.sweep import weightings
+    from superpose.model import SuperposedModel
+
+    questions = [prompt] if isinstance(prompt, str) else list(prompt)
+    parts, weights = loaded_with_weights(
+        adapters, base=base_name(base), ignore_keys=loading.ignore_keys
+    )
+    model = loaded_base(base, loading.dtype)
+    asked = prompt_of(model.tokenizer, None, answering.template)
+    points = weightings([part.name for part in parts], weights, whole_only=True)
+    advance = advancing(progress, "ask", len(questions))
+    found: list[Answer] = []
+    with SuperposedModel(model.model, parts) as superposed:
+        for question in questions:
+            found += answers(
+                superposed,
+                asked,
+                points,
+                [question],
+                max_new_tokens=answering.max_new_tokens,
+                temperature=answering.temperature,
+                seed=answering.seed,
+            )
+            advance(1)
+    return Answers(model.name, tuple(found))

@@ -1,0 +1,28 @@
+"""The base model as a verb that runs it takes it: a name, or what `load_base` gave."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from superpose.model import BaseModel
+
+__all__ = ["Base", "base_name", "loaded_base"]
+
+Base: TypeAlias = "str | os.PathLike[str] | BaseModel"
+"""`smollm2`, a transformers folder, a hub name such as `org/name@revision`, or a loaded one."""
+
+
+def base_name(base: Base) -> str:
+    """Give the name that a base was asked for by."""
+    return os.fspath(base) if isinstance(base, str | os.PathLike) else base.name
+
+
+def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
+    """Load it where it is a name; a loaded one keeps its dtype. Raises as `load_base` does."""
+    if not isinstance(base, str | os.PathLike):
+        return base
+    from superpose.model import load_base
+
+    return load_base(base, dtype=dtype)

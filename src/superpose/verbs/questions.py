@@ -1,0 +1,88 @@
+"""Question rows as a verb takes them: files, hub data sets or rows in memory, one set a domain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from superpose.data.domain import Row, read_rows, rows_of, sample_rows
+from superpose.data.prompt import DEFAULT_TEMPLATE, Example, Prompt
+from superpose.files import sha256
+from superpose.verbs.notes import note
+
+if TYPE_CHECKING:
+    from superpose.verbs.settings import Questions
+
+__all__ = ["Data", "DomainRows", "encoded", "prompt_of", "read_domains"]
+
+Source: TypeAlias = str | os.PathLike[str] | Sequence[Row | Mapping[str, str]]
+
+Data: TypeAlias = Sequence[Source] | Mapping[str, Source]
+"""One source a domain, named by its file, or under names of one's own."""
+
+
+@dataclass(frozen=True)
+class DomainRows:
+    """A domain's rows, and where they are from.
+
+    source: as it was given; None for rows in memory.
+    """
+
+    name: str
+    source: str | None
+    rows: tuple[Row, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The start of the file's SHA-256; empty where there is no file."""
+        path = None if self.source is None else Path(self.source)
+        return sha256(path)[:12] if path is not None and path.is_file() else ""
+
+
+def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
+    """Read each domain's rows: a name is the file's without its ending, told apart where two agree.
+
+    Raises as `read_rows` does, and for rows in memory as for those of a file.
+    """
+    given: list[tuple[str | None, Source]]
+    given = list(data.items()) if isinstance(data, Mapping) else [(None, s) for s in data]
+    found: dict[str, DomainRows] = {}
+    for position, (name, source) in enumerate(given):
+        columns = {"question": questions.question, "answer": questions.answer}
+        if isinstance(source, str | os.PathLike):
+            text = os.fspath(source)
+            rows = read_rows(source, **columns)
+            name = name or Path(text).name.removesuffix(".jsonl") or text
+        else:
+            text = None
+            rows = rows_of(source, **columns, where=name or f"rows {position + 1}")
+            name = name or f"domain {position + 1}"
+        if name in found:
+            name = text or f"{name} ({position + 1})"
+        found[name] = DomainRows(name, text, tuple(rows))
+    return list(found.values())
+
+
+def prompt_of(tokenizer: Any, max_tokens: int | None, template: str) -> Prompt:
+    """How rows become tokens. template: empty for the default one."""
+    return Prompt(tokenizer, max_tokens=max_tokens, template=template or DEFAULT_TEMPLATE)
+
+
+def encoded(
+    name: str, rows: Sequence[Row], prompt: Prompt, count: int | None = None, seed: int = 0
+) -> list[Example]:
+    """So many rows as tokens, drawn by seed; says how many do not fit, or are cut.
+
+    Raises BadInput where fewer fit than are asked for.
+    """
+    fitting = prompt.fitting(rows)
+    examples = prompt.encode_all(sample_rows(fitting, count, seed=seed, where=name), name)
+    limit = f"at {prompt.max_tokens} tokens"
+    if left_out := len(rows) - len(fitting):
+        note("note", f"{name}: {left_out} of {len(rows)} rows left no room for an answer {limit}")
+    if cut := sum(example.cut for example in examples):
+        note("note", f"{name}: {cut} of {len(examples)} answers are cut {limit}")
+    return examples

@@ -1,0 +1,61 @@
+"""Settings that several verbs share: the fields are keywords in Python and options in the shell.
+
+Each field is written once, with its default and its help: `Annotated[int, "what it is"] = 64`, or
+with an `Option` where the command line calls it something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+__all__ = ["Calibration", "Loading", "Option", "Questions", "Tokens"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a command line has to know of a field: its help, and its name and value where special.
+
+    flags: in place of `--name` and, for a boolean, `--name/--no-name`. metavar: what the help calls
+    the value.
+    """
+
+    help: str
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a base model and adapters of it are loaded."""
+
+    dtype: Annotated[str, "The base's weights in memory."] = "float32"
+    ignore_keys: Annotated[
+        tuple[str, ...],
+        Option("An unknown configuration key that does not touch the weights.", ("--ignore-key",)),
+    ] = ()
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """How a question becomes tokens. template: empty for the default one."""
+
+    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
+
+
+@dataclass(frozen=True)
+class Questions(Tokens):
+    """Which rows of question files are taken, and how they become tokens."""
+
+    rows: Annotated[int | None, "So many rows of each, drawn by seed."] = None
+    max_tokens: Annotated[int, "Longest question and answer, in tokens."] = 128
+    question: Annotated[str, "Column of the question."] = "question"
+    answer: Annotated[str, "Column of the answer."] = "answer"
+    seed: Annotated[int, "Draws the rows."] = 0
+
+
+@dataclass(frozen=True)
+class Calibration(Questions):
+    """Questions that a forecast is fitted to."""
+
+    rows: Annotated[int | None, "Calibration rows of each domain, drawn by seed."] = 64
