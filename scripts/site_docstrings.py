@@ -52,7 +52,7 @@ def _rewrite(obj: griffe.Object) -> None:
 def _uncover(package: griffe.Module) -> None:
     """Let a function hide the module that it came from, as Python does.
 
-    `from superpose.interference.check import check` makes `superpose.interference.check` the
+    `from superpose.interference.checking import check` makes `superpose.interference.check` the
     function; griffe alone keeps the module under that name.
     """
     modules = dict(package.modules)

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
-from superpose.lowrank.gram import norm
+from superpose.lowrank.inner_products import norm
 
 __all__ = ["random_partner"]
 

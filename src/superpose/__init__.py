@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superpose.compose import exact_sum, merge
     from superpose.extraction import extract
     from superpose.formats import load, save
-    from superpose.formats.push import push
+    from superpose.formats.pushing import push
     from superpose.interference import check, diff
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.settings import Calibration, Loading, Questions
@@ -61,7 +61,7 @@ _HOMES = {
     "extract": "superpose.extraction",
     "load": "superpose.formats",
     "merge": "superpose.compose",
-    "push": "superpose.formats.push",
+    "push": "superpose.formats.pushing",
     "save": "superpose.formats",
 }
 

@@ -16,7 +16,7 @@ from tests.loopback_hub import TOKEN
 
 import superpose as library
 from superpose.errors import BadInput, Missing, SuperposeWarning
-from superpose.formats.push import own_files
+from superpose.formats.pushing import own_files
 
 if TYPE_CHECKING:
     from tests.conftest import Superpose, WriteAdapter

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 import superpose
 from superpose.adapter import Adapter, place_of
 from superpose.baking import bake
-from superpose.baking.prove_model import prove_model
+from superpose.baking.proof_of_model import prove_model
 from superpose.errors import BadInput, Refused
 from superpose.formats.peft import fields
 from superpose.formats.peft.products import HARMLESS, USED
@@ -172,7 +172,7 @@ def test_a_product_too_large_for_factors_is_written_at_a_rank(
     tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its best approximation, by the SVD of what PEFT merges; the limit is put low here."""
-    for module in ("superpose.lowrank.truncate", "superpose.formats.expanded"):
+    for module in ("superpose.lowrank.truncation", "superpose.formats.expanded"):
         monkeypatch.setattr(sys.modules[module], "MOST_OF_ONE", 100)
     expected = trained(case, tmp_path / "a")
     adapter = superpose.load(tmp_path / "a")

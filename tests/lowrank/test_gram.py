@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
 
-from superpose.lowrank import Term, gram, grams, inner, norm, side_grams
+from superpose.lowrank import Term, gram, grams, inner, inner_products, norm, side_grams
 
 
 def dense_gram(oracle, deltas):
@@ -86,7 +84,7 @@ def test_modules_of_many_shapes_and_ranks_keep_their_places(draw, oracle, precis
 def test_a_stack_cut_into_chunks_gives_the_same(draw, monkeypatch):
     modules = [[draw(2), draw(3)] for _ in range(7)]
     whole = grams(modules)
-    monkeypatch.setattr(importlib.import_module("superpose.lowrank.gram"), "_CHUNK", 300)
+    monkeypatch.setattr(inner_products, "_CHUNK", 300)
     np.testing.assert_allclose(grams(modules), whole, rtol=1e-12)
 
 

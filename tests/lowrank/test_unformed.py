@@ -154,7 +154,7 @@ def test_a_projected_sum_keeps_the_energy_that_it_says_and_nearly_the_best(
     expected = oracle(terms)
     s = np.linalg.svd(expected, compute_uv=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["superpose.lowrank.truncate"], "MOST_OF_ONE", 0)
+        patch.setattr(sys.modules["superpose.lowrank.truncation"], "MOST_OF_ONE", 0)
         found = truncated(terms, rank)
     lost = np.linalg.norm(expected - dense((found.term,)))
     size = max(float(s[0]), 1e-6)

@@ -2,8 +2,9 @@
 
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, met, unpooled, untied
+from superpose.adapter.brought_together import together
 from superpose.adapter.delta import Delta
-from superpose.adapter.enclosed import enclosed
+from superpose.adapter.enclosing import enclosed
 from superpose.adapter.heads import Heads, in_head, is_head, without_heads
 from superpose.adapter.made import Made
 from superpose.adapter.parents import Parent, formula
@@ -11,7 +12,6 @@ from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
 from superpose.adapter.summary import Kind, Summary, summarise
-from superpose.adapter.together import together
 
 __all__ = [
     "Adapter",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from superpose.adapter.beside import Beside
+from superpose.adapter.brought_together import together
 from superpose.adapter.delta import Delta
 from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
 from superpose.adapter.parents import Parent, sum_name
@@ -20,12 +21,11 @@ from superpose.adapter.progress import Progress, told
 from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
-from superpose.adapter.together import together
 from superpose.adapter.united import united
 from superpose.errors import BadInput
-from superpose.lowrank.gram import inner as inner_product, norm
+from superpose.lowrank.inner_products import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
-from superpose.lowrank.truncate import Truncated, truncated
+from superpose.lowrank.truncation import Truncated, truncated
 
 
 @dataclass(frozen=True, eq=False, repr=False)

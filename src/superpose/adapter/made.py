@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
     from superpose.adapter.parents import Parent
-    from superpose.lowrank.truncate import Truncated
+    from superpose.lowrank.truncation import Truncated
 
 Setting: TypeAlias = "str | int | float | bool | None"
 """A method's setting, as a file's note holds it."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from superpose.adapter.heads import WAYS, is_head
 from superpose.adapter.place import Place
 from superpose.errors import BadInput
-from superpose.lowrank.stack import stacked_inputs, stacked_outputs
+from superpose.lowrank.stacking import stacked_inputs, stacked_outputs
 from superpose.lowrank.terms import Terms, dtype_name, shape as terms_shape
 
 Array: TypeAlias = NDArray[Any]

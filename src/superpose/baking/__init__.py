@@ -2,7 +2,7 @@
 
 from superpose.baking.model import Baked, bake
 from superpose.baking.proof import Failure, Proof
-from superpose.baking.prove_model import prove_model
-from superpose.baking.prove_sum import prove_sum
+from superpose.baking.proof_of_model import prove_model
+from superpose.baking.proof_of_sum import prove_sum
 
 __all__ = ["Baked", "Failure", "Proof", "bake", "prove_model", "prove_sum"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from superpose.adapter import Adapter, in_head, place_of
-from superpose.adapter.together import of_its_class
+from superpose.adapter.brought_together import of_its_class
 from superpose.baking.layout import place_delta, place_replacement
 from superpose.errors import BadInput
 from superpose.files.checkpoint import Checkpoint

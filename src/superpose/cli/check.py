@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from superpose.interference import Check, Pair
-    from superpose.interference.check import AdapterFigures
+    from superpose.interference.checking import AdapterFigures
     from superpose.report import Page
 
 __all__ = ["check", "print_check"]
@@ -92,7 +92,7 @@ def check(
 def print_check(figures: Check) -> None:
     """Print tables and verdicts on standard output."""
     from superpose.files import short_names
-    from superpose.interference.check import all_of
+    from superpose.interference.checking import all_of
 
     short = short_names([adapter.name for adapter in figures.adapters])
     console = out()

@@ -10,7 +10,7 @@ from superpose.cli.console import one_line, out, print_json
 from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
-    from superpose.formats.push import Pushed
+    from superpose.formats.pushing import Pushed
 
 __all__ = ["push"]
 
@@ -50,7 +50,7 @@ def push(
 
     Example: superpose push both org/both --private
     """
-    from superpose.formats.push import push as push_adapter
+    from superpose.formats.pushing import push as push_adapter
 
     pushed = push_adapter(
         adapter,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from superpose.compose.best_rank import BestRank
-from superpose.compose.merge import exact_sum, merge
+from superpose.compose.merging import exact_sum, merge
 from superpose.compose.method import Method
 from superpose.compose.on_base import OnBase
 from superpose.compose.sum import Sum

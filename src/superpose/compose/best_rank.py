@@ -11,7 +11,7 @@ from superpose.adapter.made import BEST_RANK, made_by_rank
 from superpose.compose.method import Method
 from superpose.compose.on_base import rescaled_deltas
 from superpose.errors import SuperposeWarning
-from superpose.lowrank.truncate import Truncated, truncated
+from superpose.lowrank.truncation import Truncated, truncated
 
 if TYPE_CHECKING:
     from superpose.adapter.progress import Progress

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from superpose.html import heat_map, line, shown, table
-from superpose.interference.check import Check, all_of
-from superpose.interference.diff import Difference, ModuleDifference
+from superpose.interference.checking import Check, all_of
+from superpose.interference.difference import Difference, ModuleDifference
 from superpose.interference.pair import ModuleFigures, Pair
 
 __all__ = ["check_html", "difference_html", "pair_html"]

@@ -10,7 +10,7 @@ from superpose.interference.next_step import next_step
 from superpose.interference.reading import READINGS, reading
 
 if TYPE_CHECKING:
-    from superpose.interference.diff import Difference
+    from superpose.interference.difference import Difference
     from superpose.interference.pair import Pair
 
 VERDICTS = tuple(READINGS)

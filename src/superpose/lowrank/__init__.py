@@ -1,7 +1,7 @@
 """Pure algebra on deltas in factored form, on any array-API namespace."""
 
-from superpose.lowrank.gram import SideGrams, gram, grams, inner, norm, side_grams
 from superpose.lowrank.hadamard import Hadamard
+from superpose.lowrank.inner_products import SideGrams, gram, grams, inner, norm, side_grams
 from superpose.lowrank.kronecker import Kronecker, from_dense
 from superpose.lowrank.sides import (
     Overlaps,
@@ -11,7 +11,7 @@ from superpose.lowrank.sides import (
     overlaps,
     principal_angles,
 )
-from superpose.lowrank.stack import stack
+from superpose.lowrank.stacking import stack
 from superpose.lowrank.terms import (
     MOST_OF_ONE,
     AnyTerm,
@@ -29,7 +29,7 @@ from superpose.lowrank.terms import (
     shape,
     upcast,
 )
-from superpose.lowrank.truncate import (
+from superpose.lowrank.truncation import (
     Truncated,
     is_projected,
     singular_values,

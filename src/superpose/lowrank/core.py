@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import device
 
-from superpose.lowrank.stack import stacked_inputs, stacked_outputs
+from superpose.lowrank.stacking import stacked_inputs, stacked_outputs
 from superpose.lowrank.tall import Basis, tall_qr
 from superpose.lowrank.terms import Array, Terms, formed, namespace, nonzero
 

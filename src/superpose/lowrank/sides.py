@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from superpose.lowrank.stack import stacked_inputs, stacked_outputs
+from superpose.lowrank.stacking import stacked_inputs, stacked_outputs
 from superpose.lowrank.terms import Array, Terms, formed, namespace, namespace_of, nonzero
 from superpose.lowrank.to_numpy import to_numpy
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from superpose.interference.check import all_of
+from superpose.interference.checking import all_of
 from superpose.landscape.advice import KEPT
 from superpose.report.forecast import Share, least, share_text
 from superpose.report.texts import joined

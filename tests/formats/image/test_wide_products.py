@@ -112,7 +112,7 @@ def test_a_loha_of_high_rank_is_added_at_a_rank(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the most that is formed, which is put low here."""
-    for module in ("superpose.lowrank.truncate", "superpose.formats.expanded"):
+    for module in ("superpose.lowrank.truncation", "superpose.formats.expanded"):
         monkeypatch.setattr(sys.modules[module], "MOST_OF_ONE", 1000)
     first, second = (sp.load(loha(tmp_path / f"{seed}.safetensors", seed)) for seed in (1, 2))
     assert isinstance(first[M.format(0)].terms[0], Hadamard)

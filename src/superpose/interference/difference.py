@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Heads, Part, Replacement, Rescaled, align, met
+from superpose.adapter.brought_together import of_its_class
 from superpose.adapter.copied import without_differing
 from superpose.adapter.heads import with_heads
 from superpose.adapter.same_base import plain_name
-from superpose.adapter.together import of_its_class
 from superpose.files import without_nan
-from superpose.interference.check import told_apart
+from superpose.interference.checking import told_apart
 from superpose.interference.facts import Fact, dtypes_of, facts_of
 from superpose.interference.verdict import judge_difference
 from superpose.lowrank import norm

@@ -67,7 +67,7 @@ def push(
     Raises as `load` does for what is no adapter; BadInput for a name or card that the hub does not
     take and for a token that may not write; Missing without a token or an answer.
 
-    >>> superpose.formats.push("both", "org/both", private=True)  # doctest: +SKIP
+    >>> superpose.push("both", "org/both", private=True)  # doctest: +SKIP
     """
     target = _target(to, branch)
     loaded = load(adapter, ignore_keys=ignore_keys, dora=True)

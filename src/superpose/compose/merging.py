@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superpose.adapter import Adapter, Heads, Replacement, in_head, together, without_heads
+from superpose.adapter.brought_together import of_its_class
 from superpose.adapter.heads import HEADS, TASKS, chosen, with_head_of
-from superpose.adapter.together import of_its_class
 from superpose.compose.method import Method
 from superpose.compose.sum import Sum
 from superpose.errors import BadInput, SuperposeWarning
