@@ -1,9 +1,9 @@
 """Adapters on disk: what a folder means, and writing one."""
 
 from superpose.formats.door import check_output, load, save
-from superpose.formats.peft import Written
 from superpose.formats.table import ENGINES, engines_of
 from superpose.formats.vllm import VLLM_DEFAULT_RANK, VLLM_RANKS, check_for_vllm, vllm_max_rank
+from superpose.formats.written import Written
 
 __all__ = [
     "ENGINES",

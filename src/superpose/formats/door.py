@@ -16,8 +16,8 @@ from superpose.errors import BadInput, SuperposeError
 from superpose.files import called, is_here, locate
 from superpose.formats.expanded import with_factors
 from superpose.formats.format import Format, Output, Source
-from superpose.formats.peft import Written
 from superpose.formats.table import ENGINES, FORMATS, engines_of, format_in, format_of
+from superpose.formats.written import Written
 
 
 def load(

@@ -10,7 +10,7 @@ from pathlib import Path
 from superpose.adapter import Adapter
 from superpose.files.file_format import FileFormat
 from superpose.files.header import Header
-from superpose.formats.peft import Written
+from superpose.formats.written import Written
 
 
 @dataclass(frozen=True)

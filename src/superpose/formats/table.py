@@ -13,9 +13,11 @@ from superpose.errors import BadInput
 from superpose.files import check_free
 from superpose.files.file_format import DIFFUSERS, GGUF, KOHYA, LLAMA_CPP, PEFT, FileFormat
 from superpose.files.header import Header
+from superpose.formats.folded import checked_dtype
 from superpose.formats.foreign import CONFIG, header_of, holds_peft
 from superpose.formats.format import Format, Output, Source
-from superpose.formats.peft import REPLACEABLE, Written, checked_dtype, read_peft, write_peft
+from superpose.formats.peft import REPLACEABLE, read_peft, write_peft
+from superpose.formats.written import Written
 
 _BASES_NAMES = frozenset({PEFT.name, GGUF.name, LLAMA_CPP.name})
 

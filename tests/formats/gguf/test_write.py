@@ -248,9 +248,12 @@ def test_force_replaces_an_adapter_and_nothing_else(llama: Path, tmp_path: Path)
         superpose.save(adapter, path, base=llama, force=True)
 
 
-def test_a_value_too_large_leaves_nothing_behind(llama: Path, tmp_path: Path) -> None:
+def test_a_value_too_large_is_named_as_the_file_does_and_leaves_nothing_behind(
+    llama: Path, tmp_path: Path
+) -> None:
     adapter = Adapter({V: delta(scaling=1e9)})
-    with pytest.raises(BadInput, match="too large for float16"):
+    name = r"`blk\.\d+\.attn_v\.weight\.lora_b`"
+    with pytest.raises(BadInput, match=f"{name} holds values too large for float16"):
         superpose.save(adapter, tmp_path / "a.gguf", base=llama, dtype="float16")
     assert not [p for p in tmp_path.iterdir() if "gguf" in p.name]
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 import superpose
 from superpose.adapter import Delta, Place
 from superpose.errors import BadInput, OutputExists, Refused, SuperposeWarning
+from superpose.formats.folded import fold
 from superpose.formats.image.names import factor_name, parse, sort_of
-from superpose.formats.peft.portable import fold
 from superpose.lowrank import dense
 
 from .conftest import MODULES, WriteLora, lora
@@ -261,7 +261,7 @@ def test_an_image_lora_in_memory_is_written_in_kohyas_own_spelling(tmp_path: Pat
     made = superpose.Adapter({"lora_unet_x": Delta.of(B, A)}, format="kohya")
     superpose.save(made, tmp_path / "a.safetensors")
     assert load_file(tmp_path / "a.safetensors").keys() == {*factors, "lora_unet_x.alpha"}
-    assert fold(made, "float32", True).pairs.keys() == {"lora_unet_x"}
+    assert fold(made, "float32", True, name="{}.{}".format).pairs.keys() == {"lora_unet_x"}
 
 
 def test_factors_of_torch_are_written_as_well(write_lora: WriteLora, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Place, place_of
 from superpose.errors import BadInput, MissingExtra, OutputExists
 from superpose.files import check_free_file, encodable, new_file
-from superpose.formats.folded import written_bytes
+from superpose.formats.folded import Folded, fold
 from superpose.formats.gguf.base import base_of, read_base
 from superpose.formats.gguf.header import read_header
 from superpose.formats.gguf.read import ALPHA
@@ -31,8 +32,7 @@ from superpose.formats.gguf.translate import (
     to_llama_cpp,
 )
 from superpose.formats.noted import KEY, note_of
-from superpose.formats.peft.portable import Factors, fold
-from superpose.formats.peft.write import Written
+from superpose.formats.written import Written, written_bytes
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -96,7 +96,7 @@ def write_gguf(
     chosen = checked_gguf_dtype(dtype)
     library = _library()
     named = _under_llama_cpps_names(adapter, base)
-    factors = fold(named, chosen, compact=False)
+    factors = fold(named, chosen, compact=False, name=partial(_factor_name, named))
     tensors = dict(_tensors(named, factors))
     rank = max(factors.ranks.values())
     written = Written(
@@ -139,7 +139,11 @@ def _under_llama_cpps_names(adapter: Adapter, base: str | os.PathLike[str] | Non
     return adapter
 
 
-def _tensors(adapter: Adapter, factors: Factors) -> Iterator[tuple[str, Array]]:
+def _factor_name(adapter: Adapter, key: str, side: str) -> str:
+    return _name(place_of(key, adapter[key].place), side.lower())
+
+
+def _tensors(adapter: Adapter, factors: Folded) -> Iterator[tuple[str, Array]]:
     """Give the tensors to write by name: lora_a and lora_b of each, as NumPy lays them out."""
     stacks: dict[str, dict[int, tuple[Array, Array]]] = {}
     blocks: dict[str, int] = {}

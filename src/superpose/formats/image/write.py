@@ -17,15 +17,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from superpose.adapter import Adapter, place_of
 from superpose.adapter.image_marks import marks_of
 from superpose.errors import BadInput, Refused
 from superpose.files import check_free, check_free_file, new_file, new_folder, write_tensors
 from superpose.files.file_format import DIFFUSERS, KOHYA
 from superpose.formats.expanded import Array
-from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
+from superpose.formats.folded import checked_dtype, fold, padded_to, widest_dtype
 from superpose.formats.image.known import as_loaders_know_it
 from superpose.formats.image.layout import (
     check_writable,
@@ -37,8 +35,7 @@ from superpose.formats.image.layout import (
 from superpose.formats.image.metadata import in_file_order, written_metadata
 from superpose.formats.image.names import component_of, factor_name
 from superpose.formats.image.passed_over import tell_of_loaders
-from superpose.formats.peft.portable import fold
-from superpose.formats.peft.write import Written
+from superpose.formats.written import Written, written_bytes
 from superpose.names.image import is_kohya
 
 ENDING = KOHYA.ending
@@ -123,14 +120,7 @@ def _padded(
     most: dict[tuple[str, bool], int] = {}
     for key, (_, A) in pairs.items():
         most[sorts[key]] = max(most.get(sorts[key], 0), A.shape[0])
-    padded = {}
-    for key, (B, A) in pairs.items():
-        missing = most[sorts[key]] - A.shape[0]
-        if not missing:
-            padded[key] = B, A
-            continue
-        padded[key] = np.pad(B, ((0, 0), (0, missing))), np.pad(A, ((0, missing), (0, 0)))
-    return padded
+    return {key: padded_to(most[sorts[key]], *pair) for key, pair in pairs.items()}
 
 
 def _sort(adapter: Adapter, key: str) -> tuple[str, bool]:

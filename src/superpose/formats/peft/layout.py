@@ -16,9 +16,9 @@ from superpose.adapter import Adapter, Place, Replacement, enclosed, place_of, u
 from superpose.errors import BadInput, Refused
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
+from superpose.formats.folded import Folded
 from superpose.formats.peft.experts import file_module, interleaved
 from superpose.formats.peft.keys import PREFIX, factor_name
-from superpose.formats.peft.portable import Factors
 
 Array = NDArray[Any]
 
@@ -99,7 +99,7 @@ def _check_factors(places: Mapping[str, Place], adapter: Adapter) -> None:
             )
 
 
-def file_layout(adapter: Adapter, factors: Factors, dtype: str, *, exactly: bool = False) -> Layout:
+def file_layout(adapter: Adapter, factors: Folded, dtype: str, *, exactly: bool = False) -> Layout:
     """Give the tensors and what the configuration says of them.
 
     exactly: stored tensors that the dtype does not hold are as precise as they came, float32 at

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,19 @@ from superpose.adapter import Adapter
 from superpose.adapter.base_class import MAPPING
 from superpose.adapter.beside import TOKENIZER
 from superpose.files import check_free, encodable, new_folder, write_tensors
-from superpose.formats.folded import checked_dtype, widest_dtype, written_bytes
+from superpose.formats.folded import checked_dtype, fold, widest_dtype
 from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.noted import KEY, note_of
 from superpose.formats.peft.card import model_card
+from superpose.formats.peft.keys import factor_name
 from superpose.formats.peft.layout import Layout, check_writable, file_layout
-from superpose.formats.peft.portable import fold
 from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
+from superpose.formats.written import Written, written_bytes
 
 CARD = "README.md"
 TRAINING = "training.json"
 REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING}) | TOKENIZER
 """What a folder may hold for `force` to replace it: an adapter of ours, added or trained."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written. rank: the largest. bytes: of the weights file's tensors.
-
-    rounding_error: |written - exact| / |exact|, Frobenius norms over all modules. carried: names of
-    files that all parents have beside them and that lie beside it as well.
-    """
-
-    path: Path
-    rank: int
-    dtype: str
-    rounding_error: float
-    bytes: int
-    modules: int
-    carried: tuple[str, ...] = ()
 
 
 def write_peft(
@@ -70,7 +53,7 @@ def write_peft(
     check_free(target, force=force, replaceable=REPLACEABLE)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
     check_writable(adapter)
-    factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else ())
+    factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else (), name=factor_name)
     layout = file_layout(adapter, factors, chosen, exactly=dtype is None)
     tokenizer = to_carry(adapter.beside)
     written = Written(
@@ -140,4 +123,4 @@ def peft_config(adapter: Adapter, layout: Layout) -> dict[str, Any]:
     return dict(sorted({**plain, **{k: v for k, v in special.items() if v}}.items()))
 
 
-__all__ = ["Written", "peft_config", "write_peft"]
+__all__ = ["peft_config", "write_peft"]
