@@ -14,6 +14,7 @@ import pytest
 
 from superpose.interference import VERDICTS, borders as at
 from superpose.landscape import advice, basis, polynomial
+from superpose.landscape.predictors import PREDICTORS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -139,6 +140,13 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
     for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):
         assert f"from {share}" in " ".join(text.split())
+
+
+def test_the_mathematics_states_every_predictor_with_its_formula_and_source() -> None:
+    text = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
+    for each in PREDICTORS:
+        papers = ", ".join(f"[{n}](https://arxiv.org/abs/{n})" for n in each.source)
+        assert f"| {each.name} | ${each.formula}$ | {each.says} | {papers} |\n" in text
 
 
 def test_the_mathematics_states_every_border_between_two_readings() -> None:

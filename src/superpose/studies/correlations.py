@@ -1,28 +1,58 @@
 """What the weights tell, against what evaluation shows: the paper's figure, with its controls.
 
-A point is one subset at one seed. Its figures are those of `check`, averaged over the subset's
-pairs; beside them stand the change of perplexity and the interference.
+A point is one subset at one seed. Its figures are predictors of interference, averaged over the
+subset's pairs; beside them stand the change of perplexity and the interference.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from superpose.interference.predictors import (
+    COSINE,
+    INPUT_OVERLAP,
+    NORM_RATIO,
+    OUTPUT_OVERLAP,
+    RMS_COSINE,
+)
 from superpose.statistics import Correlation, correlate
 from superpose.studies.cells import subsets
 from superpose.studies.scores import UNION, StudyScores, change_percent
 
 __all__ = ["FIGURES", "correlations", "points"]
 
-FIGURES = (
-    *("rms_cosine", "cosine", "output_overlap", "input_overlap", "norm_ratio"),
-    *("energy_ratio", "norm"),
-)
-"""The paper's predictor first. norm: of the sum, a control that knows no angles."""
+OF_PAIRS = (RMS_COSINE, COSINE, OUTPUT_OVERLAP, INPUT_OVERLAP, NORM_RATIO)
+"""The paper's predictor first. Any that reads nothing but figures of a pair may stand here."""
+
+FIGURES = (*(predictor.name.replace(" ", "_") for predictor in OF_PAIRS), "energy_ratio", "norm")
+"""energy_ratio, norm: of the sum as a whole; the norm is a control that knows no angles."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Two adapters as `check --json` holds them, the smaller one the own; NaN where it has null."""
+
+    rms_cosine: float
+    cosine: float
+    output_overlap: float
+    input_overlap: float
+    norms: tuple[float, float]
+
+    @property
+    def pair(self) -> Recorded:
+        """Itself, as a predictor reads a case."""
+        return self
+
+    @classmethod
+    def of(cls, pair: Mapping[str, float | None], *norms: float | None) -> Recorded:
+        """Give what a pair's figures and both adapters' norms are a record of."""
+        keys = ("rms_cosine", "cosine", "output_overlap", "input_overlap")
+        smaller, larger = sorted(map(_known, norms))
+        return cls(**{key: _known(pair[key]) for key in keys}, norms=(smaller, larger))
 
 
 def points(scores: StudyScores, checks: Mapping[int, Any]) -> list[dict[str, Any]]:
@@ -64,7 +94,7 @@ def correlations(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _against_change(found: Sequence[Mapping[str, Any]], figure: str) -> Correlation:
     return correlate(
-        [math.nan if point[figure] is None else point[figure] for point in found],
+        [_known(point[figure]) for point in found],
         [point["dppl_percent"] for point in found],
         domains=[tuple(point["domains"]) for point in found],
         seeds=[point["seed"] for point in found],
@@ -75,26 +105,27 @@ def _figures(
     check: Mapping[str, Any], domains: Sequence[str], names: Sequence[str]
 ) -> dict[str, float | None]:
     """`check`'s figures for a subset: means over its pairs, and those of the sum."""
-    place = {
-        frozenset(p): pair for p, pair in zip(combinations(domains, 2), check["pairs"], strict=True)
-    }
-    pairs = {frozenset(p): place[frozenset(p)] for p in combinations(names, 2)}
     norm = dict(zip(domains, (adapter["norm"] for adapter in check["adapters"]), strict=True))
-    figures: dict[str, float | None] = {
-        key: _mean([pair[key] for pair in pairs.values()]) for key in FIGURES[:5]
+    of = dict(zip(combinations(domains, 2), check["pairs"], strict=True))
+    pairs = {two: pair for two, pair in of.items() if set(two) <= set(names)}
+    seen = [Recorded.of(pair, norm[a], norm[b]) for (a, b), pair in pairs.items()]
+    figures = {
+        key: _mean([predictor.predict(each) for each in seen])
+        for key, predictor in zip(FIGURES, OF_PAIRS, strict=False)
     }
     # |sum|^2 = sum of squares + 2 * inner products, from the norms and whole-adapter cosines.
     squares = sum(norm[name] ** 2 for name in names)
-    inner = sum(
-        (pair["cosine"] or 0.0) * math.prod(norm[name] for name in pair_of)
-        for pair_of, pair in pairs.items()
-    )
+    inner = sum((pair["cosine"] or 0.0) * norm[a] * norm[b] for (a, b), pair in pairs.items())
     whole = max(squares + 2 * inner, 0.0)
     figures["energy_ratio"] = round(whole / squares, 8) if squares else None
     figures["norm"] = round(math.sqrt(whole), 6)
     return figures
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    held = [value for value in values if value is not None]
+def _mean(values: Sequence[float]) -> float | None:
+    held = [value for value in values if not math.isnan(value)]
     return round(math.fsum(held) / len(held), 8) if held else None
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
