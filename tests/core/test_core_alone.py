@@ -219,3 +219,40 @@ def test_image_loras_are_added_without_them(
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "0.0\n"
+
+
+def test_a_forecast_is_made_without_them_and_best_weights_say_what_to_install(
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    """Of two domains whose losses are bowls around their own adapters, measured at every point."""
+    ended = without_them(
+        """
+import numpy as np
+from superpose.errors import MissingExtra
+from superpose.landscape import Forecast, Sample, advise, design_points
+
+def bowl(own):
+    with_slope, plain = design_points(own, 2)
+    points = np.array([*with_slope, *plain])
+    off = points - np.eye(2)[own]
+    rows = np.full(6, 3)
+    slopes = off[:, None, None] * np.array([1, 0.5]) * rows[:, None, None]
+    slopes[len(with_slope):] = np.nan
+    values = (2 + (off**2 * [1, 0.5]).sum(1) / 2)[:, None] * rows
+    return Sample(points, values, slopes, rows, ("all",))
+
+forecast = Forecast(("a", "b"), ("a", "b"), (bowl(0), bowl(1)))
+first, second = forecast.predict([[1, 1]])
+assert first.low <= first.predicted_nll <= first.high < np.inf, first
+assert len(forecast.every_subset()) == 8 and len(forecast.disturbances()) == 2
+assert forecast._repr_html_() and forecast.to_model()["domains"]
+for asked in (forecast.best, lambda: advise(forecast)):
+    try:
+        asked()
+    except MissingExtra as error:
+        assert 'pip install "superpose[study]"' in str(error)
+    else:
+        raise AssertionError("scipy was found")
+"""
+    )
+    assert ended.returncode == 0, ended.stderr

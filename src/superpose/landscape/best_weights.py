@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.errors import MissingExtra
 from superpose.landscape.polynomial import Polynomial
 
 __all__ = ["BOUNDS", "Objective", "best_weights", "objective_of", "starts"]
@@ -53,6 +54,8 @@ def best_weights(
 
     Descent in a box (mean), or the smallest common bound of D losses (worst), from each of
     `starts`; the best end is taken, for curvatures may have a negative direction.
+
+    Raises MissingExtra where scipy is not installed: it finds both.
     """
     count = losses[0].adapters
     moved = np.zeros((len(losses), count)) if shift is None else shift
@@ -79,12 +82,22 @@ def best_weights(
 Regrets: TypeAlias = Callable[[Array], Array]
 
 
+def _scipy() -> Any:
+    """scipy.optimize, which finds the least of a function in a box."""
+    try:
+        import scipy.optimize
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            "finding the best task weights needs scipy",
+            hint='Install it with: pip install "superpose[study]"',
+        ) from None
+    return scipy.optimize
+
+
 def _mean(
     regrets: Regrets, slopes: Regrets, start: Array, bounds: tuple[float, float], _: int
 ) -> Array:
-    from scipy.optimize import minimize
-
-    found = minimize(
+    found = _scipy().minimize(
         lambda weights: float(regrets(weights).mean()),
         start,
         jac=lambda weights: slopes(weights).mean(axis=0),
@@ -99,10 +112,8 @@ def _worst(
     regrets: Regrets, slopes: Regrets, start: Array, bounds: tuple[float, float], domains: int
 ) -> Array:
     """Minimise t with regret_i(lambda) <= t for every domain."""
-    from scipy.optimize import minimize
-
     first = np.append(start, regrets(start).max())
-    found = minimize(
+    found = _scipy().minimize(
         lambda x: float(x[-1]),
         first,
         jac=lambda x: np.append(np.zeros(len(start)), 1.0),

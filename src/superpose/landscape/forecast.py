@@ -17,6 +17,7 @@ from superpose.landscape.basis import OWN_SQUARE
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
+from superpose.statistics import student_quantile
 
 __all__ = ["Disturbance", "Forecast", "Predicted", "subsets"]
 
@@ -154,13 +155,14 @@ class Forecast:
         return self.predict(np.array(list(subsets(len(self.names)))))
 
     def best(self, objective: Objective = "mean", bounds: tuple[float, float] = BOUNDS) -> Array:
-        """Give the best task weights (K,) on the polynomials."""
+        """Give the best task weights (K,) on the polynomials. Raises as `best_weights`."""
         return best_weights(self.losses, objective=objective, bounds=bounds)
 
     def best_of(self, names: Sequence[str], objective: Objective = "mean") -> dict[str, float]:
         """Give the best task weights of some adapters for their own domains.
 
         names: in the order of `self.names`. On the polynomials where the other weights are 0.
+        Raises as `best_weights`.
         """
         chosen = [self.names.index(name) for name in names]
         losses = [self.losses[i].among(chosen) for i in chosen]
@@ -271,8 +273,4 @@ def subsets(adapters: int) -> Iterator[tuple[float, ...]]:
 
 def _quantile(rows: int) -> float:
     """Give the 97.5 % point of Student's t with as many degrees of freedom as rows but one."""
-    if rows < 2:
-        return math.inf
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, rows - 1))
+    return math.inf if rows < 2 else student_quantile(0.975, rows - 1)

@@ -10,6 +10,7 @@ from superpose.statistics.perplexity import (
     ratio_interval,
     share_interval,
 )
+from superpose.statistics.student import student_quantile
 
 __all__ = [
     "Correlation",
@@ -23,4 +24,5 @@ __all__ = [
     "perplexity_interval",
     "ratio_interval",
     "share_interval",
+    "student_quantile",
 ]
