@@ -24,27 +24,35 @@ if TYPE_CHECKING:
     from superpose.formats.pushing import push
     from superpose.interference import check, diff
     from superpose.verbs.ask import Answering, ask
+    from superpose.verbs.evaluate import TestQuestions, evaluate
+    from superpose.verbs.predict import predict
     from superpose.verbs.settings import Calibration, Loading, Questions
+    from superpose.verbs.tune import Goal, tune
 
 __all__ = [
     "Adapter",
     "Answering",
     "Calibration",
     "Delta",
+    "Goal",
     "Loading",
     "Questions",
+    "TestQuestions",
     "__version__",
     "ask",
     "check",
     "cosine",
     "diff",
     "errors",
+    "evaluate",
     "exact_sum",
     "extract",
     "load",
     "merge",
+    "predict",
     "push",
     "save",
+    "tune",
 ]
 
 _HOMES = {
@@ -52,17 +60,22 @@ _HOMES = {
     "Answering": "superpose.verbs.ask",
     "Calibration": "superpose.verbs.settings",
     "Delta": "superpose.adapter",
+    "Goal": "superpose.verbs.tune",
     "Loading": "superpose.verbs.settings",
     "Questions": "superpose.verbs.settings",
+    "TestQuestions": "superpose.verbs.evaluate",
     "ask": "superpose.verbs.ask",
     "check": "superpose.interference",
     "diff": "superpose.interference",
+    "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",
     "load": "superpose.formats",
     "merge": "superpose.compose",
+    "predict": "superpose.verbs.predict",
     "push": "superpose.formats.pushing",
     "save": "superpose.formats",
+    "tune": "superpose.verbs.tune",
 }
 
 

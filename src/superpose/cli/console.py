@@ -10,16 +10,17 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from superpose.cli.streams import is_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
-__all__ = ["err", "note", "one_line", "out", "plain", "print_json", "progress", "visible"]
+__all__ = ["bars", "err", "note", "one_line", "out", "plain", "print_json", "progress", "visible"]
 
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
 UNKNOWN_WIDTH = 120
@@ -112,6 +113,20 @@ def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
         console=console,
         disable=quiet or not console.is_terminal,
     )
+
+
+@contextmanager
+def bars(*, quiet: bool = False) -> Iterator[Callable[[float, float | None, str], None]]:
+    """A bar for each thing that is being done; gives what a verb is told to tell with."""
+    with progress(quiet=quiet) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(done: float, total: float | None, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what, total=total)
+            shown.update(tasks[what], completed=done, total=total)
+
+        yield tell
 
 
 def _console(*, to_stderr: bool) -> Console:

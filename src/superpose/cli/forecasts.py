@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -23,7 +23,7 @@ MOST = 64
 
 
 def print_forecast(
-    console: Any, found: Forecast, advice: Advice, measured: Sequence[dict[str, Any]]
+    console: Any, found: Forecast, advice: Advice, measured: Sequence[Mapping[str, Any]]
 ) -> None:
     """Print verdict, predictions (beside what was measured) and disturbances."""
     weights = formula(advice.weights)
@@ -39,7 +39,7 @@ def print_forecast(
 
 
 def predicted_table(
-    rows: Sequence[Predicted], domains: Sequence[str], measured: Sequence[dict[str, Any]] = ()
+    rows: Sequence[Predicted], domains: Sequence[str], measured: Sequence[Mapping[str, Any]] = ()
 ) -> Table:
     """Weightings down, domains across: predicted perplexity with its interval, and measured."""
     table = plain_table()

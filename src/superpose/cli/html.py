@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -14,11 +14,10 @@ from superpose.cli.console import err
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter
     from superpose.report import Made, Page
     from superpose.studies.run import Study
 
-__all__ = ["Html", "Pages", "checked", "data_rows"]
+__all__ = ["Html", "Paged", "Pages"]
 
 Html = Annotated[
     Path | None,
@@ -30,6 +29,14 @@ Html = Annotated[
         show_default=False,
     ),
 ]
+
+
+class Paged(Protocol):
+    """A result that has a page."""
+
+    def page(self, command: str) -> Page:
+        """Give the page. command: that which made it."""
+        ...
 
 
 class Pages:
@@ -75,6 +82,12 @@ class Pages:
         return study_page(summary, parts.checks, parts.forecasts, parts.adapters, made)
 
     @contextmanager
+    def showing(self, found: Paged) -> Iterator[None]:
+        """Print the answer in the block; then the result's page is written, as by `beside`."""
+        with self.beside(lambda: found.page(typed())):
+            yield
+
+    @contextmanager
     def beside(self, page: Callable[[], Page]) -> Iterator[None]:
         """Print the answer in the block; then the page is written, and said where it lies.
 
@@ -90,28 +103,3 @@ class Pages:
 
                 write_page(self.target, page())
                 err().print(f"page: {self.target}", markup=False)
-
-
-def data_rows(
-    sources: Sequence[str], rows: Mapping[str, Sequence[object]], kind: str
-) -> list[tuple[str, str, str]]:
-    """Give (what, how much, fingerprint) of each domain; of files alone there is a fingerprint.
-
-    sources: one a domain, as they were typed. rows: by domain, those that were used. kind: of them.
-    """
-    from superpose.files import sha256
-    from superpose.report.texts import counted
-
-    paths = [Path(source) for source in sources]
-    marks = [sha256(path)[:12] if path.is_file() else "" for path in paths]
-    return [
-        (name, counted(len(found), f"{kind} row"), mark)
-        for (name, found), mark in zip(rows.items(), marks, strict=True)
-    ]
-
-
-def checked(adapters: Sequence[Adapter]) -> dict[str, Any] | None:
-    """Give `check --json` of adapters that are known to have one base; None for a single one."""
-    from superpose.interference import check
-
-    return check(adapters, same_base=True).to_json() if len(adapters) > 1 else None

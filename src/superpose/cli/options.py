@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "AdapterNames",
     "Adapters",
     "AnswerColumn",
     "Base",
     "BaseModel",
+    "CalibrationData",
     "Dtype",
     "Heads",
     "IgnoreKey",
@@ -66,3 +68,17 @@ MaxTokens = Annotated[int, typer.Option(help="Longest question and answer, in to
 Rows = Annotated[int | None, typer.Option(help="So many rows of each, drawn by seed.")]
 Template = Annotated[str, typer.Option(help="Text before the answer, with {question} in it.")]
 Dtype = Annotated[str, typer.Option(help="The base's weights in memory.")]
+AdapterNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADAPTER...", help="Adapters: folders, files or hub names.", show_default=False
+    ),
+]
+CalibrationData = Annotated[
+    list[str],
+    typer.Option(
+        "--data", "-d",
+        help="A domain's calibration questions, once for each adapter, in the adapters' order.",
+        show_default=False,
+    ),
+]  # fmt: skip

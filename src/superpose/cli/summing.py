@@ -14,34 +14,13 @@ if TYPE_CHECKING:
     from superpose.cli.weights_file import WeightsFile
     from superpose.files.checkpoint import Checkpoint
 
-__all__ = ["given_to_add", "summed"]
+__all__ = ["summed"]
 
 
 class Writable(Protocol):
     """Asks whether a sum can be written; raises as `formats.check_output`."""
 
     def __call__(self, *, adapter_format: str) -> None: ...
-
-
-def given_to_add(
-    adapters: Sequence[str],
-    base: str,
-    same_base: bool = False,
-    ignore_keys: Sequence[str] | None = None,
-) -> list[str]:
-    """Give the words behind `superpose add` that take adapters as a command with a base took them.
-
-    adapters, base: as they were typed. Only a GGUF file asks for the base.
-    """
-    from superpose.files.file_format import GGUF
-
-    words = list(adapters)
-    if same_base:
-        words.append("--same-base")
-    words += [f"--ignore-key={key}" for key in ignore_keys or ()]
-    if any(name.endswith(GGUF.ending) for name in adapters):
-        words.append(f"--base={base}")
-    return words
 
 
 def summed(

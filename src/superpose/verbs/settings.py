@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-__all__ = ["Calibration", "Loading", "Option", "Questions", "Tokens"]
+__all__ = ["Calibration", "Loading", "Option", "Questions"]
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,15 @@ class Loading:
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """How a question becomes tokens. template: empty for the default one."""
+class Questions:
+    """Which rows of question files are taken, and how they become tokens.
 
-    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
-
-
-@dataclass(frozen=True)
-class Questions(Tokens):
-    """Which rows of question files are taken, and how they become tokens."""
+    template: empty for the default one.
+    """
 
     rows: Annotated[int | None, "So many rows of each, drawn by seed."] = None
     max_tokens: Annotated[int, "Longest question and answer, in tokens."] = 128
+    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
     question: Annotated[str, "Column of the question."] = "question"
     answer: Annotated[str, "Column of the answer."] = "answer"
     seed: Annotated[int, "Draws the rows."] = 0

@@ -1,0 +1,89 @@
+"""What predict and tune begin with: adapters of a base model, each with rows of its own domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from superpose.errors import BadSetting
+from superpose.verbs.adapters import Adapters, loaded
+from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.given import given_to_add
+from superpose.verbs.questions import Data, DomainRows, encoded, prompt_of, read_domains
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
+    from superpose.data.prompt import Example, Prompt
+    from superpose.model import BaseModel
+    from superpose.verbs.settings import Calibration, Loading
+
+__all__ = ["Calibrating", "calibrating", "data_rows"]
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """Adapters of a base model that is loaded, and each one's calibration rows as tokens.
+
+    names: of the adapters, told apart. read: each domain's rows, in the adapters' order.
+    examples: those that were drawn, by domain. given: the words behind `superpose add` that take
+    the same adapters.
+    """
+
+    base: BaseModel
+    adapters: tuple[Adapter, ...]
+    names: tuple[str, ...]
+    read: tuple[DomainRows, ...]
+    prompt: Prompt
+    examples: Mapping[str, list[Example]]
+    given: tuple[str, ...]
+
+
+def calibrating(
+    base: Base,
+    adapters: Adapters,
+    data: Data,
+    questions: Calibration,
+    loading: Loading,
+    same_base: bool,
+) -> Calibrating:
+    """Load adapters, read rows, load the base; the cheap and the likeliest to fail come first.
+
+    Raises DifferentBase where the adapters are of different bases, BadSetting for another number
+    of domains than of adapters, and what reading and loading raise.
+    """
+    from superpose.adapter import check_same_base
+    from superpose.interference import told_apart
+
+    name = base_name(base)
+    parts = loaded(adapters, base=name, ignore_keys=loading.ignore_keys)
+    check_same_base(parts, same_base)
+    read = read_domains(data, questions)
+    if len(read) != len(parts):
+        raise BadSetting(
+            f"{len(parts)} adapters and {len(read)} domains",
+            where="data",
+            hint="Give --data once for each adapter, in the adapters' order: a domain without an "
+            "adapter, or an adapter without a domain, has nothing to be predicted.",
+        )
+    model = loaded_base(base, loading.dtype)
+    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    examples = {
+        d.name: encoded(d.name, d.rows, prompt, questions.rows, questions.seed) for d in read
+    }
+    given = given_to_add(adapters, name, same_base, loading.ignore_keys)
+    return Calibrating(
+        model, tuple(parts), told_apart(parts), tuple(read), prompt, examples, tuple(given)
+    )
+
+
+def data_rows(
+    read: tuple[DomainRows, ...], examples: Mapping[str, list[Example]], kind: str
+) -> tuple[tuple[str, str, str], ...]:
+    """Give (domain, how many rows, fingerprint) of each domain, for a page. kind: of the rows."""
+    from superpose.report.texts import counted
+
+    return tuple(
+        (name, counted(len(found), f"{kind} row"), domain.fingerprint)
+        for (name, found), domain in zip(examples.items(), read, strict=True)
+    )

@@ -1,0 +1,85 @@
+"""The perplexity of base, singles and every sum, on every domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from superpose.errors import BadSetting
+from superpose.verbs.adapters import Weighted, loaded_with_weights
+from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import Data, encoded, prompt_of, read_domains
+from superpose.verbs.settings import Loading, Questions
+
+if TYPE_CHECKING:
+    from superpose.measure.sweep import Evaluation
+
+__all__ = ["Evaluated", "TestQuestions", "evaluate"]
+
+
+@dataclass(frozen=True)
+class TestQuestions(Questions):
+    """Questions that are scored."""
+
+    __test__ = False  # pytest takes a class of such a name for tests
+
+    seed: Annotated[int, "Draws the rows; seeds the bootstrap."] = 0
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The score of each weighting on each domain."""
+
+    base: str
+    rows: tuple[Evaluation, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `eval --json` prints."""
+        return {"base": self.base, "rows": [row.to_json() for row in self.rows]}
+
+
+def evaluate(
+    base: Base,
+    adapters: Weighted,
+    data: Data,
+    only: str = "all",
+    questions: TestQuestions = TestQuestions(),
+    loading: Loading = Loading(),
+    *,
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Score base, singles and sums on every domain: the perplexity of the answers' tokens.
+
+    base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
+    a mapping of names to weights, or loaded ones. data: one set of test questions a domain. only:
+    "all" subsets, or the base, each adapter alone and the "sum" of all. progress: called with rows
+    scored, how many there are, and what is done.
+
+    Raises BadInput, MissingBase and MissingExtra as reading and loading do.
+    """
+    if only not in {"all", "sum"}:
+        raise BadSetting(f"`{only}` is neither `all` nor `sum`", where="only")
+    from superpose.measure.sweep import evaluate_subsets, weightings
+    from superpose.model import SuperposedModel
+
+    parts, weights = loaded_with_weights(
+        adapters, base=base_name(base), ignore_keys=loading.ignore_keys
+    )
+    read = read_domains(data, questions)
+    model = loaded_base(base, loading.dtype)
+    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    examples = {
+        d.name: encoded(d.name, d.rows, prompt, questions.rows, questions.seed) for d in read
+    }
+    points = weightings([part.name for part in parts], weights, whole_only=only == "sum")
+    work = len(points) * sum(map(len, examples.values()))
+    with SuperposedModel(model.model, parts) as superposed:
+        found = evaluate_subsets(
+            superposed,
+            points,
+            examples,
+            seed=questions.seed,
+            progress=advancing(progress, "evaluate", work),
+        )
+    return Evaluated(model.name, tuple(found))

@@ -1,0 +1,191 @@
+"""The best task weights of a sum that serves several domains, and what they are worth."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from superpose.errors import BadSetting
+from superpose.verbs.adapters import Adapters
+from superpose.verbs.base import Base
+from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import Data
+from superpose.verbs.settings import Calibration, Loading
+
+if TYPE_CHECKING:
+    from superpose.landscape.forecast import Forecast
+    from superpose.measure.finer import Finer
+    from superpose.measure.tune import Tuned
+    from superpose.model import SuperposedModel
+    from superpose.report import Page
+
+__all__ = ["Goal", "Tuning", "tune"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Which task weights are the best ones.
+
+    Raises BadSetting for another word, or for bounds that leave no weights.
+    """
+
+    objective: Annotated[
+        str, "mean: the domains' mean regret against their own adapters; worst: the largest."
+    ] = "mean"
+    by: Annotated[str, "One weight for each adapter, or for each of its layers, kinds or modules."
+    ] = "adapter"  # fmt: skip
+    least: Annotated[
+        float, "Bounds every weight that is looked for, of every adapter, from below."
+    ] = 0.0
+    most: Annotated[
+        float,
+        "Bounds them from above. The naive sum, the average and each adapter alone are measured in "
+        "any case, and chosen inside the bounds only.",
+    ] = 1.5
+
+    def __post_init__(self) -> None:
+        if self.objective not in ("mean", "worst"):
+            raise BadSetting(f"`{self.objective}` is neither `mean` nor `worst`", where="objective")
+        if self.by not in ("adapter", "layer", "kind", "module"):
+            raise BadSetting(f"`{self.by}` is none of adapter, layer, kind and module", where="by")
+        if not (math.isfinite(self.least) and math.isfinite(self.most) and self.least < self.most):
+            raise BadSetting(
+                f"{self.least:g} to {self.most:g} is no range of weights", where="least, most"
+            )
+
+    @property
+    def bounded(self) -> dict[str, Any]:
+        """The objective and the bounds, as a search for weights takes them."""
+        return {"objective": self.objective, "bounds": (self.least, self.most)}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The best weights with everything that was measured, and the forecast they started from.
+
+    finer: one weight for each module, where it was asked for. given, data, seed, seconds: what the
+    page says of its making.
+    """
+
+    base: str
+    forecast: Forecast
+    tuned: Tuned
+    finer: Finer | None
+    given: tuple[str, ...]
+    data: tuple[tuple[str, str, str], ...]
+    seed: int
+    seconds: float
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The best task weight of each adapter."""
+        return self.tuned.weights
+
+    @property
+    def command(self) -> str:
+        """The command that writes the sum with these weights."""
+        numbers = ",".join(f"{weight:.4g}" for weight in self.tuned.best.weights)
+        words = ["superpose", "add", *self.given, f"--weights={numbers}", "-o", "OUT"]
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `tune --json` prints, which `add --weights FILE` reads."""
+        predicted = self.forecast.predict([list(self.tuned.best.weights)])
+        return {
+            "base": self.base,
+            **self.tuned.to_json(),
+            "predicted": [row.to_json() for row in predicted],
+            "finer": None if self.finer is None else self.finer.to_json(),
+        }
+
+    def page(self, command: str = "") -> Page:
+        """Give the page. command: that which made it, as it was typed."""
+        import numpy as np
+
+        from superpose.report import Made, tune_page
+
+        found = self.forecast
+        nothing = np.zeros(len(found.names))
+        losses = [float(sample.loss[sample.at(nothing)]) for sample in found.samples]
+        made = Made(
+            command=command,
+            seconds={"this run": self.seconds},
+            seeds=[self.seed],
+            base=self.base,
+            data=self.data,
+        )
+        of_base = dict(zip(found.domains, losses, strict=True))
+        return tune_page(self.to_json(), of_base, found.to_model(), self.given, made)
+
+    def _repr_html_(self) -> str:
+        return self.tuned._repr_html_()
+
+
+def tune(
+    base: Base,
+    adapters: Adapters,
+    data: Data,
+    goal: Goal = Goal(),
+    questions: Calibration = Calibration(),
+    loading: Loading = Loading(),
+    *,
+    same_base: bool = False,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Find the task weights of a sum that serves all domains, and say what they are worth.
+
+    base: a name, or a loaded base model. adapters: names, or loaded ones. data: calibration rows of
+    each adapter's own domain, in the adapters' order. same_base: bases of different names are one.
+    progress: called with work done, how much there is, and what is done.
+
+    Raises BadInput for what does not belong together, and what reading and loading raise.
+    """
+    from superpose.measure.lambda_space import calibration_work, forecast
+    from superpose.measure.tune import tune as tuned_weights, tuning_work
+    from superpose.model import SuperposedModel
+
+    started = time.perf_counter()
+    ready = calibrating(base, adapters, data, questions, loading, same_base)
+    with SuperposedModel(ready.base.model, ready.adapters) as superposed:
+        work = calibration_work(ready.examples) + tuning_work(ready.examples)
+        advance = advancing(progress, "calibrate and tune", work)
+        found = forecast(superposed, ready.names, ready.examples, progress=advance)
+        tuned = tuned_weights(superposed, ready.examples, found, progress=advance, **goal.bounded)
+        if progress is not None:  # steps that were not needed are done
+            progress(work, work, "calibrate and tune")
+        finer = _finer(superposed, ready, found, tuned, goal, questions.seed, progress)
+    used = data_rows(ready.read, ready.examples, "calibration")
+    seconds = time.perf_counter() - started
+    return Tuning(ready.base.name, found, tuned, finer, ready.given, used, questions.seed, seconds)
+
+
+def _finer(
+    superposed: SuperposedModel,
+    ready: Calibrating,
+    found: Forecast,
+    tuned: Tuned,
+    goal: Goal,
+    seed: int,
+    progress: Progress | None,
+) -> Finer | None:
+    """Fit one weight for each group of modules, where it is asked for."""
+    if goal.by == "adapter":
+        return None
+    from superpose.measure.finer import finer_weights, finer_work
+
+    by: Any = goal.by
+    return finer_weights(
+        superposed,
+        found.names,
+        ready.examples,
+        tuned.best.weights,
+        [s.nll[s.at(found.own(i))] for i, s in enumerate(found.samples)],
+        by=by,
+        seed=seed,
+        progress=advancing(progress, f"tune by {by}", finer_work(ready.examples)),
+        **goal.bounded,
+    )
