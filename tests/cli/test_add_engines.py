@@ -141,7 +141,7 @@ def test_info_and_check_read_a_gguf_file_and_see_no_difference(
 def test_a_file_that_tells_no_heads_is_read_with_those_of_the_model_that_is_run(
     tmp_path: Path, base: Path
 ) -> None:
-    from superpose.cli.running import load_weighted
+    from superpose.verbs.adapters import loaded_with_weights
 
     writer = gguf.GGUFWriter(tmp_path / "foreign.gguf", "llama")
     writer.add_type("adapter")
@@ -152,7 +152,7 @@ def test_a_file_that_tells_no_heads_is_read_with_those_of_the_model_that_is_run(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    (adapter,), weights = load_weighted([f"{tmp_path / 'foreign.gguf'}:0.5"], None, str(base))
+    (adapter,), weights = loaded_with_weights([f"{tmp_path / 'foreign.gguf'}:0.5"], base=str(base))
     assert (list(adapter), weights) == ([Q], [0.5])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from superpose.cli.console import err, note, progress
@@ -12,17 +11,13 @@ from superpose.errors import BadInput
 from superpose.training.reporter import Reporter
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter
     from superpose.data.domain import Row
     from superpose.data.prompt import Example, Prompt
     from superpose.model import BaseModel
 
 __all__ = [
     "StudyBars",
-    "domain_names",
     "encoded",
-    "load_same_base",
-    "load_weighted",
     "prompt_of",
     "read_all",
     "settings_of",
@@ -61,29 +56,6 @@ def trainer_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def load_weighted(
-    arguments: Sequence[str], ignore_keys: Sequence[str] | None, base: str
-) -> tuple[list[Adapter], list[float]]:
-    """Load `PATH` or `PATH:WEIGHT` arguments: adapters of `base`, and the task weight of each."""
-    from superpose.formats import load
-    from superpose.verbs.weighted import weighted
-
-    paths, weights = weighted(arguments)
-    return [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths], weights
-
-
-def load_same_base(
-    paths: Sequence[str], ignore_keys: Sequence[str] | None, base: str, same_base: bool
-) -> list[Adapter]:
-    """Load adapters of `base`; raises DifferentBase where they are of different ones."""
-    from superpose.adapter import check_same_base
-    from superpose.formats import load
-
-    loaded = [load(path, base=base, ignore_keys=ignore_keys or ()) for path in paths]
-    check_same_base(loaded, same_base)
-    return loaded
-
-
 def read_all(sources: Sequence[str], question: str, answer: str) -> list[Row]:
     """The rows of several sources, one after another."""
     from superpose.data.domain import read_rows
@@ -112,15 +84,6 @@ def encoded(
     if cut := sum(example.cut for example in examples):
         note("note", f"{name}: {cut} of {len(examples)} answers are cut {limit}")
     return examples
-
-
-def domain_names(sources: Sequence[str]) -> dict[str, str]:
-    """Domain name -> source: a file's name without its ending, told apart where two agree."""
-    names: dict[str, str] = {}
-    for source in sources:
-        name = Path(source).name.removesuffix(".jsonl") or source
-        names[source if name in names else name] = source
-    return names
 
 
 @contextmanager
