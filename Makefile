@@ -72,7 +72,7 @@ site: $(VENV)/.dev  ## the documentation site, in site/
 	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE) $(LLAMA) site src/superpose/report/vendored
+	rm -rf $(VENV) $(CORE) $(LLAMA) site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -15,7 +15,7 @@ from tests.report.conftest import HOSTILE, KINDS, MADE
 from superpose.report import study_page, write_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
     from tests.report.conftest import Foreseen, Open, PageOf
 
 
@@ -245,24 +245,33 @@ def test_hostile_names_are_text_in_charts_too(open_page: Open, studied: Path) ->
     adapters = {seed: list(HOSTILE[:2]) for seed in seeds}
     write_page(path, study_page(summary, parts["check"], parts["forecast"], adapters, MADE))
     page = open_page(path)
-    page.evaluate(
-        """() => Plotly.Fx.hover(document.querySelector("[data-chart=foreseen]"),
-                                 [{ curveNumber: 1, pointNumber: 0 }])"""
-    )
-    told = page.locator("[data-chart=foreseen] .hovertext")
-    assert HOSTILE[0] in str(told.text_content())
+    told = page.locator("[data-chart=foreseen] .point title")
+    assert HOSTILE[0] in str(told.first.text_content())
     assert page.locator("img").count() == 0
     assert page.evaluate("() => typeof hacked") == "undefined"
 
 
 def test_charts_are_drawn_and_told_in_words_and_tables(open_page: Open, studied: Path) -> None:
-    page = open_page(studied / "page.html")
+    """Without a script, inside their figure, each point where its row of the table says."""
+    page = open_page(studied / "page.html", java_script_enabled=False)
     for key, points in (("paper", 2), ("foreseen", 4), ("tournament", 7)):
         chart = page.locator(f"[data-chart={key}]")
-        assert chart.locator(".points path").count() >= min(points, 2), key
-        assert "Pearson's r" in str(chart.get_attribute("aria-label"))
+        assert "Pearson's r" in str(chart.locator("desc").text_content())
         rows = page.locator(f"[data-chart={key}] ~ details tbody tr")
-        assert rows.count() >= points, key
+        assert chart.locator(".point").count() == rows.count() >= points, key
+        for place in (*chart.locator(".point .shape").all(), *chart.locator("text").all()):
+            assert within(place, page.locator(f"figure:has([data-chart={key}])")), key
+
+
+def within(part: Locator, whole: Locator) -> bool:
+    """Whether nothing of a part is drawn beside the whole."""
+    inner, outer = part.bounding_box(), whole.bounding_box()
+    assert inner is not None
+    assert outer is not None
+    return all(
+        outer[at] - 1 <= inner[at] and inner[at] + inner[size] <= outer[at] + outer[size] + 1
+        for at, size in (("x", "width"), ("y", "height"))
+    )
 
 
 def renamed(value: Any) -> Any:

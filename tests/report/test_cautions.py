@@ -51,9 +51,9 @@ def test_the_forecast_takes_part_in_the_tournament_without_an_interval() -> None
     summary = demo()
     measured = summary["forecast"]["interference"]
     chart = relation_section(summary).values["charts"][-1]
-    dot = chart.traces[-1]
-    assert dot["x"] == [measured["pearson"]]
-    assert "no interval: the points share adapters and domains" in str(dot)
+    (dot,) = chart.dots[-1].dots
+    assert (dot.x, dot.ends) == (measured["pearson"], None)
+    assert "no interval: the points share adapters and domains" in dot.says
     assert "another outcome: the interference" in chart.note
     name, among, points, pearson, spearman, slope = chart.table.rows[-1]
     assert name.text == "forecast (of interference)"

@@ -42,7 +42,7 @@ def demo(
     from superpose.cli.tables import own_adapters_table, samples_table
     from superpose.studies.demo import run_demo
 
-    pages = Pages(html or out / "page.html", charts=True)
+    pages = Pages(html or out / "page.html")
     started = time.perf_counter()
     with StudyBars(quiet=quiet) as bars:
         found = run_demo(out, bars)

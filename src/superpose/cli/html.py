@@ -42,17 +42,16 @@ class Paged(Protocol):
 class Pages:
     """Where a command's page goes, if anywhere, and how long the command took.
 
-    target: None for no page. charts: whether plotly will draw in it. Raises what `report.ready`
-    raises, before any work is done.
+    target: None for no page. Raises what `report.ready` raises, before any work is done.
     """
 
-    def __init__(self, target: Path | None, *, charts: bool = False) -> None:
+    def __init__(self, target: Path | None) -> None:
         self.target = target
         self.started = time.perf_counter()
         if target is not None:
             from superpose.report import ready
 
-            ready(target, charts=charts)
+            ready(target)
 
     def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Made:
         """Give how the page was made. seconds: by activity; the whole run where not told."""

@@ -45,7 +45,7 @@ def study(
     from superpose.studies.spec import load_spec
     from superpose.studies.summary import write_results
 
-    pages = Pages(html, charts=True)
+    pages = Pages(html)
     spec = load_spec(file)
     folder = out or Path("runs") / spec.name
     with StudyBars(quiet=quiet) as bars:

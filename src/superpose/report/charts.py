@@ -1,21 +1,100 @@
-"""Charts that plotly draws: traces and axes as plain dicts, and names that stay names.
+"""Charts as SVG: where everything lies, in shares of the width and the height.
 
-Colours are from Okabe and Ito's palette for colour-blind readers (https://jfly.uni-koeln.de/color/)
-and stand on light and dark alike; what differs in colour differs in shape as well.
+`templates/chart.jinja` writes them and `assets/chart.css` gives colours and sizes: a chart fits any
+width and either theme, on paper too, and needs no script. What differs in colour differs in shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from superpose.report.tables import DataTable
-from superpose.report.texts import visible
+from superpose.report.texts import figure
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "Chart", "axis", "dots", "label", "line"]
+__all__ = ["Area", "Axis", "Chart", "Dot", "Dots", "Line"]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a939c"
+MARGIN = 0.06
+"""Share of an axis that stays free beyond its values, on either side."""
+
+TICKS = 7
+"""An axis has fewer ticks than that."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis from `low` to `high`. ticks: (value, text). grid: whether lines cross the chart."""
+
+    title: str
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]
+    grid: bool = True
+
+    @classmethod
+    def over(cls, title: str, values: Iterable[float], *, zero: bool = False) -> Axis:
+        """Give an axis that holds the values, and zero where told."""
+        held = [*values, *([0.0] if zero else [])] or [0.0, 1.0]
+        low, high = min(held), max(held)
+        if not high > low:
+            low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+        free = MARGIN * (high - low)
+        low, high = low if zero and low == 0 else low - free, high + free
+        return cls(title, low, high, _ticks(low, high))
+
+    @classmethod
+    def of_names(cls, names: Sequence[str]) -> Axis:
+        """Give an axis of names, the first on top: the k-th of n lies at n - 1 - k."""
+        ticks = tuple((len(names) - 1.0 - k, name) for k, name in enumerate(names))
+        return cls("", -0.5, len(names) - 0.5, ticks, grid=False)
+
+    def percent(self, value: float) -> float:
+        """Give where a value lies between the ends."""
+        return round(100 * (value - self.low) / (self.high - self.low), 2)
+
+    @property
+    def widest(self) -> int:
+        """How many characters the longest tick has."""
+        return max((len(text) for _, text in self.ticks), default=0)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point. says: what it says when it is pointed at. ends: of its interval, across."""
+
+    x: float
+    y: float
+    says: str
+    ends: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Points of one kind. kind: what their style is called, and their shape."""
+
+    name: str
+    kind: str
+    dots: tuple[Dot, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line between two points, each (x, y)."""
+
+    name: str
+    kind: str
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Area:
+    """A shaded area. corners: (x, y), in order."""
+
+    name: str
+    kind: str
+    corners: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -29,60 +108,27 @@ class Chart:
     title: str
     says: str
     note: str
-    traces: Sequence[Mapping[str, Any]]
-    layout: Mapping[str, Any]
+    x: Axis
+    y: Axis
+    dots: tuple[Dots, ...]
     table: DataTable
+    lines: tuple[Line, ...] = ()
+    areas: tuple[Area, ...] = ()
 
-    def data(self) -> dict[str, Any]:
-        """Give what the script hands to plotly."""
-        return {"traces": list(self.traces), "layout": dict(self.layout)}
+    def across(self, x: float) -> float:
+        """Give how far to the right, in per cent of the width."""
+        return self.x.percent(x)
 
-
-def label(text: object) -> str:
-    """Give text that plotly draws as it stands: it reads tags and entities in every label."""
-    shown = str(visible(str(text)))
-    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def axis(title: str, **settings: Any) -> dict[str, Any]:
-    """Give an axis with a title."""
-    return {"title": {"text": label(title)}, "automargin": True, **settings}
+    def down(self, y: float) -> float:
+        """Give how far from the top, in per cent of the height."""
+        return round(100 - self.y.percent(y), 2)
 
 
-def dots(
-    name: str,
-    xy: tuple[Sequence[object], Sequence[object]],
-    texts: Sequence[str],
-    *,
-    colour: str,
-    symbol: str,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Give points. texts: what each says when it is pointed at."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": label(name),
-        "x": list(xy[0]),
-        "y": list(xy[1]),
-        "text": [label(text) for text in texts],
-        "hoverinfo": "text",
-        "marker": {"color": colour, "symbol": symbol, "size": 10},
-        **settings,
-    }
-
-
-def line(
-    name: str, x: Sequence[float], y: Sequence[float], *, colour: str = GREY, **settings: Any
-) -> dict[str, Any]:
-    """Give a line, or with `fill` the border of an area."""
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": label(name),
-        "x": list(x),
-        "y": list(y),
-        "hoverinfo": "skip",
-        "line": {"color": colour, "width": 1.5},
-        **settings,
-    }
+def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Give round values between the ends: steps of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10((high - low) / TICKS))
+    step = next(power * m for m in (1, 2, 5, 10) if (high - low) / (power * m) < TICKS)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    form = f",.{digits}f" if max(abs(low), abs(high)) < 1e6 else ".3g"
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return tuple((k * step, figure(k * step, form)) for k in range(first, last + 1))

@@ -22,17 +22,15 @@ from superpose.report.texts import prose, visible
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["LICENCE", "PLOTLY", "Page", "Section", "json_in_html", "ready", "render", "write_page"]
+__all__ = ["Page", "Section", "json_in_html", "ready", "render", "write_page"]
 
 HERE = Path(__file__).parent
-PLOTLY = HERE / "vendored" / "plotly.min.js"
-LICENCE = HERE / "vendored" / "plotly.LICENSE.txt"
 
 MARK = b'<meta name="generator" content="superpose'
 """What tells an earlier page from a file that is none of ours."""
 
 STYLES = ("base", "parts", "heat", "table", "desk", "chart", "print")
-SCRIPTS = ("start", "copy", "table", "more", "heat", "model", "desk", "chart", "run")
+SCRIPTS = ("start", "copy", "table", "more", "heat", "model", "desk", "run")
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -42,15 +40,13 @@ class Section:
     """One part of a page.
 
     key: its anchor, and the name of its data for the scripts. title: its heading. template: the
-    file under `templates` that shows `values`. data: JSON for the scripts; None for none. charts:
-    whether plotly draws in it.
+    file under `templates` that shows `values`. data: JSON for the scripts; None for none.
     """
 
     key: str
     title: str
     values: Mapping[str, Any]
     data: Any = None
-    charts: bool = False
     template: str = ""
 
     @property
@@ -67,26 +63,14 @@ class Page:
     subtitle: str
     sections: tuple[Section, ...] = field(default=())
 
-    @property
-    def charts(self) -> bool:
-        """Whether the page holds plotly."""
-        return any(section.charts for section in self.sections)
 
-
-def ready(target: str | Path, *, charts: bool = False) -> None:
+def ready(target: str | Path) -> None:
     """Find out before the work whether a page can be written.
 
-    charts: whether plotly will draw in it. Raises MissingExtra where jinja2 or plotly.js is not
-    here, OutputExists where something stands at `target` that is no page of superpose, BadInput
-    where the system would refuse to write.
+    Raises MissingExtra where jinja2 is not here, OutputExists where something stands at `target`
+    that is no page of superpose, BadInput where the system would refuse to write.
     """
     _jinja()
-    if charts and not PLOTLY.is_file():
-        raise MissingExtra(
-            "plotly.js is not here: this copy of superpose was built without it",
-            hint="Install it again where npm or the package index answers: pip install "
-            '--force-reinstall --no-deps "superpose[report]"',
-        )
     check_writable(target)
     _check_replaceable(Path(target))
 
@@ -101,8 +85,6 @@ def render(page: Page) -> str:
         styles="\n".join(_asset(f"{name}.css") for name in STYLES),
         script="\n".join(_asset(f"{name}.js") for name in SCRIPTS),
         data=json_in_html(data),
-        plotly=_inline(PLOTLY) if page.charts else "",
-        licence=_inline(LICENCE) if page.charts else "",
     )
 
 
@@ -111,7 +93,7 @@ def write_page(target: str | Path, page: Page) -> None:
 
     Raises what `ready` does.
     """
-    ready(target, charts=page.charts)
+    ready(target)
     text = render(page)
     with new_file(target) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -185,8 +167,3 @@ def _jinja() -> Any:
 
 def _asset(name: str) -> str:
     return (HERE / "assets" / name).read_text(encoding="utf-8")
-
-
-def _inline(path: Path) -> str:
-    """A file's text in which nothing ends the script element that it stands in."""
-    return path.read_text(encoding="utf-8").replace("</script", "<\\/script")

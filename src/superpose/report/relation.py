@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from superpose.report.cautions import cautions
-from superpose.report.charts import BLUE, GREEN, GREY, ORANGE, Chart, axis, dots, label, line
+from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
 from superpose.report.page import Section
 from superpose.report.relation_tables import (
-    AMONG,
     figure_name,
     foreseen_table,
     interval_text,
@@ -23,8 +22,14 @@ __all__ = ["relation_section"]
 
 Points = Sequence[Mapping[str, Any]]
 
-GROUPS = (("pairs", BLUE, "circle"), ("larger sums", ORANGE, "diamond"))
+R_TICKS = tuple((r, figure(r, "g")) for r in (-1.0, -0.5, 0.0, 0.5, 1.0))
 
+KINDS = {
+    "pairs": ("pairs", "pairs", 0.12),
+    "all": ("sums of every size", "larger", -0.12),
+    "domains": ("forecast, with interference", "forecast", 0.0),
+}
+"""What a correlation is among: a name, a style, and how far its dots lie above their row."""
 
 _NOTE_OF_FORECAST = (
     "The forecast stands beside them by another outcome: the interference that it foretells, in "
@@ -40,24 +45,17 @@ def relation_section(summary: Mapping[str, Any]) -> Section:
     if summary["forecast"] is not None:
         charts.append(_foreseen(summary["forecast"]["rows"], summary["forecast"]))
     charts.append(_tournament(summary["correlations"], summary["forecast"]))
-    data = {
-        "charts": {chart.key: chart.data() for chart in charts},
-        "tables": {chart.table.key: chart.table.data() for chart in charts},
-    }
-    return Section("figure", "What tells the outcome", {"charts": charts}, data, charts=True)
+    data = {"tables": {chart.table.key: chart.table.data() for chart in charts}}
+    return Section("figure", "What tells the outcome", {"charts": charts}, data)
 
 
 def _paper(summary: Mapping[str, Any]) -> Chart:
     points: Points = [p for p in summary["points"] if p["rms_cosine"] is not None]
     of_pairs = _correlation(summary["correlations"], "rms_cosine", "pairs")
-    traces = _fit(points, of_pairs)
-    for (name, colour, symbol), group in zip(GROUPS, _by_size(points, "domains"), strict=True):
-        if group:
-            xy = ([p["rms_cosine"] for p in group], [p["dppl_percent"] for p in group])
-            traces.append(dots(name, xy, [_point_says(p) for p in group], colour=colour,
-                               symbol=symbol))  # fmt: skip
+    lines, areas = _fit(points, of_pairs)
     r, interval = _r_text(of_pairs)
     seeds = counted(len({p["seed"] for p in points}), "seed")
+    corners = [corner for area in areas for corner in area.corners]
     return Chart(
         key="paper",
         title="RMS cosine against dPPL",
@@ -65,50 +63,42 @@ def _paper(summary: Mapping[str, Any]) -> Chart:
         f"Pearson's r {r} among {counted(int(of_pairs['n']), 'point')} of pairs{interval}, "
         f"{seeds}.",
         note=cautions(summary["correlations"], "pairs"),
-        traces=traces,
-        layout={
-            "xaxis": axis("RMS cosine", rangemode="tozero"),
-            "yaxis": axis("dPPL in % against merged data", zeroline=True),
-        },
+        x=Axis.over("RMS cosine", [p["rms_cosine"] for p in points], zero=True),
+        y=Axis.over(
+            "dPPL in % against merged data",
+            [*(p["dppl_percent"] for p in points), *(y for _, y in corners)],
+        ),
+        dots=_by_size(points, "domains", _dot_of_point),
         table=points_table(points),
+        lines=lines,
+        areas=areas,
     )
 
 
-def _fit(points: Points, of_pairs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _fit(points: Points, of_pairs: Mapping[str, Any]) -> tuple[tuple[Line, ...], tuple[Area, ...]]:
     """The line through the pairs' points, and how far the interval of its slope turns it."""
     slope, start = of_pairs["slope"], of_pairs["intercept"]
     pairs = [p for p in points if len(p["domains"]) == 2]
     if slope is None or start is None or not pairs:
-        return []
+        return (), ()
     x = [min(p["rms_cosine"] for p in pairs), max(p["rms_cosine"] for p in pairs)]
-    fit = line("fit to the pairs", x, [start + slope * at for at in x])
+    fit = Line("fit to the pairs", "fit", *((at, start + slope * at) for at in x))
     low, high = of_pairs["slope_interval"] or (None, None)
     if low is None or high is None:
-        return [fit]
+        return (fit,), ()
     middle = sum(p["rms_cosine"] for p in pairs) / len(pairs)
     height = sum(p["dppl_percent"] for p in pairs) / len(pairs)
-    turned = {s: [height + s * (at - middle) for at in x] for s in (low, high)}
-    area = line("95 % interval of its slope", [*x, *reversed(x)],
-                [*turned[low], *reversed(turned[high])], fill="toself",
-                fillcolor="rgba(138,147,156,0.2)", line={"width": 0})  # fmt: skip
-    return [area, fit]
+    turned = [[(at, height + s * (at - middle)) for at in x] for s in (low, high)]
+    area = Area("95 % interval of its slope", "slope", (*turned[0], *reversed(turned[1])))
+    return (fit,), (area,)
 
 
 def _foreseen(rows: Points, forecast: Mapping[str, Any]) -> Chart:
     """Interference of naive sums: what the calibration rows said, and what the test rows did."""
-    traces = []
-    for (name, colour, symbol), group in zip(GROUPS, _by_size(rows, "subset"), strict=True):
-        if group:
-            predicted = [p["predicted_interference"] for p in group]
-            below = [v - p["interference_low"] for v, p in zip(predicted, group, strict=True)]
-            above = [p["interference_high"] - v for v, p in zip(predicted, group, strict=True)]
-            bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below,
-                    "thickness": 1, "width": 0, "color": colour}  # fmt: skip
-            xy = (predicted, [p["measured_interference"] for p in group])
-            traces.append(dots(name, xy, [_row_says(p) for p in group], colour=colour,
-                               symbol=symbol, error_x=bars))  # fmt: skip
-    values = [p[f"{kind}_interference"] for p in rows for kind in ("predicted", "measured")]
-    ends = [min(0.0, *values), max(values)]
+    kinds = ("predicted_interference", "interference_low", "interference_high")
+    measured = [p["measured_interference"] for p in rows]
+    both = [*(p[kinds[0]] for p in rows), *measured]
+    ends = min(0.0, *both), max(both)
     agreement, inside = forecast["interference"], forecast["inside"]["interference"]
     return Chart(
         key="foreseen",
@@ -121,38 +111,22 @@ def _foreseen(rows: Points, forecast: Mapping[str, Any]) -> Chart:
         "lie in their predicted 95 % interval.",
         note="Test rows are another sample than calibration rows; the points share adapters and "
         "are not independent.",
-        traces=[line("predicted = measured", ends, ends, line={"dash": "dot", "color": GREY}),
-                *traces],
-        layout={"xaxis": axis("predicted, nats"), "yaxis": axis("measured, nats")},
+        x=Axis.over("predicted, nats", [*ends, *(p[kind] for p in rows for kind in kinds)]),
+        y=Axis.over("measured, nats", [*ends, *measured]),
+        dots=_by_size(rows, "subset", _dot_of_row),
         table=foreseen_table(rows),
-    )  # fmt: skip
+        lines=(Line("predicted = measured", "equal", *((end, end) for end in ends)),),
+    )
 
 
 def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Chart:
     """Each figure that the weights tell, by how it goes with dPPL; and the forecast beside them."""
-    traces = []
-    kinds = {"pairs": GROUPS[0], "all": ("sums of every size", ORANGE, "diamond")}
-    for among, (name, colour, symbol) in kinds.items():
-        group = [c for c in correlations if c["among"] == among and c["pearson"] is not None]
-        if not group:
-            continue
-        xy = ([c["pearson"] for c in group], [label(figure_name(c)) for c in group])
-        ends = [c["pearson_interval"] or (c["pearson"], c["pearson"]) for c in group]
-        bars = {"type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 0,
-                "array": [_or(e[1], c) - c["pearson"] for e, c in zip(ends, group, strict=True)],
-                "arrayminus": [c["pearson"] - _or(e[0], c) for e, c in zip(ends, group,
-                                                                          strict=True)],
-                }  # fmt: skip
-        says = [
-            f"{figure_name(c)}, {name}: r {_r_text(c)[0]}{_r_text(c)[1]}, n {c['n']}" for c in group
-        ]
-        traces.append(dots(name, xy, says, colour=colour, symbol=symbol, error_x=bars))
     foreseen = [] if forecast is None else [row_of_forecast(forecast, correlations[0])]
-    traces += [_dot_of_forecast(c) for c in foreseen if c["pearson"] is not None]
     every = [*correlations, *foreseen]
-    figures = list(dict.fromkeys(label(figure_name(c)) for c in every))
-    first = correlations[0]
-    chance = figure(first["chance"], ".2f")
+    names = list(dict.fromkeys(figure_name(c) for c in every))
+    among = dict.fromkeys(c["among"] for c in every)
+    dots = [_dots_of_figures([c for c in every if c["among"] == a], names) for a in among]
+    chance = figure(correlations[0]["chance"], ".2f")
     return Chart(
         key="tournament",
         title="Which figure tells most",
@@ -162,28 +136,36 @@ def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Cha
         "no angles. Sums of every size flatter each figure that grows with the size. "
         f"{_NOTE_OF_FORECAST if foreseen else ''}"
         f"{cautions(correlations, 'all', but=cautions(correlations, 'pairs'))}".rstrip(),
-        traces=traces,
-        layout={
-            "xaxis": axis("Pearson's r with the outcome", range=[-1.08, 1.08], zeroline=True),
-            "yaxis": {"automargin": True, "categoryorder": "array", "showgrid": False,
-                      "categoryarray": figures[::-1]},
-        },
+        x=Axis("Pearson's r with the outcome", -1.08, 1.08, R_TICKS),
+        y=Axis.of_names(names),
+        dots=tuple(one for one in dots if one.dots),
         table=tournament_table(every),
-    )  # fmt: skip
-
-
-def _dot_of_forecast(c: Mapping[str, Any]) -> dict[str, Any]:
-    says = (
-        f"{figure_name(c)}, {AMONG[c['among']]}: r {figure(c['pearson'], '.2f')} (no interval: the "
-        f"points share adapters and domains), n {c['n']}"
     )
-    return dots("forecast, with interference", ([c["pearson"]], [label(figure_name(c))]), [says],
-                colour=GREEN, symbol="square")  # fmt: skip
 
 
-def _by_size(points: Points, key: str) -> tuple[Points, Points]:
-    pairs = [p for p in points if len(p[key]) == 2]
-    return pairs, [p for p in points if len(p[key]) > 2]
+def _dots_of_figures(group: Points, names: Sequence[str]) -> Dots:
+    """The figures' r among one kind of sums. names: of the figures, from the top down."""
+    name, kind, beside = KINDS[group[0]["among"]]
+    dots = tuple(
+        Dot(
+            c["pearson"],
+            len(names) - 1 - names.index(figure_name(c)) + beside,
+            f"{figure_name(c)}, {name}: r {''.join(_r_text(c))}, n {c['n']}",
+            _ends(c),
+        )
+        for c in group
+        if c["pearson"] is not None
+    )
+    return Dots(name, kind, dots)
+
+
+def _by_size(points: Points, key: str, dot: Callable[[Mapping[str, Any]], Dot]) -> tuple[Dots, ...]:
+    """The points of pairs, and of larger sums, where there are any. key: of their domains."""
+    kinds = (
+        Dots("pairs", "pairs", tuple(dot(p) for p in points if len(p[key]) == 2)),
+        Dots("larger sums", "larger", tuple(dot(p) for p in points if len(p[key]) > 2)),
+    )
+    return tuple(kind for kind in kinds if kind.dots)
 
 
 def _correlation(found: Points, name: str, among: str) -> Mapping[str, Any]:
@@ -193,24 +175,31 @@ def _correlation(found: Points, name: str, among: str) -> Mapping[str, Any]:
 def _r_text(c: Mapping[str, Any]) -> tuple[str, str]:
     """Pearson's r, and its interval in words where there is one."""
     interval = interval_text(c["pearson_interval"])
-    said = f" (95 % interval {interval})" if interval else " (no interval: too few points)"
+    why = "the points share adapters and domains" if c["among"] == "domains" else "too few points"
+    said = f" (95 % interval {interval})" if interval else f" (no interval: {why})"
     return figure(c["pearson"], ".2f"), said
 
 
-def _or(end: float | None, c: Mapping[str, Any]) -> float:
-    return float(c["pearson"] if end is None else end)
+def _ends(c: Mapping[str, Any]) -> tuple[float, float] | None:
+    low, high = c["pearson_interval"] or (None, None)
+    if low is None and high is None:
+        return None
+    return (c["pearson"] if low is None else low), (c["pearson"] if high is None else high)
 
 
-def _point_says(p: Mapping[str, Any]) -> str:
-    return (
+def _dot_of_point(p: Mapping[str, Any]) -> Dot:
+    says = (
         f"{' + '.join(p['domains'])}, seed {p['seed']}: RMS cosine {figure(p['rms_cosine'], '.4f')}"
         f", dPPL {figure(p['dppl_percent'], '+.1f')} %"
     )
+    return Dot(p["rms_cosine"], p["dppl_percent"], says)
 
 
-def _row_says(p: Mapping[str, Any]) -> str:
-    return (
+def _dot_of_row(p: Mapping[str, Any]) -> Dot:
+    says = (
         f"{' + '.join(p['subset'])} on {p['domain']}, seed {p['seed']}: predicted "
         f"{figure(p['predicted_interference'], '+.3f')}, measured "
         f"{figure(p['measured_interference'], '+.3f')} nats"
     )
+    ends = p["interference_low"], p["interference_high"]
+    return Dot(p["predicted_interference"], p["measured_interference"], says, ends)

@@ -5,4 +5,3 @@ startTables();
 startHints();
 startHeatMaps();
 startDesk();
-startCharts();
