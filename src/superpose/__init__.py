@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from superpose.extraction import extract
     from superpose.formats import load, save
     from superpose.formats.pushing import push
-    from superpose.interference import check, diff
+    from superpose.interference import check
+    from superpose.interference.difference import diff
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.evaluate import TestQuestions, evaluate
     from superpose.verbs.predict import predict
@@ -66,7 +67,7 @@ _HOMES = {
     "TestQuestions": "superpose.verbs.evaluate",
     "ask": "superpose.verbs.ask",
     "check": "superpose.interference",
-    "diff": "superpose.interference",
+    "diff": "superpose.interference.difference",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",

@@ -27,7 +27,7 @@ import superpose
 from superpose.compose import BestRank, OnBase
 from superpose.errors import BadInput, Refused
 from superpose.files.checkpoint import Checkpoint
-from superpose.formats.peft import read_peft
+from superpose.formats.peft.read import read_peft
 
 
 @quietly

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 from tests.html.reading import Reading
 
 import superpose
-from superpose.adapter import Adapter, Delta, Made, summarise
+from superpose.adapter import Adapter, Delta, Made
+from superpose.adapter.summary import summarise
 from superpose.files import read_header
 from superpose.formats.noted import KEY, noted
 

@@ -10,7 +10,8 @@ import pytest
 from tests.html.reading import Reading
 
 from superpose.adapter import Adapter
-from superpose.interference import check, diff
+from superpose.interference import check
+from superpose.interference.difference import diff
 
 
 def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(

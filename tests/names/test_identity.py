@@ -13,7 +13,8 @@ import superpose
 from superpose.adapter import Adapter, Delta, together
 from superpose.baking.found import found_in
 from superpose.errors import Refused, SuperposeWarning
-from superpose.interference import check, diff
+from superpose.interference import check
+from superpose.interference.difference import diff
 from superpose.names.fused import heights
 from superpose.names.identity import parse, unwrapped
 from superpose.names.tree import tree_of

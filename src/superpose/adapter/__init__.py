@@ -11,13 +11,11 @@ from superpose.adapter.parents import Parent, formula
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
-from superpose.adapter.summary import Kind, Summary, summarise
 
 __all__ = [
     "Adapter",
     "Delta",
     "Heads",
-    "Kind",
     "Made",
     "Parent",
     "Part",
@@ -25,7 +23,6 @@ __all__ = [
     "Replacement",
     "Rescaled",
     "Stored",
-    "Summary",
     "align",
     "check_same_base",
     "enclosed",
@@ -34,7 +31,6 @@ __all__ = [
     "is_head",
     "met",
     "place_of",
-    "summarise",
     "together",
     "unpooled",
     "untied",

@@ -13,7 +13,7 @@ from superpose.cli.options import Heads, IgnoreKey, Json, SameBase
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from superpose.interference import Difference
+    from superpose.interference.difference import Difference
 
 __all__ = ["diff"]
 
@@ -63,7 +63,7 @@ def diff(
     from superpose.cli.read_back import tree_of
     from superpose.errors import BadInput
     from superpose.formats import load
-    from superpose.interference import diff as difference_of
+    from superpose.interference.difference import diff as difference_of
 
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")

@@ -10,8 +10,9 @@ from superpose.cli.console import one_line, out, plain, print_json
 from superpose.cli.options import IgnoreKey, Json
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter, Summary
+    from superpose.adapter import Adapter
     from superpose.adapter.beside import Beside
+    from superpose.adapter.summary import Summary
 
 __all__ = ["info"]
 
@@ -29,7 +30,7 @@ def info(
 
     Example: superpose info runs/math
     """
-    from superpose.adapter import summarise
+    from superpose.adapter.summary import summarise
     from superpose.formats import load
 
     loaded = load(adapter, ignore_keys=ignore_key or ())

@@ -8,12 +8,10 @@ full disk or any other error removes what was begun as well.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from superpose.errors import BadInput, OutputExists
 
@@ -116,6 +114,8 @@ def check_writable(target: str | Path) -> None:
     For callers that compute for a while before they write. A file without a name is made, for a
     moment, in the nearest folder above that is there; nothing else tells for every system.
     """
+    from tempfile import TemporaryFile  # seldom asked for, and it brings a great deal
+
     final = Path(os.path.realpath(target))
     with _errors_of(target):
         with suppress(FileNotFoundError):
@@ -156,7 +156,7 @@ def _parents_of(final: Path) -> Iterator[None]:
 def _beside(final: Path, kind: str) -> Path:
     # A name may take 255 bytes in all, and a character up to four of them.
     name = os.fsencode(final.name)[:100].decode("utf-8", "ignore")
-    return final.parent / f".{name}.{secrets.token_hex(4)}.{kind}"
+    return final.parent / f".{name}.{os.urandom(4).hex()}.{kind}"
 
 
 def _put(part: Path, final: Path, force: bool) -> None:

@@ -14,7 +14,6 @@ from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
 from superpose.errors import BadInput, SuperposeError
 from superpose.files import called, is_here, locate
-from superpose.formats.expanded import with_factors
 from superpose.formats.format import Format, Output, Source
 from superpose.formats.table import ENGINES, FORMATS, engines_of, format_in, format_of
 from superpose.formats.written import Written
@@ -112,6 +111,8 @@ def save(
     out = Output(Path(path), engine, base, dtype, compact, force)
     kind = _format_for(out, adapter.format, adapter.label)
     _check_base(base)
+    from superpose.formats.expanded import with_factors  # who reads alone does not pay for it
+
     tell_of_trained(adapter.beside, "which is not in what is written")
     return kind.write(with_factors(adapter), out)
 

@@ -1,7 +1,7 @@
 """All formats, in the order in which a file is asked which of them it is.
 
-What a PEFT folder does not need is imported when another format is asked for: `superpose check`
-would pay for it at every start.
+What a format needs is imported when it is asked for: `superpose check` would pay for it at every
+start.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ from superpose.errors import BadInput
 from superpose.files import check_free
 from superpose.files.file_format import DIFFUSERS, GGUF, KOHYA, LLAMA_CPP, PEFT, FileFormat
 from superpose.files.header import Header
-from superpose.formats.folded import checked_dtype
 from superpose.formats.foreign import CONFIG, header_of, holds_peft
 from superpose.formats.format import Format, Output, Source
-from superpose.formats.peft import REPLACEABLE, read_peft, write_peft
+from superpose.formats.peft import REPLACEABLE
 from superpose.formats.written import Written
 
 _BASES_NAMES = frozenset({PEFT.name, GGUF.name, LLAMA_CPP.name})
+
+
+def _check_dtype(out: Output) -> None:
+    from superpose.formats.folded import checked_dtype
+
+    if out.dtype is not None:
+        checked_dtype(out.dtype)
 
 
 def _is_gguf(path: Path, header: Header | None) -> bool:
@@ -58,6 +64,8 @@ def _is_peft(path: Path, header: Header | None) -> bool:
 
 
 def _read_peft(source: Source) -> Adapter:
+    from superpose.formats.peft.read import read_peft
+
     weights = source.path if source.path.is_file() else None
     return read_peft(
         source.path if weights is None else source.path.parent,
@@ -73,8 +81,7 @@ def _check_peft(out: Output) -> None:
         raise BadInput(
             "a PEFT adapter is a folder, not a file", where=out.path, hint="Give a folder."
         )
-    if out.dtype is not None:
-        checked_dtype(out.dtype)
+    _check_dtype(out)
     check_free(out.path, force=out.force, replaceable=REPLACEABLE)
 
 
@@ -83,6 +90,8 @@ def _write_peft(adapter: Adapter, out: Output) -> Written:
         from superpose.formats.gguf import given_base, to_transformers
 
         adapter = to_transformers(adapter, given_base(adapter, out.base))
+    from superpose.formats.peft.write import write_peft
+
     return write_peft(
         adapter,
         out.path,
@@ -116,8 +125,7 @@ def _image(file: FileFormat, *companions: str) -> Format:
     def check(out: Output) -> None:
         from superpose.formats.image import check_image_output
 
-        if out.dtype is not None:
-            checked_dtype(out.dtype)
+        _check_dtype(out)
         check_image_output(out.path, file.name, force=out.force)
 
     return Format(

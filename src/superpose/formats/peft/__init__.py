@@ -1,6 +1,12 @@
 """PEFT's LoRA folders: read, and written so that every engine reads them alike."""
 
-from superpose.formats.peft.read import read_peft
-from superpose.formats.peft.write import REPLACEABLE, write_peft
+from superpose.adapter.beside import TOKENIZER
+from superpose.files.file_format import PEFT
 
-__all__ = ["REPLACEABLE", "read_peft", "write_peft"]
+CARD = "README.md"
+TRAINING = "training.json"
+
+REPLACEABLE = frozenset({*PEFT.folder, CARD, TRAINING}) | TOKENIZER
+"""What a folder may hold for `force` to replace it: an adapter of ours, added or trained."""
+
+__all__ = ["CARD", "REPLACEABLE", "TRAINING"]

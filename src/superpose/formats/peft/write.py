@@ -10,21 +10,16 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.adapter.base_class import MAPPING
-from superpose.adapter.beside import TOKENIZER
 from superpose.files import check_free, encodable, new_folder, write_tensors
 from superpose.formats.folded import checked_dtype, fold, widest_dtype
 from superpose.formats.foreign import CONFIG, WEIGHTS
 from superpose.formats.noted import KEY, note_of
+from superpose.formats.peft import CARD, REPLACEABLE
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.keys import factor_name
 from superpose.formats.peft.layout import Layout, check_writable, file_layout
 from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 from superpose.formats.written import Written, written_bytes
-
-CARD = "README.md"
-TRAINING = "training.json"
-REPLACEABLE = frozenset({CONFIG, WEIGHTS, CARD, TRAINING}) | TOKENIZER
-"""What a folder may hold for `force` to replace it: an adapter of ours, added or trained."""
 
 
 def write_peft(
