@@ -54,13 +54,16 @@ def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
     is for that class. So may that of adapters which all were trained on the model without its head,
     or all with it, where the base's files are the other.
     """
+    of_bases = [one for one in adapters if family_of_format(one.format) == Family.BASE]
+    headed = [(one, head) for one in reversed(of_bases) if (head := head_tensors(one))]
+    if tree is None and not headed:
+        return None  # as most are; the rest would be paid for at every start
     from superpose.names.tree import as_called, is_other_class
 
-    names = [tensors_of(adapter) for adapter in adapters if adapter.format == "peft"]
-    if tree is not None and len(names) == len(adapters) and is_other_class(tree, names):
-        tree = as_called(tree, [name for own in names for name in own], ())
-    for adapter in reversed(adapters):
-        head = head_tensors(adapter) if family_of_format(adapter.format) == Family.BASE else set()
-        if head:
-            tree = as_called(tree, [t for t in tensors_of(adapter) if t not in head], head)
+    if tree is not None and all(adapter.format == "peft" for adapter in adapters):
+        names = [tensors_of(adapter) for adapter in adapters]
+        if is_other_class(tree, names):
+            tree = as_called(tree, [name for own in names for name in own], ())
+    for adapter, head in headed:
+        tree = as_called(tree, [t for t in tensors_of(adapter) if t not in head], head)
     return tree

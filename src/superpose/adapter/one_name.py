@@ -7,6 +7,7 @@ of the adapters changes nothing.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -97,10 +98,12 @@ def _rules(files: Sequence[set[Parsed]]) -> list[Scoped]:
 def _changed(own: Sequence[Rule], files: Sequence[set[Parsed]]) -> list[Rule]:
     """Give those rules of a family that some file needs to say what another says."""
     old = [any(r.before.search(n.stem) for r in own for n in file) for file in files]
-    new = [any(r.after.search(n.stem) for r in own for n in file) for file in files]
+    if not any(old):
+        return []
+    new = [any(re.search(r.after, n.stem) for r in own for n in file) for file in files]
     after = [file for file, x, y in zip(files, old, new, strict=True) if y and not x]
     mixed = [file for file, x, y in zip(files, old, new, strict=True) if x and y]
-    if not any(old) or not (after or mixed):
+    if not (after or mixed):
         return []
     newer = after or mixed
     kept = [r for r in own if any(r.before.search(n.stem) for f in newer for n in f)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 
 def sha256(path: Path) -> str:
     """Give the SHA-256 of a file's bytes, in hexadecimal; raises OSError as the system does."""
+    import hashlib  # OpenSSL's, which most commands never ask for
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,15 +20,18 @@ _DIGITS = re.compile(r"(?<![A-Za-z_])\d+(?![A-Za-z_])")
 
 
 class Rule(NamedTuple):
-    """One renaming: what a name looks like before and after, and what it becomes."""
+    """One renaming: what a name looks like before and after, and what it becomes.
+
+    after: a pattern that few names ask for, compiled by the first that does.
+    """
 
     before: re.Pattern[str]
-    after: re.Pattern[str]
+    after: str
     text: str
 
 
 def _rule(before: str, after: str, text: str) -> Rule:
-    return Rule(re.compile(before), re.compile(after), text)
+    return Rule(re.compile(before), after, text)
 
 
 class Family(NamedTuple):
