@@ -15,6 +15,9 @@ import time
 
 def main(command: list[str]) -> int:
     """Run `command` with its output thrown away; its exit code."""
+    # What pip installs is compiled. Where Python may keep nothing, superpose alone would be
+    # compiled anew at every start, and the libraries beside it not.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.perf_counter()
     child = os.fork()
     if child == 0:

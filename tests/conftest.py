@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +34,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The embedded base model is converted once for all runs, and the user's own caches stay unseen.
 os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
 os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
+
+
+with suppress(ImportError):  # tests/core runs without it
+    from hypothesis import HealthCheck, settings
+
+    # A law holds or not; how long an example takes tells of the machine and of who else is on it.
+    settings.register_profile(
+        "superpose", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("superpose")
 
 
 class WriteAdapter(Protocol):

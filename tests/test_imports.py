@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,15 +31,55 @@ HEAVY = (
 )
 
 
+RARE = (
+    "adapter.image_names",
+    "adapter.summary",
+    "bake",
+    "compose",
+    "data",
+    "extraction",
+    "files.base",
+    "formats.beside",
+    "formats.expanded",
+    "formats.folded",
+    "formats.gguf",
+    "formats.image",
+    "formats.mlx",
+    "formats.peft.adalora",
+    "formats.peft.card",
+    "formats.peft.layout",
+    "formats.peft.merged",
+    "formats.peft.products",
+    "formats.peft.write",
+    "formats.vllm",
+    "interference.difference",
+    "landscape",
+    "names.image",
+    "names.tree",
+    "report",
+    "statistics",
+)
+"""Rooms that two plain PEFT folders give nothing to do."""
+
+MOST_MODULES = 120
+"""Of superpose that `superpose check` of such a pair may load: each costs a third of a millisecond,
+and a hundred of them a third of what NumPy costs."""
+
+
 def heavy_modules_after(code: str) -> set[str]:
     """The heavy libraries that a fresh process has loaded after running `code`."""
+    return modules_after(code) & {*HEAVY}
+
+
+def modules_after(code: str) -> set[str]:
+    """All that a fresh process has loaded after running `code`."""
     program = f"""
 import sys
 try:
 {"".join(f"    {line}{chr(10)}" for line in code.splitlines())}
 except SystemExit as end:
     assert not end.code, end.code
-print("LOADED", *sorted(set(sys.modules) & set({HEAVY!r})))
+print("LOADED", *sys.modules)
 """
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -104,3 +145,19 @@ def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> N
     out = first.parent / "sum"
     assert heavy_modules_after(command("add", first, second, "-o", out)) == set()
     assert heavy_modules_after(command("add", first, second, "--rank", 1, "-o", f"{out}1")) == set()
+
+
+def test_check_of_two_peft_folders_loads_no_room_that_they_do_not_need(
+    write_adapter: WriteAdapter,
+) -> None:
+    first, second = write_adapter("first", seed=1), write_adapter("second", seed=2)
+    loaded = modules_after(command("check", first, second))
+    own = {name for name in loaded if name.startswith("superpose.")}
+    assert own & {f"superpose.{name}" for name in RARE} == set()
+    assert len(own) <= MOST_MODULES
+    # OpenSSL and the wheel of secrets, which nothing here is hashed or hidden with.
+    assert not loaded & {"hashlib", "secrets", "tempfile"}
+
+
+def test_the_rooms_that_are_seldom_asked_for_are_there() -> None:
+    assert [room for room in RARE if find_spec(f"superpose.{room}") is None] == []

@@ -12,7 +12,8 @@ import pytest
 from tests.docs.blocks import MARKS, RUN, Block, blocks_of, commands_of, run, run_block
 from tests.docs.tools import TOOLS, faults_of, is_here
 
-from superpose.formats import load, vllm_max_rank
+from superpose.formats import load
+from superpose.formats.vllm import vllm_max_rank
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

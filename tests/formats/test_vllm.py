@@ -13,7 +13,7 @@ import superpose
 from superpose.adapter import Adapter, Delta, Part, Place, Replacement, Stored
 from superpose.errors import BadInput, Refused
 from superpose.files import read_header
-from superpose.formats import VLLM_RANKS, check_for_vllm, vllm_max_rank
+from superpose.formats.vllm import VLLM_RANKS, check_for_vllm, vllm_max_rank
 from superpose.lowrank import dense
 
 if TYPE_CHECKING:

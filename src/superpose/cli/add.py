@@ -133,7 +133,7 @@ def add(
 
 def _check_before(engine: str | None, rank: int | None) -> None:
     """Refuse a rank that there is not, or that the engine does not serve."""
-    from superpose.formats import VLLM_RANKS
+    from superpose.formats.vllm import VLLM_RANKS
 
     if rank is not None and rank < 1:
         raise BadInput(f"rank is {rank}; it must be at least 1", where="--rank")

@@ -30,7 +30,7 @@ For = Annotated[
 def fitted(total: Adapter, engine: str | None) -> Adapter:
     """Give the sum as the engine can serve it: for vLLM compressed where its rank is too large."""
     from superpose.compose import BestRank
-    from superpose.formats import VLLM_RANKS
+    from superpose.formats.vllm import VLLM_RANKS
 
     most = VLLM_RANKS[-1]
     if engine != "vllm" or total.rank <= most:
@@ -42,7 +42,7 @@ def fitted(total: Adapter, engine: str | None) -> Adapter:
 def tell_of_ranks(total: Adapter, written: Written, engine: str | None) -> None:
     """Say what was padded for vLLM, and what it must be told to serve this rank."""
     from superpose.adapter.image_marks import is_image
-    from superpose.formats import VLLM_DEFAULT_RANK, vllm_max_rank
+    from superpose.formats.vllm import VLLM_DEFAULT_RANK, vllm_max_rank
 
     if is_image(total):
         return
