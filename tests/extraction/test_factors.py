@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpose.extraction.factors import SMALL, factored, needs_sklearn, norm_of
+from superpose.extraction.factors import SMALL, factored, float64_norm, needs_sklearn
 
 
 def low_rank(rows: int, columns: int, rank: int, noise: float = 0.0) -> np.ndarray:
@@ -102,4 +102,4 @@ def test_the_size_of_a_change_does_not_matter(size: float) -> None:
 
 def test_the_norm_is_float64s_whatever_the_change_is_in() -> None:
     x = np.full((3000, 1001), 1e-3, dtype=np.float32)
-    assert norm_of(x) == pytest.approx(float(np.float32(1e-3)) * np.sqrt(x.size), rel=1e-12)
+    assert float64_norm(x) == pytest.approx(float(np.float32(1e-3)) * np.sqrt(x.size), rel=1e-12)

@@ -16,7 +16,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, MissingExtra, SuperposeError
 from superpose.files.file_format import ENDINGS, FILE_FORMATS, family_of_format
 from superpose.formats import ENGINES, check_output
-from superpose.formats.gguf import base_of, to_llama_cpp, to_transformers
+from superpose.formats.gguf import base_numbers, to_llama_cpp, to_transformers
 from superpose.formats.table import FORMATS, format_of
 
 NAMES = [one.name for one in FILE_FORMATS]
@@ -44,7 +44,7 @@ def base(tmp_path: Path) -> Path:
 def made(name: str, base: Path) -> Adapter:
     """An adapter of each format. A new format needs one here."""
     peft = Adapter({"model.layers.0.self_attn.q_proj": delta()}, name="a", base_model=str(base))
-    numbers = base_of(peft, base)
+    numbers = base_numbers(peft, base)
     return {
         "peft": lambda: peft,
         "llama.cpp": lambda: to_llama_cpp(peft, numbers),

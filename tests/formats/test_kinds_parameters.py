@@ -27,7 +27,7 @@ from tests.formats.kinds import (
 import superpose
 from superpose.adapter import Adapter, Delta, Place
 from superpose.errors import Refused
-from superpose.formats.peft.experts import by_expert, interleaved
+from superpose.formats.peft.experts import by_expert, by_rank
 
 BOTH = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
@@ -148,4 +148,4 @@ def test_a_stack_put_in_order_by_expert_is_the_files_own_again(
     B = np.arange(rows * rank * experts, dtype=np.float32).reshape(rows, rank * experts)
     found = by_expert(B, experts)
     assert all(np.array_equal(found[e], B[:, e::experts]) for e in range(experts))
-    assert np.array_equal(interleaved(list(found)), B)
+    assert np.array_equal(by_rank(list(found)), B)

@@ -64,7 +64,7 @@ def test_a_compressed_sum_is_read_back_as_what_it_is_and_its_copy_too(
 
 def test_a_gguf_file_is_titled_and_described_for_whoever_knows_no_note(tmp_path: Path) -> None:
     pytest.importorskip("gguf")
-    from superpose.formats.gguf.header import read_header as header_of
+    from superpose.formats.gguf.header import read_gguf_header as header_of
 
     small = (made_in("llama.cpp", 1, "math") + made_in("llama.cpp", 2, "law")).compress(2)
     superpose.save(small, tmp_path / "out.gguf")

@@ -20,7 +20,7 @@ from superpose.errors import BadInput, Refused
 from superpose.formats import expanded
 from superpose.formats.expanded import (
     MOST_A_BYTE,
-    Layout,
+    ProductLayout,
     size_of_factors,
     small_formed,
     with_factors,
@@ -70,7 +70,7 @@ def test_loha_is_one_pair_of_factors_with_pefts_own_delta(
     expected = loha.make_weight(*torched, scale=torch.tensor(1.0)).numpy()
     layout, found = hadamard_layout(shapes(tensors)), hadamard_factors(tensors)
     assert close(found, expected)
-    assert layout == Layout((out, into), (), r, min(r * r2, out, into))
+    assert layout == ProductLayout((out, into), (), r, min(r * r2, out, into))
     assert found.B.shape == (out, layout.expanded)
 
 

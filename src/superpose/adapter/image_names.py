@@ -18,9 +18,9 @@ from superpose.adapter.place import place_of
 from superpose.errors import Refused, SuperposeWarning
 from superpose.files.file_format import DIFFUSERS, KOHYA, PEFT
 from superpose.lowrank.terms import Terms, formed
-from superpose.names.image import DENOISER, called
+from superpose.names.image import DENOISER, image_name
 from superpose.names.image_files import File, Shape
-from superpose.names.image_plan import Move, Plan, plan
+from superpose.names.image_plan import Move, NamePlan, plan
 from superpose.names.image_tables import OF_DIFFUSERS, converter, family_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _check_interleaved(adapters: Sequence[Adapter]) -> None:
     """
     ways: dict[bool, Adapter] = {}
     for adapter in adapters:
-        paths = [called(place_of(k, d.place).module).flat for k, d in adapter.items()]
+        paths = [image_name(place_of(k, d.place).module).flat for k, d in adapter.items()]
         if family_of(paths) == "minimax":
             by_head = "lora_A.default" in marks_of(adapter).spellings.values()
             ways.setdefault(by_head, adapter)
@@ -143,7 +143,7 @@ def _rows(terms: Terms, move: Move) -> Terms:
     return terms
 
 
-def _joined_marks(adapters: Sequence[Adapter], names: Plan) -> Marks:
+def _joined_marks(adapters: Sequence[Adapter], names: NamePlan) -> Marks:
     """Give the marks of the leader, and for what it does not have those of the others."""
     leader = adapters[names.leader]
     order = [leader, *(a for a in adapters if a is not leader)]
@@ -179,13 +179,13 @@ def _joined_biases(order: Sequence[Adapter]) -> str | None:
 
 
 def _denoiser_prefix(adapter: Adapter) -> str | None:
-    names = (called(place_of(key, delta.place).module) for key, delta in adapter.items())
+    names = (image_name(place_of(key, delta.place).module) for key, delta in adapter.items())
     return next((name.prefix for name in names if name.component == DENOISER), None)
 
 
 def _components(adapter: Adapter) -> dict[str, None]:
     return dict.fromkeys(
-        called(place_of(key, delta.place).module).component for key, delta in adapter.items()
+        image_name(place_of(key, delta.place).module).component for key, delta in adapter.items()
     )
 
 
@@ -211,7 +211,7 @@ def _joined_spelling(component: str, adapters: Sequence[Adapter]) -> dict[str, s
 _OF_ATTENTION_ALONE = {"to_q_lora"}
 
 
-def _whole(adapters: Sequence[Adapter], names: Plan) -> frozenset[str]:
+def _whole(adapters: Sequence[Adapter], names: NamePlan) -> frozenset[str]:
     """Give the modules whose change all files that have it store as it is."""
     whole: set[str] = set()
     factored: set[str] = set()

@@ -19,7 +19,7 @@ from superpose.adapter.two_towers import in_the_whole_model
 from superpose.errors import SuperposeWarning
 from superpose.files.file_format import Family, family_of_format
 from superpose.names.identity import (
-    FAMILIES,
+    RENAMINGS,
     Parsed,
     Rule,
     Scoped,
@@ -85,7 +85,7 @@ def _rules(files: Sequence[set[Parsed]]) -> list[Scoped]:
     those after it, all of the family apply but what the newer file itself still says.
     """
     found: list[Scoped] = []
-    for family in FAMILIES:
+    for family in RENAMINGS:
         if not family.by_half:
             found += [Scoped(rule) for rule in _changed(family.rules, files)]
             continue

@@ -28,7 +28,7 @@ class Parent:
         return {"name": self.name, "path": self.path, "weight": self.weight}
 
 
-def joined(parents: Iterable[Parent]) -> tuple[Parent, ...]:
+def joined_parents(parents: Iterable[Parent]) -> tuple[Parent, ...]:
     """Add the weights of parents that are one adapter, in order of first appearance.
 
     One adapter is one path, or one object in memory; never one name alone.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from superpose.adapter.agreed import agreed, agreed_settings
 from superpose.adapter.made import made_by_sum
-from superpose.adapter.parents import joined, sum_name
+from superpose.adapter.parents import joined_parents, sum_name
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -21,7 +21,7 @@ def united(x: Adapter, y: Adapter, of: tuple[Adapter, Adapter]) -> Adapter:
     of.
     """
     a, b = of
-    parents = joined((*a.as_parents(), *b.as_parents()))
+    parents = joined_parents((*a.as_parents(), *b.as_parents()))
     return replace(
         x,
         deltas=_joined(x.deltas, y.deltas),

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.baking.change import Rows, ready
-from superpose.baking.plan import Target
+from superpose.baking.change import Rows, made_ready
+from superpose.baking.plan import NewTensor
 from superpose.baking.scratch import Scratch
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.header import SIZES
@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
 def new_rows(
     checkpoint: Checkpoint,
-    target: Target,
+    target: NewTensor,
     dtype: str = "float32",
     *,
     bounds: bool = False,
@@ -63,7 +63,7 @@ def new_rows(
         changes = [
             (change.at, change.at + change.height, rows)
             for change in target.changes
-            for rows in ready(change, base, dtype)
+            for rows in made_ready(change, base, dtype)
         ]
     for begin, end, stored in base(0, target.rows):
         wide = memory.array("wide", stored.shape, dtype)
@@ -98,7 +98,7 @@ def _add(
 
 
 def stored_rows(
-    checkpoint: Checkpoint, target: Target, begin: int, end: int, memory: Scratch
+    checkpoint: Checkpoint, target: NewTensor, begin: int, end: int, memory: Scratch
 ) -> Iterator[tuple[int, int, Array]]:
     """Give (begin, end, rows) of a target's source, in its stored dtype; zeros without one."""
     step = max(1, BLOCK // max(target.columns, 1))

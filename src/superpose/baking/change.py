@@ -24,7 +24,7 @@ from superpose.lowrank import Term, Unformed, stack, upcast
 Array = NDArray[Any]
 
 
-class Change(NamedTuple):
+class Band(NamedTuple):
     """A band of rows that is added to a band of a stored tensor's rows.
 
     key: of the delta or the replacement in the adapter. source: it. transposed: the tensor holds
@@ -103,7 +103,7 @@ class Unstacked:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class Exchanged:
     """sum_k c_k (T_k - T_0) for stored tensors T_k, each as a matrix."""
 
     values: tuple[tuple[float, Array], ...]
@@ -162,7 +162,7 @@ class Blocks(Protocol):
         """Give (begin, end, rows) for blocks that make up these rows."""
 
 
-def ready(change: Change, blocks: Blocks, dtype: str) -> list[Rows]:
+def made_ready(change: Band, blocks: Blocks, dtype: str) -> list[Rows]:
     """Make a change ready: the sum of what is given back is what is added.
 
     blocks: of the tensor before any change; only DoRA asks for them. dtype: that the product of a
@@ -183,20 +183,20 @@ def ready(change: Change, blocks: Blocks, dtype: str) -> list[Rows]:
             assert isinstance(value, Stored)
             matrix = value.tensor.reshape(-1, change.columns)
             stored.append((coefficient, matrix[change.first : change.first + change.height]))
-    return [*found, Difference(tuple(stored))] if stored else found
+    return [*found, Exchanged(tuple(stored))] if stored else found
 
 
-def _as_it_is(term: Unformed, change: Change) -> Rows:
+def _as_it_is(term: Unformed, change: Band) -> Rows:
     turned = term.transposed() if change.transposed else term
     return Unstacked(turned.wide(), turned.absolute(), change.first)
 
 
-def _product(term: Term, change: Change) -> Product:
+def _product(term: Term, change: Band) -> Product:
     L, R = (term.A.T, term.B.T) if change.transposed else (term.B, term.A)
     return Product(L[change.first : change.first + change.height], np.ascontiguousarray(R))
 
 
-def _lengthened(coefficient: float, value: Rescaled, change: Change, blocks: Blocks) -> Lengthened:
+def _lengthened(coefficient: float, value: Rescaled, change: Band, blocks: Blocks) -> Lengthened:
     product = _product(stack(value.terms, "float64"), change)
     squares: list[Array] = []
     for begin, end, base in blocks(change.at, change.at + change.height):

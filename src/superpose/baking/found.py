@@ -13,7 +13,7 @@ from superpose.names.tree import Tree, tree_of
 
 
 @dataclass(frozen=True)
-class Found:
+class ReadBack:
     """What became of an adapter's parts on a base. total: of its keys.
 
     missing: key -> why the base takes nothing of it. headless: the names are those of the model
@@ -50,7 +50,7 @@ def tree_of_base(base: Checkpoint) -> Tree:
     return tree_of({name: base.entry(name).shape for name in base.names}, base.config)
 
 
-def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
+def found_in(adapter: Adapter, base: Checkpoint, called: str) -> ReadBack:
     """Say which parts of an adapter an engine finds: by name and by shape, in the base's headers.
 
     called: what the base is called. An engine loads what lies under the name that its own module
@@ -79,4 +79,4 @@ def found_in(adapter: Adapter, base: Checkpoint, called: str) -> Found:
             place_replacement(base, key, stored, held)
         except BadInput as error:
             missing[key] = error.problem
-    return Found(called, len(adapter) + len(adapter.replacements), missing, headless)
+    return ReadBack(called, len(adapter) + len(adapter.replacements), missing, headless)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from superpose.adapter import Delta, Place, Replacement, is_head, place_of, unpooled
 from superpose.adapter.heads import WAYS
-from superpose.baking.change import Change
+from superpose.baking.change import Band
 from superpose.baking.rows import OTHER_ROWS, Resized
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
@@ -33,7 +33,7 @@ class Placed(NamedTuple):
     """A change of the stored tensor of that name."""
 
     tensor: str
-    change: Change
+    change: Band
 
 
 def matrix_shape(shape: Shape, *, stacked: bool = False) -> tuple[int, int]:
@@ -66,7 +66,7 @@ def place_delta(checkpoint: Checkpoint, key: str, delta: Delta, tensor: str | No
         delta = unpooled(delta)
     turned = _turned(checkpoint, key, place, delta.shape, (height, columns), tensor)
     at = place.block * height
-    return [Placed(tensor, Change(key, delta, turned, 0, height, at, columns))]
+    return [Placed(tensor, Band(key, delta, turned, 0, height, at, columns))]
 
 
 def place_replacement(
@@ -86,7 +86,7 @@ def place_replacement(
         turned = _turned(checkpoint, key, replacement.place, own, (rows, columns), tensor)
     elif replacement.shape != expected:
         raise _other_shape(checkpoint, key, tensor, replacement.shape, expected)
-    return [Placed(tensor, Change(key, replacement, turned, 0, height, at, columns))]
+    return [Placed(tensor, Band(key, replacement, turned, 0, height, at, columns))]
 
 
 def _turned(
@@ -138,7 +138,7 @@ def _experts_apart(
         raise _other_shape(checkpoint, key, found[0], delta.shape, whole)
     first = 0
     for name, shape in zip(found, shapes, strict=True):
-        yield Placed(name, Change(key, delta, turned, first, shape[0], 0, shape[-1]))
+        yield Placed(name, Band(key, delta, turned, first, shape[0], 0, shape[-1]))
         first += shape[0]
 
 
@@ -174,7 +174,7 @@ def _in_stack(checkpoint: Checkpoint, key: str, delta: Delta, place: Place) -> I
         if (high, wide) != (rows * at.parts, columns) or (turned and at.parts > 1):
             raise _other_shape(checkpoint, key, tensor, delta.shape, (high, wide))
         first = at.expert * high + at.place * rows
-        yield Placed(tensor, Change(key, delta, turned, 0, rows, first, columns))
+        yield Placed(tensor, Band(key, delta, turned, 0, rows, first, columns))
         return
     raise not_there(checkpoint, key, place.tensor)
 
@@ -192,7 +192,7 @@ def _stack_apart(checkpoint: Checkpoint, key: str, replacement: Replacement) -> 
             if columns != shape[2]:
                 stored = checkpoint.entry(name).shape
                 raise _other_shape(checkpoint, key, name, shape, stored)
-            yield Placed(name, Change(key, replacement, False, first, height, 0, columns))
+            yield Placed(name, Band(key, replacement, False, first, height, 0, columns))
             first += height
         if first != (expert + 1) * shape[1]:
             raise not_there(checkpoint, key, replacement.tensor)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from superpose.adapter import Adapter, Replacement, place_of
-from superpose.baking.change import Change
+from superpose.baking.change import Band
 from superpose.baking.classifier import Classifier, classifier_of, dropped_by
 from superpose.baking.layout import (
     Placed,
@@ -40,7 +40,7 @@ from superpose.names.stored import end_of
 BOTH: tuple[End, End] = ("input", "output")
 
 
-class Target(NamedTuple):
+class NewTensor(NamedTuple):
     """A tensor of the new model that is not the base's own.
 
     name: in the new model. source: the base's tensor that it starts from, None for one that the
@@ -53,7 +53,7 @@ class Target(NamedTuple):
     dtype: str
     rows: int
     columns: int
-    changes: tuple[Change, ...]
+    changes: tuple[Band, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Plan:
     """
 
     checkpoint: Checkpoint
-    targets: Mapping[str, Target]
+    targets: Mapping[str, NewTensor]
     untied: bool
     classifier: Classifier | None = None
     dropped: frozenset[str] = frozenset()
@@ -76,7 +76,7 @@ class Plan:
         """Rows of the new model's embedding, None where they are the base's."""
         return self.checkpoint.vocabulary if isinstance(self.checkpoint, Resized) else None
 
-    def is_copied(self, target: Target) -> bool:
+    def is_copied(self, target: NewTensor) -> bool:
         """Whether a tensor is the base's own, bytes that its file holds."""
         brought = isinstance(self.checkpoint, Resized) and target.name in self.checkpoint.values
         return not target.changes and target.name == target.source and not brought
@@ -87,7 +87,7 @@ class Plan:
         return [name for name in self.checkpoint.names if name not in self.dropped]
 
     @property
-    def new(self) -> list[Target]:
+    def new(self) -> list[NewTensor]:
         """Targets that the base model has no tensor of that name for."""
         return [t for t in self.targets.values() if t.name not in self.checkpoint.locations]
 
@@ -99,8 +99,8 @@ class _Found:
     brought: what the base has no tensor for. outputs: what the adapter calls the output layer's.
     """
 
-    plain: dict[str, list[Change]] = field(default_factory=dict)
-    tied: dict[str, dict[End, list[Change]]] = field(default_factory=dict)
+    plain: dict[str, list[Band]] = field(default_factory=dict)
+    tied: dict[str, dict[End, list[Band]]] = field(default_factory=dict)
     brought: list[Replacement] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -134,10 +134,10 @@ def make_plan(checkpoint: Checkpoint, adapter: Adapter) -> Plan:
     return _plan(checkpoint, found, classifier_of(checkpoint, adapter))
 
 
-def as_it_is(plan: Plan, name: str) -> Target:
+def as_it_is(plan: Plan, name: str) -> NewTensor:
     """Give a stored tensor that nothing changes as a target."""
     entry = plan.checkpoint.entry(name)
-    return Target(name, name, entry.shape, entry.dtype, *matrix_shape(entry.shape), ())
+    return NewTensor(name, name, entry.shape, entry.dtype, *matrix_shape(entry.shape), ())
 
 
 def _refuse(adapter: Adapter) -> None:
@@ -185,7 +185,7 @@ def _add(
 
 
 def _plan(checkpoint: Checkpoint, found: _Found, classifier: Classifier | None) -> Plan:
-    targets: dict[str, Target] = {}
+    targets: dict[str, NewTensor] = {}
     untied = False
     for tensor, by_end in found.tied.items():
         ours: End = end_of(tensor) or "input"
@@ -212,22 +212,22 @@ def _plan(checkpoint: Checkpoint, found: _Found, classifier: Classifier | None) 
     return Plan(checkpoint, targets, untied, classifier, dropped)
 
 
-def _target(checkpoint: Checkpoint, name: str, source: str, changes: list[Change]) -> Target:
+def _target(checkpoint: Checkpoint, name: str, source: str, changes: list[Band]) -> NewTensor:
     entry = checkpoint.entry(source)
-    seen = Target(
+    seen = NewTensor(
         name, source, entry.shape, entry.dtype, *matrix_shape(entry.shape), tuple(changes)
     )
     return seen_as(seen, min((c.columns for c in changes), default=seen.columns))
 
 
-def seen_as(target: Target, columns: int) -> Target:
+def seen_as(target: NewTensor, columns: int) -> NewTensor:
     """See a target as a matrix of so many columns, which divide those of its changes."""
     rows = math.prod(target.shape) // max(columns, 1)
     changes = tuple(_narrowed(change, columns) for change in target.changes)
     return target._replace(rows=rows, columns=columns, changes=changes)
 
 
-def _narrowed(change: Change, columns: int) -> Change:
+def _narrowed(change: Band, columns: int) -> Band:
     """See a stack of experts that was stored absolutely as its deltas do: row below row."""
     times = change.columns // max(columns, 1)
     if times <= 1:
@@ -240,10 +240,10 @@ def _narrowed(change: Change, columns: int) -> Change:
     )
 
 
-def _brought(checkpoint: Checkpoint, replacement: Replacement) -> Target:
+def _brought(checkpoint: Checkpoint, replacement: Replacement) -> NewTensor:
     """Give the target of a tensor that the base has none of: the head of a classifier."""
     rows, columns = matrix_shape(replacement.shape)
-    change = Change(replacement.key, replacement, False, 0, rows, 0, columns)
+    change = Band(replacement.key, replacement, False, 0, rows, 0, columns)
     dtypes = Counter(checkpoint.entry(name).dtype for name in checkpoint.names)
     dtype = next((d for d, _ in dtypes.most_common() if d in FLOATS), "F32")
-    return Target(replacement.tensor, None, replacement.shape, dtype, rows, columns, (change,))
+    return NewTensor(replacement.tensor, None, replacement.shape, dtype, rows, columns, (change,))

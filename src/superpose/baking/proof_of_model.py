@@ -16,7 +16,7 @@ from superpose.adapter import Adapter
 from superpose.baking.beside import label_count, parts_with_words
 from superpose.baking.blocks import new_rows
 from superpose.baking.copies import check_copies
-from superpose.baking.plan import Plan, Target, as_it_is, make_plan
+from superpose.baking.plan import NewTensor, Plan, as_it_is, make_plan
 from superpose.baking.proof import Failure, Proof
 from superpose.baking.resized import resized
 from superpose.files.base import locate_base
@@ -102,7 +102,7 @@ def prove_model(
     )
 
 
-def _unlike(written: Checkpoint, name: str | None, target: Target) -> str | None:
+def _unlike(written: Checkpoint, name: str | None, target: NewTensor) -> str | None:
     """Say why a tensor cannot even be compared; None when it can."""
     if name is None:
         return "is missing"
@@ -115,7 +115,7 @@ def _unlike(written: Checkpoint, name: str | None, target: Target) -> str | None
 
 
 def _compared(
-    plan: Plan, written: Checkpoint, name: str, target: Target, sums: _Sums
+    plan: Plan, written: Checkpoint, name: str, target: NewTensor, sums: _Sums
 ) -> str | None:
     """Say how a tensor differs from what it has to be; None when it does not."""
     if not target.changes and written.entry(name).dtype == target.dtype:
@@ -143,7 +143,7 @@ def _compared(
 
 
 def _rows(
-    plan: Plan, written: Checkpoint, name: str, target: Target
+    plan: Plan, written: Checkpoint, name: str, target: NewTensor
 ) -> Iterator[tuple[int, Array, Array, Array, Array]]:
     """Give (row, theirs, new, base, noise) in float64, a block at a time."""
     for block in new_rows(plan.checkpoint, target, "float64", bounds=True):
@@ -160,7 +160,7 @@ def _unit(x: Array, dtype: str) -> Array:
     return np.asarray(np.ldexp(1.0, np.maximum(exponent, smallest) - bits))
 
 
-def _same_bytes(plan: Plan, written: Checkpoint, name: str, target: Target) -> bool:
+def _same_bytes(plan: Plan, written: Checkpoint, name: str, target: NewTensor) -> bool:
     source = target.source or target.name
     size, step = target.rows * target.columns, 1 << 22
     return all(

@@ -19,7 +19,7 @@ from superpose.adapter import (
 )
 from superpose.baking.blocks import new_rows
 from superpose.baking.found import tree_of_base
-from superpose.baking.plan import Plan, Target, make_plan, seen_as
+from superpose.baking.plan import NewTensor, Plan, make_plan, seen_as
 from superpose.baking.proof import Failure, Proof
 from superpose.baking.resized import resized
 from superpose.errors import MissingBase
@@ -131,7 +131,7 @@ def _compare_on_the_base(
     return covered
 
 
-def _changed_by(ours: Target, theirs: Target) -> set[str]:
+def _changed_by(ours: NewTensor, theirs: NewTensor) -> set[str]:
     return {change.key for change in (*ours.changes, *theirs.changes)}
 
 
@@ -155,7 +155,7 @@ def _needing_base(ours: Adapter, theirs: Adapter) -> set[str]:
     return keys.union(enclosed(untied(ours)), enclosed(untied(theirs)))
 
 
-def _side_by_side(plans: tuple[Plan, Plan], name: str) -> tuple[Target, Target]:
+def _side_by_side(plans: tuple[Plan, Plan], name: str) -> tuple[NewTensor, NewTensor]:
     """Give one tensor as either side makes it, seen as one matrix."""
     known = plans[0].targets.get(name) or plans[1].targets[name]
     # The output layer of a plan that leaves it tied is what becomes of the embedding.
@@ -165,7 +165,7 @@ def _side_by_side(plans: tuple[Plan, Plan], name: str) -> tuple[Target, Target]:
     return seen_as(x, columns), seen_as(y, columns)
 
 
-def _distance(checkpoint: Checkpoint, ours: Target, theirs: Target) -> tuple[float, float]:
+def _distance(checkpoint: Checkpoint, ours: NewTensor, theirs: NewTensor) -> tuple[float, float]:
     """Give |result - sum| and |sum| of one tensor, Frobenius."""
     apart = size = 0.0
     blocks = (new_rows(checkpoint, t, "float64") for t in (ours, theirs))

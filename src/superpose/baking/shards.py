@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.baking.blocks import new_rows
-from superpose.baking.plan import Plan, Target, as_it_is
+from superpose.baking.plan import NewTensor, Plan, as_it_is
 from superpose.baking.scratch import Scratch
 from superpose.errors import BadInput
 from superpose.files.checkpoint import stored_dtype
@@ -42,12 +42,12 @@ Done = Callable[[int], object]
 """Told how many bytes were written, now and then."""
 
 
-class Piece(NamedTuple):
+class FilePiece(NamedTuple):
     """One tensor of a new file: its name, its entry there, and where its values come from."""
 
     name: str
     entry: Entry
-    target: Target
+    target: NewTensor
 
 
 class Job(NamedTuple):
@@ -55,14 +55,14 @@ class Job(NamedTuple):
 
     file: str
     at: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FilePiece, ...]
 
 
 class Shard(NamedTuple):
     """One new file: its name and its tensors in order."""
 
     file: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FilePiece, ...]
 
     @property
     def bytes(self) -> int:
@@ -154,22 +154,22 @@ def _write(plan: Plan, folder: Path, job: Job, step: Done) -> None:
                 step(min(STEP, end - low))
 
 
-def _pieces(targets: list[Target], dtype: str | None) -> Iterator[Piece]:
+def _pieces(targets: list[NewTensor], dtype: str | None) -> Iterator[FilePiece]:
     at = 0
     for target in targets:
         own = dtype if dtype is not None and target.dtype in FLOATS else target.dtype
         end = at + target.rows * target.columns * SIZES[own]
-        yield Piece(target.name, Entry(own, target.shape, at, end), target)
+        yield FilePiece(target.name, Entry(own, target.shape, at, end), target)
         at = end
 
 
-def _is_copied(piece: Piece, plan: Plan) -> bool:
+def _is_copied(piece: FilePiece, plan: Plan) -> bool:
     return plan.is_copied(piece.target) and piece.entry.dtype == piece.target.dtype
 
 
-def _runs(pieces: tuple[Piece, ...], plan: Plan) -> Iterator[list[Piece]]:
+def _runs(pieces: tuple[FilePiece, ...], plan: Plan) -> Iterator[list[FilePiece]]:
     """Put tensors that are copied and lie side by side together; each other one is alone."""
-    run: list[Piece] = []
+    run: list[FilePiece] = []
     for piece in pieces:
         if run and not _follows(piece, run[-1], plan):
             yield run
@@ -179,7 +179,7 @@ def _runs(pieces: tuple[Piece, ...], plan: Plan) -> Iterator[list[Piece]]:
         yield run
 
 
-def _follows(piece: Piece, before: Piece, plan: Plan) -> bool:
+def _follows(piece: FilePiece, before: FilePiece, plan: Plan) -> bool:
     """Whether two tensors are copied, and lie side by side in the base's file as well."""
     if not (_is_copied(piece, plan) and _is_copied(before, plan)):
         return False
@@ -195,7 +195,7 @@ def _copy(source: FileIO, target: FileIO, begin: int, count: int) -> None:
         raise BadInput("became shorter while it was copied", where=source.name) from error
 
 
-def _computed(plan: Plan, piece: Piece) -> Iterator[memoryview]:
+def _computed(plan: Plan, piece: FilePiece) -> Iterator[memoryview]:
     """Give the bytes of a tensor, a block at a time; each holds until the next is asked for."""
     memory = Scratch()
     dtype = stored_dtype(piece.entry.dtype)
@@ -208,7 +208,7 @@ def _computed(plan: Plan, piece: Piece) -> Iterator[memoryview]:
         yield rounded.reshape(-1).view(np.uint8).data
 
 
-def _was_so(piece: Piece, base: Array, rounded: Array) -> bool:
+def _was_so(piece: FilePiece, base: Array, rounded: Array) -> bool:
     """Whether a tensor that is merely converted was infinite or NaN where it is now."""
     if piece.target.changes:
         return False
@@ -216,7 +216,7 @@ def _was_so(piece: Piece, base: Array, rounded: Array) -> bool:
     return bool(np.array_equal(x, y))
 
 
-def _not_finite(piece: Piece, base: Array) -> BadInput:
+def _not_finite(piece: FilePiece, base: Array) -> BadInput:
     if not np.isfinite(base.astype(np.float64)).all():
         reason = "the base model's own values are not"
     elif piece.entry.dtype in ("F16", "BF16"):

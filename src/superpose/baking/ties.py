@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter, Replacement, Stored, untied
-from superpose.baking.change import Change
+from superpose.baking.change import Band
 from superpose.baking.layout import not_there
 from superpose.errors import Refused
 from superpose.files.checkpoint import Checkpoint
@@ -121,7 +121,7 @@ def has_output(checkpoint: Checkpoint) -> bool:
     )
 
 
-def same(mine: list[Change], others: list[Change]) -> bool:
+def same(mine: list[Band], others: list[Band]) -> bool:
     """Whether both ends of tied weights change alike, so that they can stay one tensor."""
     if len(mine) != len(others):
         return False
@@ -131,7 +131,7 @@ def same(mine: list[Change], others: list[Change]) -> bool:
     )
 
 
-def _order(change: Change) -> tuple[int, str]:
+def _order(change: Band) -> tuple[int, str]:
     return change.at, type(change.source).__name__
 
 

@@ -19,7 +19,7 @@ from superpose.errors import BadInput
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Made
-    from superpose.baking.found import Found
+    from superpose.baking.found import ReadBack
     from superpose.formats import Written
     from superpose.model.verify import ExpectedSum, Verification
 
@@ -201,7 +201,7 @@ def _kept(made: Made) -> str:
     return f"keeps {percent(made.energy_kept)} of the energy"
 
 
-def _tell(total: Adapter, written: Written, *proofs: Found | Verification | None) -> None:
+def _tell(total: Adapter, written: Written, *proofs: ReadBack | Verification | None) -> None:
     made = total.made
     kept = _exact(written) if made.exact is not False else _kept(made)
     lines = [
@@ -222,7 +222,7 @@ def _as_json(
     written: Written,
     something: bool,
     checked: Verification | None,
-    found: Found | None,
+    found: ReadBack | None,
 ) -> dict[str, object]:
     exact = total.made.exact is not False
     return {

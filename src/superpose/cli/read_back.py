@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.baking.found import Found
+    from superpose.baking.found import ReadBack
     from superpose.files.checkpoint import Checkpoint
     from superpose.names.tree import Tree
 
@@ -40,7 +40,7 @@ def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
     return tree_of_base(here)
 
 
-def read_back(path: Path, base: Checkpoint | None, name: str | None) -> Found | None:
+def read_back(path: Path, base: Checkpoint | None, name: str | None) -> ReadBack | None:
     """Read an adapter that was written and say what its base takes; None where it is not here."""
     if base is None or not path.is_dir():
         return None

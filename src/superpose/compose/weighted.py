@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from superpose.adapter import Adapter
-from superpose.adapter.parents import joined, sum_name
+from superpose.adapter.parents import joined_parents, sum_name
 from superpose.adapter.united import united
 
 
@@ -22,6 +22,6 @@ def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
     for part in counted[1:]:
         total = united(total, part, (total, part))
     if len(counted) < len(weighted):
-        parents = joined(parent for part in weighted for parent in part.parents)
+        parents = joined_parents(parent for part in weighted for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
     return total

@@ -39,7 +39,7 @@ class Change(NamedTuple):
         return self.norm / self.base if self.base > 0.0 else math.inf
 
 
-def change(
+def change_between(
     base: Checkpoint, base_name: str, tuned: Checkpoint, tuned_name: str, *, wanted: bool
 ) -> Change:
     """Give what fine-tuning did to a tensor of one shape in both models.

@@ -13,11 +13,11 @@ from superpose.adapter import Adapter, Delta, Place
 from superpose.adapter.made import EXTRACT, Made, Setting
 from superpose.adapter.progress import Progress
 from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
-from superpose.extraction.change import change
+from superpose.extraction.change import change_between
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
 from superpose.extraction.factors import factored, first_tried, needs_sklearn
 from superpose.extraction.kinds import architecture_of
-from superpose.extraction.pairs import Pair, pairs_of
+from superpose.extraction.pairs import TensorPair, pairs_of
 from superpose.files import called, short_name
 from superpose.files.base import locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
@@ -120,7 +120,7 @@ def _check_options(rank: int | None, energy: float | None) -> None:
         raise BadInput(f"energy is {energy}; it must be above 0 and at most 1")
 
 
-def _check_dtypes(base: Checkpoint, tuned: Checkpoint, pairs: tuple[Pair, ...]) -> None:
+def _check_dtypes(base: Checkpoint, tuned: Checkpoint, pairs: tuple[TensorPair, ...]) -> None:
     coarser: set[tuple[str, str]] = set()
     for pair in pairs:
         if not pair.target or pair.base is None or pair.tuned is None:
@@ -144,7 +144,7 @@ def _check_dtypes(base: Checkpoint, tuned: Checkpoint, pairs: tuple[Pair, ...]) 
         )
 
 
-def _check_sklearn(pairs: tuple[Pair, ...], rank: int) -> None:
+def _check_sklearn(pairs: tuple[TensorPair, ...], rank: int) -> None:
     """Ask for scikit-learn before the first tensor is read, not after an hour."""
     if not any(pair.target and needs_sklearn(pair.shapes[0] or (0, 0), rank) for pair in pairs):
         return
@@ -158,12 +158,17 @@ def _check_sklearn(pairs: tuple[Pair, ...], rank: int) -> None:
 
 
 def _module(
-    base: Checkpoint, tuned: Checkpoint, pair: Pair, rank: int, energy: float | None, seed: int
+    base: Checkpoint,
+    tuned: Checkpoint,
+    pair: TensorPair,
+    rank: int,
+    energy: float | None,
+    seed: int,
 ) -> tuple[Delta, ExtractedModule] | None:
     """Give one target module's delta; None where it is the same in both models."""
     assert pair.base is not None
     assert pair.tuned is not None
-    found = change(base, pair.base, tuned, pair.tuned, wanted=True)
+    found = change_between(base, pair.base, tuned, pair.tuned, wanted=True)
     if found.matrix is None:
         return None
     embedding = pair.kind == "embedding"
@@ -175,13 +180,13 @@ def _module(
     return delta, ExtractedModule(pair.module, delta.rank, found.norm, found.relative, kept)
 
 
-def _leftover(base: Checkpoint, tuned: Checkpoint, pair: Pair) -> list[Leftover]:
+def _leftover(base: Checkpoint, tuned: Checkpoint, pair: TensorPair) -> list[Leftover]:
     """Measure what no factors hold; nothing where it is the same in both models."""
     size = relative = math.nan
     if pair.comparable:
         assert pair.base is not None
         assert pair.tuned is not None
-        found = change(base, pair.base, tuned, pair.tuned, wanted=False)
+        found = change_between(base, pair.base, tuned, pair.tuned, wanted=False)
         if found.norm == 0.0:
             return []
         size, relative = found.norm, found.relative
@@ -209,7 +214,7 @@ def _settings(
     return settings
 
 
-def _reported(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:
+def _reported(pairs: Sequence[TensorPair], progress: Progress | None) -> Iterator[TensorPair]:
     """Give the pairs one by one, telling before each how far it is."""
     tell = progress or (lambda done, total, name: None)
     done, total = 0, sum(map(_values, pairs))
@@ -220,7 +225,7 @@ def _reported(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair
     tell(done, total, "")
 
 
-def _values(pair: Pair) -> int:
+def _values(pair: TensorPair) -> int:
     return math.prod(pair.shapes[1] or ()) if pair.comparable else 0
 
 

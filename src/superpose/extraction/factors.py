@@ -51,7 +51,7 @@ def factored(change: Array, rank: int, energy: float | None = None, *, seed: int
     directions.
     """
     change, scale = _ordinary(change)
-    whole = norm_of(change)
+    whole = float64_norm(change)
     most = min(rank, *change.shape)
     tried = first_tried(most, energy)
     while True:
@@ -85,7 +85,7 @@ def needs_sklearn(shape: tuple[int, ...], rank: int) -> bool:
     return few > SMALL and 4 * (rank + _OVERSAMPLED) <= few
 
 
-def norm_of(x: Array) -> float:
+def float64_norm(x: Array) -> float:
     """Give the Frobenius norm in float64, without a float64 copy of all of x."""
     flat = x.reshape(-1)
     parts = (flat[start : start + _VALUES] for start in range(0, flat.size, _VALUES))

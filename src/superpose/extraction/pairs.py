@@ -22,7 +22,7 @@ _IN_A_BLOCK = re.compile(r"\.\d+\.")
 _HINT = "Is this the model that it was fine-tuned from? Only then is the difference a delta."
 
 
-class Pair(NamedTuple):
+class TensorPair(NamedTuple):
     """One tensor of both models.
 
     name: in the module tree. base, tuned: stored names, None in a model that has none. shapes: in
@@ -49,7 +49,7 @@ class Pair(NamedTuple):
 
 def pairs_of(
     base: Checkpoint, tuned: Checkpoint, targets: Collection[str] | None
-) -> tuple[Pair, ...]:
+) -> tuple[TensorPair, ...]:
     """Give every tensor that either model has, in the fine-tuned model's order.
 
     targets: names of layers or ends of them, as PEFT's `target_modules`; None takes every linear
@@ -72,7 +72,7 @@ def pairs_of(
         name = stored if stored.startswith(prefix) or _outside(stored) else prefix + stored
         shape = shapes[0] or shapes[1] or ()
         kind = kind_in_diffusers(name, shape) if diffusers else kind_of(name, shape, vocabulary)
-        found.append(Pair(name, kind, ours, theirs, shapes, False))
+        found.append(TensorPair(name, kind, ours, theirs, shapes, False))
     _check_shapes(found, base, tuned)
     chosen = _chosen(found, targets, base)
     return tuple(pair._replace(target=pair.name in chosen) for pair in found)
@@ -115,7 +115,7 @@ def _check_architecture(base: Checkpoint, tuned: Checkpoint) -> None:
         )
 
 
-def _check_shapes(pairs: list[Pair], base: Checkpoint, tuned: Checkpoint) -> None:
+def _check_shapes(pairs: list[TensorPair], base: Checkpoint, tuned: Checkpoint) -> None:
     """Let models pass whose repeated linear layers agree; heads and embeddings may differ."""
     for pair in pairs:
         if pair.kind != "linear" or pair.comparable:
@@ -133,7 +133,7 @@ def _check_shapes(pairs: list[Pair], base: Checkpoint, tuned: Checkpoint) -> Non
         raise DifferentBase(problem, where=tuned.folder, hint=_HINT)
 
 
-def _chosen(pairs: list[Pair], targets: Collection[str] | None, base: Checkpoint) -> set[str]:
+def _chosen(pairs: list[TensorPair], targets: Collection[str] | None, base: Checkpoint) -> set[str]:
     """Give the names of the tensors whose changes become factors."""
     if targets is None:
         return {pair.name for pair in pairs if pair.kind == "linear"}
@@ -152,7 +152,7 @@ def _ends(module: str, target: str) -> bool:
     return module == target or module.endswith(f".{target}")
 
 
-def _no_target(target: str, pairs: list[Pair], base: Checkpoint) -> BadInput:
+def _no_target(target: str, pairs: list[TensorPair], base: Checkpoint) -> BadInput:
     kinds = sorted({p.module.rpartition(".")[2] for p in pairs if p.kind == "linear"})
     return BadInput(
         f"no layer of {base.folder} is called `{target}`",
@@ -161,7 +161,7 @@ def _no_target(target: str, pairs: list[Pair], base: Checkpoint) -> BadInput:
     )
 
 
-def _check_target(pair: Pair, base: Checkpoint) -> None:
+def _check_target(pair: TensorPair, base: Checkpoint) -> None:
     if len(pair.shapes[0] or pair.shapes[1] or ()) != 2:
         reason = "is no matrix"
     elif not pair.comparable:

@@ -27,7 +27,7 @@ MOST_A_BYTE = 8
 """Entries for each byte that is stored, of a large file."""
 
 
-class Layout(NamedTuple):
+class ProductLayout(NamedTuple):
     """One module's product, as its shapes tell before anything is computed.
 
     shape: (out_features, columns), the kernel flattened into the columns. kernel: of a convolution,

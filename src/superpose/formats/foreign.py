@@ -209,10 +209,10 @@ def _image_lora(path: Path) -> str | None:
     header = header_of(path)
     if header is None:
         return None
-    from superpose.formats.image.names import parse  # a PEFT folder needs none of it
+    from superpose.formats.image.names import parse_image_tensor  # a PEFT folder needs none of it
     from superpose.names.image import is_kohya
 
-    named = next((n for n in map(parse, header.entries) if n is not None), None)
+    named = next((n for n in map(parse_image_tensor, header.entries) if n is not None), None)
     if named is None or named.module.startswith(_PREFIX):
         return None
     return _IMAGES[0] if is_kohya(named.module) else _IMAGES[1]

@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from superpose.formats.expanded import Array, Layout, Shape, fits, mode_products, needed, volume
+from superpose.formats.expanded import (
+    Array,
+    ProductLayout,
+    Shape,
+    fits,
+    mode_products,
+    needed,
+    volume,
+)
 from superpose.lowrank import Hadamard
 
 HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")
 """Names of a module's tensors; t1 and t2, of a convolution, together or not at all."""
 
 
-def hadamard_layout(shapes: Mapping[str, Shape]) -> Layout:
+def hadamard_layout(shapes: Mapping[str, Shape]) -> ProductLayout:
     """Say what a module's tensors make. shapes: by their names, of HADAMARD.
 
     Plain: w_a (out, r), w_b (r, columns). Tucker: w_a (r, out), w_b (r, in), t (r, r, *kernel).
@@ -31,7 +39,7 @@ def hadamard_layout(shapes: Mapping[str, Shape]) -> Layout:
     (rows, columns, kernel, r1), (*other, r2) = halves
     fits([rows, columns, kernel] == other, shapes, *HADAMARD[:4])
     rank = min(r1 * r2, rows, columns)
-    return Layout((rows, columns), kernel, shapes["hada_w1_b"][0], rank)
+    return ProductLayout((rows, columns), kernel, shapes["hada_w1_b"][0], rank)
 
 
 def hadamard_term(tensors: Mapping[str, Array], coefficient: float) -> Hadamard:

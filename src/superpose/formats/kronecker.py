@@ -16,7 +16,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from superpose.errors import BadInput
-from superpose.formats.expanded import Array, Layout, Shape, fits, mode_products, needed, volume
+from superpose.formats.expanded import (
+    Array,
+    ProductLayout,
+    Shape,
+    fits,
+    mode_products,
+    needed,
+    volume,
+)
 from superpose.lowrank import Kronecker
 from superpose.lowrank.kronecker import Side
 
@@ -38,7 +46,7 @@ class _Side(NamedTuple):
         return min(self.rows, self.columns) if self.rank is None else self.rank
 
 
-def kronecker_layout(shapes: Mapping[str, Shape]) -> Layout:
+def kronecker_layout(shapes: Mapping[str, Shape]) -> ProductLayout:
     """Say what a module's tensors make. shapes: by their names, of KRONECKER.
 
     w1 (a, c), or w1_a (a, r) and w1_b (r, c). w2 (b, d, *kernel), or w2_a (b, r) and
@@ -51,7 +59,7 @@ def kronecker_layout(shapes: Mapping[str, Shape]) -> Layout:
         raise BadInput(f"lokr_w1 has rank {first.rank} and lokr_w2 {second.rank}: alpha needs one")
     rows, columns = first.rows * second.rows, first.columns * second.columns
     rank = min(first.factored * second.factored, rows, columns)
-    return Layout((rows, columns), second.kernel, ranks.pop() if ranks else None, rank)
+    return ProductLayout((rows, columns), second.kernel, ranks.pop() if ranks else None, rank)
 
 
 def kronecker_term(tensors: Mapping[str, Array], coefficient: float) -> Kronecker:

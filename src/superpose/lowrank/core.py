@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from array_api_compat import device
 
 from superpose.lowrank.stacking import stacked_inputs, stacked_outputs
-from superpose.lowrank.tall import Basis, tall_qr
+from superpose.lowrank.tall import Orthonormal, tall_qr
 from superpose.lowrank.terms import Array, Terms, formed, namespace, nonzero
 
 _SMALL = 1e-40
@@ -25,9 +25,9 @@ class Core(NamedTuple):
     sum of the ranks. rounding: what lies below it in `middle` is rounding.
     """
 
-    outputs: Basis
+    outputs: Orthonormal
     middle: Array
-    inputs: Basis
+    inputs: Orthonormal
     scale: float
     rounding: Array
 

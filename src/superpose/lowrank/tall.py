@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from superpose.lowrank.terms import Array, namespace_of
 
-__all__ = ["Basis", "tall_qr"]
+__all__ = ["Orthonormal", "tall_qr"]
 
 _FEW = 16
 """Below so many columns, or with less than four times as many rows, Householder's is as quick."""
@@ -30,7 +30,7 @@ _TINY = 1e-100
 """A column shorter than this has squares that are no longer exact."""
 
 
-class Basis(NamedTuple):
+class Orthonormal(NamedTuple):
     """Orthonormal columns Q = columns @ turn, (m, n), kept as two: few columns of it are wanted.
 
     columns (m, n). turn (n, n), or None where the columns are Q already.
@@ -44,7 +44,7 @@ class Basis(NamedTuple):
         return self.columns @ (small if self.turn is None else self.turn @ small)
 
 
-def tall_qr(x: Array) -> tuple[Basis, Array]:
+def tall_qr(x: Array) -> tuple[Orthonormal, Array]:
     """Give a basis Q of x's columns and R (n, n), upper triangular, so that x = Q R.
 
     x: (m, n), float64. Where m < n, Q is (m, m) and R (m, n).
@@ -52,12 +52,12 @@ def tall_qr(x: Array) -> tuple[Basis, Array]:
     return _by_products(x) or _by_columns(x)
 
 
-def _by_columns(x: Array) -> tuple[Basis, Array]:
+def _by_columns(x: Array) -> tuple[Orthonormal, Array]:
     Q, R = namespace_of(x).linalg.qr(x)
-    return Basis(Q, None), R
+    return Orthonormal(Q, None), R
 
 
-def _by_products(x: Array) -> tuple[Basis, Array] | None:
+def _by_products(x: Array) -> tuple[Orthonormal, Array] | None:
     """Cholesky QR, twice; None where that is not quicker or not as exact."""
     xp = namespace_of(x)
     rows, columns = x.shape
@@ -73,4 +73,4 @@ def _by_products(x: Array) -> tuple[Basis, Array] | None:
     first = xp.matrix_transpose(xp.linalg.cholesky(unit)) * length[None, :]
     nearly = x @ xp.linalg.inv(first)
     second = xp.matrix_transpose(xp.linalg.cholesky(xp.matrix_transpose(nearly) @ nearly))
-    return Basis(nearly, xp.linalg.inv(second)), second @ first
+    return Orthonormal(nearly, xp.linalg.inv(second)), second @ first

@@ -34,7 +34,7 @@ def _rule(before: str, after: str, text: str) -> Rule:
     return Rule(re.compile(before), after, text)
 
 
-class Family(NamedTuple):
+class Renaming(NamedTuple):
     """One change of transformers. types: model types whose modules go by the new names today.
 
     by_half: its names are those of other models too (a ViT's before were BERT's, and are today), so
@@ -46,15 +46,15 @@ class Family(NamedTuple):
     by_half: bool = False
 
 
-def _family(types: str, *rules: tuple[str, str, str], by_half: bool = False) -> Family:
-    return Family(tuple(_rule(*rule) for rule in rules), frozenset(types.split()), by_half)
+def _family(types: str, *rules: tuple[str, str, str], by_half: bool = False) -> Renaming:
+    return Renaming(tuple(_rule(*rule) for rule in rules), frozenset(types.split()), by_half)
 
 
 _TOWER = r"(vision_tower|image_tower|video_tower|vision_encoder)"
 _VITS = "vit deit beit ijepa vit_mae vit_msn vivit audio-spectrogram-transformer"
 _DETRS = "detr deformable_detr conditional_detr rt_detr rt_detr_v2"
 
-FAMILIES = (
+RENAMINGS = (
     # Mixtures of experts.
     _family(
         "mixtral minimax minimax_m2 phimoe",
@@ -168,7 +168,7 @@ def without_prefix(parsed: Parsed) -> Parsed:
 
 
 def _newest(stem: str) -> str:
-    for family in FAMILIES:
+    for family in RENAMINGS:
         for rule in family.rules:
             stem = rule.before.sub(rule.text, stem)
     return stem

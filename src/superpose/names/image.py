@@ -72,7 +72,7 @@ class Called(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 14)
-def called(module: str) -> Called:
+def image_name(module: str) -> Called:
     """Take a module's name apart."""
     kohya = is_kohya(module)
     component, prefix = _start(module)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from superpose.errors import Refused
-from superpose.names.image import DENOISER, Called, called
+from superpose.names.image import DENOISER, Called, image_name
 from superpose.names.image_tables import SAME_MODEL, family_of, translated
 
 Shape = tuple[int, int]
@@ -72,7 +72,7 @@ def _is_hunyuan(name: Called) -> bool:
 
 def named(file: File, at: int) -> Named:
     """Take a file's names apart. at: its number."""
-    names = {module: called(module) for module in file.shapes}
+    names = {module: image_name(module) for module in file.shapes}
     prefixes: dict[str, str] = {}
     # CLIP's projection lies beside its text model: it does not say what stands before the others.
     for name in sorted(names.values(), key=lambda n: n.flat.startswith("text_projection")):

@@ -30,7 +30,7 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class NamePlan:
     """moves: of every file, by module. leader: whose way is kept. kohya: whether without dots."""
 
     moves: tuple[Mapping[str, tuple[Move, ...]], ...]
@@ -45,7 +45,7 @@ class Plan:
         return None
 
 
-def plan(files: Sequence[File]) -> Plan:
+def plan(files: Sequence[File]) -> NamePlan:
     """Give the names.
 
     Raises Refused where one model's modules are called in ways that are not translated, or it is
@@ -64,7 +64,7 @@ def plan(files: Sequence[File]) -> Plan:
         leader = next(iter(others), next(n for n in taken_apart if n.kohya))
         names = _Names.led_by(leader, taken_apart, how, kohya=True)
     moves = tuple({module: names.moved(n, module) for module in n.names} for n in taken_apart)
-    return Plan(moves, leader.at, names.kohya)
+    return NamePlan(moves, leader.at, names.kohya)
 
 
 def _alike(files: Sequence[Named], leader: Named, how: Translation) -> bool:

@@ -15,7 +15,7 @@ from superpose.names import image_rules
 from superpose.names.image_words import dotted
 
 
-class Rule(NamedTuple):
+class LayerRule(NamedTuple):
     """One kind of layer.
 
     targets: diffusers' names, `{}` for each group of the pattern, with their shares of the rows.
@@ -27,7 +27,7 @@ class Rule(NamedTuple):
     ratio: float | None = None
 
 
-def _rules(lines: str) -> tuple[Rule, ...]:
+def _rules(lines: str) -> tuple[LayerRule, ...]:
     """Read `flat name [ratio] -> target [target...]`; `name*4` has four shares of the rows."""
     found = []
     for line in filter(None, map(str.strip, lines.splitlines())):
@@ -39,7 +39,7 @@ def _rules(lines: str) -> tuple[Rule, ...]:
             targets.append((target, int(share or 1)))
         pattern = re.compile(name.replace("{}", r"(\d+)"))
         number = float(ratio) if ratio else None
-        found.append(Rule(pattern, tuple(targets), number))
+        found.append(LayerRule(pattern, tuple(targets), number))
     return tuple(found)
 
 
@@ -68,7 +68,7 @@ _RESNET = {
 _A_BLOCK = 3
 
 
-class Family(NamedTuple):
+class ImageFamily(NamedTuple):
     """One way to call a denoising model's modules. example: for messages."""
 
     name: str
@@ -76,8 +76,8 @@ class Family(NamedTuple):
     example: str
 
 
-FAMILIES = tuple(
-    Family(name, re.compile(pattern), example)
+IMAGE_FAMILIES = tuple(
+    ImageFamily(name, re.compile(pattern), example)
     for name, pattern, example in (
         ("sgm", r"(input_blocks|middle_block|output_blocks)_\d|time_embed_\d|label_emb_0|out_2$",
          "input_blocks"),
@@ -150,7 +150,7 @@ def converter(loader: str) -> str:
 def family_of(names: Iterable[str]) -> str | None:
     """Give the family by which a model's modules are called; None where none of them tells."""
     flat = list(names)
-    for family in FAMILIES:
+    for family in IMAGE_FAMILIES:
         if any(family.pattern.match(name) for name in flat):
             return family.name
     return None
@@ -181,7 +181,7 @@ def _has_ratio(shape: tuple[int, int], ratio: float) -> bool:
     return abs(shape[0] - ratio * shape[1]) < 1e-9 * shape[0] + 1e-6
 
 
-def _pieces(rule: Rule, numbers: tuple[str, ...], rows: int) -> tuple[Piece, ...] | None:
+def _pieces(rule: LayerRule, numbers: tuple[str, ...], rows: int) -> tuple[Piece, ...] | None:
     names = [target.format(*numbers) for target, _ in rule.targets]
     shares = [share for _, share in rule.targets]
     if len(names) == 1:

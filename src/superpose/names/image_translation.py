@@ -9,7 +9,7 @@ from superpose.errors import DifferentBase, Refused
 from superpose.names.image import Called, dotted_path
 from superpose.names.image_files import Named
 from superpose.names.image_tables import (
-    FAMILIES,
+    IMAGE_FAMILIES,
     LOADERS,
     SAME_MODEL,
     Piece,
@@ -108,7 +108,7 @@ def _inverse(files: Sequence[Named], source: str) -> dict[str, tuple[Called, int
 
 
 def _unrelated(files: Sequence[Named], families: Sequence[str]) -> Refused | DifferentBase:
-    examples = {family.name: family.example for family in FAMILIES}
+    examples = {family.name: family.example for family in IMAGE_FAMILIES}
     labels = {f: next(n for n in files if n.family == f).file.label for f in families}
     said = " and ".join(f"{labels[f]} has `{examples[f]}`" for f in families[:2])
     loader = next((LOADERS[f, g] for f in families for g in families if (f, g) in LOADERS), None)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from superpose.names.identity import (
-    FAMILIES,
+    RENAMINGS,
     Parsed,
     Scoped,
     half_of,
@@ -176,7 +176,7 @@ def _rules(config: Mapping[str, Any], names: Iterable[Parsed]) -> tuple[Scoped, 
             kind = str(part["model_type"])
             own[kind] = own.get(kind, frozenset()) | there
     found: list[Scoped] = []
-    for family in FAMILIES:
+    for family in RENAMINGS:
         if not family.by_half:
             found += [Scoped(rule) for rule in family.rules if family.types & own.keys()]
             continue

@@ -12,7 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture
-from superpose.formats.gguf.names import module_of, tensors_of
+from superpose.formats.gguf.names import llama_cpp_tensors, module_of
 
 TYPES = {name: kind for kind, name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
 CAUSAL = [a for a in ARCHITECTURES.values() if not a.wrapped]
@@ -61,7 +61,7 @@ def test_every_linear_layer_of_a_model_is_in_the_table(architecture: Architectur
         if type(module).__name__ in ("Linear", "Conv1D", "Embedding")
         and not name.endswith("wpe")  # GPT-2's positions
     }
-    unknown = {name for name in linear if not tensors_of(architecture, name)}
+    unknown = {name for name in linear if not llama_cpp_tensors(architecture, name)}
     # Where output and embedding are always one tensor, llama.cpp has no output of its own.
     assert unknown <= ({"lm_head"} if architecture.tied else set())
     stacks = {
@@ -70,7 +70,7 @@ def test_every_linear_layer_of_a_model_is_in_the_table(architecture: Architectur
         for parameter, tensor in module.named_parameters(recurse=False)
         if tensor.ndim == 3
     }
-    assert all(tensors_of(architecture, name) for name in stacks)
+    assert all(llama_cpp_tensors(architecture, name) for name in stacks)
 
 
 @pytest.mark.parametrize("architecture", CAUSAL, ids=lambda a: a.name)
@@ -93,16 +93,16 @@ def test_output_and_embedding_are_one_tensor_where_transformers_ties_them(
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda a: a.name)
 def test_names_come_back(architecture: Architecture) -> None:
     for module in (filled(m) for m in architecture.names if ".X." not in m):
-        for tensor in tensors_of(architecture, module):
+        for tensor in llama_cpp_tensors(architecture, module):
             back, half = module_of(architecture, tensor.name)
             assert half == tensor.half
             assert back is not None
-            assert tensors_of(architecture, back) == tensors_of(architecture, module)
+            assert llama_cpp_tensors(architecture, back) == llama_cpp_tensors(architecture, module)
             assert ("language_model" in back) == (architecture.wrapped and "." in module)
 
 
 def test_a_name_that_is_none_is_none() -> None:
     llama = ARCHITECTURES["LlamaForCausalLM"]
     for module in ("model.layers.0.self_attn", "q_proj", "", "model.layers.0.mlp.experts.3.w1.2"):
-        assert tensors_of(llama, module) == []
+        assert llama_cpp_tensors(llama, module) == []
     assert module_of(llama, "blk.0.ssm_in") == (None, None)

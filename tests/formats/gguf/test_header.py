@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import superpose
 from superpose.errors import BadInput, SuperposeError
-from superpose.formats.gguf.header import read_header
+from superpose.formats.gguf.header import read_gguf_header
 
 WriteLora = Callable[..., Path]
 Factors = Callable[..., dict[str, np.ndarray]]
@@ -40,7 +40,7 @@ def info(name: bytes, dimensions: tuple[int, ...], kind: int = 0, offset: int = 
 def test_it_reads_what_llama_cpps_own_reader_reads(write_lora: WriteLora, factors: Factors) -> None:
     tensors = factors("blk.0.attn_q") | factors("blk.10.ffn_down", out=8, seed=1)
     path = write_lora("a", tensors, alpha=3.5, general__name="a", superpose__x="é" * 300)
-    header, theirs = read_header(path), gguf.GGUFReader(path)
+    header, theirs = read_gguf_header(path), gguf.GGUFReader(path)
     assert list(header.tensors) == [t.name for t in theirs.tensors]
     for tensor in theirs.tensors:
         ours = header.tensors[tensor.name]
@@ -108,7 +108,7 @@ def test_what_is_passed_over_is_never_held(tmp_path: Path) -> None:
     strings = text(b"b") + struct.pack("<IIQ", 9, 8, 100_000) + 100_000 * text(b"token")
     path.write_bytes(head(keys=2) + numbers + strings)
     tracemalloc.start()
-    assert read_header(path).metadata == {"a": None, "b": None}
+    assert read_gguf_header(path).metadata == {"a": None, "b": None}
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -124,7 +124,7 @@ def test_more_metadata_than_fits_in_memory_is_refused(value: bytes, tmp_path: Pa
     path.write_bytes(head(keys=600) + b"".join(text(b"%d" % n) + value for n in range(600)))
     tracemalloc.start()
     with pytest.raises(BadInput, match="more metadata"):
-        read_header(path)
+        read_gguf_header(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000_000

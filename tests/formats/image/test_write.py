@@ -19,7 +19,7 @@ import superpose
 from superpose.adapter import Delta, Place
 from superpose.errors import BadInput, OutputExists, Refused, SuperposeWarning
 from superpose.formats.folded import fold
-from superpose.formats.image.names import factor_name, parse, sort_of
+from superpose.formats.image.names import image_factor_name, parse_image_tensor, sort_of
 from superpose.lowrank import dense
 
 from .conftest import MODULES, WriteLora, lora
@@ -61,9 +61,11 @@ def files(draw: Any) -> tuple[dict[str, np.ndarray], str]:
         rank = draw(st.integers(1, 4))
         kernel = draw(KERNELS)
         spelling = {sort_of(module): SPELLED[module]}
-        tensors[factor_name(module, "down", spelling)] = rng.normal(size=(rank, into, *kernel))
+        tensors[image_factor_name(module, "down", spelling)] = rng.normal(
+            size=(rank, into, *kernel)
+        )
         ones = [1] * len(kernel)
-        tensors[factor_name(module, "up", spelling)] = rng.normal(size=(out, rank, *ones))
+        tensors[image_factor_name(module, "up", spelling)] = rng.normal(size=(out, rank, *ones))
         if draw(st.booleans()):
             tensors[f"{module}.alpha"] = np.array(draw(st.sampled_from([1.0, 4.0, 0.5, 3.0])))
         if draw(st.booleans()) and "." not in module:
@@ -96,7 +98,7 @@ def test_a_file_written_again_is_the_same_adapter_in_the_same_spelling(
         assert second[key].place == delta.place
         change = np.linalg.norm(dense(second[key].terms) - dense(delta.terms))
         assert change <= UNIT[dtype] * np.linalg.norm(dense(delta.terms)) + 1e-30
-    factors = {n for n in tensors if (p := parse(n)) is not None and p.spelling}
+    factors = {n for n in tensors if (p := parse_image_tensor(n)) is not None and p.spelling}
     written = load_file(paths[1])
     assert factors <= written.keys()
     assert {str(t.dtype) for n, t in written.items() if n in factors} == {f"torch.{dtype}"}

@@ -1,6 +1,6 @@
 """llama.cpp's adapters: GGUF LoRA files, read and written."""
 
-from superpose.formats.gguf.base import Base, base_of, read_base
+from superpose.formats.gguf.base import Base, base_numbers, read_base
 from superpose.formats.gguf.read import read_gguf
 from superpose.formats.gguf.translate import LLAMA_CPP, given_base, to_llama_cpp, to_transformers
 from superpose.formats.gguf.write import DTYPES, check_gguf_output, checked_gguf_dtype, write_gguf
@@ -9,7 +9,7 @@ __all__ = [
     "DTYPES",
     "LLAMA_CPP",
     "Base",
-    "base_of",
+    "base_numbers",
     "check_gguf_output",
     "checked_gguf_dtype",
     "given_base",

@@ -19,7 +19,7 @@ from superpose.files.base import named_base, read_base_name
 from superpose.files.checkpoint import CONFIG
 from superpose.files.embedded import HUB_NAME
 from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture, of_gguf
-from superpose.formats.gguf.header import Value, read_header
+from superpose.formats.gguf.header import MetadataValue, read_gguf_header
 
 _LARGEST_CONFIG = 10_000_000
 
@@ -89,7 +89,7 @@ def read_base(given: str | os.PathLike[str]) -> Base:
     return _of_config(path / CONFIG)
 
 
-def base_of(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
+def base_numbers(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:
     """Give the base model's numbers: of `given`, or of the base that the adapter itself names.
 
     A base that the adapter names is looked for on this machine only. Raises as `read_base`, and
@@ -146,7 +146,7 @@ def _of_config(path: Path) -> Base:
 
 
 def _of_gguf(path: Path) -> Base:
-    header = read_header(path)
+    header = read_gguf_header(path)
     if header.metadata.get("general.type", "model") != "model":
         raise BadInput("is no model's GGUF file", where=path, hint=HINT)
     name = header.metadata.get("general.architecture")
@@ -187,7 +187,7 @@ def _count(config: Mapping[str, Any], key: str, path: Path) -> int | None:
     raise BadInput(f"{key} is {str(value)[:40]}, no count", where=path)
 
 
-def _own(metadata: Mapping[str, Value], key: str) -> int | None:
+def _own(metadata: Mapping[str, MetadataValue], key: str) -> int | None:
     """Give a count; None where there is none, or one for each layer."""
     value = metadata.get(key)
     return value if isinstance(value, int) and _is_count(value) else None

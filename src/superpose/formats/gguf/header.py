@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 from superpose.errors import BadInput
 from superpose.files.tensors import LFS_START
 
-Value: TypeAlias = "str | int | float | bool | tuple[int | float, ...] | None"
+MetadataValue: TypeAlias = "str | int | float | bool | tuple[int | float, ...] | None"
 """Of a metadata key; None for an array of strings, or one too long to be of use here."""
 
 MAX_TENSORS = 200_000
@@ -46,7 +46,7 @@ BLOCKS = {F32: (1, 4), F16: (1, 2), Q8_0: (32, 34), F64: (1, 8), BF16: (1, 2)}
 """Tensor types an adapter comes in: values of one block, and its bytes. Source: ggml.c."""
 
 
-class Tensor(NamedTuple):
+class GgufTensor(NamedTuple):
     """One tensor as announced: ggml's number of its type, its shape as NumPy's, its first byte."""
 
     type: int
@@ -54,17 +54,17 @@ class Tensor(NamedTuple):
     offset: int
 
 
-class Header(NamedTuple):
+class GgufHeader(NamedTuple):
     """What a file announces. tensors: in the file's order, offsets counted from `data`."""
 
-    metadata: dict[str, Value]
-    tensors: dict[str, Tensor]
+    metadata: dict[str, MetadataValue]
+    tensors: dict[str, GgufTensor]
     data: int
     alignment: int
     size: int
 
 
-def read_header(path: Path) -> Header:
+def read_gguf_header(path: Path) -> GgufHeader:
     """Read what a GGUF file announces.
 
     Raises BadInput, naming the file, when it is missing, no GGUF file of version 2 or 3, ends too
@@ -100,7 +100,7 @@ class _Reader:
         self.left = self.size = os.fstat(file.fileno()).st_size
         self.strings = self.kept = 0
 
-    def header(self) -> Header:
+    def header(self) -> GgufHeader:
         start = self.file.read(64)
         self.file.seek(0)
         if not start.startswith(b"GGUF"):
@@ -108,13 +108,13 @@ class _Reader:
         self.take(4)
         _check_version(self.number("I"))
         tensors, keys = self.count("tensors", MAX_TENSORS), self.count("metadata keys", MAX_KEYS)
-        metadata: dict[str, Value] = {}
+        metadata: dict[str, MetadataValue] = {}
         for _ in range(keys):
             key = self.string("a metadata key")
             if key in metadata:
                 raise BadInput(f"has the metadata key `{key}` twice")
             metadata[key] = self.value(self.number("I"), key)
-        found: dict[str, Tensor] = {}
+        found: dict[str, GgufTensor] = {}
         for _ in range(tensors):
             name, tensor = self.tensor()
             if name in found:
@@ -123,7 +123,7 @@ class _Reader:
         alignment = _alignment(metadata)
         end = self.size - self.left
         data = -(-end // alignment) * alignment
-        return Header(metadata, found, data, alignment, self.size)
+        return GgufHeader(metadata, found, data, alignment, self.size)
 
     def take(self, count: int) -> bytes:
         if count > self.left:
@@ -165,7 +165,7 @@ class _Reader:
         except UnicodeDecodeError:
             raise BadInput(f"{what} is no UTF-8 text") from None
 
-    def value(self, kind: int, key: str) -> Value:
+    def value(self, kind: int, key: str) -> MetadataValue:
         if kind in _NUMBERS:
             code = _NUMBERS[kind]
             (value,) = struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))
@@ -177,7 +177,7 @@ class _Reader:
             return self.array(self.number("I"), key)
         raise BadInput(f"`{key}` is of the unknown type {kind}")
 
-    def array(self, kind: int, key: str) -> Value:
+    def array(self, kind: int, key: str) -> MetadataValue:
         length = self.number("Q")
         if kind in _NUMBERS:
             size = struct.calcsize(f"<{_NUMBERS[kind]}")
@@ -195,7 +195,7 @@ class _Reader:
             self.skip(self.number("Q"))
         return None
 
-    def tensor(self) -> tuple[str, Tensor]:
+    def tensor(self) -> tuple[str, GgufTensor]:
         name = self.string("a tensor's name")
         if not 0 < len(name.encode()) <= MAX_NAME or not name.isprintable():
             raise BadInput(f"has a tensor called {name[:80]!r}, which no tensor can be called")
@@ -206,7 +206,7 @@ class _Reader:
         if math.prod(shape) >= 1 << 63:
             raise BadInput(f"tensor `{name}` has the impossible shape {shape}")
         kind = self.number("I")
-        return name, Tensor(kind, shape[::-1], self.number("Q"))
+        return name, GgufTensor(kind, shape[::-1], self.number("Q"))
 
 
 def _check_version(version: int) -> None:
@@ -217,7 +217,7 @@ def _check_version(version: int) -> None:
     raise BadInput(f"is of GGUF version {version:,}; versions 2 and 3 are read")
 
 
-def _alignment(metadata: dict[str, Value]) -> int:
+def _alignment(metadata: dict[str, MetadataValue]) -> int:
     value = metadata.get("general.alignment", 32)
     good = type(value) is int and 0 < value <= _LARGEST_ALIGNMENT and value & (value - 1) == 0
     if not good or not isinstance(value, int):

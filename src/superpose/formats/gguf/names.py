@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _SIGN = re.compile(r"(?<=\.)[NX](?=\.|$)")
 
 
-class Tensor(NamedTuple):
+class TensorHalf(NamedTuple):
     """A tensor of llama.cpp's without its `.weight`. expert: of the stack that it is, or None.
 
     half: 0 or 1 where the module's rows make two tensors, one half each; None otherwise.
@@ -23,7 +23,7 @@ class Tensor(NamedTuple):
     half: int | None = None
 
 
-def tensors_of(architecture: Architecture, module: str) -> list[Tensor]:
+def llama_cpp_tensors(architecture: Architecture, module: str) -> list[TensorHalf]:
     """Give the tensors that a target module is in llama.cpp, none when it is unknown there.
 
     module: the linear layer, or the stack of experts with its parameter (`...experts.down_proj`).
@@ -41,8 +41,8 @@ def tensors_of(architecture: Architecture, module: str) -> list[Tensor]:
     expert = int(numbers[1]) if len(numbers) > 1 else None
     first, _, second = found.replace("N", numbers[0] if numbers else "N").partition("+")
     if not second:
-        return [Tensor(first, expert)]
-    return [Tensor(first, half=0), Tensor(f"{first.rpartition('.')[0]}.{second}", half=1)]
+        return [TensorHalf(first, expert)]
+    return [TensorHalf(first, half=0), TensorHalf(f"{first.rpartition('.')[0]}.{second}", half=1)]
 
 
 def _respelled(architecture: Architecture, template: str) -> str | None:

@@ -24,7 +24,7 @@ from superpose.files import short_name
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
 from superpose.formats.gguf.architectures import of_gguf
-from superpose.formats.gguf.base import NOTED, Base, base_of, read_base
+from superpose.formats.gguf.base import NOTED, Base, base_numbers, read_base
 from superpose.formats.gguf.header import (
     BF16,
     BLOCKS,
@@ -32,11 +32,11 @@ from superpose.formats.gguf.header import (
     F32,
     F64,
     Q8_0,
-    Header,
-    Tensor,
+    GgufHeader,
+    GgufTensor,
     naming,
     opened,
-    read_header,
+    read_gguf_header,
 )
 from superpose.formats.gguf.names import interleaved_as, module_of
 from superpose.formats.gguf.translate import ARCHITECTURE, LLAMA_CPP, to_transformers
@@ -51,7 +51,7 @@ _DTYPES = {F32: "float32", F16: "float16", F64: "float64", BF16: "bfloat16"}
 _HUB = "https://huggingface.co/"
 
 
-class Pair(NamedTuple):
+class FactorNames(NamedTuple):
     """The names of the factors of one tensor."""
 
     A: str
@@ -72,7 +72,7 @@ def read_gguf(
     DifferentBase when `base` is of another architecture, and as `read_base`.
     """
     where = given or str(path)
-    header = read_header(path)
+    header = read_gguf_header(path)
     with naming(path):
         _check_kind(header)
         check_stubs({name: tensor.shape for name, tensor in header.tensors.items()})
@@ -92,7 +92,7 @@ def read_gguf(
     return adapter if numbers is None else to_transformers(adapter, numbers)
 
 
-def _check_kind(header: Header) -> None:
+def _check_kind(header: GgufHeader) -> None:
     kind, method = _text(header, "general.type"), _text(header, "adapter.type")
     if kind in (None, "model") and method is None:
         raise BadInput("is a model, not an adapter")
@@ -105,14 +105,14 @@ def _check_kind(header: Header) -> None:
         raise BadInput(f"names no {ARCHITECTURE}")
 
 
-def _alpha(header: Header) -> float:
+def _alpha(header: GgufHeader) -> float:
     alpha = header.metadata.get(ALPHA, 0.0)
     if type(alpha) is not float or not math.isfinite(alpha):
         raise BadInput(f"{ALPHA} is {str(alpha)[:40]}; it must be a finite float")
     return alpha
 
 
-def _pairs(header: Header, where: str) -> dict[str, Pair]:
+def _pairs(header: GgufHeader, where: str) -> dict[str, FactorNames]:
     """Give the factors by tensor, without its `.weight`; raises BadInput, Refused."""
     sides: dict[str, dict[str, str]] = {}
     norms: list[str] = []
@@ -139,11 +139,12 @@ def _pairs(header: Header, where: str) -> dict[str, Pair]:
             raise BadInput(f"tensor `{next(iter(found.values()))}` has no partner")
         _check_pair(stem, found["a"], found["b"], header)
     return {
-        stem.removesuffix(".weight"): Pair(found["a"], found["b"]) for stem, found in sides.items()
+        stem.removesuffix(".weight"): FactorNames(found["a"], found["b"])
+        for stem, found in sides.items()
     }
 
 
-def _check_pair(stem: str, a: str, b: str, header: Header) -> None:
+def _check_pair(stem: str, a: str, b: str, header: GgufHeader) -> None:
     A, B = header.tensors[a].shape, header.tensors[b].shape
     if not stem.endswith(".weight"):
         raise Refused(f"holds factors of `{stem}`, which is no weight")
@@ -156,7 +157,7 @@ def _check_pair(stem: str, a: str, b: str, header: Header) -> None:
         raise BadInput(f"tensor `{a}` has shape {A}; an embedding is a matrix")
 
 
-def _check_layout(header: Header) -> None:
+def _check_layout(header: GgufHeader) -> None:
     """Let tensors pass that lie one behind the other within the file, as llama.cpp wants them."""
     at = 0
     for name, tensor in header.tensors.items():
@@ -174,7 +175,7 @@ def _check_layout(header: Header) -> None:
         at += -(-size // header.alignment) * header.alignment
 
 
-def _bytes(name: str, tensor: Tensor) -> int:
+def _bytes(name: str, tensor: GgufTensor) -> int:
     values, size = BLOCKS[tensor.type]
     if tensor.shape[-1] % values:
         raise BadInput(f"tensor `{name}` has rows of {tensor.shape[-1]}, no multiple of {values}")
@@ -182,7 +183,7 @@ def _bytes(name: str, tensor: Tensor) -> int:
 
 
 def _deltas(
-    path: Path, header: Header, pairs: Mapping[str, Pair], alpha: float
+    path: Path, header: GgufHeader, pairs: Mapping[str, FactorNames], alpha: float
 ) -> Iterator[tuple[str, Delta]]:
     with naming(path), opened(path) as file:
         for name, pair in pairs.items():
@@ -198,7 +199,7 @@ def _deltas(
                     yield place.key, Delta.of(B[block], A[block], scaling, place)
 
 
-def _read(file: Any, header: Header, name: str) -> Array:
+def _read(file: Any, header: GgufHeader, name: str) -> Array:
     tensor = header.tensors[name]
     file.seek(header.data + tensor.offset)
     count = _bytes(name, tensor)
@@ -226,7 +227,7 @@ def _base(adapter: Adapter) -> Base | None:
     """Give the numbers that make it an adapter of transformers' modules; None to leave it."""
     own = adapter.metadata[ARCHITECTURE]
     try:
-        base = base_of(adapter, None)
+        base = base_numbers(adapter, None)
     except (MissingBase, BadInput):
         return _usual(adapter, own)  # what is not needed is not asked for
     return base if base.architecture.gguf == own else _usual(adapter, own)
@@ -247,13 +248,13 @@ def _usual(adapter: Adapter, name: str) -> Base | None:
     return base if known else None
 
 
-def _kept(header: Header) -> dict[str, str]:
+def _kept(header: GgufHeader) -> dict[str, str]:
     """Give the metadata that a sum is to carry on."""
     keys = (ARCHITECTURE, NOTED)
     return {key: text for key in keys if (text := _text(header, key)) is not None}
 
 
-def _base_model(header: Header) -> str | None:
+def _base_model(header: GgufHeader) -> str | None:
     """Give the base model's name as the file tells it: as a hub name where there is one."""
     own = _text(header, "superpose.base_model")
     if own is not None:
@@ -264,6 +265,6 @@ def _base_model(header: Header) -> str | None:
     return _text(header, "general.base_model.0.name")
 
 
-def _text(header: Header, key: str) -> str | None:
+def _text(header: GgufHeader, key: str) -> str | None:
     value = header.metadata.get(key)
     return value if isinstance(value, str) else None

@@ -15,7 +15,7 @@ from superpose.adapter import Adapter, Delta, Place, is_head, place_of
 from superpose.errors import BadInput, DifferentBase, MissingBase, Refused
 from superpose.files import file_format
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
-from superpose.formats.gguf.names import Tensor, interleaved_as, module_of, tensors_of
+from superpose.formats.gguf.names import TensorHalf, interleaved_as, llama_cpp_tensors, module_of
 from superpose.formats.gguf.rows import halved, interleaved
 from superpose.lowrank.terms import Term, formed, namespace_of
 
@@ -25,7 +25,7 @@ GGUF = file_format.GGUF.name
 
 ARCHITECTURE = "general.architecture"
 
-_OUTPUT = Tensor("output")
+_OUTPUT = TensorHalf("output")
 _NOT_HELD = {
     "bias": "a change of a bias; a GGUF adapter holds factors of matrices alone",
     "convolution": "a convolution; llama.cpp adds no LoRA to one",
@@ -43,7 +43,7 @@ def to_llama_cpp(adapter: Adapter, base: Base) -> Adapter:
     for key, delta in adapter.items():
         place = place_of(key, delta.place)
         reason = _reason(place, base)
-        tensors = [] if reason else tensors_of(base.architecture, _stem(place))
+        tensors = [] if reason else llama_cpp_tensors(base.architecture, _stem(place))
         if reason or not tensors:
             unknown = f"llama.cpp has no such layer in {base.architecture.gguf}"
             reasons.append(f"`{key}`: {reason or unknown}")
@@ -124,7 +124,7 @@ def _in_transformers(delta: Delta, place: Place, base: Base) -> tuple[str, Delta
     return module, replace(delta, place=embedding)
 
 
-def _part(delta: Delta, tensor: Tensor, place: Place, base: Base) -> Delta:
+def _part(delta: Delta, tensor: TensorHalf, place: Place, base: Base) -> Delta:
     """Give what a delta is of one tensor of llama.cpp's."""
     if tensor.half is not None:
         delta = replace(delta, terms=_half(delta, tensor.half))
@@ -193,7 +193,8 @@ def _refusals(adapter: Adapter, base: Base) -> Iterator[str]:
 
 def _reason(place: Place, base: Base) -> str | None:
     """Say why a GGUF adapter cannot hold a delta at this place; None when it can."""
-    ends = place.kind == "embedding" or tensors_of(base.architecture, place.module)[:1] == [_OUTPUT]
+    own = llama_cpp_tensors(base.architecture, place.module)
+    ends = place.kind == "embedding" or own[:1] == [_OUTPUT]
     if ends and base.tied:
         return (
             "output and embedding are one tensor of this base, and llama.cpp adds no delta to one "

@@ -22,8 +22,8 @@ from superpose.adapter import Adapter, Place, place_of
 from superpose.errors import BadInput, MissingExtra, OutputExists
 from superpose.files import check_free_file, encodable, new_file
 from superpose.formats.folded import Folded, fold
-from superpose.formats.gguf.base import base_of, read_base
-from superpose.formats.gguf.header import read_header
+from superpose.formats.gguf.base import base_numbers, read_base
+from superpose.formats.gguf.header import read_gguf_header
 from superpose.formats.gguf.read import ALPHA
 from superpose.formats.gguf.translate import (
     ARCHITECTURE,
@@ -67,7 +67,7 @@ def check_gguf_output(
     check_free_file(target, force=force)
     if target.exists():
         try:
-            adapter = read_header(target).metadata.get("general.type") == "adapter"
+            adapter = read_gguf_header(target).metadata.get("general.type") == "adapter"
         except BadInput:
             adapter = False
         if not adapter:
@@ -134,7 +134,7 @@ def _library() -> Any:
 
 def _under_llama_cpps_names(adapter: Adapter, base: str | os.PathLike[str] | None) -> Adapter:
     if adapter.format != LLAMA_CPP:
-        return to_llama_cpp(adapter, base_of(adapter, base))
+        return to_llama_cpp(adapter, base_numbers(adapter, base))
     check_architecture(adapter, None if base is None else read_base(base))
     return adapter
 

@@ -11,15 +11,15 @@ import numpy as np
 from superpose.adapter import Delta, Place
 from superpose.formats.expanded import Array, Factors, mode_products
 from superpose.formats.hadamard import hadamard_term
-from superpose.formats.image.parts import Part
+from superpose.formats.image.parts import ModuleTensors
 from superpose.formats.kronecker import kronecker_term
 from superpose.lowrank import AnyTerm, Term, dtype_name
 
 BIAS, MODULATION = "bias", "modulation"
 
 
-def deltas_of(
-    part: Part, tensors: Mapping[str, Array], scale: Callable[[Part], float]
+def image_deltas(
+    part: ModuleTensors, tensors: Mapping[str, Array], scale: Callable[[ModuleTensors], float]
 ) -> Iterator[tuple[str, Delta]]:
     """Give the deltas of a module, each with its key in the adapter.
 
@@ -37,7 +37,9 @@ def deltas_of(
             yield _column(part.module, parameter, own[role], 1.0)
 
 
-def _of_weight(part: Part, own: Mapping[str, Array], scale: Callable[[Part], float]) -> Delta:
+def _of_weight(
+    part: ModuleTensors, own: Mapping[str, Array], scale: Callable[[ModuleTensors], float]
+) -> Delta:
     used = {dtype_name(x) for role, x in own.items() if role != "alpha"}
     kernel = part.kernel
     place = Place(part.module, kind="convolution", kernel=kernel) if kernel else None
@@ -47,7 +49,7 @@ def _of_weight(part: Part, own: Mapping[str, Array], scale: Callable[[Part], flo
     return Delta((term,), frozenset(used), place)
 
 
-def _term(part: Part, own: Mapping[str, Array], scaling: float) -> AnyTerm:
+def _term(part: ModuleTensors, own: Mapping[str, Array], scaling: float) -> AnyTerm:
     if part.kind == "lokr":
         return kronecker_term(own, scaling)
     if part.kind == "loha":

@@ -14,7 +14,7 @@ from superpose.adapter import Adapter, place_of
 from superpose.adapter.image_marks import MARKS, Marks, marks_of
 from superpose.errors import SuperposeWarning
 from superpose.files.file_format import DIFFUSERS
-from superpose.names.image import DENOISER, Called, called, dotted_path, with_prefix
+from superpose.names.image import DENOISER, Called, dotted_path, image_name, with_prefix
 from superpose.names.image_tables import OF_DIFFUSERS, family_of
 
 _UNKNOWN = ("", "lycoris_")
@@ -29,7 +29,7 @@ def as_loaders_know_it(adapter: Adapter) -> Adapter:
     if DENOISER not in marks_of(adapter).lokr:
         return adapter
     places = {key: place_of(key, delta.place) for key, delta in adapter.items()}
-    names = {place.module: called(place.module) for place in places.values()}
+    names = {place.module: image_name(place.module) for place in places.values()}
     own = {m: n for m, n in names.items() if n.component == DENOISER}
     family = family_of(name.flat for name in own.values())
     spelled = {module: _spelled(name, family) for module, name in names.items()}

@@ -14,11 +14,11 @@ from superpose.adapter.image_marks import Marks, marks_of
 from superpose.errors import Refused
 from superpose.formats.expanded import Array
 from superpose.formats.image.deltas import MODULATION
-from superpose.formats.image.names import factor_name, schemes_of
+from superpose.formats.image.names import image_factor_name, schemes_of
 from superpose.formats.image.scaling import component_and_rest
 from superpose.lowrank import Term, dense, dtype_name, formed, from_dense, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
-from superpose.names.image import DENOISER, called, is_kohya
+from superpose.names.image import DENOISER, image_name, is_kohya
 from superpose.names.image_tables import SAME_MODEL, family_of
 
 _COMFYUI = "diffusion_model."
@@ -33,7 +33,7 @@ _WELL_HELD = (2.0**-9, 2.0**12)
 """Largest entries of a factor whose small ones float16 rounds by no more than its large ones."""
 
 
-def check_writable(adapter: Adapter) -> None:
+def check_for_image(adapter: Adapter) -> None:
     """Raise Refused for what the format cannot hold, or engines would misread."""
     if adapter.replacements or adapter.tied or adapter.copies:
         raise Refused("holds tensors that are stored absolutely; an image LoRA cannot")
@@ -75,7 +75,7 @@ def stays_whole(adapter: Adapter) -> frozenset[str]:
     return frozenset(k for k, d in adapter.items() if k in whole and d.rank >= min(d.shape))
 
 
-def tensors_of(
+def image_tensors(
     adapter: Adapter,
     pairs: Mapping[str, tuple[Array, Array]],
     biases: Mapping[str, Array],
@@ -95,8 +95,9 @@ def tensors_of(
             change = A if B.shape[0] <= A.shape[1] else B
             tensors[f"{key}.diff"] = change.reshape(B.shape[0], *columns)
             continue
-        tensors[factor_name(key, "down", marks.spellings)] = A.reshape(A.shape[0], *columns)
-        tensors[factor_name(key, "up", marks.spellings)] = B.reshape(*B.shape, *[1] * len(kernel))
+        down, up = (image_factor_name(key, side, marks.spellings) for side in ("down", "up"))
+        tensors[down] = A.reshape(A.shape[0], *columns)
+        tensors[up] = B.reshape(*B.shape, *[1] * len(kernel))
         if _has_alpha(key, marks):
             tensors[f"{key}.alpha"] = np.array(A.shape[0], dtype=np.float32)
     norms = {p.module for key in biases if (p := _place(adapter, key)).parameter == "weight"}
@@ -113,7 +114,7 @@ def _has_alpha(key: str, marks: Marks) -> bool:
     Under a component's name diffusers' loaders refuse it, and take the scale for 1 without. Source:
     diffusers 0.42.1, `loaders/lora_pipeline.py`, QwenImageLoraLoaderMixin, ZImageLoraLoaderMixin.
     """
-    name = called(key)
+    name = image_name(key)
     return name.kohya or (name.prefix == "" and name.component in marks.alphas)
 
 
@@ -152,7 +153,7 @@ def peft_configuration(adapter: Adapter, ranks: Mapping[str, int]) -> dict[str, 
 
 
 def _has_names_of_diffusers(modules: Collection[str]) -> bool:
-    names = [called(module) for module in modules]
+    names = [image_name(module) for module in modules]
     own = family_of(name.flat for name in names if name.component == DENOISER)
     return own not in SAME_MODEL and not any(_OF_OTHERS.match(name.prefix) for name in names)
 

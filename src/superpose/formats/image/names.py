@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from superpose.formats.hadamard import HADAMARD
 from superpose.formats.kronecker import KRONECKER
-from superpose.names.image import called, is_kohya
+from superpose.names.image import image_name, is_kohya
 
 DIFFERENCES = ("diff", "diff_b", "w_norm", "b_norm", "diff_m")
 """Roles of what is stored as a whole difference: of a weight, a bias, a norm's weight and bias, and
@@ -51,7 +51,7 @@ _SCHEMES = {
 """Ways to call a UNet's modules: by the original model's blocks, and by diffusers'."""
 
 
-class Named(NamedTuple):
+class ImageTensor(NamedTuple):
     """A tensor's place in a file. role: "down", "up" or a value of the table above.
 
     spelling: of a factor, what the other names of its module are like; None for the rest.
@@ -62,24 +62,24 @@ class Named(NamedTuple):
     spelling: str | None = None
 
 
-def parse(name: str) -> Named | None:
+def parse_image_tensor(name: str) -> ImageTensor | None:
     """Say what a tensor is; None for what is no part of a LoRA."""
     for spelling, endings in _ENDINGS.items():
         for role, ending in zip(("down", "up"), endings, strict=True):
             if name.endswith(ending) and name != ending:
-                return Named(name.removesuffix(ending), role, spelling)
+                return ImageTensor(name.removesuffix(ending), role, spelling)
     if match := _ATTENTION.fullmatch(name):
         text = match["processor"] is None and match["stem"].endswith("self_attn")
         part = f"{match['part']}_proj" if text else f"to_{match['part']}"
         module = f"{match['stem']}.{part}".replace(".to_out", ".to_out.0")
-        return Named(module, match["side"], "to_q_lora")
+        return ImageTensor(module, match["side"], "to_q_lora")
     for ending, role in _ROLES.items():
         if name.endswith(ending) and name != ending:
-            return Named(name.removesuffix(ending), role)
+            return ImageTensor(name.removesuffix(ending), role)
     return None
 
 
-def factor_name(module: str, side: str, spellings: Mapping[str, str]) -> str:
+def image_factor_name(module: str, side: str, spellings: Mapping[str, str]) -> str:
     """Give the name of a module's factor. side: "down" or "up". spellings: by `sort_of` module."""
     spelling = spellings.get(sort_of(module), _usual(module))
     if spelling == "to_q_lora":
@@ -95,12 +95,12 @@ def sort_of(module: str) -> str:
 
 def component_of(module: str) -> str:
     """Give the model that a module belongs to, the same in every spelling: see `names.image`."""
-    return called(module).component
+    return image_name(module).component
 
 
 def prefix_of(module: str) -> str:
     """Give what a dotted name says of its model: `unet.`, `text_encoder_2.`, nothing."""
-    return called(module).prefix.removesuffix("text_model.")
+    return image_name(module).prefix.removesuffix("text_model.")
 
 
 def schemes_of(modules: Iterable[str]) -> list[str]:

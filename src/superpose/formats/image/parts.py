@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from superpose.errors import BadInput, Refused
-from superpose.formats.expanded import Layout, Shape, fits, needed, volume
+from superpose.formats.expanded import ProductLayout, Shape, fits, needed, volume
 from superpose.formats.hadamard import HADAMARD, hadamard_layout
 from superpose.formats.image.names import (
     DIFFERENCES,
-    factor_name,
-    parse,
+    image_factor_name,
+    parse_image_tensor,
     sort_of,
 )
 from superpose.formats.image.refused import Reason, reason_of, refuse
@@ -40,7 +40,7 @@ _KERNELS_COMPILED = tuple((re.compile(rf".*[_.]{name}"), kernel) for name, kerne
 
 
 @dataclass
-class Part:
+class ModuleTensors:
     """One module's tensors. names: in the file, by role. kind: a key of _KINDS, "" for none.
 
     layout: of the weight's change, None where there is none. vector: whether that is of a norm's
@@ -50,7 +50,7 @@ class Part:
     module: str
     names: dict[str, str] = field(default_factory=dict)
     kind: str = ""
-    layout: Layout | None = None
+    layout: ProductLayout | None = None
 
     vector: bool = False
 
@@ -67,28 +67,28 @@ class Part:
 
 
 @dataclass
-class Found:
+class ImageParts:
     """What a file holds. parts: by module. spellings: of factors, by `sort_of` their modules."""
 
-    parts: dict[str, Part]
+    parts: dict[str, ModuleTensors]
     spellings: dict[str, str]
     kohya: bool
 
 
-def find_parts(shapes: Mapping[str, Shape], where: object) -> Found:
+def find_parts(shapes: Mapping[str, Shape], where: object) -> ImageParts:
     """Sort a file's tensors into modules. shapes: of every tensor, by name.
 
     Raises Refused, with every reason at once, for what a sum cannot hold; BadInput, naming the
     tensor, when one has no partner or does not fit it, or the file is no image LoRA at all.
     """
-    found = Found({}, {}, False)
+    found = ImageParts({}, {}, False)
     others: dict[Reason, list[str]] = {}
     for name in shapes:
-        named = parse(name)
+        named = parse_image_tensor(name)
         if named is None:
             others.setdefault(reason_of(name), []).append(name)
             continue
-        found.parts.setdefault(named.module, Part(named.module)).names[named.role] = name
+        found.parts.setdefault(named.module, ModuleTensors(named.module)).names[named.role] = name
         if named.spelling is not None:
             found.spellings.setdefault(sort_of(named.module), named.spelling)
     _check_others(others, found, where)
@@ -98,7 +98,7 @@ def find_parts(shapes: Mapping[str, Shape], where: object) -> Found:
     return found
 
 
-def _check_others(others: Mapping[Reason, list[str]], found: Found, where: object) -> None:
+def _check_others(others: Mapping[Reason, list[str]], found: ImageParts, where: object) -> None:
     if not found.parts:
         if all(reason.way_out.startswith("diffusers makes") for reason in others) and others:
             raise refuse(others, where)
@@ -109,7 +109,7 @@ def _check_others(others: Mapping[Reason, list[str]], found: Found, where: objec
         raise refuse(others, where)
 
 
-def _kohya(parts: Mapping[str, Part], where: object) -> bool:
+def _kohya(parts: Mapping[str, ModuleTensors], where: object) -> bool:
     kinds = {is_kohya(module): module for module in parts}
     if len(kinds) > 1:
         raise Refused(
@@ -121,7 +121,7 @@ def _kohya(parts: Mapping[str, Part], where: object) -> bool:
 
 
 def _complete(
-    part: Part, shapes: Mapping[str, Shape], spellings: Mapping[str, str], where: object
+    part: ModuleTensors, shapes: Mapping[str, Shape], spellings: Mapping[str, str], where: object
 ) -> None:
     """Find out what a module's tensors are together."""
     own = {role: shapes[name] for role, name in part.names.items()}
@@ -143,21 +143,21 @@ def _complete(
         raise type(error)(f"module `{part.module}`: {problem}", where=where) from None
 
 
-def _check_partner(part: Part, spellings: Mapping[str, str]) -> None:
+def _check_partner(part: ModuleTensors, spellings: Mapping[str, str]) -> None:
     for here, missing in (("down", "up"), ("up", "down")):
         if here in part.names and missing not in part.names:
-            name = factor_name(part.module, missing, spellings)
+            name = image_factor_name(part.module, missing, spellings)
             raise BadInput(f"tensor `{part.names[here]}` has no partner: `{name}` is missing")
 
 
-def _with_names(problem: str, part: Part) -> str:
+def _with_names(problem: str, part: ModuleTensors) -> str:
     """Call the tensors by their names in the file."""
     for role, name in part.names.items():
         problem = problem.replace(f"`{role}`", f"`{name}`")
     return problem
 
 
-def _layout(kind: str, shapes: Mapping[str, Shape]) -> Layout:
+def _layout(kind: str, shapes: Mapping[str, Shape]) -> ProductLayout:
     if kind == "loha":
         return hadamard_layout({n: s for n, s in shapes.items() if n in HADAMARD})
     if kind == "lokr":
@@ -166,22 +166,22 @@ def _layout(kind: str, shapes: Mapping[str, Shape]) -> Layout:
         fits(1 <= len(shapes["diff"]) <= 5, shapes, "diff")
         rows, *rest = shapes["diff"]
         columns = volume(tuple(rest))
-        return Layout((rows, columns), tuple(rest[1:]), None, min(rows, columns))
+        return ProductLayout((rows, columns), tuple(rest[1:]), None, min(rows, columns))
     return _lora_layout(shapes)
 
 
-def _lora_layout(shapes: Mapping[str, Shape]) -> Layout:
+def _lora_layout(shapes: Mapping[str, Shape]) -> ProductLayout:
     """Of up (out, r, 1, ...) and down (r, in, *kernel), or down (r2, in, 1, ...) with mid."""
     needed(shapes, "down", "up")
     down, up = shapes["down"], shapes["up"]
     fits(2 <= len(down) == len(up) <= 5 and volume(up[2:]) == 1, shapes, "down", "up")
     if "mid" not in shapes:
         fits(up[1] == down[0], shapes, "down", "up")
-        return Layout((up[0], volume(down[1:])), down[2:], down[0], down[0])
+        return ProductLayout((up[0], volume(down[1:])), down[2:], down[0], down[0])
     mid = shapes["mid"]
     fits(len(mid) == len(down) > 2 and volume(down[2:]) == 1, shapes, "down", "mid")
     fits(mid[:2] == (up[1], down[0]), shapes, "down", "mid", "up")
-    return Layout((up[0], down[1] * volume(mid[2:])), mid[2:], down[0], up[1])
+    return ProductLayout((up[0], down[1] * volume(mid[2:])), mid[2:], down[0], up[1])
 
 
 def _check_differences(shapes: Mapping[str, Shape]) -> None:
@@ -194,7 +194,7 @@ def _check_differences(shapes: Mapping[str, Shape]) -> None:
         raise BadInput("holds the change of one bias twice: `diff_b`, `b_norm`")
 
 
-def _check_bias(shapes: Mapping[str, Shape], layout: Layout | None) -> None:
+def _check_bias(shapes: Mapping[str, Shape], layout: ProductLayout | None) -> None:
     if "bias" not in shapes:
         return
     if layout is None or "up" not in shapes or "diff_b" in shapes:

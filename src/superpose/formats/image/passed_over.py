@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable
 
 from superpose.errors import SuperposeWarning
-from superpose.names.image import called, is_kohya
+from superpose.names.image import image_name, is_kohya
 
 _BIAS = ".diff_b"
 
@@ -35,7 +35,7 @@ def tell_of_loaders(names: Iterable[str], *, kohya: bool, uneven: bool) -> None:
 def _has_component(name: str) -> bool:
     """Whether a name begins with the component (`transformer.`), as diffusers' own do."""
     module = name.removesuffix(_BIAS)
-    prefix = called(module).prefix
+    prefix = image_name(module).prefix
     return bool(prefix) and not is_kohya(module) and not prefix.startswith("diffusion_model.")
 
 

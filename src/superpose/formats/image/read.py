@@ -13,9 +13,9 @@ from superpose.files import file_format, read_header, read_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, small_formed
-from superpose.formats.image.deltas import deltas_of
+from superpose.formats.image.deltas import image_deltas
 from superpose.formats.image.names import component_of
-from superpose.formats.image.parts import Found, Part, find_parts
+from superpose.formats.image.parts import ImageParts, ModuleTensors, find_parts
 from superpose.formats.image.scaling import (
     alpha_of,
     component_and_rest,
@@ -63,7 +63,7 @@ def read_image(
     deltas = {
         key: delta
         for part in found.parts.values()
-        for key, delta in deltas_of(part, file.tensors, scale)
+        for key, delta in image_deltas(part, file.tensors, scale)
     }
     deltas = small_formed(deltas, header.stored)
     if all(is_zero(term) for delta in deltas.values() for term in delta.terms):
@@ -80,7 +80,7 @@ def read_image(
     )
 
 
-def _marks(found: Found) -> Marks:
+def _marks(found: ImageParts) -> Marks:
     """Say by what loaders know the file, so that a sum can have it too."""
     alphas, lokr, whole = set(), set(), set()
     stored: dict[str, None] = {}
@@ -104,11 +104,11 @@ def _marks(found: Found) -> Marks:
     )
 
 
-def _shapes(found: Found) -> dict[str, tuple[int, int]]:
+def _shapes(found: ImageParts) -> dict[str, tuple[int, int]]:
     return {m: p.layout.shape if p.layout else (0, 0) for m, p in found.parts.items()}
 
 
-def _check_dtypes(header: Header, found: Found, path: Path) -> None:
+def _check_dtypes(header: Header, found: ImageParts, path: Path) -> None:
     """Let whole numbers pass as alphas alone."""
     for part in found.parts.values():
         for role, name in part.names.items():
@@ -117,8 +117,11 @@ def _check_dtypes(header: Header, found: Found, path: Path) -> None:
 
 
 def _scale(
-    found: Found, tensors: Mapping[str, Array], configured: Mapping[str, LoraConfig], path: Path
-) -> Callable[[Part], float]:
+    found: ImageParts,
+    tensors: Mapping[str, Array],
+    configured: Mapping[str, LoraConfig],
+    path: Path,
+) -> Callable[[ModuleTensors], float]:
     """Give what tells a module's scale."""
     alphas = [part.names["alpha"] for part in found.parts.values() if "alpha" in part.names]
     if configured and alphas:
@@ -127,7 +130,7 @@ def _scale(
             where=path,
         )
 
-    def scale(part: Part) -> float:
+    def scale(part: ModuleTensors) -> float:
         assert part.layout is not None
         rank = part.layout.rank
         component, module = component_and_rest(part.module)
@@ -145,7 +148,9 @@ def _scale(
     return scale
 
 
-def _configured(config: LoraConfig, module: str, rank: int, part: Part, path: Path) -> float:
+def _configured(
+    config: LoraConfig, module: str, rank: int, part: ModuleTensors, path: Path
+) -> float:
     announced = config.rank_of(module)
     if announced != rank:
         raise BadInput(

@@ -26,14 +26,14 @@ from superpose.formats.expanded import Array
 from superpose.formats.folded import checked_dtype, fold, padded_to, widest_dtype
 from superpose.formats.image.known import as_loaders_know_it
 from superpose.formats.image.layout import (
-    check_writable,
+    check_for_image,
+    image_tensors,
     peft_configuration,
     stays_whole,
-    tensors_of,
     writable,
 )
 from superpose.formats.image.metadata import in_file_order, written_metadata
-from superpose.formats.image.names import component_of, factor_name
+from superpose.formats.image.names import component_of, image_factor_name
 from superpose.formats.image.passed_over import tell_of_loaders
 from superpose.formats.written import Written, written_bytes
 from superpose.names.image import is_kohya
@@ -63,7 +63,7 @@ def write_image(
     target = Path(path)
     check_image_output(target, adapter.format, force=force)
     adapter = as_loaders_know_it(adapter)
-    check_writable(adapter)
+    check_for_image(adapter)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
     whole = stays_whole(adapter)
     deltas = {key: writable(d, chosen, whole=key in whole) for key, d in adapter.items()}
@@ -73,7 +73,7 @@ def write_image(
     if not compact:
         pairs = _padded(lean, pairs)
     ranks = {key: int(A.shape[0]) for key, (_, A) in pairs.items()}
-    found = tensors_of(lean, {**factors.pairs, **pairs}, factors.biases, whole)
+    found = image_tensors(lean, {**factors.pairs, **pairs}, factors.biases, whole)
     tensors = in_file_order(found)
     written = Written(
         path=target,
@@ -93,7 +93,7 @@ def write_image(
 
 
 def _name(spellings: Mapping[str, str], key: str, side: str) -> str:
-    return factor_name(key, {"A": "down", "B": "up"}[side], spellings)
+    return image_factor_name(key, {"A": "down", "B": "up"}[side], spellings)
 
 
 def check_image_output(path: Path, kind: str, *, force: bool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput, Refused
-from superpose.formats.peft.keys import Pair
+from superpose.formats.peft.keys import FactorPair
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ class Wrapped(NamedTuple):
 
 
 def wrapped_parameters(
-    factors: Mapping[str, Pair], target_parameters: tuple[str, ...]
+    factors: Mapping[str, FactorPair], target_parameters: tuple[str, ...]
 ) -> dict[str, Wrapped]:
     """Give what a file's module names mean where `target_parameters` brought them about.
 
@@ -94,7 +94,7 @@ def by_expert(B: Array, experts: int) -> Array:
     return found
 
 
-def interleaved(parts: Sequence[Array]) -> Array:
+def by_rank(parts: Sequence[Array]) -> Array:
     """Give B of a stack as the file holds it; the inverse of `by_expert`. parts: (out, rank)."""
     mixed = np.empty((*parts[0].shape, len(parts)), parts[0].dtype)
     for rows in _bands(mixed):

@@ -21,7 +21,7 @@ PREFIX = "base_model.model."
 Shape = tuple[int, ...]
 
 
-class Pair(NamedTuple):
+class FactorPair(NamedTuple):
     """The factors of one module by name, and their shapes. embedding: A (rank, vocabulary)."""
 
     A: str
@@ -40,13 +40,13 @@ class Pair(NamedTuple):
 class Sorted:
     """Every tensor of a file by what it is; values are names in the file.
 
-    factors: module as the file calls it -> Pair. biases: of B, by module. magnitudes: of DoRA, by
+    factors: by module as the file calls it. biases: of B, by module. magnitudes: of DoRA, by
     module. rows: trained token rows, by embedding. wholes: tensors in place of the base's, by the
     base's name. copies: of the base's own tensors, by its name. twins: what is stored twice: the
     tensor that counts, and another that has to be the same. reasons: why the rest is refused.
     """
 
-    factors: dict[str, Pair] = field(default_factory=dict)
+    factors: dict[str, FactorPair] = field(default_factory=dict)
     biases: dict[str, str] = field(default_factory=dict)
     magnitudes: dict[str, str] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
@@ -204,7 +204,7 @@ def _counted(names: list[str]) -> str:
     return f"tensor `{names[0]}`{more}"
 
 
-def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool) -> Pair:
+def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool) -> FactorPair:
     if len(names) < 2:
         ((side, present),) = names.items()
         other = "B" if side == "A" else "A"
@@ -216,4 +216,4 @@ def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool
     a, b = names["A"], names["B"]
     if len(shapes[a]) != len(shapes[b]):
         raise BadInput(f"tensors `{a}` {shapes[a]} and `{b}` {shapes[b]} do not belong together")
-    return Pair(a, b, shapes[a], shapes[b], embedding)
+    return FactorPair(a, b, shapes[a], shapes[b], embedding)

@@ -17,7 +17,7 @@ from superpose.errors import BadInput, Refused
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
 from superpose.formats.folded import Folded
-from superpose.formats.peft.experts import file_module, interleaved
+from superpose.formats.peft.experts import by_rank, file_module
 from superpose.formats.peft.keys import PREFIX, factor_name
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ class Layout:
     pooled: int = 1
 
 
-def check_writable(adapter: Adapter) -> None:
+def check_for_peft(adapter: Adapter) -> None:
     """Raise Refused, naming the tensor, for what no PEFT LoRA folder can hold together."""
     places = {key: place_of(key, delta.place) for key, delta in adapter.items()}
     for replacement in adapter.replacements.values():
@@ -170,7 +170,7 @@ def _joined(blocks: list[tuple[Place, Array, Array]]) -> tuple[Array, Array]:
         parts = [found.get(block, nothing) for block in range(place.blocks)]
         A = np.concatenate([a for _, a in parts])
         columns = [b for b, _ in parts]
-        B = interleaved(columns) if place.kind == "experts" else np.concatenate(columns)
+        B = by_rank(columns) if place.kind == "experts" else np.concatenate(columns)
     if place.kind == "convolution":
         A = A.reshape(A.shape[0], -1, *place.kernel)
         B = B.reshape(*B.shape, *(1 for _ in place.kernel))

@@ -21,7 +21,7 @@ from superpose.errors import BadInput, Refused
 from superpose.formats.foreign import CONFIG
 from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config
-from superpose.formats.peft.keys import Pair, sort_tensors
+from superpose.formats.peft.keys import FactorPair, sort_tensors
 from superpose.formats.peft.made import plain_adapter
 from superpose.formats.shards import read_header_of, read_tensors_of
 
@@ -79,7 +79,7 @@ def _enabled(value: object, path: Path) -> tuple[bool, ...]:
     return tuple(value)
 
 
-def _check(pair: Pair, enabled: Sequence[bool], rank: int, weights: Path) -> None:
+def _check(pair: FactorPair, enabled: Sequence[bool], rank: int, weights: Path) -> None:
     """Raise BadInput where two shapes are not those of factors for the enabled parts."""
     rows, columns = pair.A_shape[0], pair.B_shape[1]
     fits = len(pair.B_shape) == 3 and pair.B_shape[2] == 1 and rows == rank * sum(enabled)

@@ -17,7 +17,7 @@ from superpose.adapter import Delta, Place
 from superpose.errors import BadInput
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.experts import Wrapped, by_expert, wrapped_parameters
-from superpose.formats.peft.keys import Pair, Sorted
+from superpose.formats.peft.keys import FactorPair, Sorted
 
 Array = NDArray[Any]
 
@@ -32,7 +32,7 @@ class Target(NamedTuple):
     of one block.
     """
 
-    pair: Pair
+    pair: FactorPair
     place: Place
     name: str
     rank: int
@@ -105,7 +105,7 @@ def block_diagonal(x: Array, blocks: int) -> Array:
 
 def _target(
     module: str,
-    pair: Pair,
+    pair: FactorPair,
     config: LoraConfig,
     wrapped: Wrapped | None,
     *,
@@ -132,7 +132,7 @@ def _target(
     return Target(pair, place, name, rank, config.scaling_of(name))
 
 
-def _experts(pair: Pair, announced: int, wrapped: Wrapped) -> Place:
+def _experts(pair: FactorPair, announced: int, wrapped: Wrapped) -> Place:
     """Give the place of a parameter, which PEFT takes for a stack of one where it is a matrix.
 
     Its delta goes by the tensor's own layout, whatever layer it is of.
@@ -143,7 +143,7 @@ def _experts(pair: Pair, announced: int, wrapped: Wrapped) -> Place:
     return Place(wrapped.module, wrapped.parameter, "experts", blocks=experts)
 
 
-def _convolution(module: str, pair: Pair) -> Place:
+def _convolution(module: str, pair: FactorPair) -> Place:
     columns = pair.B_shape[1]
     if math.prod(pair.B_shape[2:]) != 1 or pair.rank % columns:
         raise BadInput(
@@ -156,7 +156,9 @@ def _convolution(module: str, pair: Pair) -> Place:
     return Place(module, kind="convolution", kernel=pair.A_shape[2:], blocks=groups)
 
 
-def _check_rank(pair: Pair, place: Place, announced: int, side: str | None, blocks: int) -> None:
+def _check_rank(
+    pair: FactorPair, place: Place, announced: int, side: str | None, blocks: int
+) -> None:
     rank = pair.rank // (place.blocks if place.kind == "experts" else 1)
     if rank != announced:
         raise _rank_error(pair.A, rank, announced)

@@ -14,7 +14,7 @@ import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place
 from superpose.errors import BadInput, Refused
-from superpose.formats.expanded import Array, Layout, Shape, small_formed
+from superpose.formats.expanded import Array, ProductLayout, Shape, small_formed
 from superpose.formats.foreign import CONFIG
 from superpose.formats.hadamard import HADAMARD, hadamard_layout, hadamard_term
 from superpose.formats.kronecker import KRONECKER, kronecker_layout, kronecker_term
@@ -123,11 +123,11 @@ def _by_module(
 
 def _checked(
     module: str,
-    known: Callable[[Mapping[str, Shape]], Layout],
+    known: Callable[[Mapping[str, Shape]], ProductLayout],
     own: Mapping[str, Shape],
     config: LoraConfig,
     weights: Path,
-) -> Layout:
+) -> ProductLayout:
     try:
         layout = known(own)
     except BadInput as error:
@@ -146,7 +146,7 @@ def _checked(
 def _delta(
     module: str,
     names: Mapping[str, Shape],
-    layout: Layout,
+    layout: ProductLayout,
     config: LoraConfig,
     tensors: Mapping[str, Array],
 ) -> Delta:

@@ -21,8 +21,8 @@ from superpose.formats.peft.parts import Target, deltas_of, targets
 from superpose.formats.peft.whole import (
     bias_deltas,
     check_twins,
+    deltas_to_rescale,
     replacements_of,
-    rescaled_deltas,
     tied_layers,
 )
 from superpose.formats.recognise import ADALORA, PRODUCTS, read_config, weights_file
@@ -80,7 +80,7 @@ def read_peft(
     with _naming(weights):
         check_twins(found, file.tensors)
         deltas = _deltas(found, placed, file.tensors, config)
-        rescaled = rescaled_deltas(found, config, deltas)
+        rescaled = deltas_to_rescale(found, config, deltas)
         replacements = replacements_of(found, config, file.tensors, rescaled)
         tied = tied_layers(deltas, config)
     for key in (*rescaled, *tied):

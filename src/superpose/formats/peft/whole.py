@@ -52,7 +52,7 @@ def bias_deltas(
     return deltas
 
 
-def rescaled_deltas(
+def deltas_to_rescale(
     found: Sorted, config: LoraConfig, deltas: Mapping[str, Delta]
 ) -> dict[str, Delta]:
     """Give the deltas of the modules that DoRA rescales, by module.

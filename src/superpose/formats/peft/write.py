@@ -17,7 +17,7 @@ from superpose.formats.noted import KEY, note_of
 from superpose.formats.peft import CARD, REPLACEABLE
 from superpose.formats.peft.card import model_card
 from superpose.formats.peft.keys import factor_name
-from superpose.formats.peft.layout import Layout, check_writable, file_layout
+from superpose.formats.peft.layout import Layout, check_for_peft, file_layout
 from superpose.formats.vllm import VLLM_RANKS, check_for_vllm
 from superpose.formats.written import Written, written_bytes
 
@@ -47,7 +47,7 @@ def write_peft(
     target = Path(path)
     check_free(target, force=force, replaceable=REPLACEABLE)
     chosen = checked_dtype(dtype or widest_dtype(adapter))
-    check_writable(adapter)
+    check_for_peft(adapter)
     factors = fold(adapter, chosen, compact, VLLM_RANKS if for_vllm else (), name=factor_name)
     layout = file_layout(adapter, factors, chosen, exactly=dtype is None)
     tokenizer = to_carry(adapter.beside)
