@@ -100,6 +100,15 @@ def test_the_size_of_a_change_does_not_matter(size: float) -> None:
     assert (scaled.kept / size, scaled.whole / size) == pytest.approx((one.kept, one.whole))
 
 
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e-45], ids=["large", "negative", "small"])
+def test_a_change_at_the_ends_of_float32_is_factored(value: float) -> None:
+    D = np.zeros((8, 6), np.float32)
+    D[3, 4] = value
+    found = factored(D, 2)
+    written = found.B.astype(np.float64) @ found.A.astype(np.float64)
+    np.testing.assert_allclose(written, D.astype(np.float64), rtol=1e-5)
+
+
 def test_the_norm_is_float64s_whatever_the_change_is_in() -> None:
     x = np.full((3000, 1001), 1e-3, dtype=np.float32)
     assert float64_norm(x) == pytest.approx(float(np.float32(1e-3)) * np.sqrt(x.size), rel=1e-12)

@@ -97,7 +97,8 @@ def _ordinary(change: Array) -> tuple[Array, float]:
     peak = float(max(change.max(), -change.min()))
     if 2.0**-40 < peak < 2.0**40:
         return change, 1.0
-    scale = 4.0 ** round(math.log2(peak) / 2)  # rounds nothing, and neither does its root
+    # A power of 4 rounds nothing, and neither does its root; towards 1, so that float32 holds it.
+    scale = 4.0 ** int(math.log2(peak) / 2)
     return change / np.asarray(scale, change.dtype), scale
 
 
