@@ -34,7 +34,7 @@ HEAVY = (
 RARE = (
     "adapter.image_names",
     "adapter.summary",
-    "bake",
+    "baking",
     "compose",
     "data",
     "extraction",
