@@ -10,28 +10,29 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
+from tests.compose import oracles
+from tests.compose.oracles import Dense, Oracle, by_module, truncated, weighted
 
 import superpose
 from superpose.adapter import Adapter, Delta
-from superpose.compose import BestRank, Method, OnBase, Sum
+from superpose.compose import (
+    Average,
+    BestRank,
+    Dare,
+    DareTies,
+    Della,
+    EqualNorm,
+    Method,
+    OnBase,
+    Sum,
+    Ties,
+)
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
-
-Dense = dict[str, np.ndarray]
-Oracle = Callable[[Sequence[Dense], Sequence[float]], Dense]
 
 LAYER = "model.layers.0"
 SHAPES = {"self_attn.q_proj": (12, 10), "self_attn.v_proj": (8, 10), "mlp.up_proj": (14, 10)}
 WEIGHTS = (1.0, -0.5, 0.3)
-
-
-def weighted(parts: Sequence[Dense], weights: Sequence[float]) -> Dense:
-    """The sum, by its definition, over the union of the modules."""
-    total: Dense = {}
-    for part, weight in zip(parts, weights, strict=True):
-        for module, delta in part.items():
-            total[module] = total.get(module, 0.0) + weight * delta
-    return total
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,32 @@ class Entry:
     zero_is_nothing: bool = True
 
 
-def truncated(parts: Sequence[Dense], weights: Sequence[float], rank: int) -> Dense:
-    """The sum's leading singular triples (Eckart and Young 1936), by NumPy."""
-    found = {}
-    for module, delta in weighted(parts, weights).items():
-        U, s, Vt = np.linalg.svd(delta, full_matrices=False)
-        found[module] = (U[:, :rank] * s[:rank]) @ Vt[:rank]
-    return found
-
-
 ENTRIES: Mapping[str, Entry] = {
     "sum": Entry(lambda base: Sum(), weighted),
     "best rank": Entry(lambda base: BestRank(rank=4), lambda d, w: truncated(d, w, 4)),
     "on base": Entry(lambda base: OnBase(Checkpoint.open(base)), weighted),
+    "average": Entry(lambda base: Average(), oracles.average, zero_is_nothing=False),
+    "equal-norm": Entry(lambda base: EqualNorm(), by_module(oracles.equal_norm)),
+    "ties": Entry(
+        lambda base: Ties(density=0.3, rank=3),
+        lambda d, w: oracles.cut(by_module(oracles.ties(0.3))(d, w), 3),
+        approximates=by_module(oracles.ties(0.3)),
+        gives_one_back=False,
+    ),
+    # Their expectation is that of the whole result, not of its best approximation.
+    "dare": Entry(lambda base: Dare(rank=10), weighted, seeds=100, gives_one_back=False),
+    "dare-ties": Entry(
+        lambda base: DareTies(density=0.6, rank=10),
+        by_module(oracles.elected_of_draws(lambda x: np.full(x.shape, 0.6))),
+        seeds=100,
+        gives_one_back=False,
+    ),
+    "della": Entry(
+        lambda base: Della(rank=10),
+        by_module(oracles.elected_of_draws(oracles.della_probability(0.5, 0.15))),
+        seeds=100,
+        gives_one_back=False,
+    ),
 }
 """One entry a method, by its name in METHODS."""
 

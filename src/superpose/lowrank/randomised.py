@@ -8,10 +8,15 @@ and at most that of the best approximation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from superpose.lowrank.operator import times, transposed_times
-from superpose.lowrank.terms import Term, Terms, shape
+from superpose.lowrank.terms import Array, Term, Terms, shape
+
+Products: TypeAlias = Callable[[Array], Array]
 
 _OVERSAMPLED = 10
 _ITERATIONS = 7
@@ -21,12 +26,21 @@ _SEED = 0
 def projected(terms: Terms, rank: int) -> Term:
     """Give Q and Q^T dW as one term, float64, its rank a little above `rank`."""
     high, wide = shape(terms)
-    few = min(rank + _OVERSAMPLED, high, wide)
-    x = np.random.default_rng(_SEED).standard_normal((wide, few))
-    for _ in range(_ITERATIONS):
-        x = _basis(transposed_times(terms, _basis(times(terms, x))))
-    Q = _basis(times(terms, x))
+    Q = range_of(
+        lambda x: times(terms, x), lambda x: transposed_times(terms, x), (high, wide), rank
+    )
     return Term(1.0, Q, np.ascontiguousarray(transposed_times(terms, Q).T))
+
+
+def range_of(
+    times: Products, transposed_times: Products, shape: tuple[int, int], rank: int
+) -> Array:
+    """Give Q, (out_features, a little more than rank), of what is known by its products alone."""
+    few = min(rank + _OVERSAMPLED, *shape)
+    x = np.random.default_rng(_SEED).standard_normal((shape[1], few))
+    for _ in range(_ITERATIONS):
+        x = _basis(transposed_times(_basis(times(x))))
+    return _basis(times(x))
 
 
 def _basis(x: np.ndarray) -> np.ndarray:

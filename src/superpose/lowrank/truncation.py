@@ -84,7 +84,7 @@ def _of_factors(terms: Terms, rank: int) -> Truncated:
     U, V = found.outputs.times(U[:, :few]), found.inputs.times(xp.matrix_transpose(Vt[:few, :]))
     sizes = [float(size) for size in to_numpy(s)]
     kept, whole = math.hypot(*sizes[:few]), math.hypot(*sizes)
-    term = _balanced(xp, U, s[:few], V)
+    term = truncated_svd(U, s[:few], V)
     return Truncated(term, min(kept, whole), whole, not any(sizes[few:]))
 
 
@@ -93,7 +93,7 @@ def _of_unformed(terms: Terms, rank: int) -> Truncated:
         U, sizes, V, left = terms[0].leading(rank)
         kept = math.hypot(*sizes)
         whole = math.hypot(kept, *left)
-        return Truncated(_balanced(np, U, sizes, V), kept, whole, not left.any())
+        return Truncated(truncated_svd(U, sizes, V), kept, whole, not left.any())
     if not is_projected(terms, rank):
         return _of_factors(terms, rank)
     found = _of_factors((projected(terms, rank),), rank)
@@ -110,8 +110,9 @@ def is_projected(terms: Terms, rank: int) -> bool:
     return large or whole > max(_DENSE, 4 * (rank + _DENSE // 16))
 
 
-def _balanced(xp: Any, U: Array, s: Array, V: Array) -> Term:
+def truncated_svd(U: Array, s: Array, V: Array) -> Term:
     """Give U s V^T as Term(1.0, U sqrt(s), sqrt(s) V^T), its signs settled."""
+    xp = namespace_of(U)
     largest = xp.argmax(xp.abs(U), axis=0)
     sign = xp.sign(xp.take_along_axis(U, largest[None, :], axis=0))
     size = sign * xp.sqrt(s)[None, :]

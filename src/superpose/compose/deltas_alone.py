@@ -1,0 +1,44 @@
+"""Which adapters a method on deltas can merge: those that hold deltas and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from superpose.adapter import Adapter, in_head
+from superpose.adapter.heads import WAYS
+from superpose.errors import Refused
+
+
+def check_deltas_alone(parts: Sequence[Adapter], weights: Sequence[float], method: str) -> None:
+    """Raise Refused for the first adapter of a weight other than 0 that stores more than deltas."""
+    for part, weight in zip(parts, weights, strict=True):
+        if weight == 0.0 or not part.replacements:
+            continue
+        key, stored = next(iter(part.replacements.items()))
+        what = "stores it whole" if stored.absolute else "changes it by DoRA"
+        raise Refused(
+            f"`{key}`: {part.label} {what}, and `{method}` merges deltas alone",
+            where=key,
+            hint=_way_out(part),
+        )
+
+
+def refused_size(error: Refused, where: str) -> Refused:
+    """Give the refusal of a product that is too large to be formed, with what there is to do."""
+    return Refused(
+        error.problem,
+        where=where,
+        hint="Write that adapter at a rank first, and merge what is written: superpose add ADAPTER "
+        "--rank 64 -o SMALL.",
+    )
+
+
+def _way_out(part: Adapter) -> str:
+    if any(not stored.absolute for stored in part.replacements.values()):
+        return (
+            "Write that adapter as deltas first, and merge what is written: superpose add ADAPTER "
+            "--base BASE --rank 16 -o PLAIN."
+        )
+    if set(part.replacements) <= set(in_head(part).stored):
+        return WAYS
+    return "The methods sum and average take stored tensors as well."
