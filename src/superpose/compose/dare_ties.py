@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from superpose.compose.by_module import Array
-from superpose.compose.drawing import drawn
+from superpose.compose.drawing import check_seed, drawn
 from superpose.compose.entries import OnEntries, check_share
 
 
@@ -27,6 +27,7 @@ class DareTies(OnEntries):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_seed(self.seed)
         check_share(self.density, "density")
 
     def kept(self, x: Array, label: str) -> Array:

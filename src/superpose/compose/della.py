@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from superpose.compose.by_module import Array
-from superpose.compose.drawing import drawn
+from superpose.compose.drawing import check_seed, drawn
 from superpose.compose.entries import OnEntries
 from superpose.errors import BadSetting
 
@@ -36,6 +36,7 @@ class Della(OnEntries):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_seed(self.seed)
         low, high = self.density - self.epsilon, self.density + self.epsilon
         if not 0.0 < low <= high <= 1.0 + 1e-12:
             raise BadSetting(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import numpy as np
 
 from superpose.compose.by_module import Array
+from superpose.errors import BadSetting
 
 
 def drawn(x: Array, probability: float | Array, seed: int, label: str) -> Array:
@@ -14,8 +13,13 @@ def drawn(x: Array, probability: float | Array, seed: int, label: str) -> Array:
 
     label: of adapter and module, with the seed the stream of draws, whatever the order of adapters.
     """
-    key = blake2b(f"{seed}|{label}".encode(), digest_size=16).digest()
-    stream = np.random.default_rng(int.from_bytes(key, "little"))
-    dtype = np.dtype("f4") if x.dtype == np.float32 else np.dtype("f8")
-    keep = stream.random(x.shape, dtype=dtype.type) < probability
+    stream = np.random.default_rng([seed, *label.encode()])
+    single = x.dtype == np.float32
+    keep = stream.random(x.shape, dtype=np.float32 if single else np.float64) < probability
     return np.asarray(np.where(keep, x / probability, 0.0), x.dtype)
+
+
+def check_seed(seed: int) -> None:
+    """Raise BadSetting for what is no seed."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadSetting(f"seed is {seed!r}; it must be a whole number of at least 0", where="seed")
