@@ -55,20 +55,24 @@ def demo(
             screen.print(own_adapters_table(found.summary))
             print_study(screen, found.summary)
             screen.print(samples_table(found.samples))
-    if as_json:
-        return
-    a, b = (str(path) for path in found.adapters[:2])
-    screen.print(
-        f"\nDone in {time.perf_counter() - started:.0f} s. Results: {out}/summary.json, "
-        f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
-        "The sum of all three, for PEFT, vLLM and llama.cpp: "
-        f"{found.superposition}\n\nWhat to type next:\n"
-        f"  superpose check {a} {b}\n"
-        f"  superpose add {a} {b}:0.5 -o both\n"
-        f'  superpose ask smollm2 {a} {b} --prompt "{found.question}"\n\n'
-        "Perplexity says how expected an answer is, not that it is right.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    err().print("The same on your own questions: superpose study --help", markup=False)
+    if not as_json:
+        a, b = (str(path) for path in found.adapters[:2])
+        screen.print(
+            f"\nDone in {time.perf_counter() - started:.0f} s. Results: {out}/summary.json, "
+            f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
+            "The sum of all three, for PEFT, vLLM and llama.cpp: "
+            f"{found.superposition}\n\n{_NEXT.format(a=a, b=b, question=found.question)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        err().print("The same on your own questions: superpose study --help", markup=False)
+
+
+_NEXT = """\
+What to type next:
+  superpose check {a} {b}
+  superpose add {a} {b}:0.5 -o both
+  superpose ask smollm2 {a} {b} --prompt "{question}"
+
+Perplexity says how expected an answer is, not that it is right."""

@@ -100,16 +100,8 @@ def _translated(given: str, name: HubName, start: str, error: Exception) -> Supe
 def _unanswered(given: str, start: str, error: Exception) -> SuperposeError:
     """The hub gave no answer, or one about the asker: by status, then by what went wrong."""
     status = _status(error)
-    if status == 401:
-        return BadInput("the hub does not accept your token", where=given, hint=f"{LOGIN}.")
-    if status == 403:
-        return BadInput(
-            "the hub forbids it to your token",
-            where=given,
-            hint="Is the token one that may do this, and is the repository yours to use so?",
-        )
     if status is not None and status < 429:
-        return BadInput(f"the hub refuses it ({status}): {said(error)}", where=given)
+        return _refused(given, status, error)
     if status is not None:
         return Missing(
             f"{start}the hub is too busy or down ({status})", where=given, hint="Try again."
@@ -124,17 +116,27 @@ def _unanswered(given: str, start: str, error: Exception) -> SuperposeError:
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return BadInput(f"the hub's cache takes it not: {error.strerror}", where=given)
     cause = _cause(error)
+    problem = f"the hub's answer is not understood ({type(cause).__name__}: {said(cause)})"
     if isinstance(cause, OSError) or type(cause).__module__.partition(".")[0] in _NETWORK:
-        problem = f"{start}the hub cannot be reached ({said(cause)})"
-    else:
-        problem = (
-            f"{start}the hub's answer is not understood ({type(cause).__name__}: {said(cause)})"
-        )
+        problem = f"the hub cannot be reached ({said(cause)})"
     return Missing(
-        problem,
+        f"{start}{problem}",
         where=given,
         hint=f"Check the spelling and the network; the hub is {endpoint()} (HF_ENDPOINT).",
     )
+
+
+def _refused(given: str, status: int, error: Exception) -> BadInput:
+    """The hub says no to the asker."""
+    if status == 401:
+        return BadInput("the hub does not accept your token", where=given, hint=f"{LOGIN}.")
+    if status == 403:
+        return BadInput(
+            "the hub forbids it to your token",
+            where=given,
+            hint="Is the token one that may do this, and is the repository yours to use so?",
+        )
+    return BadInput(f"the hub refuses it ({status}): {said(error)}", where=given)
 
 
 def said(error: BaseException) -> str:

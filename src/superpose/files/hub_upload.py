@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from superpose.errors import BadInput, Missing, MissingExtra
@@ -50,17 +51,24 @@ def upload(
         if to.revision is not None and not to.revision.startswith("refs/"):
             api.create_branch(to.repo, branch=to.revision, exist_ok=True)
         operations = [CommitOperationAdd(path, str(file)) for path, file in files.items()]
-        try:
+        with _card_taken(given):
             made = api.create_commit(
                 to.repo, operations, commit_message=message, revision=to.revision
             )
-        except ValueError as error:
-            if "Invalid metadata" not in str(error):
-                raise
-            reasons = str(error).partition("\n")[2].replace("\n- ", "; ").removeprefix("- ")
-            raise BadInput(
-                f"the hub does not take the card README.md: {reasons}",
-                where=given,
-                hint="Mend the lines at its top, between the two `---`.",
-            ) from error
     return str(made.oid)
+
+
+@contextmanager
+def _card_taken(given: str) -> Iterator[None]:
+    """Say what the hub has against the card, where that is why it takes nothing."""
+    try:
+        yield
+    except ValueError as error:
+        if "Invalid metadata" not in str(error):
+            raise
+        reasons = str(error).partition("\n")[2].replace("\n- ", "; ").removeprefix("- ")
+        raise BadInput(
+            f"the hub does not take the card README.md: {reasons}",
+            where=given,
+            hint="Mend the lines at its top, between the two `---`.",
+        ) from error

@@ -135,15 +135,12 @@ def pair_figures(
     inner = figures.inner[shared, i, j]
     norms = np.sqrt(np.maximum(0.0, np.diagonal(figures.inner, axis1=1, axis2=2)))
     lengths = norms[shared, i] * norms[shared, j]
-    # Rounding may carry the cosine of a delta with itself past 1.
-    cosines = np.clip(_ratio(inner, lengths), -1.0, 1.0)
-    floors = 1.0 / np.sqrt(np.prod(figures.shapes[shared], axis=1))
+    cosines, floors = _cosines(inner, lengths, figures.shapes[shared])
     exists = ~np.isnan(cosines)
     outputs = _side(figures.outputs, shared, i, j, figures.shapes[shared, 0])
     inputs = _side(figures.inputs, shared, i, j, figures.shapes[shared, 1])
     whole = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
     scale = whole[0] * whole[1] if exists.any() and math.isfinite(whole[0] * whole[1]) else 0.0
-    rows = np.column_stack([cosines, floors, *outputs, *inputs])
     return Pair(
         a=names[i],
         b=names[j],
@@ -166,10 +163,23 @@ def pair_figures(
         # What was made in memory was made by somebody who knows.
         base_shown=same_base or None in (two[0].path, two[1].path) or shows_one_base(*two),
         typed=typed_of(*two, (names[i], names[j])),
-        modules=tuple(
-            ModuleFigures(name, *map(float, row)) for name, row in zip(named, rows, strict=True)
-        ),
+        modules=_modules(named, cosines, floors, *outputs, *inputs),
     )
+
+
+def _cosines(
+    inner: np.ndarray, lengths: np.ndarray, shapes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the modules' cosines and their floors. lengths: products of both norms."""
+    # Rounding may carry the cosine of a delta with itself past 1.
+    cosines = np.clip(_ratio(inner, lengths), -1.0, 1.0)
+    return cosines, 1.0 / np.sqrt(np.prod(shapes, axis=1))
+
+
+def _modules(names: Sequence[str], *columns: np.ndarray) -> tuple[ModuleFigures, ...]:
+    """Give each module its figures. columns: in the order of `ModuleFigures`' fields."""
+    rows = np.column_stack(columns).tolist()
+    return tuple(ModuleFigures(name, *row) for name, row in zip(names, rows, strict=True))
 
 
 def _energy_shared(inner: np.ndarray, norms: tuple[float, float]) -> float:
