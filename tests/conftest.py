@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from safetensors.numpy import save_file
 if TYPE_CHECKING:
     from tests.base_names import Named
     from tests.loopback_hub import Hub
+    from tests.processes import Processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +31,8 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Processes that tests start keep what they compile: most of them start the same program.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The embedded base model is converted once for all runs, and the user's own caches stay unseen.
 os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
 os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
@@ -114,20 +116,21 @@ def write_adapter(tmp_path: Path) -> WriteAdapter:
     return write
 
 
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Where commands are run in processes of their own."""
+    from tests.processes import served
+
+    with served(tmp_path_factory.mktemp("processes")) as found:
+        yield found
+
+
 @pytest.fixture
-def superpose() -> Superpose:
+def superpose(processes: Processes) -> Superpose:
     """Run `superpose ARGS` as a user does, in a process of its own, and give what came out."""
 
     def run(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "superpose", *map(str, args)],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return processes.run([str(arg) for arg in args], cwd)
 
     return run
 
