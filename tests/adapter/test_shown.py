@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.html.reading import Reading
+from tests.shown.reading import Reading
 
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
 
@@ -17,7 +17,9 @@ def test_an_adapter_shows_its_figures_and_its_kinds_of_module(
     adapter = build("math", base_model="org/tiny", path="/home/someone/math")
     html = adapter._repr_html_()
     found = Reading(html)
-    assert found.lines[0].startswith("math: base model org/tiny; 2 target modules; rank 3; ")
+    assert found.lines[0].startswith(
+        "math: base model org/tiny; task not named; target modules 2; rank 3; "
+    )
     assert f"norm {adapter.norm():.4g}" in found.lines[0]
     (table,) = found.tables
     assert table.rows[0] == ["kind", "modules", "out x in", "rank", "scaling", "norm"]
@@ -51,4 +53,4 @@ def test_an_adapter_of_stored_tensors_alone_has_no_table() -> None:
     stored = Replacement((Part(1.0, Stored(np.ones(3))),), "norm.weight")
     found = Reading(Adapter({}, replacements={stored.key: stored})._repr_html_())
     assert found.tables == []
-    assert "stored whole: 1" in found.lines[0]
+    assert "stored whole norm.weight" in found.lines[0]

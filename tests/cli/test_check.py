@@ -51,7 +51,7 @@ def test_the_table_names_adapters_verdicts_modules_and_the_sum(
         "math + music",
         "law + music",
         "RMS cosine",
-        "most overlapping modules",
+        "Most overlapping modules",
         "layers.0.self_attn.q_proj",
         "only an evaluation tells",
         "The sum of all 3",

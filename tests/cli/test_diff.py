@@ -31,7 +31,7 @@ def test_a_copy_is_the_same_without_rounding(
     write_adapter: WriteAdapter, superpose: Superpose
 ) -> None:
     ended = superpose("diff", write_adapter("a", seed=1), write_adapter("b", seed=1))
-    assert (ended.returncode, ended.stdout) == (0, "the same\n")
+    assert (ended.returncode, ended.stdout) == (0, "a and b: the same\n")
 
 
 def test_what_differs_is_listed_and_ends_with_1(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.html.reading import Reading
+from tests.shown.reading import Reading
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -47,7 +47,7 @@ def test_there_is_a_notebook_and_its_objects_show_themselves() -> None:
     (path,) = NOTEBOOKS
     captions = {t.caption for o in outputs(path) if (h := html_of(o)) for t in Reading(h).tables}
     for start in ("Target modules", "One target module's delta", "Pairs", "Cosine of each pair",
-                  "Predicted perplexity", "Who disturbs whom", "Predicted (", "Best weights",
+                  "Predicted perplexity", "Who disturbs whom", "Predicted (",
                   "Held differently"):  # fmt: skip
         assert any(caption.startswith(start) for caption in captions), start
 

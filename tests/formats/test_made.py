@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from safetensors.numpy import load_file, save_file
-from tests.html.reading import Reading
+from tests.shown.reading import Reading
 
 import superpose
 from superpose.adapter import Adapter, Delta, Made

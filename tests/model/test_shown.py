@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.html.reading import Reading
+from tests.shown.reading import Reading
 
 from superpose.model.verification import Verification
 

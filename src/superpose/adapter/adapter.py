@@ -26,10 +26,11 @@ from superpose.errors import BadInput
 from superpose.lowrank.inner_products import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
 from superpose.lowrank.truncation import Truncated, truncated
+from superpose.shown import Part, Shown
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Adapter(Mapping[str, Delta]):
+class Adapter(Shown, Mapping[str, Delta]):
     """Target module -> Delta, with what it was read from.
 
     deltas: by target module; a group of a convolution, an expert of a stack, a bias have keys of
@@ -98,10 +99,11 @@ class Adapter(Mapping[str, Delta]):
         made = "" if self.made.plain else f"; {self.made}"
         return f"Adapter({self.name}: {len(self)} modules, rank {self.rank}, {base}{made})"
 
-    def _repr_html_(self) -> str:
-        from superpose.adapter.shown import adapter_html
+    def shown(self) -> tuple[Part, ...]:
+        """Give what `superpose info` shows."""
+        from superpose.adapter.summary import summarise
 
-        return adapter_html(self)
+        return summarise(self).shown()
 
     @property
     def label(self) -> str:

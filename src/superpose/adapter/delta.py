@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from superpose.adapter.place import Place
 from superpose.errors import BadInput
+from superpose.lowrank.inner_products import norm
 from superpose.lowrank.terms import (
     AnyTerm,
     Array,
@@ -18,10 +19,20 @@ from superpose.lowrank.terms import (
     rank,
     shape,
 )
+from superpose.shown import Column, Part, Shown, Table
+
+_COLUMNS = (
+    Column("out x in", "shape", lambda shape: f"{shape[0]} x {shape[1]}"),
+    Column("rank", "rank", "d"),
+    Column("terms", "terms", lambda terms: str(len(terms))),
+    Column("parameters", "parameters", ",d"),
+    Column("dtype", lambda delta: ", ".join(sorted(delta.stored))),
+    Column("norm", lambda delta: norm(delta.terms), ".4g"),
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Delta:
+class Delta(Shown):
     """dW = sum of coefficient * B @ A over `terms`; one target module's part of an adapter.
 
     terms: at least one Term; B (out_features, rank), A (rank, in_features), one shape for all; or
@@ -99,10 +110,9 @@ class Delta:
         out_features, in_features = self.shape
         return f"Delta({out_features} x {in_features}, rank {self.rank}, {len(self.terms)} term(s))"
 
-    def _repr_html_(self) -> str:
-        from superpose.adapter.shown import delta_html
-
-        return delta_html(self)
+    def shown(self) -> tuple[Part, ...]:
+        """Give the delta's figures in one row."""
+        return (Table.of("One target module's delta", _COLUMNS, [self]),)
 
 
 def _as_term(term: AnyTerm) -> AnyTerm:

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from superpose.adapter.adapter import Adapter
-from superpose.adapter.beside import Beside
+from superpose.adapter.beside import Beside, trained
 from superpose.adapter.delta import Delta
 from superpose.adapter.image_marks import MARKS
-from superpose.adapter.made import Made
+from superpose.adapter.made import GIVEN, Made
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.lowrank import norm
+from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table, few
 
 # ..._1_attn1_to_q, but not the numbers in net_0_proj and to_out_0.
 _KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
@@ -36,8 +37,22 @@ class Kind:
     norm: float
 
 
+def _shape(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+_KINDS = (
+    Column("kind", "name"),
+    Column("modules", "modules", "d"),
+    Column("out x in", "shapes", lambda shapes: ", ".join(map(_shape, shapes))),
+    Column("rank", "ranks", lambda ranks: ", ".join(map(str, ranks))),
+    Column("scaling", "scalings", lambda scalings: ", ".join(f"{s:g}" for s in scalings)),
+    Column("norm", "norm", ".4g"),
+)
+
+
 @dataclass(frozen=True)
-class Summary:
+class Summary(Shown):
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
@@ -71,6 +86,37 @@ class Summary:
             "made": self.made.to_json(),
             "beside": [one.to_json() for one in self.beside],
         }
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give its facts, its kinds of target module, and the remarks."""
+        kinds = Table.of("Target modules by kind", _KINDS, self.kinds)
+        remarks = (Line(f"{remark}.", whole=True) for remark in self.remarks)
+        return Facts(tuple(self._facts())), *([kinds] if self.kinds else []), *remarks
+
+    def _facts(self) -> Iterable[Fact]:
+        yield Fact("adapter", self.name, self.path or "")
+        if self.format != "peft":
+            yield Fact("format", self.format)
+        yield Fact("base model", self.base_model or "not named")
+        yield Fact("task", str(self.settings.get("task_type") or "not named"))
+        yield Fact("target modules", str(self.modules))
+        yield Fact("rank", str(self.rank))
+        yield Fact("parameters", f"{self.parameters:,}")
+        if self.dtypes:
+            yield Fact("dtype", ", ".join(self.dtypes))
+        yield Fact("norm", f"{self.norm:.4g}")
+        if self.stored:
+            yield Fact("stored whole", few(self.stored))
+        for one in trained(self.beside):
+            yield Fact("not in it", f"{one.file}: {one.what}")
+        if tokenizer := [one.file for one in self.beside if one.kind == "tokenizer"]:
+            yield Fact("beside it", few(tokenizer))
+        if self.made.method != GIVEN:
+            yield Fact("made", str(self.made))
+        if self.made.rounding_error is not None:
+            yield Fact("rounding error", f"{self.made.rounding_error:.2g}")
+        for p in self.parents:
+            yield Fact("parent", f"{p.weight:g} * {p.name}", f"{p.weight:g} * {p.path or p.name}")
 
 
 def summarise(adapter: Adapter) -> Summary:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import out, plain, print_json
+from superpose.cli.console import print_json
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from superpose.interference import Check, Pair
-    from superpose.interference.checking import AdapterFigures
     from superpose.report import Page
 
-__all__ = ["check", "print_check"]
+__all__ = ["check"]
 
 Adapters = Annotated[
     list[str],
@@ -85,127 +80,7 @@ def check(
         if json:
             print_json(figures.to_json())
         else:
-            print_check(figures)
+            from superpose.cli.show import show
+
+            show(figures.shown())
     insist(conditions, figures.pairs)
-
-
-def print_check(figures: Check) -> None:
-    """Print tables and verdicts on standard output."""
-    from superpose.files import short_names
-    from superpose.interference.checking import all_of
-
-    short = short_names([adapter.name for adapter in figures.adapters])
-    console = out()
-    console.print(_adapter_table(figures, short), _pair_table(figures, short))
-    for pair in figures.pairs:
-        names = f"{short[pair.a]} + {short[pair.b]}"
-        found = pair.judgement
-        console.print(f"[bold]{plain(names)}: {found.verdict}.[/bold] {plain(found.reason)}")
-        # Whatever the terminal's width, a command stays on one line, to be pasted.
-        console.print(f"[bold]Next:[/bold] {plain(found.next)}", soft_wrap=True)
-        if pair.most_overlapping:
-            console.print(_module_table(pair))
-    for adapter in figures.adapters:
-        for line in _left_out(adapter, short[adapter.name]):
-            console.print(plain(line))
-    ratio = figures.energy_ratio
-    count = len(figures.adapters)
-    console.print(
-        f"[bold]The sum of {all_of(count)}[/bold] has {_number(ratio, '.3f')} times the energy of "
-        f"its parts: 1 when they are orthogonal, up to {count} when they agree, below 1 when they "
-        "cancel."
-    )
-
-
-def _left_out(adapter: AdapterFigures, name: str) -> list[str]:
-    """Say what an adapter is where it is no exact sum, and what of it is in no figure."""
-    stored, lines = adapter.stored, [f"{name} is {adapter.made}."] if adapter.made else []
-    if stored:
-        what = f"{stored} tensors" if stored > 1 else "a tensor"
-        lines.append(
-            f"{name} also stores {what} in place of the base model's own (superpose info names "
-            f"them), in none of these figures{_of_heads(adapter)}."
-        )
-    elif adapter.heads:
-        lines.append(
-            f"{name} has deltas of a head ({adapter.heads}), in none of these figures: heads for "
-            "other labels cannot be compared."
-        )
-    return lines
-
-
-def _of_heads(adapter: AdapterFigures) -> str:
-    if not adapter.heads:
-        return ""
-    return f"; {adapter.heads} of a head: heads are not compared, the deltas of the body are"
-
-
-def _adapter_table(figures: Check, short: dict[str, str]) -> Table:
-    table = _table("adapter", "modules", "rank", "parameters", "norm")
-    for adapter in figures.adapters:
-        table.add_row(
-            plain(short[adapter.name]),
-            str(adapter.modules),
-            str(adapter.rank),
-            f"{adapter.parameters:,}",
-            f"{adapter.norm:.4g}",
-        )
-    return table
-
-
-def _pair_table(figures: Check, short: dict[str, str]) -> Table:
-    table = _table("pair", "RMS cosine", "cosine", "outputs", "inputs", "norm ratio")
-    table.caption = "In brackets: what unrelated adapters would have."
-    table.caption_justify = "left"
-    for pair in figures.pairs:
-        table.add_row(
-            plain(f"{short[pair.a]} + {short[pair.b]}"),
-            _beside(pair.rms_cosine, pair.floor, ".4f"),
-            _beside(pair.cosine, pair.cosine_floor, "+.4f"),
-            _beside(pair.output_overlap, pair.output_chance, ".3f"),
-            _beside(pair.input_overlap, pair.input_chance, ".3f"),
-            _number(pair.norm_ratio, ".2f"),
-        )
-    return table
-
-
-def _module_table(pair: Pair) -> Table:
-    table = _table("most overlapping modules", "outputs", "inputs", "cosine")
-    # A module's name stays whole, to be copied; the figures take two lines first.
-    table.columns[0].no_wrap = True
-    for module in pair.most_overlapping:
-        table.add_row(
-            plain(module.name),
-            _beside(module.output_overlap, module.output_chance, ".3f"),
-            _beside(module.input_overlap, module.input_chance, ".3f"),
-            _beside(module.cosine, module.floor, "+.4f"),
-        )
-    return table
-
-
-def _beside(value: float, chance: float, form: str) -> str:
-    """A figure and what chance gives; a narrow terminal breaks the line between the two."""
-    if math.isnan(value):
-        return "-"
-    return f"{_number(value, form)} ({_number(chance, form.lstrip('+'))})"
-
-
-def _table(*titles: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-    for position, title in enumerate(titles):
-        # Names may break anywhere, figures only at the space before the bracket.
-        table.add_column(
-            title,
-            justify="right" if position else "left",
-            overflow="fold",
-            min_width=8 if position else None,
-        )
-    return table
-
-
-def _number(value: float, form: str) -> str:
-    """A dash for a figure that does not exist."""
-    return "-" if math.isnan(value) else format(value, form)

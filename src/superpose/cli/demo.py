@@ -35,9 +35,9 @@ def demo(
     """
     import time
 
-    from superpose.cli.check import print_check
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
+    from superpose.cli.show import show
     from superpose.cli.study_tables import print_study
     from superpose.cli.tables import own_adapters_table, samples_table
     from superpose.studies.demo import run_demo
@@ -51,7 +51,7 @@ def demo(
         if as_json:
             print_json(found.summary)
         else:
-            print_check(found.check)
+            show(found.check.shown())
             screen.print(own_adapters_table(found.summary))
             print_study(screen, found.summary)
             screen.print(samples_table(found.samples))

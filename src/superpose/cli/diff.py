@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from superpose.cli.console import one_line, out, plain, print_json
+from superpose.cli.console import print_json
 from superpose.cli.options import Heads, IgnoreKey, Json, SameBase
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from superpose.interference.difference import Difference
-
 __all__ = ["diff"]
-
-MOST_LISTED = 10
-"""Modules that the table shows; `--json` lists all."""
 
 First = Annotated[str, typer.Argument(metavar="A", help="An adapter.", show_default=False)]
 Second = Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)]
@@ -76,50 +68,8 @@ def diff(
     if json:
         print_json(found.to_json())
     else:
-        _print(found)
+        from superpose.cli.show import show
+
+        show(found.shown())
     if not found.same:
         raise typer.Exit(1)
-
-
-def _print(found: Difference) -> None:
-    from rich.table import Table
-
-    if found.facts:
-        table = Table("held differently", plain(found.a), plain(found.b))
-        for fact in found.facts:
-            table.add_row(plain(fact.name.replace("_", " ")), _value(fact.a), _value(fact.b))
-        out().print(table)
-    for name, only in ((found.a, found.only_in("a")), (found.b, found.only_in("b"))):
-        if only:
-            listed = ", ".join(only[:3]) + (f" and {len(only) - 3} more" if len(only) > 3 else "")
-            _say(f"only in {name}: {listed}")
-    if found.differing:
-        out().print(_module_table(found))
-    _say(found.verdict)
-
-
-def _module_table(found: Difference) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("most different", overflow="fold")
-    for title in (f"norm in {found.a}", f"norm in {found.b}", "difference"):
-        table.add_column(plain(title), justify="right")
-    for module in found.differing[:MOST_LISTED]:
-        norms = ("-" if n is None else _number(n) for n in (module.norm_a, module.norm_b))
-        table.add_row(plain(module.name), *norms, _number(module.difference))
-    return table
-
-
-def _number(value: float) -> str:
-    return "not comparable" if math.isnan(value) else f"{value:.3g}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "-" if value is None else plain(value)
-
-
-def _say(line: str) -> None:
-    out().print(one_line(line), markup=False, soft_wrap=True)

@@ -43,8 +43,8 @@ def predict(
 
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """
-    from superpose.cli.console import bars, out, print_json
-    from superpose.cli.forecasts import print_forecast
+    from superpose.cli.console import bars, print_json
+    from superpose.cli.show import show
     from superpose.verbs.predict import predict as predict_all
 
     pages = Pages(html)
@@ -57,4 +57,4 @@ def predict(
         if json:
             print_json(found.to_json())
         else:
-            print_forecast(out(), found.forecast, found.advice, found.measured)
+            show(found.shown())

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
-
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import AdapterNames, Base, CalibrationData, Json, Quiet, SameBase
 from superpose.cli.unfold import unfolded
 from superpose.verbs.settings import Calibration, Loading
 from superpose.verbs.tune import Goal
-
-if TYPE_CHECKING:
-    from superpose.verbs.tune import Tuning
 
 __all__ = ["tune"]
 
@@ -41,7 +35,8 @@ def tune(
       superpose tune smollm2 math law -d math.jsonl -d law.jsonl --json > weights.json
       superpose add math law --weights weights.json -o both
     """
-    from superpose.cli.console import bars, out, print_json
+    from superpose.cli.console import bars, print_json
+    from superpose.cli.show import show
     from superpose.verbs.tune import tune as tune_all
 
     pages = Pages(html)
@@ -53,34 +48,4 @@ def tune(
         if json:
             print_json(found.to_json())
         else:
-            _print_tuning(out(), found)
-
-
-def _print_tuning(console: Any, found: Tuning) -> None:
-    """Print everything that was measured, the best first, and what writes it."""
-    from rich.text import Text
-
-    from superpose.adapter import formula
-    from superpose.cli.tables import plain_table
-
-    tuned, finer = found.tuned, found.finer
-    table = plain_table()
-    table.title = "Perplexity of the answers on the calibration rows"
-    table.add_column("task weights")
-    for domain in tuned.domains:
-        table.add_column(Text(domain), justify="right")
-    table.add_column("objective", justify="right")
-    for point in sorted(tuned.points, key=lambda point: point.objective):
-        weights = dict(zip(tuned.names, (round(w, 3) for w in point.weights), strict=True))
-        cells = [f"{math.exp(min(nll, 700)):.3g}" for nll in point.nll]
-        label = f"{point.method}: {formula(weights)}"
-        table.add_row(Text(label), *cells, f"{point.objective:+.4f}")
-    console.print(table)
-    console.print(Text(f"Best: {found.command}"), soft_wrap=True)
-    if finer is not None:
-        console.print(
-            f"{finer.groups} weights an adapter, by {finer.by}: {finer.start:+.4f} becomes "
-            f"{finer.end:+.4f} on held-out rows. --json > weights.json has them, for "
-            "superpose add --weights weights.json",
-            markup=False,
-        )
+            show(found.shown())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ import numpy as np
 from superpose.adapter import Adapter, Heads, in_head, together
 from superpose.adapter.heads import with_heads
 from superpose.errors import BadInput
-from superpose.files import without_nan
+from superpose.files import short_names, without_nan
+from superpose.interference.figures import CHANCE, COSINE, PAIR_COLUMNS
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
+from superpose.shown import Column, Heat, Line, Part, Shown, Table, written
 
 if TYPE_CHECKING:
     from superpose.names.tree import Tree
@@ -42,9 +44,38 @@ class AdapterFigures:
     heads: int
     made: str | None = None
 
+    def said(self, name: str) -> Iterator[Line]:
+        """Say what it is where it is no exact sum, and what of it is in no figure."""
+        if self.made:
+            yield Line(f"{name} is {self.made}.")
+        head = f"{self.heads} of a head: heads are not compared, the deltas of the body are"
+        if self.stored:
+            what = f"{self.stored} tensors" if self.stored > 1 else "a tensor"
+            yield Line(
+                f"{name} also stores {what} in place of the base model's own (superpose info names "
+                f"them), in none of these figures{f'; {head}' if self.heads else ''}."
+            )
+        elif self.heads:
+            yield Line(
+                f"{name} has deltas of a head ({self.heads}), in none of these figures: heads for "
+                "other labels cannot be compared."
+            )
+
+
+ADAPTER_COLUMNS = (
+    Column("modules", "modules", ",d"),
+    Column("rank", "rank", "d"),
+    Column("parameters", "parameters", ",d"),
+    Column("norm", "norm", ".4g"),
+)
+"""The figures of an adapter, as an object or as `check --json` gives it."""
+
+MOST = 24
+"""Adapters of a heat map, and pairs, that are shown; `check --json` lists all."""
+
 
 @dataclass(frozen=True)
-class Check:
+class Check(Shown):
     """What the weights tell about K adapters.
 
     pairs: all K (K - 1) / 2, in the order given. energy_ratio: |sum dW|^2 / sum |dW|^2 over all
@@ -65,10 +96,53 @@ class Check:
         }
         return {name: without_nan(value) for name, value in figures.items()}
 
-    def _repr_html_(self) -> str:
-        from superpose.interference.shown import check_html
+    def shown(self) -> tuple[Part, ...]:
+        """Give adapters, pairs with their verdicts, cosines as a heat map, and the sum's energy."""
+        short = short_names([adapter.name for adapter in self.adapters])
+        some, pairs = self.adapters[:MOST], _weightiest(self.pairs)
+        labels = {id(pair): f"{short[pair.a]} + {short[pair.b]}" for pair in pairs}
+        fewer = len(some) < len(self.adapters)
+        count = f"{len(some)} of {len(self.adapters)} adapters." if fewer else ""
+        fewer = len(pairs) < len(self.pairs)
+        far = f" Of {len(self.pairs)} pairs the {MOST} farthest from orthogonal." if fewer else ""
+        name = Column("adapter", lambda adapter: short[adapter.name])
+        label = Column("pair", lambda pair: labels[id(pair)])
+        return (
+            Table.of("Adapters", (name, *ADAPTER_COLUMNS), some, count),
+            Table.of("Pairs", (label, *PAIR_COLUMNS), pairs, CHANCE + far),
+            self._cosines(short),
+            *(part for pair in pairs for part in pair.said(labels[id(pair)])),
+            *(line for adapter in some for line in adapter.said(short[adapter.name])),
+            self._energy(),
+        )
 
-        return check_html(self)
+    def _cosines(self, short: Mapping[str, str]) -> Heat:
+        names = [adapter.name for adapter in self.adapters[:MOST]]
+        found = {frozenset((pair.a, pair.b)): pair.multiple for pair in self.pairs}
+        values = (tuple(found.get(frozenset((a, b))) for b in names) for a in names)
+        shorter = tuple(short[name] for name in names)
+        title = "Cosine of each pair in multiples of its floor (unrelated adapters: about -1 to 1)"
+        return Heat(title, "adapter", shorter, shorter, tuple(values), COSINE)
+
+    def _energy(self) -> Line:
+        count = len(self.adapters)
+        return Line(
+            f"has {written(self.energy_ratio, '.3f')} times the energy of its parts: 1 when they "
+            f"are orthogonal, up to {count} when they agree, below 1 when they cancel.",
+            f"The sum of {all_of(count)}",
+        )
+
+
+def _weightiest(pairs: Sequence[Pair]) -> Sequence[Pair]:
+    """Give all pairs, or of very many those with the largest multiples."""
+    if len(pairs) <= MOST:
+        return pairs
+    return sorted(pairs, key=_far, reverse=True)[:MOST]
+
+
+def _far(pair: Pair) -> float:
+    """How far from orthogonal a pair is; beside a zero adapter it is nothing at all."""
+    return abs(pair.multiple) if pair.cosine_floor > 0.0 else -1.0
 
 
 def check(

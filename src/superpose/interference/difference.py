@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +14,9 @@ from superpose.adapter.brought_together import of_its_class
 from superpose.adapter.copied import without_differing
 from superpose.adapter.heads import with_heads
 from superpose.adapter.same_base import plain_name
-from superpose.files import without_nan
 from superpose.interference.checking import told_apart
-from superpose.interference.facts import Fact, dtypes_of, facts_of
-from superpose.interference.verdict import judge_difference
+from superpose.interference.differing import Difference, ModuleDifference
+from superpose.interference.facts import dtypes_of, facts_of
 from superpose.lowrank import norm
 
 if TYPE_CHECKING:
@@ -29,92 +27,6 @@ Array = NDArray[Any]
 ROUNDING = {"float64": 2.0**-40, "float32": 2.0**-18, "float16": 2.0**-9, "bfloat16": 2.0**-6}
 """Relative difference of a delta that factors of each dtype may have from rounding alone: twice
 their own spacing in halves; in wider ones room for the arithmetic that made them."""
-
-
-@dataclass(frozen=True)
-class ModuleDifference:
-    """One target module, or one tensor stored absolutely.
-
-    norm_a, norm_b: |dW| in each (of the tensor itself, for one stored absolutely), None in one that
-    does not have it. difference: |dW_a - dW_b| / max(|dW_a|, |dW_b|): 0 for the same, 1 where one
-    is zero or missing, up to 2 for opposites; NaN where it does not exist: their shapes differ, or
-    only the base model could tell. Of a DoRA weight it is that of magnitude or delta, the larger.
-    """
-
-    name: str
-    norm_a: float | None
-    norm_b: float | None
-    difference: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How two adapters differ.
-
-    a, b: their names, told apart. facts: properties that differ without changing what is added,
-    and the base model. modules, tensors: all that either has (target modules; tensors stored
-    absolutely). difference: |a - b| / max(|a|, |b|) over all target modules as one vector, 0 when
-    both are zero, NaN where shapes differ. tolerance: up to which a module counts as the same.
-    one_base: whether both name one base model.
-    """
-
-    a: str
-    b: str
-    facts: tuple[Fact, ...]
-    modules: tuple[ModuleDifference, ...]
-    tensors: tuple[ModuleDifference, ...]
-    difference: float
-    tolerance: float
-    one_base: bool
-
-    @property
-    def same(self) -> bool:
-        """Whether both add the same to the same base model, up to rounding, module by module."""
-        return self.one_base and not self.differing
-
-    @property
-    def differing(self) -> tuple[ModuleDifference, ...]:
-        """Modules and tensors beyond the tolerance, the most different first."""
-        found = [m for m in (*self.modules, *self.tensors) if not m.difference <= self.tolerance]
-        return tuple(
-            sorted(
-                found,
-                key=lambda m: math.inf if math.isnan(m.difference) else m.difference,
-                reverse=True,
-            )
-        )
-
-    @property
-    def verdict(self) -> str:
-        """Whether both are the same, in words, and how far apart they are where they are not."""
-        return judge_difference(self)
-
-    def only_in(self, side: str) -> tuple[str, ...]:
-        """Give what only one adapter has. side: "a" or "b"."""
-        other = {"a": "norm_b", "b": "norm_a"}[side]
-        return tuple(m.name for m in (*self.modules, *self.tensors) if getattr(m, other) is None)
-
-    def to_json(self) -> dict[str, object]:
-        """Give what `superpose diff --json` prints: a figure that does not exist is None."""
-        found: dict[str, object] = {
-            "a": self.a,
-            "b": self.b,
-            "same": self.same,
-            "difference": self.difference,
-            "tolerance": self.tolerance,
-            "one_base": self.one_base,
-            "facts": [vars(fact) for fact in self.facts],
-            "only_a": list(self.only_in("a")),
-            "only_b": list(self.only_in("b")),
-            "modules": [vars(module) for module in self.modules],
-            "tensors": [vars(tensor) for tensor in self.tensors],
-        }
-        return {name: without_nan(value) for name, value in found.items()}
-
-    def _repr_html_(self) -> str:
-        from superpose.interference.shown import difference_html
-
-        return difference_html(self)
 
 
 def diff(

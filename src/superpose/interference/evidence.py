@@ -20,14 +20,14 @@ from superpose.interference.reading import (
 )
 
 if TYPE_CHECKING:
-    from superpose.interference.pair import Pair
+    from superpose.interference.figures import PairFigures
 
 __all__ = ["evidence"]
 
 _ONLY = "Whether the sum is good, only an evaluation tells."
 
 
-def evidence(verdict: str, pair: Pair) -> Iterator[str]:
+def evidence(verdict: str, pair: PairFigures) -> Iterator[str]:
     """Give the sentences for a pair that is read as `verdict`."""
     if verdict in WITHOUT_COSINE:
         yield WITHOUT_COSINE[verdict](pair)
@@ -47,7 +47,7 @@ def evidence(verdict: str, pair: Pair) -> Iterator[str]:
     yield _ONLY
 
 
-def _remarks(pair: Pair) -> Iterator[str]:
+def _remarks(pair: PairFigures) -> Iterator[str]:
     if is_dominated(pair):
         yield _dominated(pair)
     if pair.shared_a:
@@ -57,7 +57,7 @@ def _remarks(pair: Pair) -> Iterator[str]:
         )
 
 
-def _zero(pair: Pair) -> Iterator[str]:
+def _zero(pair: PairFigures) -> Iterator[str]:
     if pair.zero_modules:
         yield (
             f"{pair.zero_modules} of {len(pair.modules)} shared modules have a zero delta and no "
@@ -72,7 +72,7 @@ _ONE = frozenset({"the same adapter", "a scaled copy", "a negated copy"})
 """Where the sum is known without an evaluation."""
 
 
-def _cosine(pair: Pair) -> str:
+def _cosine(pair: PairFigures) -> str:
     cosine = f"{pair.cosine:+.{3 if abs(pair.cosine) >= _THREE else 4}f}"
     if abs(pair.cosine) >= at.ONE_RUN:
         return f"Cosine {cosine}."
@@ -89,17 +89,17 @@ def _cosine(pair: Pair) -> str:
     )
 
 
-def _same(pair: Pair) -> str:
+def _same(pair: PairFigures) -> str:
     return "The sum is twice either. `superpose diff` says how they differ, if they do."
 
 
-def _scaled(pair: Pair) -> str:
+def _scaled(pair: PairFigures) -> str:
     large, small = _by_norm(pair)
     ratio = pair.norm_ratio
     return f"{large} is {ratio:.2f} times {small}: the sum is {ratio + 1:.2f} times {small}."
 
 
-def _negated(pair: Pair) -> str:
+def _negated(pair: PairFigures) -> str:
     if pair.norm_ratio <= at.EQUAL_NORMS:
         return "One is the other with the sign turned: the sum is nothing."
     large, small = _by_norm(pair)
@@ -107,28 +107,28 @@ def _negated(pair: Pair) -> str:
     return f"{large} is -{ratio:.2f} times {small}: the sum is -{ratio - 1:.2f} times {small}."
 
 
-def _nearly(pair: Pair) -> str:
+def _nearly(pair: PairFigures) -> str:
     return (
         "One is the other and a little more, as two points of one training or copies in other "
         f"precisions are: the sum is about {1 + pair.norm_ratio:.1f} times {_by_norm(pair)[1]}."
     )
 
 
-def _one_run(pair: Pair) -> str:
+def _one_run(pair: PairFigures) -> str:
     return (
         f"They read the same inputs (overlap {pair.input_overlap:.2f}): two points of one "
         "training, or one that went on from the other."
     )
 
 
-def _mixed(pair: Pair) -> str:
+def _mixed(pair: PairFigures) -> str:
     return (
         "They agree in some modules and oppose in others: RMS cosine "
         f"{pair.rms_cosine:.3f}, {_number(pair.rms_cosine / pair.floor)} times its floor."
     )
 
 
-def _within(pair: Pair) -> str:
+def _within(pair: PairFigures) -> str:
     assert pair.contained is not None
     part, times = pair.contained
     small, large = (pair.a, pair.b) if part == 0 else (pair.b, pair.a)
@@ -138,7 +138,7 @@ def _within(pair: Pair) -> str:
     )
 
 
-_RELATIONS: dict[str, Callable[[Pair], str]] = {
+_RELATIONS: dict[str, Callable[[PairFigures], str]] = {
     "the same adapter": _same,
     "a scaled copy": _scaled,
     "a negated copy": _negated,
@@ -150,7 +150,7 @@ _RELATIONS: dict[str, Callable[[Pair], str]] = {
 """What the two are to each other, where a cosine does not tell it."""
 
 
-def _modules(pair: Pair) -> Iterator[str]:
+def _modules(pair: PairFigures) -> Iterator[str]:
     found = pair.agreement
     if len(pair.modules) < max(pair.held):
         yield (
@@ -166,7 +166,7 @@ def _modules(pair: Pair) -> Iterator[str]:
         yield _standing_out(pair)
 
 
-def _signs(pair: Pair, signed: int) -> str:
+def _signs(pair: PairFigures, signed: int) -> str:
     found = pair.agreement
     more = found.positive_modules - found.negative_modules
     # Where as many agree as oppose, those count that have the sign of the whole.
@@ -185,7 +185,7 @@ def _signs(pair: Pair, signed: int) -> str:
     return f"{said}: it is systematic, in {where}."
 
 
-def _standing_out(pair: Pair) -> str:
+def _standing_out(pair: PairFigures) -> str:
     found = pair.agreement
     cosine = {module.name: module.cosine for module in pair.modules}
     named = [f"{name} ({cosine[name]:+.2f})" for name in found.standing_out[:3]]
@@ -199,7 +199,7 @@ def _standing_out(pair: Pair) -> str:
     )
 
 
-def _energy(pair: Pair) -> Iterator[str]:
+def _energy(pair: PairFigures) -> Iterator[str]:
     more = pair.energy_shared
     if abs(more) < 5e-6:
         return
@@ -211,7 +211,7 @@ def _energy(pair: Pair) -> Iterator[str]:
     )
 
 
-def _sides(pair: Pair) -> Iterator[str]:
+def _sides(pair: PairFigures) -> Iterator[str]:
     sides = [
         f"{name} {value:.3f}, {_number(value / chance)} times chance"
         for name, value, chance in (
@@ -225,7 +225,7 @@ def _sides(pair: Pair) -> Iterator[str]:
         yield f"{same}Overlap of {'; of '.join(sides)}."
 
 
-def _dominated(pair: Pair) -> str:
+def _dominated(pair: PairFigures) -> str:
     large, small = _by_norm(pair)
     share = 1.0 / (1.0 + pair.norm_ratio**2)
     return (
@@ -234,7 +234,7 @@ def _dominated(pair: Pair) -> str:
     )
 
 
-def _by_norm(pair: Pair) -> tuple[str, str]:
+def _by_norm(pair: PairFigures) -> tuple[str, str]:
     return (pair.a, pair.b) if pair.norms[0] > pair.norms[1] else (pair.b, pair.a)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpose.interference.pair import Pair
+    from superpose.interference.figures import PairFigures
 
 __all__ = ["next_step"]
 
 
-def next_step(verdict: str, pair: Pair) -> str:
+def next_step(verdict: str, pair: PairFigures) -> str:
     """Give the line for a verdict.
 
     A.jsonl and the like, and BASE where the adapters do not tell it, stand for what only the user
@@ -22,42 +22,42 @@ def next_step(verdict: str, pair: Pair) -> str:
     return _STEPS.get(verdict, _predict)(pair)
 
 
-def _adds_nothing(pair: Pair) -> str:
+def _adds_nothing(pair: PairFigures) -> str:
     silent = [name for name, norm in zip((pair.a, pair.b), pair.norms, strict=True) if norm == 0.0]
     return f"Leave out {' and '.join(silent)}."
 
 
-def _stored(pair: Pair) -> str:
+def _stored(pair: PairFigures) -> str:
     stored = [name for name, held in zip(pair.typed.names, pair.held, strict=True) if not held]
     return f"See what it stores: {_command('info', stored[0])}"
 
 
-def _apart(pair: Pair) -> str:
+def _apart(pair: PairFigures) -> str:
     if not pair.base_shown:
         return f"If you know that both have one base model: {_add(pair, 1.0, 1.0)}"
     return f"Add them, then measure the sum: {_add(pair, 1.0, 1.0)}"
 
 
-def _one_of_two(pair: Pair) -> str:
+def _one_of_two(pair: PairFigures) -> str:
     return f"Keep one, or give weights that sum to 1: {_add(pair, 0.5, 0.5)}"
 
 
-def _scaled(pair: Pair) -> str:
+def _scaled(pair: PairFigures) -> str:
     return f"Keep one and choose its strength: {_add(pair, 1.0, None)}"
 
 
-def _cancels(pair: Pair) -> str:
+def _cancels(pair: PairFigures) -> str:
     return "Keep them apart: what one adds, the other takes away."
 
 
-def _better(pair: Pair) -> str:
+def _better(pair: PairFigures) -> str:
     return (
         f"Keep the better one ({_judged(pair)}), or give weights that sum to 1: "
         f"{_add(pair, 0.5, 0.5)}"
     )
 
 
-def _judged(pair: Pair) -> str:
+def _judged(pair: PairFigures) -> str:
     """How to tell which one is better."""
     if pair.typed.images:
         return "look at images of both"
@@ -66,7 +66,7 @@ def _judged(pair: Pair) -> str:
     )
 
 
-def _whole(pair: Pair) -> str:
+def _whole(pair: PairFigures) -> str:
     assert pair.contained is not None
     part, times = pair.contained
     whole = (pair.b, pair.a)[part]
@@ -74,20 +74,20 @@ def _whole(pair: Pair) -> str:
     return f"Keep {whole}, which has both; what else it holds is {_add(pair, *taken)}"
 
 
-def _later(pair: Pair) -> str:
+def _later(pair: PairFigures) -> str:
     return (
         f"Keep one, the later or the better ({_judged(pair)}); what came between is "
         f"{_add(pair, -1.0, 1.0)}"
     )
 
 
-def _evened(pair: Pair) -> str:
+def _evened(pair: PairFigures) -> str:
     weight = _two_digits(1.0 / pair.norm_ratio)
     weights = (weight, 1.0) if pair.norms[0] > pair.norms[1] else (1.0, weight)
     return f"Give the larger a smaller task weight: {_add(pair, *weights)}"
 
 
-def _lowered(pair: Pair) -> str:
+def _lowered(pair: PairFigures) -> str:
     """The prediction, or else the weights at which the sum has the energy of unrelated adapters."""
     weight = _two_digits(1.0 / math.sqrt(1.0 + max(0.0, pair.energy_shared)))
     return (
@@ -96,7 +96,7 @@ def _lowered(pair: Pair) -> str:
     )
 
 
-def _predict(pair: Pair) -> str:
+def _predict(pair: PairFigures) -> str:
     """What weights cannot tell, a few questions can."""
     if pair.typed.images:
         return f"Look at images of the sum beside those of each: {_add(pair, 1.0, 1.0)}"
@@ -107,7 +107,7 @@ def _predict(pair: Pair) -> str:
     )
 
 
-_STEPS: dict[str, Callable[[Pair], str]] = {
+_STEPS: dict[str, Callable[[PairFigures], str]] = {
     "no deltas": _stored,
     "adds nothing": _adds_nothing,
     "no shared modules": _apart,
@@ -124,7 +124,7 @@ _STEPS: dict[str, Callable[[Pair], str]] = {
 }
 
 
-def _add(pair: Pair, *weights: float | None) -> str:
+def _add(pair: PairFigures, *weights: float | None) -> str:
     """`superpose add` with these weights; None leaves an adapter out."""
     words = [
         name if weight == 1.0 else f"{name}:{weight:.4g}"

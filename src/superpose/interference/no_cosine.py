@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from superpose.interference.pair import Pair
+    from superpose.interference.figures import PairFigures
 
 __all__ = ["WITHOUT_COSINE"]
 
 
-def _nothing(pair: Pair) -> str:
+def _nothing(pair: PairFigures) -> str:
     silent = [name for name, norm in zip((pair.a, pair.b), pair.norms, strict=True) if norm == 0.0]
     return (
         f"All deltas of {' and '.join(silent)} are zero (B is zero, as before any training, or the "
@@ -19,7 +19,7 @@ def _nothing(pair: Pair) -> str:
     )
 
 
-def _no_deltas(pair: Pair) -> str:
+def _no_deltas(pair: PairFigures) -> str:
     stored = [name for name, held in zip((pair.a, pair.b), pair.held, strict=True) if not held]
     return (
         f"{' and '.join(stored)}: no delta to compare. What is stored in place of the base model's "
@@ -27,7 +27,7 @@ def _no_deltas(pair: Pair) -> str:
     )
 
 
-def _apart(pair: Pair) -> str:
+def _apart(pair: PairFigures) -> str:
     if not pair.base_shown:
         return (
             "They change no target module in common, and nothing shows that they have one base "
@@ -46,14 +46,14 @@ def _apart(pair: Pair) -> str:
     )
 
 
-def _no_number(pair: Pair) -> str:
+def _no_number(pair: PairFigures) -> str:
     return (
         f"Their cosine is no number (norms {pair.norms[0]:.3g} and {pair.norms[1]:.3g}): there is "
         "no cosine, and nothing is known of the pair."
     )
 
 
-WITHOUT_COSINE: dict[str, Callable[[Pair], str]] = {
+WITHOUT_COSINE: dict[str, Callable[[PairFigures], str]] = {
     "no deltas": _no_deltas,
     "adds nothing": _nothing,
     "no shared modules": _apart,

@@ -10,12 +10,20 @@ import numpy as np
 
 from superpose.adapter import Adapter
 from superpose.adapter.same_base import shows_one_base
-from superpose.interference.agreement import Agreement, agreement
-from superpose.interference.contained import Contained, contained
+from superpose.interference.agreement import agreement
+from superpose.interference.contained import contained
+from superpose.interference.figures import (
+    CHANCE,
+    MODULE_COLUMNS,
+    PAIR_COLUMNS,
+    ModuleFigures,
+    PairFigures,
+)
 from superpose.interference.modules import PerModule
-from superpose.interference.typed import Typed, typed_of
+from superpose.interference.typed import typed_of
 from superpose.interference.verdict import Verdict, judge
 from superpose.lowrank import Overlaps
+from superpose.shown import Column, Line, Part, Shown, Table
 
 SHARED_A = 0.2
 """Mean cosine of the A factors from which two adapters are said to have started from one A.
@@ -34,86 +42,32 @@ SHARED_INPUTS = 0.5
 
 
 @dataclass(frozen=True)
-class ModuleFigures:
-    """One target module that both adapters of a pair have.
-
-    cosine: <dW_a, dW_b> / (|dW_a| |dW_b|), signed; NaN when one delta is zero. floor: its standard
-    deviation for unrelated deltas, 1 / sqrt(out_features * in_features). output_overlap and
-    input_overlap: of the sides, with their chance values max(r_a, r_b) / d; NaN when one side is
-    zero.
-    """
-
-    name: str
-    cosine: float
-    floor: float
-    output_overlap: float
-    output_chance: float
-    input_overlap: float
-    input_chance: float
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One pair of adapters, a and b. A figure that does not exist is NaN.
-
-    rms_cosine: root mean square of the module cosines (the predictor of arXiv 2508.11985), over
-    shared target modules where neither delta is zero; zero_modules says how many others there are.
-    floor: root mean square of those modules' floors. cosine: whole adapters, signed (inner products
-    and squared norms summed over modules; modules of one adapter count in its norm).
-    cosine_floor: its standard deviation if the deltas were unrelated, with their norms as they are.
-    output_overlap, input_overlap: means over shared modules, with chance values. norm_ratio: of the
-    larger norm to the smaller, NaN beside a zero adapter. shared_a: whether they started from the
-    same A (see SHARED_A). energy_shared: 2 <a, b> / (|a|^2 + |b|^2), what their sum has more of
-    energy than two unrelated adapters, as a share of it. agreement: of the modules, in sign and
-    size. contained: one as a part of the other, where it is. norms, held: of a and b, and how
-    many target modules each has. base_shown: whether anything shows that they have one base model,
-    as `check_same_base` knows it. typed: what to type on a command line about both.
-
-    All but shared_a are invariant under A -> RA, B -> B R^-1.
-    """
-
-    a: str
-    b: str
-    rms_cosine: float
-    floor: float
-    cosine: float
-    cosine_floor: float
-    output_overlap: float
-    output_chance: float
-    input_overlap: float
-    input_chance: float
-    norms: tuple[float, float]
-    norm_ratio: float
-    shared_a: bool
-    energy_shared: float
-    zero_modules: int
-    agreement: Agreement
-    contained: Contained | None
-    held: tuple[int, int]
-    typed: Typed
-    base_shown: bool
-    modules: tuple[ModuleFigures, ...]
+class Pair(PairFigures, Shown):
+    """The figures of one pair of adapters, and what they mean."""
 
     @property
     def judgement(self) -> Verdict:
         """The verdict in a few words, its reason in sentences, and what to do next."""
         return judge(self)
 
-    @property
-    def multiple(self) -> float:
-        """The whole cosine in multiples of its floor, signed; NaN where there is none."""
-        return self.cosine / self.cosine_floor if self.cosine_floor > 0.0 else math.nan
+    def said(self, label: str) -> tuple[Part, ...]:
+        """Give the verdict with its reason, the next step, and the most overlapping modules.
 
-    @property
-    def most_overlapping(self) -> tuple[ModuleFigures, ...]:
-        """The three target modules with the largest output overlap, the largest first."""
-        known = [module for module in self.modules if not math.isnan(module.output_overlap)]
-        return tuple(sorted(known, key=lambda m: (-m.output_overlap, m.name))[:3])
+        label: what the pair is called.
+        """
+        found = self.judgement
+        verdict = Line(found.reason, f"{label}: {found.verdict}.")
+        # Whatever the terminal's width, a command stays on one line, to be pasted.
+        step = Line(found.next, "Next:", whole=True)
+        columns = (Column("module", "name"), *MODULE_COLUMNS)
+        modules = Table.of(f"Most overlapping modules of {label}", columns, self.most_overlapping)
+        return verdict, step, *([modules] if modules.rows else [])
 
-    def _repr_html_(self) -> str:
-        from superpose.interference.shown import pair_html
-
-        return pair_html(self)
+    def shown(self) -> tuple[Part, ...]:
+        """Give the figures, the verdict, and the most overlapping modules."""
+        label = f"{self.a} + {self.b}"
+        columns = (Column("pair", lambda _: label), *PAIR_COLUMNS)
+        return Table.of("Pairs", columns, [self], CHANCE), *self.said(label)
 
 
 def pair_figures(

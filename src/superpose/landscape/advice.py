@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.adapter import formula
 from superpose.landscape.best_weights import best_weights
 from superpose.landscape.forecast import Forecast
+from superpose.shown import Line, Part, Shown
 
 __all__ = ["Advice", "advise"]
 
@@ -30,7 +32,7 @@ LITTLE = 0.25
 
 
 @dataclass(frozen=True)
-class Advice:
+class Advice(Shown):
     """A verdict with its reason.
 
     naive, tuned: the smallest share, over domains, of the own adapter's gain that the naive sum and
@@ -47,10 +49,10 @@ class Advice:
         """Give the same as a dict."""
         return dict(vars(self))
 
-    def _repr_html_(self) -> str:
-        from superpose.landscape.shown import advice_html
-
-        return advice_html(self)
+    def shown(self) -> tuple[Part, ...]:
+        """Give the verdict with its reason, and the weights best for the worst-off domain."""
+        best = Line(formula(self.weights), "Best weights for the worst-off domain:")
+        return Line(f"{self.reason}.", f"{self.verdict}."), best
 
 
 def advise(forecast: Forecast) -> Advice:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,16 @@ from superpose.errors import BadInput
 from superpose.landscape.basis import OWN_SQUARE
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
 from superpose.landscape.polynomial import Polynomial
+from superpose.landscape.predicted import (
+    DISTURBANCE_COLUMNS,
+    LOST,
+    Disturbance,
+    Nats,
+    Predicted,
+    predicted_table,
+)
 from superpose.landscape.sample import Sample
+from superpose.shown import Heat, Line, Part, Shown, Table
 from superpose.statistics import student_quantile
 
 __all__ = ["Disturbance", "Forecast", "Predicted", "subsets"]
@@ -26,73 +35,13 @@ Array = NDArray[np.float64]
 MOST = 16
 """Adapters whose every subset is listed: 65,536 of them."""
 
-
-@dataclass(frozen=True)
-class Predicted:
-    """One weighting on one domain: nats an answer token, with a 95 % interval.
-
-    interference: nats more than the domain's own adapter alone, with its own (paired) interval.
-    """
-
-    weights: Mapping[str, float]
-    domain: str
-    predicted_nll: float
-    low: float
-    high: float
-    interference: float
-    interference_low: float
-    interference_high: float
-
-    @property
-    def perplexity(self) -> float:
-        """The perplexity: exp(predicted_nll)."""
-        return math.exp(self.predicted_nll)
-
-    def to_json(self) -> dict[str, Any]:
-        """Give one row of `predict --json`."""
-        return {**vars(self), "weights": dict(self.weights), "perplexity": self.perplexity}
-
-    def _repr_html_(self) -> str:
-        from superpose.landscape.shown import predicted_html
-
-        return predicted_html(self)
-
-
-@dataclass(frozen=True)
-class Disturbance:
-    """What one adapter's presence costs another's domain, and through which modules.
-
-    nll: nats an answer token that `domain` loses when `adapter` joins its own, measured on the
-    calibration rows, with a 95 % interval over them. modules: contributions, which sum to nll.
-    """
-
-    domain: str
-    adapter: str
-    nll: float
-    low: float
-    high: float
-    modules: Mapping[str, float]
-
-    def kinds(self) -> dict[str, float]:
-        """Give the contributions by kind of module (q_proj, ...), largest first."""
-        sums: dict[str, float] = {}
-        for module, value in self.modules.items():
-            kind = module.rpartition(".")[2]
-            sums[kind] = sums.get(kind, 0.0) + value
-        return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the figures, with contributions by kind and by module."""
-        return {**vars(self), "modules": dict(self.modules), "kinds": self.kinds()}
-
-    def _repr_html_(self) -> str:
-        from superpose.landscape.shown import disturbance_html
-
-        return disturbance_html(self)
+MOST_SHOWN, MOST_DISTURBED = 5, 24
+"""Adapters whose every subset is shown (of more the base, each adapter and the sum of all), and
+those of the heat map."""
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(Shown):
     """The lambda space of K adapters, each with its domain.
 
     names: of the adapters, K. domains: of their data, K, in one order. samples: what was measured.
@@ -248,10 +197,45 @@ class Forecast:
             ],
         }
 
-    def _repr_html_(self) -> str:
-        from superpose.landscape.shown import forecast_html
+    def shown(self, measured: Nats | None = None) -> tuple[Part, ...]:
+        """Give the predicted perplexity of the sums, and which adapter disturbs which domain.
 
-        return forecast_html(self)
+        measured: by task weights and domain, nats an answer token on test rows.
+        """
+        count = len(self.names)
+        every = count <= MOST_SHOWN
+        points = list(subsets(count)) if every else [*_singles(count), (1.0,) * count]
+        try:
+            predicted = self.predict(points)
+        except BadInput as problem:  # samples of one's own making may leave losses undetermined
+            return (Line(str(problem), "No prediction:"),)
+        table = predicted_table(predicted, self.domains, measured)
+        if not every:
+            remark = f"The base, each adapter and the sum of all, of {2**count:,} subsets."
+            table = replace(table, remark=f"{remark} {table.remark}")
+        return table, *([self._disturbed()] if count > 1 else [])
+
+    def _disturbed(self) -> Heat:
+        """What each domain (down) loses when an adapter (across) joins its own, as measured."""
+        title = (
+            "Who disturbs whom: % of perplexity that a domain loses when an adapter joins its own"
+        )
+        count = min(len(self.names), MOST_DISTURBED)
+        lost = (tuple(self._lost(i, j) for j in range(count)) for i in range(count))
+        names, domains = self.names[:count], self.domains[:count]
+        listed = Table.of(title, DISTURBANCE_COLUMNS, self.disturbances())
+        return Heat(title, "domain", domains, names, tuple(lost), LOST, listed)
+
+    def _lost(self, domain: int, adapter: int) -> float | None:
+        """Nats that a domain loses to an adapter; None for its own, NaN where not measured."""
+        if domain == adapter:
+            return None
+        sample = self.samples[domain]
+        alone = sample.at(self.own(domain))
+        both = sample.at(self.own(domain) + self.own(adapter))
+        if alone is None or both is None:
+            return math.nan
+        return float(sample.loss[both] - sample.loss[alone])
 
     def _checked(self, weights: Sequence[Sequence[float]] | Array) -> Array:
         points = np.asarray(weights, dtype=np.float64)
@@ -269,6 +253,11 @@ def subsets(adapters: int) -> Iterator[tuple[float, ...]]:
     for size in range(adapters + 1):
         for chosen in itertools.combinations(range(adapters), size):
             yield tuple(float(k in chosen) for k in range(adapters))
+
+
+def _singles(adapters: int) -> Iterator[tuple[float, ...]]:
+    """Give the task weights of the base and of each adapter alone."""
+    return itertools.takewhile(lambda weights: sum(weights) < 2, subsets(adapters))
 
 
 def _quantile(rows: int) -> float:

@@ -23,6 +23,7 @@ from superpose.measure.batches import collate, evaluation_batches
 from superpose.measure.evaluate import BATCH_TOKENS
 from superpose.measure.loss import answer_nll
 from superpose.model.superposed import SuperposedModel
+from superpose.shown import Line, Part, Shown
 
 __all__ = ["By", "Finer", "finer_weights", "finer_work", "groups_of"]
 
@@ -49,7 +50,7 @@ SOFTNESS = 0.05
 
 
 @dataclass(frozen=True)
-class Finer:
+class Finer(Shown):
     """One weight for each adapter and target module.
 
     weights: adapter -> target module -> weight. groups: how many weights of each adapter are free.
@@ -65,6 +66,12 @@ class Finer:
     def to_json(self) -> dict[str, Any]:
         """Give the same as dicts."""
         return {**vars(self), "weights": {name: dict(w) for name, w in self.weights.items()}}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give what the finer weights bring, and how to add with them."""
+        brings = f"{self.start:+.4f} becomes {self.end:+.4f} on held-out rows"
+        how = "--json > weights.json has them, for superpose add --weights weights.json"
+        return (Line(f"{brings}. {how}", f"{self.groups} weights an adapter, by {self.by}:"),)
 
 
 def groups_of(modules: Sequence[str], by: By) -> NDArray[np.int64]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superpose.adapter import formula
 from superpose.data.prompt import Example
 from superpose.landscape.best_weights import (
     BOUNDS,
@@ -27,6 +29,7 @@ from superpose.landscape.forecast import Forecast
 from superpose.landscape.sample import Sample
 from superpose.measure.calibrate import measure
 from superpose.model.superposed import SuperposedModel
+from superpose.shown import Column, Part, Shown, Table, perplexity
 
 __all__ = ["Point", "Tuned", "tune", "tuning_work"]
 
@@ -57,7 +60,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class Tuned(Shown):
     """The best weights, and everything that was measured on the way, in order."""
 
     names: tuple[str, ...]
@@ -91,10 +94,26 @@ class Tuned:
             ],
         }
 
-    def _repr_html_(self) -> str:
-        from superpose.measure.shown import tuned_html
+    def shown(self) -> tuple[Part, ...]:
+        """Give everything that was measured on the way, the best first."""
+        columns = (
+            Column("task weights", lambda point: formula(_rounded(self.names, point.weights))),
+            Column("method", "method"),
+            *(Column(domain, partial(_of_domain, k), perplexity)
+              for k, domain in enumerate(self.domains)),
+            Column("objective", "objective", "+.4f"),
+        )  # fmt: skip
+        points = sorted(self.points, key=lambda point: point.objective)
+        title = "Perplexity of the answers on the calibration rows, the best first"
+        return (Table.of(title, columns, points),)
 
-        return tuned_html(self)
+
+def _rounded(names: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    return {name: round(weight, 3) for name, weight in zip(names, weights, strict=True)}
+
+
+def _of_domain(place: int, point: Point) -> float:
+    return point.nll[place]
 
 
 class _Search:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from superpose.errors import DoesNotHold
+from superpose.shown import Line, Part, Shown
 
 __all__ = ["STAYS", "Verification"]
 
@@ -14,7 +15,7 @@ STAYS = "What was written stays, for inspection. Is this the adapters' base mode
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """How far a result is from the sum of its parents' deltas.
 
     logits_error: |logits - right| / |right - base's|. weights_error: |written - sum| / |sum|,
@@ -61,7 +62,7 @@ class Verification:
             f"{self.weights_tolerance:.2g})"
         )
 
-    def _repr_html_(self) -> str:
-        from superpose.model.shown import verification_html
-
-        return verification_html(self)
+    def shown(self) -> tuple[Part, ...]:
+        """Give whether it is the sum, and both errors."""
+        verdict = "is the sum:" if self.holds else "is not the sum:"
+        return (Line(str(self), "" if self.approximate else f"The result {verdict}", whole=True),)

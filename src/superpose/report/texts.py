@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from superpose.html import visible as html_visible
+from superpose.shown import visible as html_visible
 
 __all__ = [
     "change",

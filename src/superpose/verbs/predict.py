@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
+from superpose.shown import Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
@@ -32,7 +33,7 @@ FEW = 16
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """A forecast of every sum, the advice that follows, and what was measured on test rows.
 
     measured: rows of weights, domain and nll, for every subset where test rows were given.
@@ -97,8 +98,10 @@ class Prediction:
         pairs = check(self.adapters, same_base=True).to_json() if len(self.adapters) > 1 else None
         return predict_page(self.to_json(), self.forecast.to_model(), pairs, self.given, made)
 
-    def _repr_html_(self) -> str:
-        return self.advice._repr_html_() + self.forecast._repr_html_()
+    def shown(self) -> tuple[Part, ...]:
+        """Give the advice, every sum (predicted, beside what was measured), who disturbs whom."""
+        seen = {(tuple(m["weights"].values()), m["domain"]): m["nll"] for m in self.measured}
+        return *self.advice.shown(), *self.forecast.shown(seen)
 
 
 def predict(

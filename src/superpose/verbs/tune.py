@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.errors import BadSetting
+from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
@@ -64,7 +65,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Shown):
     """The best weights with everything that was measured, and the forecast they started from.
 
     finer: one weight for each module, where it was asked for. given, data, seed, seconds: what the
@@ -121,8 +122,10 @@ class Tuning:
         of_base = dict(zip(found.domains, losses, strict=True))
         return tune_page(self.to_json(), of_base, found.to_model(), self.given, made)
 
-    def _repr_html_(self) -> str:
-        return self.tuned._repr_html_()
+    def shown(self) -> tuple[Part, ...]:
+        """Give everything that was measured, the best first, and what writes the sum."""
+        finer = () if self.finer is None else self.finer.shown()
+        return *self.tuned.shown(), Line(self.command, "Best:", whole=True), *finer
 
 
 def tune(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["LONGEST", "escaped", "line", "shortened", "shown", "visible"]
+__all__ = ["LONGEST", "escaped", "shortened", "visible"]
 
 LONGEST = 48
 """Characters of a name that a table shows."""
@@ -43,15 +43,3 @@ def shortened(value: object, most: int = LONGEST) -> str:
         return text
     first = most // 3
     return f"{text[:first]}…{text[len(text) - (most - first - 1) :]}"
-
-
-def line(text: object, strong: object = "") -> str:
-    """Give a paragraph. strong: what stands first in it, in bold."""
-    bold = f"<strong>{escaped(strong)}</strong> " if strong else ""
-    return f'<p style="margin:.4em 0;max-width:60em">{bold}{escaped(text)}</p>'
-
-
-def shown(*parts: str) -> str:
-    """Give what a notebook shows of an object. parts: HTML, one below the other."""
-    # Notebooks set what stands between dollars as a formula, in a name too, unless told.
-    return f'<div class="superpose tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'

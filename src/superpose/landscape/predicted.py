@@ -1,0 +1,154 @@
+"""What is predicted of a sum on a domain, and what an adapter costs another's domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from superpose.adapter import formula
+from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, perplexity
+
+__all__ = [
+    "DISTURBANCE_COLUMNS",
+    "LOST",
+    "Disturbance",
+    "Nats",
+    "Predicted",
+    "change",
+    "predicted_table",
+]
+
+Nats: TypeAlias = Mapping[tuple[tuple[float, ...], str], float]
+"""By task weights and domain, nats an answer token."""
+
+
+def change(nats: float) -> str:
+    """Write a difference of losses as that of the perplexities, in per cent."""
+    return f"{100 * math.expm1(min(nats, 700.0)):+.1f}"
+
+
+LOST = Scale("% of perplexity", "", 0.0, math.log(2.0), change)
+"""Of a loss against that of the domain's own adapter alone: orange worse, blue better. The shade is
+strongest at twice its perplexity, or half of it."""
+
+_NLL = Column("perplexity", "predicted_nll", perplexity, ("low", "high"))
+
+_COLUMNS = (
+    Column("task weights", lambda row: formula(row.weights)),
+    Column("domain", "domain"),
+    _NLL,
+    Column(
+        "% against its own adapter", "interference", change,
+        ("interference_low", "interference_high"),
+    ),
+)  # fmt: skip
+
+DISTURBANCE_COLUMNS = (
+    Column("domain", "domain"),
+    Column("adapter", "adapter"),
+    Column("loses", "nll", change, ("low", "high")),
+    Column(
+        "most through",
+        lambda row: ", ".join(f"{kind} {change(nll)}" for kind, nll in [*row.kinds().items()][:3]),
+    ),
+)
+
+_KINDS = (
+    Column("kind", lambda item: item[0]),
+    Column("% of perplexity", lambda item: item[1], change),
+)
+
+
+@dataclass(frozen=True)
+class Predicted(Shown):
+    """One weighting on one domain: nats an answer token, with a 95 % interval.
+
+    interference: nats more than the domain's own adapter alone, with its own (paired) interval.
+    """
+
+    weights: Mapping[str, float]
+    domain: str
+    predicted_nll: float
+    low: float
+    high: float
+    interference: float
+    interference_low: float
+    interference_high: float
+
+    @property
+    def perplexity(self) -> float:
+        """The perplexity: exp(predicted_nll)."""
+        return math.exp(self.predicted_nll)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give one row of `predict --json`."""
+        return {**vars(self), "weights": dict(self.weights), "perplexity": self.perplexity}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give one weighting on one domain."""
+        return (Table.of("Predicted (95 % interval)", _COLUMNS, [self]),)
+
+
+@dataclass(frozen=True)
+class Disturbance(Shown):
+    """What one adapter's presence costs another's domain, and through which modules.
+
+    nll: nats an answer token that `domain` loses when `adapter` joins its own, measured on the
+    calibration rows, with a 95 % interval over them. modules: contributions, which sum to nll.
+    """
+
+    domain: str
+    adapter: str
+    nll: float
+    low: float
+    high: float
+    modules: Mapping[str, float]
+
+    def kinds(self) -> dict[str, float]:
+        """Give the contributions by kind of module (q_proj, ...), largest first."""
+        sums: dict[str, float] = {}
+        for module, value in self.modules.items():
+            kind = module.rpartition(".")[2]
+            sums[kind] = sums.get(kind, 0.0) + value
+        return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the figures, with contributions by kind and by module."""
+        return {**vars(self), "modules": dict(self.modules), "kinds": self.kinds()}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give what a domain loses, and through which kinds of module."""
+        lost = DISTURBANCE_COLUMNS[2].cell(self)
+        line = Line(
+            f"{lost.text} % of perplexity ({lost.beside})",
+            f"{self.domain} loses to {self.adapter}:",
+        )
+        kinds = Table.of("Through kinds of module", _KINDS, self.kinds().items())
+        return line, *([kinds] if kinds.rows else [])
+
+
+def predicted_table(
+    rows: Sequence[Predicted], domains: Sequence[str], measured: Nats | None = None
+) -> Table:
+    """Give weightings down and domains across: predicted perplexity, its interval, and measured.
+
+    rows: a weighting after the other, each on every domain. measured: where it is known.
+    """
+
+    def cell(row: Predicted) -> Cell:
+        known = (measured or {}).get((tuple(row.weights.values()), row.domain))
+        found = _NLL.cell(row)._replace(shade=LOST.shade(row.interference))
+        if known is None:
+            return found
+        return found._replace(beside=f"{found.beside}; measured {perplexity(known)}")
+
+    starts = range(0, len(rows), len(domains))
+    groups = [rows[start : start + len(domains)] for start in starts]
+    return Table(
+        "Predicted perplexity of the answers (95 % interval)",
+        (Column("task weights"), *(Column(name, form=perplexity) for name in domains)),
+        tuple((Cell(formula(group[0].weights)), *map(cell, group)) for group in groups),
+        "Orange: worse than the domain's own adapter alone, blue: better.",
+    )

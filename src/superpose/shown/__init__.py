@@ -1,0 +1,39 @@
+"""What results show: parts that say it once, and a notebook's way of drawing them."""
+
+from superpose.shown.mixin import Shown
+from superpose.shown.parts import (
+    Cell,
+    Column,
+    Fact,
+    Facts,
+    Form,
+    Heat,
+    Line,
+    Part,
+    Scale,
+    Table,
+    few,
+    perplexity,
+    written,
+)
+from superpose.shown.text import escaped, shortened, visible
+
+__all__ = [
+    "Cell",
+    "Column",
+    "Fact",
+    "Facts",
+    "Form",
+    "Heat",
+    "Line",
+    "Part",
+    "Scale",
+    "Shown",
+    "Table",
+    "escaped",
+    "few",
+    "perplexity",
+    "shortened",
+    "visible",
+    "written",
+]
