@@ -271,8 +271,9 @@ def test_a_cosine_that_is_no_number_is_never_read_as_one(cosine):
 def test_deltas_beyond_float64_are_refused_by_name():
     a, b = made.unrelated(Size())
     B, A = b["m3"].terms[0][1:]
+    huge = Delta.of(1e200 * B.astype(np.float64), 1e200 * A.astype(np.float64))
     with pytest.raises(BadInput, match=r"m3: the factors of a delta are too large"):
-        check([a, Adapter({**b, "m3": Delta.of(1e200 * B.astype(np.float64), A)}, "b")])
+        check([a, Adapter({**b, "m3": huge}, "b")])
 
 
 def verdict_lines(label, pair):

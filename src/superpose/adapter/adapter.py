@@ -23,7 +23,7 @@ from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
 from superpose.adapter.united import united
 from superpose.errors import BadInput
-from superpose.lowrank.inner_products import inner as inner_product, norm
+from superpose.lowrank.inner_products import inner as inner_product, norm, share
 from superpose.lowrank.terms import nonzero, rank as terms_rank
 from superpose.lowrank.truncation import Truncated, truncated
 from superpose.shown import Part, Shown
@@ -188,9 +188,14 @@ class Adapter(Shown, Mapping[str, Delta]):
         two unrelated adapters is about 1/sqrt(d_in * d_out * modules). NaN when one of them is
         zero. Raises DifferentBase.
         """
-        both, lengths = self.inner(other), self.norm() * other.norm()
+        x, y = together((self, other), deltas_alone=True)
+        lengths = self.norm(), other.norm()
+        if not min(lengths) > 0.0:
+            return math.nan
+        shared = [module for module in x if module in y]
+        both = math.fsum(share(x[m].terms, y[m].terms, lengths) for m in shared)
         # Rounding may carry the cosine of a delta with itself past 1.
-        return max(-1.0, min(1.0, both / lengths)) if lengths > 0.0 else math.nan
+        return max(-1.0, min(1.0, both))
 
     # The same, otherwise.
 

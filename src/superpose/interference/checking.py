@@ -173,8 +173,10 @@ def check(
     compared = with_heads(adapters, heads)
     compared = together(compared, same_base=same_base, tree=tree, deltas_alone=True)
     figures = per_module(compared)
-    gram = figures.inner.sum(axis=0)
-    norms = np.sqrt(np.maximum(0.0, np.diagonal(gram)))
+    # In the largest adapter's scale, so that no square leaves float64.
+    shares = figures.scales / figures.scales.max()
+    gram = figures.inner.sum(axis=0) * np.outer(shares, shares)
+    norms = figures.scales * np.sqrt(np.maximum(0.0, np.einsum("mkk->k", figures.inner)))
     total = float(np.trace(gram))
     return Check(
         adapters=tuple(

@@ -30,7 +30,9 @@ def contained(figures: PerModule, i: int, j: int) -> Contained | None:
     for part, (small, large) in enumerate(((i, j), (j, i))):
         square = float(figures.inner[:, small, small].sum())
         if square > 0.0 and _within(figures, small, large):
-            return Contained(part, float(figures.inner[:, small, large].sum()) / square)
+            times = float(figures.inner[:, small, large].sum()) / square
+            scale = float(figures.scales[large] / figures.scales[small])
+            return Contained(part, times * scale)
     return None
 
 

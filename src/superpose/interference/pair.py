@@ -93,8 +93,10 @@ def pair_figures(
     exists = ~np.isnan(cosines)
     outputs = _side(figures.outputs, shared, i, j, figures.shapes[shared, 0])
     inputs = _side(figures.inputs, shared, i, j, figures.shapes[shared, 1])
-    whole = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
-    scale = whole[0] * whole[1] if exists.any() and math.isfinite(whole[0] * whole[1]) else 0.0
+    # Cosines do not depend on the scale; lengths are told in the adapters' own.
+    scaled = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
+    whole = scaled[0] * float(figures.scales[i]), scaled[1] * float(figures.scales[j])
+    scale = scaled[0] * scaled[1] if exists.any() else 0.0
     return Pair(
         a=names[i],
         b=names[j],
@@ -109,7 +111,7 @@ def pair_figures(
         norms=whole,
         norm_ratio=max(whole) / min(whole) if min(whole) > 0 else math.nan,
         shared_a=_shared_a(figures, shared, i, j, inputs),
-        energy_shared=_energy_shared(inner, whole),
+        energy_shared=_energy_shared(math.fsum(inner), scaled, whole),
         zero_modules=int((~exists).sum()),
         agreement=agreement(named, cosines, floors, inner, scale),
         contained=contained(figures, i, j),
@@ -136,14 +138,19 @@ def _modules(names: Sequence[str], *columns: np.ndarray) -> tuple[ModuleFigures,
     return tuple(ModuleFigures(name, *row) for name, row in zip(names, rows, strict=True))
 
 
-def _energy_shared(inner: np.ndarray, norms: tuple[float, float]) -> float:
-    """2 <a, b> / (|a|^2 + |b|^2): between -1 and 1; NaN where both are zero, or beyond float64."""
+def _energy_shared(inner: float, scaled: tuple[float, float], norms: tuple[float, float]) -> float:
+    """2 <a, b> / (|a|^2 + |b|^2): between -1 and 1; NaN where both are zero.
+
+    inner, scaled: <a, b> and norms in the figures' scales. norms: in the adapters' own.
+    """
     larger, smaller = max(norms), min(norms)
-    if not larger > 0.0 or not math.isfinite(larger):
+    if not larger > 0.0:
         return math.nan
-    # The larger norm is taken out first, so that no square overflows.
-    shared = 2.0 * math.fsum(inner / larger / larger) / (1.0 + (smaller / larger) ** 2)
-    return max(-1.0, min(1.0, shared))
+    if not smaller > 0.0:
+        return 0.0
+    ratio = smaller / larger
+    cosine = inner / (scaled[0] * scaled[1])
+    return max(-1.0, min(1.0, 2.0 * cosine * ratio / (1.0 + ratio**2)))
 
 
 def _side(

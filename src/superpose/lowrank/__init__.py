@@ -1,5 +1,6 @@
 """Pure algebra on deltas in factored form, on any array-API namespace."""
 
+from superpose.lowrank.careful import Units, tamed, units
 from superpose.lowrank.hadamard import Hadamard
 from superpose.lowrank.inner_products import SideGrams, gram, grams, inner, norm, side_grams
 from superpose.lowrank.kronecker import Kronecker, from_dense
@@ -49,6 +50,7 @@ __all__ = [
     "Terms",
     "Truncated",
     "Unformed",
+    "Units",
     "dense",
     "dtype_name",
     "formed",
@@ -71,7 +73,9 @@ __all__ = [
     "side_grams",
     "singular_values",
     "stack",
+    "tamed",
     "truncate",
     "truncated",
+    "units",
     "upcast",
 ]

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from array_api_compat import device as array_device
 
+from superpose.lowrank.careful import tamed, units
 from superpose.lowrank.core import core
 from superpose.lowrank.kronecker import rearranged
 from superpose.lowrank.operator import gram_of, norm_of
@@ -36,6 +37,9 @@ Module: TypeAlias = Sequence[Terms | None]
 
 _LEAST = 1e-6
 """Share of (sum of the terms' sizes)^2 from which a squared norm is good to 1e-9 of itself."""
+
+_SMALLEST = 1e-280
+"""Squared norms below it, or above its inverse, are close to the end of float64."""
 
 _CHUNK = 1 << 18
 """Entries of a side stacked at once: what stays in a core's cache between widening and product."""
@@ -72,6 +76,25 @@ def inner(x: Terms, y: Terms) -> float:
     x, y: of one shape. Invariant under A -> RA, B -> B R^-1. Raises ValueError when shapes differ.
     """
     return float(gram((x, y))[0, 1])
+
+
+def share(x: Terms, y: Terms, lengths: tuple[float, float]) -> float:
+    """Give <x, y> / (lengths[0] lengths[1]), whatever the size of the factors.
+
+    lengths: of the wholes that x and y are parts of, positive. Where squares leave float64, or have
+    lost what cancelling terms leave, it comes from a QR.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        found = gram((x, y))
+    own = norm(x), norm(y)
+    squares = np.array(own) ** 2
+    if is_unformed((*x, *y)) or (
+        np.all((squares > _SMALLEST) & (squares < 1 / _SMALLEST))
+        and np.all(np.abs(found.diagonal() / squares - 1.0) < _LEAST)
+    ):
+        return float(found[0, 1]) / lengths[0] / lengths[1]
+    cosine = float(units((tamed(x)[0], tamed(y)[0])).cosines[0, 1])
+    return cosine * (own[0] / lengths[0]) * (own[1] / lengths[1])
 
 
 def norm(terms: Terms) -> float:
