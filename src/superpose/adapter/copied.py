@@ -1,4 +1,4 @@
-"""The base model's own tensors that PEFT saves beside an adapter: whether several hold the same.
+"""The base model's own tensors that PEFT saves beside an adapter: whether all are one model's.
 
 PEFT saves embedding and output layer where LoRA is on them or where the vocabulary was resized, and
 puts them in the place of the base's when it loads the adapter.
@@ -17,6 +17,7 @@ from superpose.errors import DifferentBase, SuperposeWarning
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
+    from superpose.files.checkpoint import Checkpoint
 
 
 def check_copies_agree(adapters: Sequence[Adapter]) -> None:
@@ -28,7 +29,7 @@ def check_copies_agree(adapters: Sequence[Adapter]) -> None:
             if other is adapter:
                 continue
             before = other.copies[name]
-            if before.shape != tensor.shape or not close(before, tensor):
+            if not _one(before, tensor):
                 raise DifferentBase(
                     f"the base model's `{name}` is another one in {other.label} "
                     f"{_size(before, tensor)}and {adapter.label}",
@@ -53,13 +54,40 @@ def without_differing(adapters: Sequence[Adapter]) -> Sequence[Adapter]:
     return adapters
 
 
-def close(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two tensors are one, up to the rounding of the coarser dtype."""
-    coarse = any(t.dtype.name in ("bfloat16", "float16") for t in (x, y)) and x.dtype != y.dtype
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    if not coarse:
-        return bool(np.array_equal(x, y))
-    return bool(np.linalg.norm(x - y) <= 2.0**-8 * np.linalg.norm(x))
+def check_copies(adapter: Adapter, base: Checkpoint) -> None:
+    """Raise DifferentBase, naming the tensor, when a copy is not this base's own tensor.
+
+    An embedding or output layer may have more rows than the base's, or fewer: with a vocabulary
+    that was resized PEFT puts the copy in its place. The rows that both have must agree.
+    """
+    from superpose.files.differs import missing_hint, rows_agree, shape_hint
+    from superpose.names.stored import end_of
+
+    for tensor, copy in adapter.copies.items():
+        said = f"{adapter.label} was saved with another `{tensor}` than the base model has"
+        name = base.resolve(tensor)
+        if name is None:
+            raise DifferentBase(said, where=tensor, hint=missing_hint(tensor, base.names))
+        stored = base.entry(name).shape
+        if copy.shape != stored:
+            said += f": {copy.shape}, not {stored}"
+        if copy.shape[1:] != stored[1:] or (copy.shape != stored and not end_of(tensor)):
+            hint = shape_hint(tensor, copy.shape, stored, base.folder, base.config)
+            raise DifferentBase(said, where=tensor, hint=hint)
+        if not rows_agree(base, name, copy):
+            raise DifferentBase(
+                said,
+                where=tensor,
+                hint="Values differ in rows that both have: the adapter was trained on another "
+                "base model, or on one whose embedding was trained before. Give that one, saved "
+                "with save_pretrained.",
+            )
+
+
+def _one(x: np.ndarray, y: np.ndarray) -> bool:
+    from superpose.files.precision import one_up_to_rounding
+
+    return x.shape == y.shape and one_up_to_rounding(lambda: [(x, y)])
 
 
 def _size(x: np.ndarray, y: np.ndarray) -> str:
@@ -67,4 +95,4 @@ def _size(x: np.ndarray, y: np.ndarray) -> str:
     return "" if len(x) == len(y) else f"({len(x)} rows, and {len(y)}) "
 
 
-__all__ = ["check_copies_agree", "close", "without_differing"]
+__all__ = ["check_copies", "check_copies_agree", "without_differing"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
+from superpose.adapter.copied import check_copies
 from superpose.baking.beside import carry_tokenizer
-from superpose.baking.copies import check_copies
 from superpose.baking.folder import carry, check_target, write_card, write_config, write_index
 from superpose.baking.plan import Plan, make_plan
 from superpose.baking.resized import resized
@@ -88,8 +88,8 @@ def bake(
     located = locate_base(base)
     checkpoint = Checkpoint.open(located.folder)
     replaceable = check_target(target, checkpoint.folder, force=force)
+    check_copies(adapter, checkpoint)
     checkpoint = resized(checkpoint, adapter)
-    check_copies(checkpoint, adapter)
     tell_of_trained(adapter.beside, "which is not in the model")
     plan = make_plan(checkpoint, adapter)
     shards = shards_of(plan, converted)

@@ -13,20 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter
+from superpose.adapter.copied import check_copies
 from superpose.baking.beside import label_count, parts_with_words
 from superpose.baking.blocks import new_rows
-from superpose.baking.copies import check_copies
 from superpose.baking.plan import NewTensor, Plan, as_it_is, make_plan
 from superpose.baking.proof import Failure, Proof
 from superpose.baking.resized import resized
 from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.precision import spacing
 from superpose.files.tensors import FLOATS
 
 Array = NDArray[Any]
-
-_FORMATS = {"F64": (52, -1022), "F32": (23, -126), "F16": (10, -14), "BF16": (7, -126)}
-"""Bits of the fraction, and the smallest exponent of a normal number, by dtype of a header."""
 
 _HALF = 0.5 + 1e-6
 """Of a unit: what rounding once may cost."""
@@ -67,9 +65,10 @@ def prove_model(
     Raises BadInput and Refused as `bake` does for base and adapter, and BadInput for a folder that
     holds no model.
     """
-    checkpoint = resized(Checkpoint.open(locate_base(base).folder), adapter)
+    checkpoint = Checkpoint.open(locate_base(base).folder)
     written = Checkpoint.open(Path(result).expanduser())
-    check_copies(checkpoint, adapter)
+    check_copies(adapter, checkpoint)
+    checkpoint = resized(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)
     sums = _Sums()
     targets = [plan.targets.get(name) or as_it_is(plan, name) for name in plan.names]
@@ -127,7 +126,7 @@ def _compared(
                 return f"is not finite from row {low} on"
             continue
         apart = np.abs(theirs - new)
-        beyond = np.maximum(apart - noise, 0.0) / _unit(new, written.entry(name).dtype)
+        beyond = np.maximum(apart - noise, 0.0) / spacing(new, written.entry(name).dtype)
         farthest = max(farthest, float(beyond.max(initial=0.0)))
         lost += float(np.sum(apart * apart))
         change += float(np.sum((new - base) ** 2))
@@ -151,13 +150,6 @@ def _rows(
         part = written.read_part(name, block.begin * target.columns, block.end * target.columns)
         theirs = part.reshape(block.new.shape).astype(np.float64)
         yield block.begin, theirs, block.new, block.base.astype(np.float64), block.noise
-
-
-def _unit(x: Array, dtype: str) -> Array:
-    """Give the distance of neighbouring numbers of a dtype at each value of x."""
-    bits, smallest = _FORMATS[dtype]
-    exponent = np.where(x == 0.0, smallest, np.frexp(x)[1] - 1)
-    return np.asarray(np.ldexp(1.0, np.maximum(exponent, smallest) - bits))
 
 
 def _same_bytes(plan: Plan, written: Checkpoint, name: str, target: NewTensor) -> bool:

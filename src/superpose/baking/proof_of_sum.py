@@ -25,10 +25,8 @@ from superpose.baking.resized import resized
 from superpose.errors import MissingBase
 from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.precision import rounding_unit
 from superpose.lowrank import Terms, norm
-
-_UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-_UNITS |= {"float8_e4m3fn": 2.0**-3, "float8_e5m2": 2.0**-2}
 
 _LEAST = 1e-6
 """What is allowed of the sum, relative, whatever dtype it is stored in."""
@@ -90,7 +88,7 @@ def _compare_delta(found: _Found, key: str, ours: Delta | None, theirs: Delta | 
     apart = norm((*mine, *(t.with_coefficient(-t.coefficient) for t in other)))
     parts = sum(norm((term,)) for term in mine)
     size = norm(mine) if mine else 0.0
-    unit = max((_UNITS[name] for name in (theirs.stored if theirs else ())), default=0.0)
+    unit = max(map(rounding_unit, theirs.stored if theirs else ()), default=0.0)
     # Two equal terms of opposite sign leave nothing that could be relative to.
     if parts > 0.0 and size <= 1e-12 * parts:
         size = parts
@@ -99,7 +97,7 @@ def _compare_delta(found: _Found, key: str, ours: Delta | None, theirs: Delta | 
 
 def _compare_values(found: _Found, ours: Replacement, theirs: Replacement) -> None:
     x, y = ours.value(), theirs.value()
-    unit = max(_UNITS[name] for name in theirs.stored)
+    unit = max(map(rounding_unit, theirs.stored))
     size = float(np.linalg.norm(x))
     found.add(ours.key, float(np.linalg.norm(x - y)), size, max(_LEAST, unit))
 
@@ -184,4 +182,4 @@ def _unit(adapter: Adapter, keys: set[str]) -> float:
         if x
         for d in x.stored
     }
-    return max((_UNITS[name] for name in stored), default=0.0)
+    return max(map(rounding_unit, stored), default=0.0)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Replacement, is_head
 from superpose.baking.beside import carrier
 from superpose.baking.classifier import classifier_of, dropped_by
-from superpose.baking.rows import Resized
+from superpose.baking.rows import OTHER_ROWS, Resized
 from superpose.baking.ties import has_output, is_shared
-from superpose.errors import Refused
+from superpose.errors import DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint, stored_dtype
 from superpose.files.differs import resize_hint, rows_agree
 from superpose.files.header import Entry
@@ -45,6 +45,7 @@ def resized(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
     _check_shares(checkpoint, adapter, copies)
     values = {**{name: _padded(checkpoint, name, r.shape) for name, r in wholes.items()}, **copies}
     rows = {len(value) for name, value in values.items() if end_of(name)}
+    _check_copied_rows(checkpoint, adapter, values)
     if rows:
         _check_ends(checkpoint, adapter, values, copies, max(rows))
     locations = dict(checkpoint.locations)
@@ -78,6 +79,21 @@ def _wholes(checkpoint: Checkpoint, adapter: Adapter) -> Iterator[tuple[str, Rep
         known = end_of(replacement.tensor) or is_head(replacement.tensor)
         if known and _other_rows(replacement.shape, checkpoint.entry(name).shape):
             yield name, replacement
+
+
+def _check_copied_rows(
+    checkpoint: Checkpoint, adapter: Adapter, values: Mapping[str, Array]
+) -> None:
+    """Raise DifferentBase where one adapter's copy and what another brings have other rows."""
+    for tensor, copy in adapter.copies.items():
+        brought = values.get(checkpoint.resolve(tensor) or "")
+        if brought is not None and brought.shape != copy.shape:
+            raise DifferentBase(
+                f"`{tensor}` has shape {copy.shape} beside one adapter, and another brings "
+                f"{brought.shape}",
+                where=tensor,
+                hint=OTHER_ROWS,
+            )
 
 
 def _check_shares(checkpoint: Checkpoint, adapter: Adapter, copies: Mapping[str, Array]) -> None:

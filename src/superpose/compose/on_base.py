@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored, is_head
+from superpose.adapter.copied import check_copies
 from superpose.adapter.heads import WAYS
 from superpose.adapter.made import GIVEN, ON_BASE, SUM
 from superpose.compose.method import Method
 from superpose.compose.worked_in import worked_in
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
-from superpose.files.differs import missing_hint, resize_hint, rows_agree, shape_hint
+from superpose.files.differs import missing_hint, resize_hint, shape_hint
 from superpose.lowrank import Term, formed
 from superpose.names.stored import end_of
 
@@ -144,24 +145,6 @@ def _other_shape(
         where=replacement.key,
         hint=f"Heads for other labels have no sum. {WAYS}" if is_head(name) else hint,
     )
-
-
-def check_copies(adapter: Adapter, base: Checkpoint) -> None:
-    """Raise DifferentBase when an adapter carries a copy of another base's tensor.
-
-    One that has the base's rows and more, or fewer, is the base's own with another vocabulary,
-    which PEFT puts in the place of the resized base's.
-    """
-    for tensor, copy in adapter.copies.items():
-        name = base.resolve(tensor)
-        if name is not None and not rows_agree(base, name, copy):
-            raise DifferentBase(
-                f"{adapter.label} carries a copy of the base model's `{tensor}`, of shape "
-                f"{copy.shape}, and it is not this base's, of shape {base.entry(name).shape}",
-                where=tensor,
-                hint="Their values differ in rows that both have: the adapter was trained on "
-                "another base model, or on one whose embedding was trained before.",
-            )
 
 
 def _check_vocabulary(

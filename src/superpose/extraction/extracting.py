@@ -22,13 +22,11 @@ from superpose.files import called, short_name
 from superpose.files.base import locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.diffusers_model import check_no_pipeline, component_of_model
+from superpose.files.precision import rounding_unit
 from superpose.files.tensors import FLOATS
 
 MOST_RANK = 512
 """The largest rank taken where an energy decides: what vLLM serves at most."""
-
-_SPACING = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
-"""Of the values of each dtype that weights may have, around 1."""
 
 
 def extract(
@@ -127,13 +125,13 @@ def _check_dtypes(base: Checkpoint, tuned: Checkpoint, pairs: tuple[TensorPair, 
             continue
         dtypes = base.entry(pair.base).dtype, tuned.entry(pair.tuned).dtype
         for model, dtype in zip((base, tuned), dtypes, strict=True):
-            if dtype not in _SPACING:
+            if dtype not in FLOATS:
                 raise Refused(
                     f"`{pair.name}` is {dtype}: quantised weights have no difference",
                     where=model.folder,
                     hint="Give both models in float32, bfloat16 or float16.",
                 )
-        if _SPACING[dtypes[1]] > _SPACING[dtypes[0]]:
+        if rounding_unit(dtypes[1]) > rounding_unit(dtypes[0]):
             coarser.add((FLOATS[dtypes[1]], FLOATS[dtypes[0]]))
     for theirs, ours in sorted(coarser):
         warnings.warn(

@@ -9,16 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.precision import one_up_to_rounding
 from superpose.names.stored import end_of
 
 _NUMBERS = re.compile(r"\d+")
-
-_ROUNDING = 2.0**-8
-"""What rounding to bfloat16 changes of a tensor at most, relative."""
 
 _BLOCK = 1 << 18
 """Values that are compared at once."""
@@ -30,20 +27,17 @@ _LISTED = 6
 def rows_agree(base: Checkpoint, name: str, copy: NDArray[Any]) -> bool:
     """Whether a copy of a stored tensor has its values, in the rows that both have.
 
-    Up to the rounding of the coarser dtype; never where their other axes differ.
+    Up to rounding, see `one_up_to_rounding`; never where their other axes differ.
     """
     shape = base.entry(name).shape
     if copy.shape[1:] != shape[1:] or len(copy.shape) != len(shape) or not shape:
         return False
     both = min(len(copy), shape[0])
     step = max(1, _BLOCK // max(math.prod(shape[1:]), 1))
-    apart = size = 0.0
-    for low in range(0, both, step):
-        high = min(low + step, both)
-        own = base.read_rows(name, low, high).astype(np.float64)
-        apart += float(np.sum((own - copy[low:high].astype(np.float64)) ** 2))
-        size += float(np.sum(own * own))
-    return apart <= _ROUNDING**2 * size
+    blocks = [(low, min(low + step, both)) for low in range(0, both, step)]
+    return one_up_to_rounding(
+        lambda: ((base.read_rows(name, low, high), copy[low:high]) for low, high in blocks)
+    )
 
 
 def nearest_name(name: str, names: Collection[str]) -> str | None:

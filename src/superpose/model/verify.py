@@ -24,6 +24,7 @@ from torch import nn
 
 from superpose.errors import BadInput, DoesNotHold, MissingExtra
 from superpose.files import locate, read_header
+from superpose.files.precision import rounding_unit
 from superpose.model.verification import STAYS, Verification
 
 __all__ = ["ExpectedSum", "Verification", "expect_sum", "verify_sum"]
@@ -33,9 +34,6 @@ Deltas = dict[str, torch.Tensor]
 
 TOLERANCE = 1e-4
 """What is allowed of a float32 result."""
-
-EPS = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
-"""Rounding unit of each dtype a file may be in."""
 
 FORWARD_ROUNDING = 2.0**-18
 """What float32 makes of a forward pass, relative to the logits: 64 units in the last place."""
@@ -184,7 +182,7 @@ def _deltas(model: Any) -> Deltas:
 def _eps(folder: Path) -> float:
     """Give the rounding unit of the coarsest dtype in the file; PEFT itself widens on loading."""
     entries = read_header(folder / "adapter_model.safetensors").entries.values()
-    return max(EPS[entry.dtype] for entry in entries)
+    return max(rounding_unit(entry.dtype) for entry in entries)
 
 
 @contextmanager
