@@ -56,7 +56,7 @@ def test_the_adapter_is_the_difference_and_the_norm_is_said_to_be_left_out(
     for module, delta in sp.load(tmp_path / "out").items():
         change = after[f"{module}.weight"].astype(np.float64) - before[f"{module}.weight"]
         assert np.linalg.norm(dense(delta.terms) - change) < 1e-5 * np.linalg.norm(change)
-    for words in ("2 target modules, rank 2, float32, keeps 100.00 %", "q_proj", NORM, "norm"):
+    for words in ("2 target modules, rank 2, keeps 100.00 %", "float32", "q_proj", NORM, "norm"):
         assert words in ended.stdout
     assert ended.stderr.startswith("note: 1 tensor(s) that differ are not in the adapter: ")
 

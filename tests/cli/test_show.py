@@ -64,6 +64,14 @@ def test_a_table_that_is_too_wide_goes_on_below_with_its_names_again() -> None:
     assert re.findall(r"domain-\d", text) == names
 
 
+def test_an_answer_keeps_its_lines() -> None:
+    columns = (Column("weights"), Column("answer", prose=True))
+    text = printed(Table("t", columns, ((Cell("a"), Cell("first\n\x1b[31m[bold]")),)))
+    assert [line.split() for line in text.splitlines()[4:6]] == [
+        ["a", "first"], ["\\x1b[31m[bold]"]
+    ]  # fmt: skip
+
+
 def test_a_table_with_room_keeps_each_row_on_its_line() -> None:
     columns = (Column("module"), Column("RMS cosine", form=""))
     text = printed(Table("t", columns, ((Cell("q"), Cell("0.1", "0.2")),)))

@@ -95,6 +95,12 @@ def test_a_sentence_is_not_cut() -> None:
     assert found.rows[1] == ["a", sentence.strip()]
 
 
+def test_an_answer_keeps_its_lines() -> None:
+    (found,) = read(Table("", (Column("answer", prose=True),), ((Cell("one\n<b>two"),),))).tables
+    assert found.rows[1] == ["one\n<b>two"]
+    assert "pre-wrap" in str(found.cells[1][0][1]["style"])
+
+
 def test_heads_tell_of_what_they_are_the_head() -> None:
     (found,) = read(one_row("figures", Cell("a + b"), Cell("0.1"))).tables
     assert found.caption == "figures"

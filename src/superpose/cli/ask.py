@@ -29,12 +29,12 @@ def ask(
     Example:
       superpose ask smollm2 math finance:0.5 --prompt "What is 12 times 7?"
     """
-    from superpose.cli.console import out, print_json
-    from superpose.cli.tables import answers_table
+    from superpose.cli.console import print_json
+    from superpose.cli.show import show
     from superpose.verbs.ask import ask as ask_all
 
     found = ask_all(base, adapters, prompt, answering, loading)
     if json:
         print_json(found.to_json())
     else:
-        out().print(answers_table(found.answers))
+        show(found.shown())

@@ -40,8 +40,8 @@ def evaluate(
     Example:
       superpose eval smollm2 math finance:0.5 --data math.test.jsonl --data finance.test.jsonl
     """
-    from superpose.cli.console import bars, out, print_json
-    from superpose.cli.tables import evaluation_table
+    from superpose.cli.console import bars, print_json
+    from superpose.cli.show import show
     from superpose.verbs.evaluate import evaluate as evaluate_all
 
     with bars(quiet=quiet) as progress:
@@ -49,4 +49,4 @@ def evaluate(
     if json:
         print_json(found.to_json())
     else:
-        out().print(evaluation_table(found.rows))
+        show(found.shown())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,19 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import note, out, plain, print_json, progress
+from superpose.cli.console import note, print_json, progress
 from superpose.cli.options import Base, Json, Quiet
 
 if TYPE_CHECKING:
-    from rich.table import Column
-
-    from superpose.extraction import Extracted
     from superpose.formats import Written
 
 __all__ = ["extract"]
-
-MOST_LISTED = 10
-"""Leftovers that the table shows; `--json` lists all."""
 
 Finetuned = Annotated[
     str, typer.Argument(help="The fine-tuned model: a folder or a hub name.", show_default=False)
@@ -93,9 +86,12 @@ def extract(
     if json:
         print_json({**_as_json(written), **found.to_json()})
     else:
-        _tell(found, written)
+        from superpose.cli.show import show
+        from superpose.shown import Line
+
+        show((Line(f"{written.path}, in {written.dtype}", "wrote", whole=True), *found.shown()))
     if found.leftovers:
-        _tell_of_leftovers(found)
+        note("note", found.left_out)
 
 
 def _names(targets: str | None) -> list[str] | None:
@@ -112,48 +108,6 @@ def _bar(finetuned: str, quiet: bool) -> Iterator[Callable[[int, int, str], None
         )
 
 
-def _tell(found: Extracted, written: Written) -> None:
-    from rich.table import Table
-
-    out().print(
-        f"wrote {written.path}: what {found.adapter.name} adds to {found.adapter.base_model}\n"
-        f"  {written.modules} target modules, rank {written.rank}, {written.dtype}, keeps "
-        f"{100 * found.energy_kept:.2f} % of the energy of their change",
-        markup=False,
-        soft_wrap=True,
-    )
-    table = Table("kind", *_right("modules", "rank", "share of the change", "energy kept"))
-    for kind in found.kinds:
-        ranks = f"{kind.ranks[0]}" + (f" to {kind.ranks[-1]}" if len(kind.ranks) > 1 else "")
-        table.add_row(
-            plain(kind.name), str(kind.modules), ranks, _percent(kind.share),
-            _percent(kind.energy_kept),
-        )  # fmt: skip
-    out().print(table)
-    if not found.leftovers:
-        return
-    table = Table("left out", "what it is", *_right("relative change", "share of the change"))
-    table.columns[0].overflow = "fold"
-    for x in found.leftovers[:MOST_LISTED]:
-        size = "only in one model" if None in (x.shape, x.base_shape) else "resized"
-        relative = size if math.isnan(x.change) else f"{x.relative:.3g}"
-        table.add_row(plain(x.name), x.kind, relative, _percent(x.share))
-    if len(found.leftovers) > MOST_LISTED:
-        table.add_row(f"... and {len(found.leftovers) - MOST_LISTED} more (--json lists all)")
-    out().print(table)
-
-
-def _tell_of_leftovers(found: Extracted) -> None:
-    count = len(found.leftovers)
-    unknown = sum(math.isnan(x.share) for x in found.leftovers)
-    more = f", without {unknown} that have no counterpart of their shape" if unknown else ""
-    note(
-        "note",
-        f"{count} tensor(s) that differ are not in the adapter: {_percent(found.share_left)} of "
-        f"the energy of the whole change{more}",
-    )
-
-
 def _as_json(written: Written) -> dict[str, object]:
     return {
         "output": str(written.path),
@@ -162,13 +116,3 @@ def _as_json(written: Written) -> dict[str, object]:
         "bytes": written.bytes,
         "rounding_error": written.rounding_error,
     }
-
-
-def _right(*titles: str) -> list[Column]:
-    from rich.table import Column
-
-    return [Column(title, justify="right") for title in titles]
-
-
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.2f} %"

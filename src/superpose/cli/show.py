@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from superpose.cli.console import one_line, out
+from superpose.cli.console import one_line, out, visible
 from superpose.shown import Cell, Column, Facts, Heat, Line, Part, Table
 
 if TYPE_CHECKING:
@@ -66,11 +66,15 @@ class _Need:
     def __init__(self, column: Column, cells: Sequence[Cell]) -> None:
         title = one_line(column.title)
         word = max(map(cell_len, title.split()), default=0)
-        whole = max((cell_len(_joined(cell, " ")) for cell in cells), default=0)
+        whole, piece = (
+            max(
+                (cell_len(line) for c in cells for line in _text(column, c, by).split("\n")),
+                default=0,
+            )
+            for by in (" ", "\n")
+        )
         self.figures = column.figures
         if column.figures:
-            pieces = (piece for cell in cells for piece in _joined(cell, "\n").split("\n"))
-            piece = max(map(cell_len, pieces), default=0)
             titles = (cell_len(title), word, cell_len(title), word, min(word, LEAST_TITLE))
             self.widths = tuple(map(max, titles, (whole, whole, piece, piece, piece)))
         else:
@@ -83,8 +87,9 @@ class _Need:
         return self.widths[-1]
 
 
-def _joined(cell: Cell, by: str) -> str:
-    text = one_line(cell.text)
+def _text(column: Column, cell: Cell, by: str) -> str:
+    """Give a cell's text. by: what stands between a figure and its bracket."""
+    text = visible(cell.text) if column.prose else one_line(cell.text)
     return f"{text}{by}({one_line(cell.beside)})" if cell.beside else text
 
 
@@ -108,7 +113,8 @@ def _blocks(needs: Sequence[_Need], room: int) -> list[list[int]]:
 
 def _drawn(table: Table, needs: Sequence[_Need], block: Sequence[int], room: int) -> RichTable:
     widths, broken = _widths(needs, room)
-    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1))
+    apart = int(any(table.columns[at].prose for at in block))
+    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1), leading=apart)
     for at, width in zip(block, widths, strict=True):
         column = table.columns[at]
         drawn.add_column(
@@ -118,7 +124,8 @@ def _drawn(table: Table, needs: Sequence[_Need], block: Sequence[int], room: int
             width=width,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(_joined(row[at], "\n" if broken else " ")) for at in block))
+        by = "\n" if broken else " "
+        drawn.add_row(*(Text(_text(table.columns[at], row[at], by)) for at in block))
     return drawn
 
 

@@ -10,52 +10,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from superpose.adapter import formula
-
 if TYPE_CHECKING:
     from superpose.measure.answer import Answer
-    from superpose.measure.sweep import Evaluation
 
 __all__ = [
-    "answers_table",
     "correlation_table",
-    "evaluation_table",
     "own_adapters_table",
     "plain_table",
     "samples_table",
     "study_table",
 ]
-
-
-def evaluation_table(results: Sequence[Evaluation]) -> Group:
-    """Weightings down, domains across: perplexity and its interval."""
-    domains = list(dict.fromkeys(result.domain for result in results))
-    counts = {r.domain: f"{r.domain}\n{r.score.tokens} tokens" for r in results}
-    table = plain_table()
-    table.add_column("task weights")
-    for domain in domains:
-        table.add_column(Text(counts[domain]), justify="right")
-    by_point: dict[int, list[Evaluation]] = {}
-    for result in results:
-        by_point.setdefault(id(result.weighting), []).append(result)
-    for row in by_point.values():
-        cells = [_with_interval(r.score.perplexity, (r.low, r.high)) for r in row]
-        table.add_row(Text(formula(row[0].weighting.weights)), *cells)
-    return _titled("Perplexity of the answers (95 % interval over questions)", table)
-
-
-def answers_table(found: Sequence[Answer]) -> Group:
-    """A question, then what each weighting answers."""
-    table = plain_table(show_lines=True)
-    table.add_column("question")
-    table.add_column("task weights")
-    table.add_column("answer")
-    last = None
-    for answer in found:
-        question = "" if answer.question == last else answer.question
-        last = answer.question
-        table.add_row(Text(question), Text(formula(answer.weighting.weights)), Text(answer.text))
-    return _titled("Answers", table)
 
 
 def study_table(summary: Mapping[str, Any]) -> Group:

@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass
 
 from superpose.adapter import Adapter
 from superpose.files import without_nan
+from superpose.shown import Column, Line, Part, Shown, Table, written
+
+MOST = 10
+"""Leftovers that are shown; `extract --json` lists all."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class Extracted:
+class Extracted(Shown):
     """A fine-tuned model's delta as an adapter.
 
     modules: the target modules that changed. leftovers: what else did, the largest share first.
@@ -113,6 +117,63 @@ class Extracted:
             "leftovers": [asdict(leftover) for leftover in self.leftovers],
         }
         return {name: without_nan(value) for name, value in found.items()}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give how much of the change the adapter keeps, by kind, and what it leaves out."""
+        kept = _percent(self.energy_kept)
+        said = Line(
+            f"{len(self.modules)} target modules, rank {self.adapter.rank}, keeps {kept} of the "
+            "energy of their change",
+            f"What {self.adapter.name} adds to {self.adapter.base_model}:",
+            whole=True,
+        )
+        kinds = Table.of("Kept, by kind of module", _KINDS, self.kinds)
+        if not self.leftovers:
+            return said, kinds
+        title = f"Left out: {_percent(self.share_left)} of the energy of the whole change"
+        some, count = self.leftovers[:MOST], len(self.leftovers)
+        remark = "" if len(some) == count else f"{MOST} of {count}: --json lists all."
+        return said, kinds, Table.of(title, _LEFTOVERS, some, remark)
+
+    @property
+    def left_out(self) -> str:
+        """How much lies in what is left out, in words."""
+        unknown = sum(math.isnan(x.share) for x in self.leftovers)
+        more = f", without {unknown} that have no counterpart of their shape" if unknown else ""
+        return (
+            f"{len(self.leftovers)} tensor(s) that differ are not in the adapter: "
+            f"{_percent(self.share_left)} of the energy of the whole change{more}"
+        )
+
+
+def _percent(share: float) -> str:
+    return written(share, lambda value: f"{100 * value:.2f} %")
+
+
+def _ranks(ranks: tuple[int, ...]) -> str:
+    return f"{ranks[0]}" + (f" to {ranks[-1]}" if len(ranks) > 1 else "")
+
+
+def _changed(left: Leftover) -> str:
+    if math.isnan(left.change):
+        return "only in one model" if None in (left.shape, left.base_shape) else "resized"
+    return f"{left.relative:.3g}"
+
+
+_SHARE = Column("share of the change", "share", _percent)
+_KINDS = (
+    Column("kind", "name"),
+    Column("modules", "modules", "d"),
+    Column("rank", "ranks", _ranks),
+    _SHARE,
+    Column("energy kept", "energy_kept", _percent),
+)
+_LEFTOVERS = (
+    Column("tensor", "name"),
+    Column("what it is", "kind"),
+    Column("relative change", _changed, ""),
+    _SHARE,
+)
 
 
 def _energy(sizes: Iterable[float]) -> float:

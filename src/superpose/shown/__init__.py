@@ -13,6 +13,7 @@ from superpose.shown.parts import (
     Scale,
     Table,
     few,
+    four_digits,
     perplexity,
     written,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Table",
     "escaped",
     "few",
+    "four_digits",
     "perplexity",
     "shortened",
     "visible",

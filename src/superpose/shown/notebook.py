@@ -18,7 +18,7 @@ _ABOVE, _BELOW = "213,94,0", "0,114,178"
 _STRONGEST = 0.55
 _TABLE = "border-collapse:collapse;text-align:right;font-variant-numeric:tabular-nums"
 _CAPTION = "caption-side:top;text-align:left;padding:.4em 0;color:inherit"
-_LEFT = "text-align:left"
+_LEFT, _PROSE = "text-align:left", "white-space:pre-wrap"
 
 
 def notebook_html(parts: Iterable[Part]) -> str:
@@ -59,11 +59,16 @@ def _cells(columns: tuple[Column, ...], row: tuple[Cell, ...]) -> Iterable[str]:
     for at, (column, cell) in enumerate(zip(columns, row, strict=True)):
         tag, scope = ("td", "") if at else ("th", ' scope="row"')
         text = f"{cell.text} ({cell.beside})" if cell.beside else cell.text
-        yield f"<{tag}{scope}{_styled(_side(column), _shade(cell.shade))}{_named(text)}</{tag}>"
+        said = f">{_lines(text)}" if column.prose else _named(text)
+        yield f"<{tag}{scope}{_styled(_side(column), _shade(cell.shade))}{said}</{tag}>"
 
 
 def _side(column: Column) -> str:
-    return "" if column.figures else _LEFT
+    return "" if column.figures else f"{_LEFT};{_PROSE}" if column.prose else _LEFT
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 def _styled(*styles: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "Scale",
     "Table",
     "few",
+    "four_digits",
     "perplexity",
     "written",
 ]
@@ -54,6 +55,7 @@ class Column:
     key: a field of the record, or what gives the value of one. form: None for words, which stand to
     the left; whoever lacks room breaks words and never a figure. beside: fields of what stands in
     brackets: one is what chance gives, two are the ends of an interval. note: what these are.
+    prose: whether its words have lines of their own.
     """
 
     title: str
@@ -61,6 +63,7 @@ class Column:
     form: Form | None = None
     beside: tuple[str, ...] = ()
     note: str = ""
+    prose: bool = False
 
     @property
     def figures(self) -> bool:
@@ -79,8 +82,8 @@ class Column:
         form = self.form
         if len(self.beside) == 1 and isinstance(form, str):
             form = form.lstrip("+")  # chance has no sign
-        ends = (written(_field(record, name), form) for name in self.beside)
-        return Cell(text, " to ".join(ends), known)
+        ends = [written(_field(record, name), form) for name in self.beside]
+        return Cell(text, "" if set(ends) == {"-"} else " to ".join(ends), known)
 
 
 @dataclass(frozen=True)
@@ -211,10 +214,12 @@ def written(value: Any, form: Form) -> str:
 
 
 def perplexity(nll: float) -> str:
-    """Write exp(nll), nats an answer token, to four digits at most."""
-    if nll > _LARGEST:
-        return "inf"
-    value = math.exp(nll)
+    """Write exp(nll), nats an answer token, to four digits."""
+    return four_digits(math.exp(nll) if nll <= _LARGEST else math.inf)
+
+
+def four_digits(value: float) -> str:
+    """Write a size: two decimals, whole numbers from a hundred on, powers from a million on."""
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from superpose.adapter import formula
+from superpose.shown import Column, Part, Shown, Table
 from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
@@ -29,7 +31,7 @@ class Answering:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Answers(Shown):
     """What each weighting answers to each question."""
 
     base: str
@@ -38,6 +40,20 @@ class Answers:
     def to_json(self) -> dict[str, Any]:
         """Give what `ask --json` prints."""
         return {"base": self.base, "answers": [answer.to_json() for answer in self.answers]}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give each question, and below it what each weighting answers."""
+        asked = dict.fromkeys(answer.question for answer in self.answers)
+        return tuple(
+            Table.of(asking, _COLUMNS, [a for a in self.answers if a.question == asking])
+            for asking in asked
+        )
+
+
+_COLUMNS = (
+    Column("task weights", lambda answer: formula(answer.weighting.weights)),
+    Column("answer", "text", prose=True),
+)
 
 
 def ask(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from superpose.adapter import formula
 from superpose.errors import BadSetting
+from superpose.shown import Cell, Column, Part, Shown, Table, four_digits
 from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
@@ -28,7 +30,7 @@ class TestQuestions(Questions):
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluated(Shown):
     """The score of each weighting on each domain."""
 
     base: str
@@ -37,6 +39,23 @@ class Evaluated:
     def to_json(self) -> dict[str, Any]:
         """Give what `eval --json` prints."""
         return {"base": self.base, "rows": [row.to_json() for row in self.rows]}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give weightings down and domains across: the perplexity and its interval."""
+        tokens = {row.domain: row.score.tokens for row in self.rows}
+        of_points: dict[int, list[Evaluation]] = {}
+        for row in self.rows:
+            of_points.setdefault(id(row.weighting), []).append(row)
+        columns = (Column(f"{name}, {count} tokens", form="") for name, count in tokens.items())
+        rows = (
+            (Cell(formula(row[0].weighting.weights)), *map(_SCORE.cell, row))
+            for row in of_points.values()
+        )
+        title = "Perplexity of the answers (95 % interval over questions)"
+        return (Table(title, (Column("task weights"), *columns), tuple(rows)),)
+
+
+_SCORE = Column("perplexity", lambda row: row.score.perplexity, four_digits, ("low", "high"))
 
 
 def evaluate(
