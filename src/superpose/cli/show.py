@@ -66,13 +66,7 @@ class _Need:
     def __init__(self, column: Column, cells: Sequence[Cell]) -> None:
         title = one_line(column.title)
         word = max(map(cell_len, title.split()), default=0)
-        whole, piece = (
-            max(
-                (cell_len(line) for c in cells for line in _text(column, c, by).split("\n")),
-                default=0,
-            )
-            for by in (" ", "\n")
-        )
+        whole, piece = (_longest(_text(column, cell, by) for cell in cells) for by in (" ", "\n"))
         self.figures = column.figures
         if column.figures:
             titles = (cell_len(title), word, cell_len(title), word, min(word, LEAST_TITLE))
@@ -91,6 +85,11 @@ def _text(column: Column, cell: Cell, by: str) -> str:
     """Give a cell's text. by: what stands between a figure and its bracket."""
     text = visible(cell.text) if column.prose else one_line(cell.text)
     return f"{text}{by}({one_line(cell.beside)})" if cell.beside else text
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """Give the width of the longest line of some texts."""
+    return max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
 
 
 def _width(widths: Iterable[int]) -> int:
