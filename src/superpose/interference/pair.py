@@ -89,8 +89,7 @@ def pair_figures(
     inner = figures.inner[shared, i, j]
     norms = np.sqrt(np.maximum(0.0, np.diagonal(figures.inner, axis1=1, axis2=2)))
     lengths = norms[shared, i] * norms[shared, j]
-    cosines, floors = _cosines(inner, lengths, figures.shapes[shared])
-    exists = ~np.isnan(cosines)
+    cosines, floors, exists = _cosines(inner, lengths, figures.shapes[shared])
     outputs = _side(figures.outputs, shared, i, j, figures.shapes[shared, 0])
     inputs = _side(figures.inputs, shared, i, j, figures.shapes[shared, 1])
     # Cosines do not depend on the scale; lengths are told in the adapters' own.
@@ -125,11 +124,14 @@ def pair_figures(
 
 def _cosines(
     inner: np.ndarray, lengths: np.ndarray, shapes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give the modules' cosines and their floors. lengths: products of both norms."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the modules' cosines, their floors, and which of the cosines exist.
+
+    lengths: products of both norms.
+    """
     # Rounding may carry the cosine of a delta with itself past 1.
     cosines = np.clip(_ratio(inner, lengths), -1.0, 1.0)
-    return cosines, 1.0 / np.sqrt(np.prod(shapes, axis=1))
+    return cosines, 1.0 / np.sqrt(np.prod(shapes, axis=1)), ~np.isnan(cosines)
 
 
 def _modules(names: Sequence[str], *columns: np.ndarray) -> tuple[ModuleFigures, ...]:
