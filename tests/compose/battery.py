@@ -18,14 +18,24 @@ from superpose.adapter import Adapter, Delta
 from superpose.compose import (
     Average,
     BestRank,
+    CoreSpace,
+    Ctm,
     Dare,
     DareTies,
     Della,
     EqualNorm,
+    Iso,
+    Knots,
     Method,
     OnBase,
+    Orthogonal,
+    Pico,
+    Star,
     Sum,
+    Svc,
     Ties,
+    Tsv,
+    Wudi,
 )
 from superpose.errors import SuperposeWarning
 from superpose.files.checkpoint import Checkpoint
@@ -82,8 +92,71 @@ ENTRIES: Mapping[str, Entry] = {
         seeds=100,
         gives_one_back=False,
     ),
+    "knots": Entry(
+        lambda base: Knots(rule=Ties(density=0.3)),
+        by_module(oracles.knots(oracles.ties(0.3))),
+        gives_one_back=False,
+    ),
+    "tsv": Entry(lambda base: Tsv(), by_module(oracles.tsv)),
+    "iso": Entry(lambda base: Iso(), by_module(oracles.iso), gives_one_back=False),
+    "core": Entry(
+        lambda base: CoreSpace(rule=Ties(density=0.3)),
+        by_module(oracles.core(oracles.ties(0.3))),
+        gives_one_back=False,
+    ),
+    "ctm": Entry(
+        lambda base: Ctm(rule=Ties(density=0.5)),
+        by_module(oracles.ctm(oracles.ties(0.5), 0.25)),
+        gives_one_back=False,
+    ),
+    "pico": Entry(lambda base: Pico(), by_module(oracles.pico)),
+    "wudi": Entry(lambda base: Wudi(), by_module(oracles.wudi(None))),
+    "svc": Entry(lambda base: Svc(), by_module(oracles.svc(sum, 0.1))),
+    "star": Entry(
+        lambda base: Star(),
+        by_module(lambda there: oracles.star(sum(there), 0.4)),
+        gives_one_back=False,
+    ),
+    "orthogonal": Entry(
+        lambda base: Orthogonal(), by_module(oracles.orthogonal(1.0)), ordered=True
+    ),
 }
 """One entry a method, by its name in METHODS."""
+
+VARIANTS: Mapping[str, Entry] = {
+    "iso, cts": Entry(
+        lambda base: Iso(variant="cts", common=0.5),
+        by_module(oracles.iso_cts(0.5)),
+        gives_one_back=False,
+    ),
+    "tsv at a rank": Entry(
+        lambda base: Tsv(rank=2),
+        lambda d, w: oracles.cut(by_module(oracles.tsv)(d, w), 2),
+        approximates=by_module(oracles.tsv),
+        gives_one_back=False,
+    ),
+    "core, tsv": Entry(lambda base: CoreSpace(rule=Tsv()), by_module(oracles.tsv)),
+    "ctm of rank 2": Entry(
+        lambda base: Ctm(rank=2, beta=1.0, rule=Sum()),
+        by_module(oracles.ctm(sum, 1.0, 2)),
+        gives_one_back=False,
+    ),
+    "wudi without a ridge": Entry(lambda base: Wudi(ridge=0.0), by_module(oracles.wudi(0.0))),
+    "svc after ties": Entry(
+        lambda base: Svc(alpha=1.0, rule=Ties(density=0.4), rank=10),
+        by_module(oracles.svc(oracles.ties(0.4), 1.0)),
+        gives_one_back=False,
+    ),
+    "star of each": Entry(
+        lambda base: Star(each=True, eta=0.6),
+        by_module(lambda there: sum(oracles.star(x, 0.6) for x in there)),
+        gives_one_back=False,
+    ),
+    "orthogonal, soft": Entry(
+        lambda base: Orthogonal(mu=1.0), by_module(oracles.orthogonal(0.5)), ordered=True
+    ),
+}
+"""Other settings of methods that are made differently for them."""
 
 
 def adapter(

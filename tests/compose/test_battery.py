@@ -13,6 +13,7 @@ from tests.compose.battery import (
     ENTRIES,
     LAYER,
     SHAPES,
+    VARIANTS,
     WEIGHTS,
     Entry,
     adapter,
@@ -38,11 +39,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_base(tmp_path_factory.mktemp("battery") / "base")
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=[*METHODS, *VARIANTS])
 def entry(request: pytest.FixtureRequest) -> Entry:
     name: str = request.param
-    assert name in ENTRIES, f"`{name}` has no entry in tests/compose/battery.py"
-    return ENTRIES[name]
+    assert name in ENTRIES or name in VARIANTS, f"`{name}` has no entry in tests/compose/battery.py"
+    return {**ENTRIES, **VARIANTS}[name]
 
 
 @pytest.fixture

@@ -4,15 +4,25 @@ from collections.abc import Mapping
 
 from superpose.compose.average import Average
 from superpose.compose.best_rank import BestRank
+from superpose.compose.core_space import CoreSpace
+from superpose.compose.ctm import Ctm
 from superpose.compose.dare import Dare
 from superpose.compose.dare_ties import DareTies
 from superpose.compose.della import Della
 from superpose.compose.equal_norm import EqualNorm
+from superpose.compose.iso import Iso
+from superpose.compose.knots import Knots
 from superpose.compose.merging import exact_sum, merge
 from superpose.compose.method import Method
 from superpose.compose.on_base import OnBase
+from superpose.compose.orthogonal import Orthogonal
+from superpose.compose.pico import Pico
+from superpose.compose.star import Star
 from superpose.compose.sum import Sum
+from superpose.compose.svc import Svc
 from superpose.compose.ties import Ties
+from superpose.compose.tsv import Tsv
+from superpose.compose.wudi import Wudi
 
 METHODS: Mapping[str, type[Method]] = {
     method.name: method
@@ -26,6 +36,16 @@ METHODS: Mapping[str, type[Method]] = {
         Dare,
         DareTies,
         Della,
+        Knots,
+        Tsv,
+        Iso,
+        CoreSpace,
+        Ctm,
+        Pico,
+        Wudi,
+        Svc,
+        Star,
+        Orthogonal,
     )
 }
 """Every method by its name, which files that it made note."""
@@ -34,14 +54,24 @@ __all__ = [
     "METHODS",
     "Average",
     "BestRank",
+    "CoreSpace",
+    "Ctm",
     "Dare",
     "DareTies",
     "Della",
     "EqualNorm",
+    "Iso",
+    "Knots",
     "Method",
     "OnBase",
+    "Orthogonal",
+    "Pico",
+    "Star",
     "Sum",
+    "Svc",
     "Ties",
+    "Tsv",
+    "Wudi",
     "exact_sum",
     "merge",
 ]

@@ -94,18 +94,24 @@ def significant(values: Array) -> int:
 def polar(x: Array) -> Array:
     """Give the nearest matrix with orthonormal columns: P Q^T of x = P diag(s) Q^T.
 
-    x: (m, n). Directions that x does not have (s negligible beside the largest) stay out, so that
-    dependent columns give the partial isometry and not something at random.
+    x: (m, n), tall. Directions that x does not have (s negligible beside the largest) stay out, so
+    that dependent columns give the partial isometry and not something at random.
     """
-    P, s, Qt = np.linalg.svd(x, full_matrices=False)
+    P, s, Qt = tall_svd(x)
     few = significant(s)
     return np.asarray(P[:, :few] @ Qt[:few])
 
 
+def tall_svd(x: Array) -> tuple[Array, Array, Array]:
+    """Give P, s, Q^T of x = P diag(s) Q^T. x: (m, n), tall: it costs m n^2 and no more."""
+    basis, R = tall_qr(x)
+    P, s, Qt = np.linalg.svd(R, full_matrices=False)
+    return basis.times(P), s, Qt
+
+
 def _basis(blocks: Sequence[Array]) -> tuple[Array, list[Array]]:
     """Give the left singular vectors of the blocks side by side, and each block's coordinates."""
-    basis, R = tall_qr(np.concatenate(blocks, axis=1))
-    X, s, Yt = np.linalg.svd(R, full_matrices=False)
+    P, s, Qt = tall_svd(np.concatenate(blocks, axis=1))
     few = max(1, int(np.count_nonzero(s > _ROUNDING * s[0])))
     ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
-    return basis.times(X[:, :few]), np.split(s[:few, None] * Yt[:few], ends, axis=1)
+    return P[:, :few], np.split(s[:few, None] * Qt[:few], ends, axis=1)
