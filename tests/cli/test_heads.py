@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import peft
@@ -23,6 +19,7 @@ from tests.baking.classifiers import (
 )
 from tests.baking.conftest import told_by_peft
 from tests.cli.conftest import Run
+from tests.pasted import follow
 
 
 @pytest.fixture
@@ -147,7 +144,6 @@ def test_a_sum_of_classifiers_keeps_the_names_of_their_class_where_the_bases_are
     assert run("verify", base, f"{a}:0.5", f"{b}:0.5", tmp_path / "sum", "-q").code == 0
 
 
-@pytest.mark.slow
 def test_a_class_that_finds_no_weight_of_the_base_is_refused_and_the_command_printed_helps(
     run: Run, tmp_path: Path
 ) -> None:
@@ -157,10 +153,7 @@ def test_a_class_that_finds_no_weight_of_the_base_is_refused_and_the_command_pri
     refused = run("bake", base, adapter, "-o", tmp_path / "out", "-q", "--same-base")
     assert refused.code == 2
     assert "would load no weight" in refused.err
-    (code,) = re.findall(r'python -c "(.*)"', refused.err)
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment,
-                   capture_output=True)  # fmt: skip
+    follow(refused.err, cwd=tmp_path)
     done = run("bake", tmp_path / "base-bare", adapter, "-o", tmp_path / "out", "-q")
     assert done.code == 0, done.err
     right = by_peft(tmp_path / "base-bare", adapter, task="QUESTION_ANS")

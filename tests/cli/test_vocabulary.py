@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +10,11 @@ from safetensors.numpy import load_file
 from tests.baking.conftest import llama, load
 from tests.baking.grown import WHOLE, Grown, said
 from tests.cli.conftest import Run
+from tests.pasted import follow
 
 from superpose.files.checkpoint import Checkpoint
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["add", "bake"])
 @pytest.mark.parametrize("beside", ["plain", "nothing"])
 def test_a_share_of_added_tokens_is_refused_and_the_command_that_is_printed_makes_it_work(
@@ -41,10 +37,7 @@ def test_a_share_of_added_tokens_is_refused_and_the_command_that_is_printed_make
     assert refused.code == 2
     assert "Only the vocabulary differs: the adapter was trained with 2 tokens more" in refused.err
     assert "another base model?" not in refused.err
-    (code,) = re.findall(r'python -c "(.*)"', refused.err)
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    subprocess.run([sys.executable, "-c", code], cwd=made.folder, check=True, env=environment,
-                   capture_output=True)  # fmt: skip
+    follow(refused.err, cwd=made.folder)
     resized = made.folder / "base-34"
     done = run(*words(resized))
     assert done.code == 0, done.err

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.pasted import follow
 
 import superpose
 from superpose.errors import BadInput, SuperposeWarning
@@ -208,11 +206,8 @@ def test_a_peft_folder_of_a_text_encoder_is_refused_with_the_way_out(tmp_path: P
     with pytest.raises(superpose.errors.Refused, match="no image LoRA, and no PEFT fol") as caught:
         _ = superpose.load(file) + superpose.load(folder)
     superpose.save(superpose.load(folder), tmp_path / "plain")
-    command = re.search(r'python -c "(.*)" PLAIN', str(caught.value), re.S)
-    assert command is not None
-    text = command[1].replace("\\\n", "")
     new = tmp_path / "new.safetensors"
-    subprocess.run([sys.executable, "-c", text, str(tmp_path / "plain"), str(new)], check=True)
+    follow(str(caught.value), tmp_path / "plain", new)
     a, b = superpose.load(file), superpose.load(new)
     (key,) = b
     np.testing.assert_allclose(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from diffusers.loaders.lora_pipeline import (
     WanLoraLoaderMixin,
 )
 from safetensors.torch import load_file, save_file
+from tests.pasted import follow
 
 import superpose as sp
 from superpose.errors import BadInput, Refused
@@ -149,16 +147,14 @@ def xlabs(path: Path, seed: int) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_xlabs_files_are_converted_by_the_printed_command_and_then_added(tmp_path: Path) -> None:
     a, b = (xlabs(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 20))
     converted = []
     for path in (a, b):
         with pytest.raises(Refused, match="XLabs' spelling") as caught:
             sp.load(path)
-        (code,) = re.findall(r'python -c "(.*)" OLD', str(caught.value))
         new = path.with_stem(f"{path.stem}-new")
-        subprocess.run([sys.executable, "-c", code, str(path), str(new)], check=True)
+        follow(str(caught.value), path, new)
         converted.append(sp.load(new))
     sp.save(converted[0] - converted[1], tmp_path / "sum.safetensors")
     assert_sum(FluxLoraLoaderMixin, a, b, tmp_path / "sum.safetensors", -1.0)

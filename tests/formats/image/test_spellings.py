@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
-import subprocess
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import torch
 from diffusers.loaders import lora_pipeline
 from diffusers.loaders.lora_base import fuse_text_encoder_lora
 from safetensors.torch import load_file
+from tests.pasted import follow
 from transformers import CLIPTextConfig, CLIPTextModel
 
 import superpose
@@ -176,13 +174,6 @@ def test_a_bare_text_encoder_beside_others_is_refused_with_the_way_out(tmp_path:
     follow(str(caught.value), bare, tmp_path / "new.safetensors")
     total = superpose.load(named) + superpose.load(tmp_path / "new.safetensors")
     assert len(total) == 1
-
-
-def follow(message: str, *arguments: Path) -> None:
-    """Run the command that a message gives, on these files."""
-    command = re.search(r'python -c "(.*)" OLD', message, re.S)
-    assert command is not None, message
-    subprocess.run([sys.executable, "-c", command[1], *map(str, arguments)], check=True)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 import torch
 from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 from safetensors.torch import load_file
+from tests.pasted import follow
 
 import superpose
 from superpose.errors import Refused, SuperposeWarning
@@ -113,7 +111,6 @@ def test_a_files_own_names_meet_what_diffusers_converter_makes_of_them(
         np.testing.assert_allclose(found[name], 2 * change, atol=1e-3)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_what_is_no_part_of_the_tables_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """FLUX.1's last modulation, whose halves diffusers swaps, and FLUX.2's, where it does not."""
@@ -126,20 +123,13 @@ def test_what_is_no_part_of_the_tables_is_refused_with_the_way_out(tmp_path: Pat
     a, b = superpose.load(own), superpose.load(other_path)
     with pytest.raises(Refused, match=r"adaLN_modulation.1` of .* superpose does not") as caught:
         _ = a + b
-    converted = follow(str(caught.value), own, tmp_path / "converted.safetensors")
+    converted = tmp_path / "converted.safetensors"
+    follow(str(caught.value), own, converted)
     expected = products(loader_of("Flux").lora_state_dict(load_file(own)))
     own_changes = {n: dense(d.terms) for n, d in superpose.load(converted).items()}
     assert len(own_changes) == len(expected) == 3
 
 
-def follow(message: str, *arguments: Path) -> Path:
-    command = re.search(r'python -c "(.*)" OLD', message, re.S)
-    assert command is not None, message
-    subprocess.run([sys.executable, "-c", command[1], *map(str, arguments)], check=True)
-    return arguments[-1]
-
-
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_lumina2s_own_names_are_refused_with_the_way_out(tmp_path: Path) -> None:
     """Its keys and values have fewer heads than its queries: diffusers knows how many rows."""
@@ -154,7 +144,8 @@ def test_lumina2s_own_names_are_refused_with_the_way_out(tmp_path: Path) -> None
     b = superpose.load(saved(other, tmp_path / "other.safetensors"))
     with pytest.raises(Refused, match="called in two ways") as caught:
         _ = superpose.load(own) + b
-    a = superpose.load(follow(str(caught.value), own, tmp_path / "converted.safetensors"))
+    follow(str(caught.value), own, tmp_path / "converted.safetensors")
+    a = superpose.load(tmp_path / "converted.safetensors")
     assert "transformer.layers.0.attn.to_q" in a
     assert len(a + b) == len(a)
 
