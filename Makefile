@@ -30,9 +30,10 @@ demo: $(VENV)/.study  ## the whole road on a real 135M-parameter model
 
 test: test-fast test-slow test-core  ## every test
 
-# Workers share the cores, so each keeps to one thread.
+# Workers share the cores, so each keeps to one thread. Each begins with a run of files and keeps it
+# until the other has nothing left: what the tests of a file share is made once.
 test-fast: $(VENV)/.dev  ## the tests that take seconds
-	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/.dev  ## the tests on the real model
 	OMP_NUM_THREADS=$(JOBS) $(PYTEST) -q -m slow --durations=10

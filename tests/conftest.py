@@ -225,9 +225,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def question_files(tmp_path: Path) -> dict[str, Path]:
     """Two domains as .jsonl files: name -> path."""
+    return write_questions(tmp_path)
+
+
+def write_questions(folder: Path) -> dict[str, Path]:
+    """Write the two domains and give name -> path."""
     paths = {}
     for name, rows in QUESTIONS.items():
-        paths[name] = tmp_path / f"{name}.jsonl"
+        paths[name] = folder / f"{name}.jsonl"
         lines = [json.dumps({"question": q, "answer": a}) for q, a in rows]
         paths[name].write_text("\n".join(lines), encoding="utf-8")
     return paths

@@ -44,6 +44,8 @@ from superpose.model import SuperposedModel
 from superpose.studies.folder import StudyFolder
 from superpose.training.settings import LoraSettings, TrainingSettings
 
+pytestmark = pytest.mark.slow  # a tournament is trained, measured and calibrated
+
 TINY = {
     "sums": Source("arithmetic.jsonl", "what is"),
     "halves": Source("arithmetic.jsonl", "half of"),

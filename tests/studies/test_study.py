@@ -6,9 +6,11 @@ import csv
 import json
 import math
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
+from tests.conftest import write_questions
 
 from superpose.errors import BadInput
 from superpose.studies.cells import Cell, cell_seed, cells_of_seed, subsets
@@ -16,6 +18,7 @@ from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec, load_spec
 from superpose.studies.summary import write_results
 from superpose.training.reporter import Reporter
+from superpose.training.settings import LoraSettings
 
 
 def _spec(base: Path, files: dict[str, Path], **changes: Any) -> StudySpec:
@@ -57,10 +60,26 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_study_that_was_stopped_goes_on_where_it_stood(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
-) -> None:
-    spec = _spec(tiny_base, question_files)
+@pytest.fixture(scope="module")
+def finished(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of two seeds that has run, with its table and summary. Its answers are cut."""
+    folder = tmp_path_factory.mktemp("finished")
+    spec = _spec(tiny_base, write_questions(folder), prompt={"max_tokens": 48})
+    study = Study(spec, folder / "run")
+    study.run()
+    write_results(study.folder, spec, study.cells)
+    return study
+
+
+@pytest.fixture
+def copied(finished: Study, tmp_path: Path) -> Study:
+    """The same study in a folder of the test's own."""
+    copytree(finished.folder.path, tmp_path / "run")
+    return Study(finished.spec, tmp_path / "run")
+
+
+def test_a_study_that_was_stopped_goes_on_where_it_stood(finished: Study, tmp_path: Path) -> None:
+    spec = finished.spec
     with pytest.raises(KeyboardInterrupt):
         Study(spec, tmp_path / "run", reporter=_Heard(stop_after=5)).run()
     before = _files(tmp_path / "run")
@@ -76,21 +95,15 @@ def test_a_study_that_was_stopped_goes_on_where_it_stood(
     assert again.finished == []
     assert again.left == 0
 
-    straight = Study(spec, tmp_path / "straight")
-    straight.run()
     for cell in study.cells:
-        assert study.folder.read_scores(cell) == straight.folder.read_scores(cell)
+        assert study.folder.read_scores(cell) == finished.folder.read_scores(cell)
 
 
-def test_the_table_and_the_summary_are_what_the_cells_say(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
-) -> None:
-    spec = _spec(tiny_base, question_files)
-    study = Study(spec, tmp_path / "run")
-    study.run()
-    summary = write_results(study.folder, spec, study.cells)
-    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
-    with (tmp_path / "run" / "table.csv").open(newline="") as file:
+def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None:
+    study = copied
+    summary = write_results(study.folder, study.spec, study.cells)
+    assert json.loads((study.folder.path / "summary.json").read_text()) == summary
+    with (study.folder.path / "table.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     # The base once; then two seeds of two singles, three sums and a baseline; unions for these.
     assert len(table) == 2 + 2 * (2 * 2 + 4 * 3)
@@ -112,41 +125,37 @@ def test_the_table_and_the_summary_are_what_the_cells_say(
     assert any("prove nothing" in remark for remark in summary["remarks"])
 
 
-def test_the_sum_is_the_sum_of_the_single_adapters(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Path) -> None:
     """The cell of a sum scores what a written sum scores."""
     import superpose
     from superpose.measure.evaluate import score
     from superpose.model import SuperposedModel
 
-    spec = _spec(tiny_base, question_files, seeds=[0])
-    study = Study(spec, tmp_path / "run")
-    study.run()
-    parts = [superpose.load(study.adapter_path(name, 0)) for name in spec.domains]
+    study = finished
+    parts = [superpose.load(study.adapter_path(name, 0)) for name in study.spec.domains]
     superpose.save(sum(parts), tmp_path / "sum")
     with (
         SuperposedModel(study.base.model, [superpose.load(tmp_path / "sum")]) as model,
         model.at([1.0]) as weighted,
     ):
         written = score(weighted, study.test_examples["sums"])
-    cell = study.folder.read_scores(Cell("sum", tuple(spec.domains), 0))["sums"]
+    cell = study.folder.read_scores(Cell("sum", tuple(study.spec.domains), 0))["sums"]
     assert written.row_nll == pytest.approx(cell.row_nll, rel=1e-4)
 
 
 def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+    copied: Study, tmp_path: Path
 ) -> None:
-    Study(_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run").run()
     before = _files(tmp_path / "run")
-    other = _spec(tiny_base, question_files, seeds=[0], lora={"rank": 3})
+    other = copied.spec.model_copy(update={"lora": LoraSettings(rank=3)})
     with pytest.raises(BadInput, match=r"another study; it differs in .*lora\.rank"):
         Study(other, tmp_path / "run").run()
     assert _files(tmp_path / "run") == before
     heard = _Heard()
-    Study(_spec(tiny_base, question_files), tmp_path / "run", reporter=heard).run()
+    more = copied.spec.model_copy(update={"seeds": [0, 1, 2]})
+    Study(more, tmp_path / "run", reporter=heard).run()
     assert heard.finished
-    assert all("seed 1" in activity for activity in heard.finished)
+    assert all("seed 2" in activity for activity in heard.finished)
     with pytest.raises(BadInput, match="holds no study"):
         Study(other, tmp_path).run()
 
@@ -169,28 +178,19 @@ def test_a_base_folder_is_found_beside_the_study_file(
     assert Study(spec, tmp_path / "run", relative_to=tmp_path).base.name.endswith("base")
 
 
-def test_answers_that_are_cut_are_counted_and_told(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
-) -> None:
-    spec = _spec(tiny_base, question_files, seeds=[0], prompt={"max_tokens": 48})
-    study = Study(spec, tmp_path / "run")
-    study.run()
-    summary = write_results(study.folder, spec, study.cells)
+def test_answers_that_are_cut_are_counted_and_told(finished: Study) -> None:
+    study = finished
+    summary = json.loads((study.folder.path / "summary.json").read_text())
     for name, examples in study.test_examples.items():
         cut = sum(study.base.tokenizer.eos_token_id not in e.answer for e in examples)
         assert summary["domains"][name]["cut_test_rows"] == cut
     assert any("training answers are cut" in remark for remark in summary["remarks"])
 
 
-def test_a_damaged_cell_is_named(
-    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
-) -> None:
-    spec = _spec(tiny_base, question_files, seeds=[0])
-    study = Study(spec, tmp_path / "run")
-    study.run()
-    (tmp_path / "run" / "cells" / "base.json").write_text("{")
+def test_a_damaged_cell_is_named(copied: Study) -> None:
+    (copied.folder.path / "cells" / "base.json").write_text("{")
     with pytest.raises(BadInput, match=r"base\.json: this file of the study cannot be read"):
-        write_results(study.folder, spec, study.cells)
+        write_results(copied.folder, copied.spec, copied.cells)
 
 
 def test_no_two_trainings_of_a_study_share_their_seed() -> None:
