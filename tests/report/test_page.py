@@ -17,10 +17,11 @@ from tests.report.conftest import HOSTILE, MADE, foreseen, random_check
 from superpose.errors import OutputExists
 from superpose.report import check_page, ready, render, write_page
 from superpose.report.forecast import Predictions, share_text
-from superpose.report.heat import Scale, modules_grid
+from superpose.report.heat import modules_grid
 from superpose.report.page import json_in_html
 from superpose.report.relation_tables import tournament_table
 from superpose.report.texts import change, csv_text, figure, perplexity, public, visible
+from superpose.shown import Scale
 from superpose.statistics import correlate
 
 if TYPE_CHECKING:

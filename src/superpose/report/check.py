@@ -8,10 +8,13 @@ from typing import Any
 
 from superpose.files import short_names
 from superpose.interference import VERDICTS
+from superpose.interference.checking import ADAPTER_COLUMNS
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
+from superpose.report.tables import plain_table
 from superpose.report.texts import counted, figure, joined
+from superpose.shown import Column, Table
 
 __all__ = ["PAIR_TERMS", "check_page"]
 
@@ -41,12 +44,14 @@ def verdict_of_check(check: Mapping[str, Any], short: Mapping[str, str]) -> Sect
     says = _in_one_sentence(ordered, groups, len(pairs))
     first = _weightiest(pairs)
     whose = "" if len(pairs) == 1 else f"{_label(first, short)}: "
+    name = Column("adapter", lambda adapter: short[adapter["name"]])
+    adapters = Table.of("The adapters", (name, *ADAPTER_COLUMNS), check["adapters"])
     values = {
         "sentences": [(says, f"Next: {whose}{first['next']}")],
         "remark": f"{whose}{first['reason']} These figures are exact functions of the weights, not "
         "estimates: what stands beside them is what chance alone would give.",
         "cards": _cards(check, pairs),
-        "lists": _adapters(check, short),
+        "lists": [plain_table(adapters)],
     }
     return Section("verdict", "Verdict", values)
 
@@ -104,18 +109,3 @@ def _cards(check: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]]) -> list
 
 def _twice(floor: float | None) -> float | None:
     return None if floor is None else 1.96 * floor
-
-
-def _adapters(check: Mapping[str, Any], short: Mapping[str, str]) -> list[dict[str, Any]]:
-    rows = [
-        [
-            short[a["name"]],
-            f"{a['modules']:,}",
-            f"{a['rank']:,}",
-            f"{a['parameters']:,}",
-            figure(a["norm"], ".4g"),
-        ]
-        for a in check["adapters"]
-    ]
-    columns = ["adapter", "modules", "rank", "parameters", "norm"]
-    return [{"caption": "The adapters", "columns": columns, "rows": rows}]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from superpose.report.heat import Scale, matrix, modules_grid, union_of_modules
+from superpose.report.heat import matrix, modules_grid, scale_json, union_of_modules
 from superpose.report.page import Section
 from superpose.report.texts import figure
+from superpose.shown import Scale
 
 __all__ = ["disturbance_section"]
 
@@ -48,7 +49,7 @@ def _modules(disturbances: Sequence[Mapping[str, Any]], labels: Sequence[str]) -
         "grid": modules_grid(names),
         "labels": list(labels),
         "texts": [{"strong": _strong(d), "text": _through(d)} for d in disturbances],
-        "scales": {"nats": _scale(disturbances).to_json()},
+        "scales": {"nats": scale_json(_scale(disturbances))},
         "values": {
             "nats": [[_rounded(d["modules"].get(name)) for name in names] for d in disturbances]
         },

@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.report.texts import figure
+from superpose.report.texts import figure, typeset
+from superpose.shown import Scale
 
-__all__ = ["Cell", "Map", "Scale", "matrix", "modules_grid", "union_of_modules"]
+__all__ = ["Cell", "Map", "matrix", "modules_grid", "scale_json", "union_of_modules"]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How a figure becomes a shade and a text.
+def legend(scale: Scale) -> list[dict[str, Any]]:
+    """Give the steps of a scale, each with its text and shade."""
+    form = "+g" if scale.signed else "g"
+    return [{"text": figure(step, form), "shade": scale.shade(step)} for step in scale.steps]
 
-    name: what the figure is, in a legend. unit: behind a figure. low: size up to which there is no
-    shade. full: size from which the shade is strongest; between them logarithmic, or linear from
-    zero where `low` is 0. form: of the text. steps: figures that the legend shows.
-    """
 
-    name: str
-    unit: str
-    low: float
-    full: float
-    form: str
-    steps: tuple[float, ...]
-
-    def shade(self, value: float | None) -> float:
-        """Give -1 (strongest blue) to 1 (strongest orange)."""
-        if value is None or not math.isfinite(value):
-            return 0.0
-        size = abs(value)
-        if self.low > 0:
-            strength = math.log(max(size, self.low) / self.low) / math.log(self.full / self.low)
-        else:
-            strength = size / self.full
-        return math.copysign(min(1.0, strength), value)
-
-    def text(self, value: float | None) -> str:
-        """Give the figure without its unit; whole numbers where there are tens."""
-        if value is not None and self.low > 0 and abs(value) >= 9.95:
-            return figure(value, f"{'+' if '+' in self.form else ''},.0f")
-        return figure(value, self.form)
-
-    def legend(self) -> list[dict[str, Any]]:
-        """Give the steps, each with its text and shade."""
-        sign = "+" if "+" in self.form else ""
-        return [
-            {"text": figure(step, f"{sign}g"), "shade": self.shade(step)} for step in self.steps
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """Give what a script needs to shade and write figures itself."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "low": self.low,
-            "full": self.full,
-            "digits": int(self.form.partition(".")[2][:1] or 0),
-            "signed": "+" in self.form,
-            "legend": self.legend(),
-        }
+def scale_json(scale: Scale) -> dict[str, Any]:
+    """Give what a script needs to shade and write figures itself."""
+    return {
+        "name": scale.name,
+        "unit": scale.unit,
+        "low": scale.low,
+        "full": scale.full,
+        "digits": int(str(scale.form).partition(".")[2][:1] or 0),
+        "signed": scale.signed,
+        "legend": legend(scale),
+    }
 
 
 @dataclass(frozen=True)
@@ -88,6 +54,11 @@ class Map:
     cells: tuple[tuple[Cell | None, ...], ...]
     scale: Scale
 
+    @property
+    def legend(self) -> list[dict[str, Any]]:
+        """The steps of its scale."""
+        return legend(self.scale)
+
 
 def matrix(
     key: str,
@@ -107,7 +78,7 @@ def matrix(
         found = value(row, column)
         if found is None:
             return None
-        return Cell(scale.text(found[0]), scale.shade(found[0]), found[1], found[2])
+        return Cell(typeset(scale.text(found[0])), scale.shade(found[0]), found[1], found[2])
 
     rows, columns = map(tuple, names)
     cells = tuple(tuple(cell(r, c) for c in range(len(columns))) for r in range(len(rows)))

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.files import short_names
-from superpose.report.heat import Map, Scale, matrix, modules_grid, union_of_modules
+from superpose.interference.figures import COSINE, PAIR_COLUMNS
+from superpose.report.heat import Map, matrix, modules_grid, scale_json, union_of_modules
 from superpose.report.page import Section
-from superpose.report.tables import Column, DataTable, Entry, text_entry
+from superpose.report.tables import DataTable
 from superpose.report.texts import figure
+from superpose.shown import Column, Scale, Table
 
 __all__ = ["pairs_section"]
 
-COSINE = Scale("cosine, in multiples of its floor", "×", 1.0, 100.0, "+.1f",
-               (-100, -10, -3, 1, 3, 10, 100))  # fmt: skip
 OVERLAP = Scale("overlap, in multiples of chance", "×", 1.0, 30.0, ".1f", (1, 3, 10, 30))
 
 Pair = Mapping[str, Any]
@@ -97,40 +97,13 @@ _SAYS = {
 
 
 def _table(pairs: Sequence[Pair], labels: Sequence[str]) -> DataTable:
-    columns = [
-        Column("pair", numeric=False),
-        Column("verdict", numeric=False),
-        Column("RMS cosine", note="floor"),
-        Column("cosine", note="floor"),
-        Column("outputs", note="chance"),
-        Column("inputs", note="chance"),
-        Column("norm ratio"),
-    ]
-    rows = [
-        [
-            text_entry(label),
-            text_entry(str(pair["verdict"])),
-            _entry(pair["rms_cosine"], pair["floor"], ".4f"),
-            _entry(pair["cosine"], pair["cosine_floor"], "+.4f"),
-            _entry(pair["output_overlap"], pair["output_chance"], ".3f"),
-            _entry(pair["input_overlap"], pair["input_chance"], ".3f"),
-            Entry(figure(pair["norm_ratio"], ".2f"), pair["norm_ratio"]),
-        ]
-        for label, pair in zip(labels, pairs, strict=True)
-    ]
+    named = dict(zip(map(id, pairs), labels, strict=True))
+    columns = (Column("pair", lambda pair: named[id(pair)]), Column("verdict", "verdict"))
+    caption = "Every pair; small below each figure, what unrelated adapters would have"
     keys = [key for key in pairs[0] if key not in ("modules", "reason", "next", "standing_out")]
-    return DataTable(
-        key="pairs",
-        caption="Every pair; small below each figure, what unrelated adapters would have",
-        columns=columns,
-        rows=rows,
-        file="pairs.csv",
-        csv=(keys, [[pair[key] for key in keys] for pair in pairs]),
-    )
-
-
-def _entry(value: float | None, chance: float | None, form: str) -> Entry:
-    return Entry(figure(value, form), value, note=figure(chance, form.lstrip("+")))
+    csv = (keys, [[pair[key] for key in keys] for pair in pairs])
+    table = Table.of(caption, (*columns, *PAIR_COLUMNS), pairs)
+    return DataTable.of("pairs", table, "pairs.csv", csv)
 
 
 def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:
@@ -150,7 +123,7 @@ def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:
             {"strong": f"{p['verdict'][0].upper()}{p['verdict'][1:]}.", "text": _said(p)}
             for p in pairs
         ],
-        "scales": {key: scale.to_json() for key, scale in scales.items()},
+        "scales": {key: scale_json(scale) for key, scale in scales.items()},
         "values": {
             key: [
                 [_rounded(_ratio_of(modules.get(name), *both)) for name in names]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from superpose.report.texts import change, csv_text
+from superpose.report.texts import change, csv_text, typeset
+from superpose.shown import Cell, Table
 
-__all__ = ["Column", "DataTable", "Difference", "Entry", "difference", "text_entry"]
+__all__ = ["Column", "DataTable", "Difference", "Entry", "difference", "plain_table", "text_entry"]
 
 FULL = 40.0
 """Change in per cent from which the shade of a difference is strongest."""
@@ -64,9 +65,47 @@ class DataTable:
     heads: int = 1
     references: tuple[str, ...] = field(default=())
 
+    @classmethod
+    def of(
+        cls,
+        key: str,
+        table: Table,
+        file: str,
+        csv: tuple[Sequence[str], Sequence[Sequence[object]]],
+        changes: Mapping[str, Sequence[Sequence[Difference | None]]] | None = None,
+    ) -> DataTable:
+        """Give a table of a result. changes: by reference, of each row and figure."""
+        changes = changes or {}
+        columns = [Column(column.title, column.figures, column.note) for column in table.columns]
+        rows = []
+        for at, row in enumerate(table.rows):
+            against = zip(*(of[at] for of in changes.values()), strict=True) if changes else None
+            rows.append(
+                [
+                    _entry(cell, next(against) if against and column.figures else ())
+                    if column.figures
+                    else text_entry(cell.text)
+                    for cell, column in zip(row, table.columns, strict=True)
+                ]
+            )
+        return cls(key, table.title, columns, rows, file, csv, references=tuple(changes))
+
     def data(self) -> dict[str, Any]:
         """Give what the scripts need of it."""
         return {"csv": csv_text(*self.csv), "file": self.file}
+
+
+def plain_table(table: Table) -> dict[str, Any]:
+    """Give a table that nothing is done with, for a verdict."""
+    return {
+        "caption": table.title,
+        "columns": [column.title for column in table.columns],
+        "rows": [[row[0].text, *(typeset(cell.text) for cell in row[1:])] for row in table.rows],
+    }
+
+
+def _entry(cell: Cell, differences: tuple[Difference | None, ...]) -> Entry:
+    return Entry(typeset(cell.text), cell.value, typeset(cell.beside), differences)
 
 
 def text_entry(text: str) -> Entry:

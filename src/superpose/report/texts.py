@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from superpose.shown import visible as html_visible
+from superpose.shown import Form, perplexity as written_perplexity, visible as html_visible, written
 
 __all__ = [
     "change",
@@ -21,6 +21,7 @@ __all__ = [
     "perplexity",
     "prose",
     "public",
+    "typeset",
     "visible",
 ]
 
@@ -50,12 +51,23 @@ def public(name: str) -> str:
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if _ABSOLUTE.match(name) else name
 
 
-def figure(value: float | None, form: str = ".3g") -> str:
-    """Give a figure, with a true minus; a dash for one that does not exist. Zero has no sign."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = format(value, form)
-    return text.replace("-", "−") if re.search("[1-9]", text) else text.lstrip("+-")
+def figure(value: float | None, form: Form = ".3g") -> str:
+    """Give a figure as a page writes it; a dash for one that does not exist."""
+    return typeset(written(value if value is None or math.isfinite(value) else None, form))
+
+
+def typeset(text: str) -> str:
+    """Give written figures with a true minus, and a dash for what does not exist.
+
+    Zero has no sign.
+    """
+
+    def one(word: str) -> str:
+        if word.lstrip("+-") in ("", "nan", "inf"):
+            return "–"
+        return word.replace("-", "−") if re.search("[1-9]", word) else word.lstrip("+-")
+
+    return " ".join(map(one, text.split(" "))) if text else ""
 
 
 def change(percent: float | None) -> str:
@@ -70,10 +82,7 @@ def change(percent: float | None) -> str:
 
 def perplexity(nll: float | None) -> str:
     """Give exp(nll), nats an answer token, to four digits at most."""
-    if nll is None or not math.isfinite(nll):
-        return "–"
-    value = math.exp(min(nll, LARGEST))
-    return f"{value:.2f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
+    return figure(nll, lambda nats: written_perplexity(min(nats, LARGEST)))
 
 
 def counted(number: int, thing: str, many: str = "") -> str:
