@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose.errors import BadInput, Refused, SuperposeWarning
@@ -34,6 +34,20 @@ def test_a_configuration_with_dora_is_refused_by_name(tmp_path: Path) -> None:
     path = with_configuration(tmp_path / "a.safetensors", r=2, use_dora=True)
     with pytest.raises(Refused, match="DoRA"):
         superpose.load(path)
+
+
+def test_a_bias_that_the_configuration_does_not_announce_is_bad_input(tmp_path: Path) -> None:
+    """Diffusers makes its layers by the configuration, and finds no place for it."""
+    path = with_configuration(tmp_path / "a.safetensors", r=2)
+    tensors = load_file(path) | {"unet.x.to_q.lora_B.bias": torch.ones(4)}
+    for announced in (False, True):
+        fields = {"unet.r": 2, "unet.lora_alpha": 2, "unet.lora_bias": announced}
+        save_file(tensors, path, {"lora_adapter_metadata": json.dumps(fields)})
+        if announced:
+            assert set(superpose.load(path)) == {"unet.x.to_q", "unet.x.to_q.bias"}
+        else:
+            with pytest.raises(BadInput, match=r"to_q\.lora_B\.bias` is a bias of B"):
+                superpose.load(path)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from superpose.formats.image.scaling import (
 )
 from superpose.formats.noted import KEY, noted
 from superpose.formats.peft.config import LoraConfig
+from superpose.formats.peft.whole import unannounced_bias
 from superpose.formats.stubs import check_stubs
 from superpose.lowrank import is_zero
 from superpose.names.image_files import check_once
@@ -158,6 +159,9 @@ def _configured(
             where=path,
             hint="The scaling depends on the rank, so nobody can tell what this adapter does.",
         )
+    if "bias" in part.names and not config.lora_bias:
+        error = unannounced_bias(part.names["bias"])
+        raise BadInput(error.problem, where=path, hint=error.hint)
     return config.scaling_of(module)
 
 

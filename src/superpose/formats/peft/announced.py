@@ -59,6 +59,11 @@ def compare_with_stored(
     missing = [n for n in asked if n not in there and (not there or n in EMBEDDINGS)]
     held = {name for name in config.rows if any(m.endswith(name) for m in found.rows)}
     missing += [name for name in config.rows if name not in held | _shared(config, held)]
+    if config.lora_bias and (bare := sorted(found.factors.keys() - found.biases.keys())):
+        _warn(
+            f"{where}: lora_bias is set, but the weights hold no bias of {_listed(bare)}: if one "
+            "was trained it is lost, and none counts"
+        )
     if missing:
         _warn(
             f"{where}: {_listed(missing)} was trained (modules_to_save, trainable_token_indices), "

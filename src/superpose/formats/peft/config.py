@@ -53,9 +53,10 @@ class LoraConfig:
     """The part of an adapter_config.json that decides what the factors mean.
 
     narrowed: other fields take away some of the modules that target_modules names. diagonal: parts
-    of names whose A, and whose B, is block-diagonal in so many blocks. pooled: inputs that share a
-    column of A. rows: of embeddings, that are trained, by (the end of) the embedding's name.
-    whole_modules: that are stored whole. tying: tied layers carry one delta.
+    of names whose A, and whose B, is block-diagonal in so many blocks. lora_bias: whether B has
+    biases. pooled: inputs that share a column of A. rows: of embeddings, that are trained, by (the
+    end of) the embedding's name. whole_modules: that are stored whole. tying: tied layers carry
+    one delta.
     """
 
     r: int
@@ -70,6 +71,7 @@ class LoraConfig:
     target_parameters: tuple[str, ...]
     diagonal: Mapping[str, tuple[str, ...]]
     diagonal_blocks: int
+    lora_bias: bool
     pooled: int
     rows: Mapping[str, tuple[int, ...]]
     whole_modules: tuple[str, ...]

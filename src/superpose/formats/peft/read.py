@@ -147,7 +147,7 @@ def _deltas(
     deltas: dict[str, Delta] = {}
     for target in placed.values():
         deltas.update(deltas_of(target, tensors, config))
-    return deltas | bias_deltas(found, placed, tensors)
+    return deltas | bias_deltas(found, placed, tensors, config)
 
 
 class _naming:  # noqa: N801  used like a function

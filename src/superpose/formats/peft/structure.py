@@ -32,6 +32,7 @@ def structure(config: Mapping[str, Any]) -> dict[str, Any]:
         "target_parameters": _names(config, "target_parameters"),
         "diagonal": diagonal,
         "diagonal_blocks": blocks,
+        "lora_bias": bool(config.get("lora_bias")),
         "pooled": _whole(config, "qalora_group_size", _GROUP) if config.get("use_qalora") else 1,
         "rows": _rows(config.get("trainable_token_indices")),
         "whole_modules": _names(config, "modules_to_save") + _heads(config.get("task_type")),

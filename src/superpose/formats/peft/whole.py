@@ -36,20 +36,35 @@ def check_twins(found: Sorted, tensors: Mapping[str, Any]) -> None:
 
 
 def bias_deltas(
-    found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any]
+    found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any], config: LoraConfig
 ) -> dict[str, Delta]:
-    """Give the biases of B (lora_bias) as deltas (out_features, 1), by key: s * b joins the sum."""
+    """Give the biases of B (lora_bias) as deltas (out_features, 1), by key: s * b joins the sum.
+
+    Raises BadInput, naming the tensor, where it does not fit or the configuration has none: PEFT
+    passes it over then, and says nothing.
+    """
     deltas = {}
     for module, name in found.biases.items():
         target, bias = placed.get(module), tensors[name]
         if target is None or bias.shape != (target.pair.B_shape[0],):
             raise BadInput(f"tensor `{name}` {bias.shape} does not fit the factors of `{module}`")
+        if not config.lora_bias:
+            raise unannounced_bias(name)
         if target.place.parameter == "in_proj_weight":
             continue  # of nn.MultiheadAttention: PEFT trains and computes without it
         place = Place(target.place.module, "bias", "bias")
         one = np.ones((1, 1), bias.dtype)
         deltas[place.key] = Delta.of(bias[:, None], one, target.scaling, place)
     return deltas
+
+
+def unannounced_bias(name: str) -> BadInput:
+    """Give the error for a bias of B where the configuration says that there is none."""
+    return BadInput(
+        f"tensor `{name}` is a bias of B, and lora_bias is not set: PEFT passes it over",
+        hint="Set lora_bias to true in the configuration if it was trained with biases; leave the "
+        "tensor out if not.",
+    )
 
 
 def deltas_to_rescale(
