@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from superpose.adapter import formula
-from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, perplexity
+from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, field_of, perplexity
 
 __all__ = [
     "DISTURBANCE_COLUMNS",
@@ -130,16 +130,18 @@ class Disturbance(Shown):
 
 
 def predicted_table(
-    rows: Sequence[Predicted], domains: Sequence[str], measured: Nats | None = None
+    rows: Sequence[object], domains: Sequence[str], measured: Nats | None = None
 ) -> Table:
     """Give weightings down and domains across: predicted perplexity, its interval, and measured.
 
-    rows: a weighting after the other, each on every domain. measured: where it is known.
+    rows: `Predicted`, or rows of `predict --json`: a weighting after the other, each on every
+    domain. measured: where it is known.
     """
 
-    def cell(row: Predicted) -> Cell:
-        known = (measured or {}).get((tuple(row.weights.values()), row.domain))
-        found = _NLL.cell(row)._replace(shade=LOST.shade(row.interference))
+    def cell(row: object) -> Cell:
+        weights = tuple(field_of(row, "weights").values())
+        known = (measured or {}).get((weights, field_of(row, "domain")))
+        found = _NLL.cell(row)._replace(shade=LOST.shade(field_of(row, "interference")))
         if known is None:
             return found
         return found._replace(beside=f"{found.beside}; measured {perplexity(known)}")
@@ -149,6 +151,8 @@ def predicted_table(
     return Table(
         "Predicted perplexity of the answers (95 % interval)",
         (Column("task weights"), *(Column(name, form=perplexity) for name in domains)),
-        tuple((Cell(formula(group[0].weights)), *map(cell, group)) for group in groups),
+        tuple(
+            (Cell(formula(field_of(group[0], "weights"))), *map(cell, group)) for group in groups
+        ),
         "Orange: worse than the domain's own adapter alone, blue: better.",
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from superpose.landscape.predicted import predicted_table
 from superpose.report.adding_up import sum_of, together, which_add_up
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
@@ -14,8 +16,8 @@ from superpose.report.forecast import Predictions, Share, share_text, weights_te
 from superpose.report.made import COVERS, Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
-from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
-from superpose.report.texts import counted, figure, joined, perplexity, public
+from superpose.report.tables import DataTable, Difference, difference
+from superpose.report.texts import counted, figure, joined, public
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 
@@ -130,25 +132,28 @@ def _table_section(found: Mapping[str, Any]) -> Section:
         (tuple(m["weights"].values()), m["domain"]): m["nll"] for m in found.get("measured", ())
     }
     rows = [
-        [
-            text_entry(weights_text(group[0]["weights"])),
-            *(_entry(row, known, measured.get(_key(row))) for row in group),
-        ]
-        for group in groups
-    ]
-    table = DataTable(
-        key="predicted",
-        caption="Predicted perplexity of the answers, below it its 95 % interval"
-        f"{', what was measured on test rows' if measured else ''} and the change",
-        columns=[Column("sum", numeric=False), *(Column(str(d)) for d in known.domains)],
-        rows=rows,
-        file="predicted.csv",
-        csv=_csv(groups, known, measured),
-        references=("each domain's own adapter", "the base"),
+        {**row, "weights": {name: round(w, 3) for name, w in row["weights"].items()}}
+        for group in groups for row in group
+    ]  # fmt: skip
+    caption = (
+        "Predicted perplexity of the answers, below it its 95 % interval"
+        f"{', what was measured on test rows' if measured else ''} and the change"
     )
-    values = {"table": table, "left_out": _left_out(found, groups)}
-    data = {"tables": {table.key: table.data()}}
+    table = replace(predicted_table(rows, known.domains, measured), title=caption)
+    changes = {
+        "each domain's own adapter": [[_change(r["interference"]) for r in g] for g in groups],
+        "the base": [[_change(_above_base(row, known)) for row in group] for group in groups],
+    }
+    csv = _csv(groups, known, measured)
+    drawn = DataTable.of("predicted", table, "predicted.csv", csv, changes)
+    values = {"table": drawn, "left_out": _left_out(found, groups)}
+    data = {"tables": {drawn.key: drawn.data()}}
     return Section("table", "Every sum", values, data, template="predicted")
+
+
+def _above_base(row: Mapping[str, Any], known: Predictions) -> float:
+    base: float = known.at(known.base, row["domain"])["predicted_nll"]
+    return float(row["predicted_nll"]) - base
 
 
 def _groups(found: Mapping[str, Any], known: Predictions) -> list[Sequence[Mapping[str, Any]]]:
@@ -177,15 +182,6 @@ def _left_out(found: Mapping[str, Any], groups: Sequence[Any]) -> str:
 
 def _key(row: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
     return tuple(row["weights"].values()), row["domain"]
-
-
-def _entry(row: Mapping[str, Any], known: Predictions, measured: float | None) -> Entry:
-    nll = row["predicted_nll"]
-    base = known.at(known.base, row["domain"])["predicted_nll"]
-    note = f"{perplexity(row['low'])} to {perplexity(row['high'])}"
-    if measured is not None:
-        note += f"; measured {perplexity(measured)}"
-    return Entry(perplexity(nll), nll, note, (_change(row["interference"]), _change(nll - base)))
 
 
 def _change(nats: float) -> Difference | None:

@@ -10,8 +10,9 @@ from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.forecast import weights_text
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
-from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
+from superpose.report.tables import DataTable, Difference, difference
 from superpose.report.texts import counted, figure, perplexity, public
+from superpose.shown import Column, Table
 
 __all__ = ["tune_page"]
 
@@ -139,27 +140,21 @@ def _finer(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
-    rows = [
-        [text_entry(domain), *(_entry(values, m) for m in METHODS)]
-        for domain, values in losses.items()
-    ]
-    csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
-    table = DataTable(
-        key="methods",
-        caption=f"Perplexity of the answers on the calibration rows, base {base}",
-        columns=[Column("domain", numeric=False), *(Column(title) for title in METHODS.values())],
-        rows=rows,
-        file="tuned.csv",
-        csv=(["domain", *(f"{m}_nll" for m in METHODS)], csv),
-        references=tuple(REFERENCES.values()),
+    columns = (
+        Column("domain", "domain"),
+        *(Column(m, key, perplexity) for key, m in METHODS.items()),
     )
+    records = [{"domain": domain, **values} for domain, values in losses.items()]
+    caption = f"Perplexity of the answers on the calibration rows, base {base}"
+    changes = {
+        name: [[_change(values, m, reference) for m in METHODS] for values in losses.values()]
+        for reference, name in REFERENCES.items()
+    }
+    csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
+    table = DataTable.of("methods", Table.of(caption, columns, records), "tuned.csv",
+                         (["domain", *(f"{m}_nll" for m in METHODS)], csv), changes)  # fmt: skip
     return Section("table", "What the weights bring", {"table": table, "left_out": ""},
                    {"tables": {table.key: table.data()}}, template="predicted")  # fmt: skip
-
-
-def _entry(values: Mapping[str, float], method: str) -> Entry:
-    nll = values[method]
-    return Entry(perplexity(nll), nll, "", tuple(_change(values, method, r) for r in REFERENCES))
 
 
 def _change(values: Mapping[str, float], method: str, reference: str) -> Difference | None:

@@ -23,6 +23,7 @@ __all__ = [
     "Scale",
     "Table",
     "few",
+    "field_of",
     "four_digits",
     "perplexity",
     "written",
@@ -72,7 +73,7 @@ class Column:
 
     def cell(self, record: object) -> Cell:
         """Give a record's cell. record: an object with the fields, or a mapping of them."""
-        value = self.key(record) if callable(self.key) else _field(record, self.key)
+        value = self.key(record) if callable(self.key) else field_of(record, self.key)
         if self.form is None:
             return Cell("-" if value is None else str(value), value=value)
         text = written(value, self.form)
@@ -82,7 +83,7 @@ class Column:
         form = self.form
         if len(self.beside) == 1 and isinstance(form, str):
             form = form.lstrip("+")  # chance has no sign
-        ends = [written(_field(record, name), form) for name in self.beside]
+        ends = [written(field_of(record, name), form) for name in self.beside]
         return Cell(text, "" if set(ends) == {"-"} else " to ".join(ends), known)
 
 
@@ -229,5 +230,6 @@ def few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _field(record: object, name: str) -> Any:
+def field_of(record: object, name: str) -> Any:
+    """Give a field of an object, or of what JSON holds of it."""
     return record[name] if isinstance(record, Mapping) else getattr(record, name)
