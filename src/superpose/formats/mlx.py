@@ -18,10 +18,11 @@ from typing import Any
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused
 from superpose.files import exists, read_header, read_tensors, short_name
-from superpose.formats.foreign import CONFIG
+from superpose.files.file_format import PEFT
 from superpose.formats.stubs import check_stubs
 from superpose.names.stored import end_of
 
+CONFIG, _ = PEFT.folder
 MLX_WEIGHTS = "adapters.safetensors"
 NPZ = "adapters.npz"
 

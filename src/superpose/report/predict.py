@@ -146,9 +146,7 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     }
     csv = _csv(groups, known, measured)
     drawn = DataTable.of("predicted", table, "predicted.csv", csv, changes)
-    values = {"table": drawn, "left_out": _left_out(found, groups)}
-    data = {"tables": {drawn.key: drawn.data()}}
-    return Section("table", "Every sum", values, data, template="predicted")
+    return drawn.section("Every sum", _left_out(found, groups))
 
 
 def _above_base(row: Mapping[str, Any], known: Predictions) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from superpose.report.page import Section
 from superpose.report.texts import change, csv_text, typeset
 from superpose.shown import Cell, Table
 
@@ -79,16 +80,19 @@ class DataTable:
         columns = [Column(column.title, column.figures, column.note) for column in table.columns]
         rows = []
         for at, row in enumerate(table.rows):
-            against = zip(*(of[at] for of in changes.values()), strict=True) if changes else None
+            against = iter(zip(*(of[at] for of in changes.values()), strict=True))
             rows.append(
                 [
-                    _entry(cell, next(against) if against and column.figures else ())
-                    if column.figures
-                    else text_entry(cell.text)
+                    _entry(cell, next(against, ())) if column.figures else text_entry(cell.text)
                     for cell, column in zip(row, table.columns, strict=True)
                 ]
             )
         return cls(key, table.title, columns, rows, file, csv, references=tuple(changes))
+
+    def section(self, title: str, left_out: str = "") -> Section:
+        """Give a section that is this table. left_out: what is not in it, in words."""
+        values, data = {"table": self, "left_out": left_out}, {"tables": {self.key: self.data()}}
+        return Section("table", title, values, data, template="predicted")
 
     def data(self) -> dict[str, Any]:
         """Give what the scripts need of it."""

@@ -140,10 +140,7 @@ def _finer(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
-    columns = (
-        Column("domain", "domain"),
-        *(Column(m, key, perplexity) for key, m in METHODS.items()),
-    )
+    methods = (Column(title, key, perplexity) for key, title in METHODS.items())
     records = [{"domain": domain, **values} for domain, values in losses.items()]
     caption = f"Perplexity of the answers on the calibration rows, base {base}"
     changes = {
@@ -151,10 +148,9 @@ def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
         for reference, name in REFERENCES.items()
     }
     csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
-    table = DataTable.of("methods", Table.of(caption, columns, records), "tuned.csv",
+    table = DataTable.of("methods", Table.of(caption, (Column("domain", "domain"), *methods), records), "tuned.csv",
                          (["domain", *(f"{m}_nll" for m in METHODS)], csv), changes)  # fmt: skip
-    return Section("table", "What the weights bring", {"table": table, "left_out": ""},
-                   {"tables": {table.key: table.data()}}, template="predicted")  # fmt: skip
+    return table.section("What the weights bring")
 
 
 def _change(values: Mapping[str, float], method: str, reference: str) -> Difference | None:
