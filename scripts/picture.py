@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
 from superpose.cli.tables import own_adapters_table, study_table
+from superpose.studies.summary import Summary
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "demo.svg"
 
 
 def main(run: Path) -> None:
     """Draw what `superpose demo` prints of its results."""
-    summary = json.loads((run / "summary.json").read_text())
-    checks = json.loads((run / "cells" / f"seed-{summary['seeds'][0]}" / "check.json").read_text())
+    summary = Summary.from_json(json.loads((run / "summary.json").read_text()))
+    checks = json.loads((run / "cells" / f"seed-{summary.seeds[0]}" / "check.json").read_text())
     console = Console(record=True, width=112, file=io.StringIO(), highlight=False)
     console.print("$ superpose demo", style="bold")
     for pair in checks["pairs"]:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from superpose.studies.cells import TITLES
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = DOCS / "results"
 PAGE = DOCS / "results.md"
@@ -33,14 +35,11 @@ PAPER = {
     frozenset({"finance", "medicine"}): 27.56,
 }
 
-# A study's methods: how its tables call them, and what has to be said of them.
-METHODS = {
-    "sum": ("naive", ""),
-    "average": ("average", ""),
-    "tuned": ("tuned", "Tuned: the weights that the forecast finds best for the subset's domains."),
-    "merged": ("merged data", ""),
-    "merged_steps": ("equal steps", "Equal steps: as many as one single adapter had."),
-    "merged_rank": ("rank K·r", "Rank K·r: that of the exact sum, at the same scaling."),
+# What has to be said of a study's methods.
+NOTES = {
+    "tuned": "Tuned: the weights that the forecast finds best for the subset's domains.",
+    "merged_steps": "Equal steps: as many as one single adapter had.",
+    "merged_rank": "Rank K·r: that of the exact sum, at the same scaling.",
 }
 
 STATISTICS = ("pearson", "spearman", "slope")
@@ -146,10 +145,10 @@ def _methods(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "### One adapter for several domains: tuned, average, naive, merged data\n"
     yield (
         "Perplexity; in brackets dPPL % against merged data at equal epochs, and against each "
-        "domain's own adapter. " + " ".join(METHODS[m][1] for m in methods if METHODS[m][1]) + "\n"
+        "domain's own adapter. " + " ".join(NOTES[m] for m in methods if m in NOTES) + "\n"
     )
     groups = [rows[start : start + len(methods)] for start in range(0, len(rows), len(methods))]
-    head = ["subset", "measured on", *(METHODS[method][0] for method in methods)]
+    head = ["subset", "measured on", *(TITLES[method] for method in methods)]
     yield from _table(head, [_side_by_side(group) for group in groups])
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.report.conftest import HOSTILE, KINDS, MADE
 
 from superpose.report import study_page, write_page
+from superpose.studies.summary import Summary
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -243,7 +244,10 @@ def test_hostile_names_are_text_in_charts_too(open_page: Open, studied: Path) ->
         for kind in ("check", "forecast")
     }  # fmt: skip
     adapters = {seed: list(HOSTILE[:2]) for seed in seeds}
-    write_page(path, study_page(summary, parts["check"], parts["forecast"], adapters, MADE))
+    write_page(
+        path,
+        study_page(Summary.from_json(summary), parts["check"], parts["forecast"], adapters, MADE),
+    )
     page = open_page(path)
     told = page.locator("[data-chart=foreseen] .point title")
     assert HOSTILE[0] in str(told.first.text_content())

@@ -15,14 +15,17 @@ import pytest
 from tests.report.conftest import HOSTILE, MADE, foreseen, random_check
 
 from superpose.errors import OutputExists
+from superpose.landscape.adding_up import share_text
 from superpose.report import check_page, ready, render, write_page
-from superpose.report.forecast import Predictions, share_text
+from superpose.report.forecast import Predictions
 from superpose.report.heat import modules_grid
 from superpose.report.page import json_in_html
 from superpose.report.relation_tables import tournament_table
-from superpose.report.texts import change, csv_text, figure, perplexity, public, visible
+from superpose.report.texts import change, csv_text, perplexity, public, visible
 from superpose.shown import Scale
+from superpose.shown.words import figure
 from superpose.statistics import correlate
+from superpose.studies.summary import FigureCorrelation
 
 if TYPE_CHECKING:
     from tests.report.conftest import Foreseen, PageOf
@@ -135,19 +138,19 @@ def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
 
 def test_the_file_of_correlations_holds_both_ends_of_every_interval() -> None:
     rng = np.random.default_rng(0)
-    many, few = (correlate(*rng.normal(size=(2, n))).to_json() for n in (20, 3))
-    assert few["pearson_interval"] is None
+    many, few = (correlate(*rng.normal(size=(2, n))) for n in (20, 3))
+    assert few.pearson_interval is None
     found = [
-        {"figure": "cosine", "among": "pairs"} | few,
-        {"figure": "norm", "among": "all"} | many,
+        FigureCorrelation(figure="cosine", among="pairs", **vars(few)),
+        FigureCorrelation(figure="norm", among="all", **vars(many)),
     ]
     table = tournament_table(found)
     rows = list(csv.DictReader(io.StringIO(csv_text(*table.csv))))
     for kind in ("pearson", "spearman", "slope", "intercept"):
         ends = [float(rows[1][f"{kind}_{end}"]) for end in ("low", "high")]
-        assert ends == many[f"{kind}_interval"]
+        assert tuple(ends) == getattr(many, f"{kind}_interval")
         assert rows[0][f"{kind}_low"] == rows[0][f"{kind}_high"] == ""
-        assert float(rows[1][kind]) == many[kind]
+        assert float(rows[1][kind]) == getattr(many, kind)
     assert not any(key.endswith("interval") for key in rows[0])
 
 

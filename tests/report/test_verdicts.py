@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from superpose.report.adding_up import which_add_up
-from superpose.report.forecast import Predictions, Share
-from superpose.report.page import Page, render
+from superpose.landscape.adding_up import Share, which_add_up
+from superpose.report.forecast import Predictions
+from superpose.report.page import Page, Section, render
 from superpose.report.predict import verdict_of_forecast
 from superpose.report.verdict_of_study import verdict_of_study
+from superpose.studies.summary import Summary
+from superpose.studies.verdict import measured_verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = ("math", "medicine", "finance")
@@ -158,6 +160,17 @@ def study(seeds: int = 1, **methods: tuple[float, float]) -> dict[str, Any]:
     return summary
 
 
+def verdict(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the page's verdict shows of a summary."""
+    return dict(section(summary).values)
+
+
+def section(content: dict[str, Any]) -> Section:
+    """The page's section for a summary."""
+    summary = Summary.from_json(content)
+    return verdict_of_study(summary, measured_verdict(summary))
+
+
 @pytest.mark.parametrize(
     ("methods", "advice", "figures"),
     [
@@ -178,7 +191,7 @@ def study(seeds: int = 1, **methods: tuple[float, float]) -> dict[str, Any]:
 def test_a_studys_figures_are_those_of_the_sum_that_is_advised(
     methods: dict[str, tuple[float, float]], advice: str, figures: str
 ) -> None:
-    what, then = verdict_of_study(study(**methods)).values["sentences"][1]
+    what, then = verdict(study(**methods))["sentences"][1]
     better = "" if advice.startswith("train") else "; one adapter trained on all data is better"
     assert what == f"For all 3 together, {advice.rstrip(':')}{better}:"
     assert then.startswith(f"{figures} perplexity ")
@@ -202,11 +215,11 @@ def test_merged_data_is_named_only_where_it_is_better_by_more_than_chance(
     ends: list[float] | None,
 ) -> None:
     found = against_merged(study(sum=(2.0, 0.95)), ends)
-    what, then = verdict_of_study(found).values["sentences"][1]
+    what, then = verdict(found)["sentences"][1]
     assert what == "For all 3 together, add them as they are:"
     assert "against merged data" in then
     lost = study(sum=(2.0, 0.5), average=(3.0, 0.5), tuned=(2.1, 0.5))
-    what, _ = verdict_of_study(against_merged(lost, ends)).values["sentences"][1]
+    what, _ = verdict(against_merged(lost, ends))["sentences"][1]
     apart = ends is not None and ends[1] < 0  # merged data is worse still
     advice = "keep them apart" if apart else "train on merged data instead"
     assert what == f"For all 3 together, {advice}:"
@@ -214,9 +227,10 @@ def test_merged_data_is_named_only_where_it_is_better_by_more_than_chance(
 
 def test_a_card_says_where_the_forecast_advised_something_else_than_was_measured() -> None:
     found = study(2, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.77))
-    advice = {"verdict": "train on merged data instead", "naive": 0.4, "tuned": 0.72}
+    (first,) = found["forecast"]["advice"]
+    advice = first | {"verdict": "train on merged data instead", "naive": 0.4, "tuned": 0.72}
     found["forecast"]["advice"] = [advice | {"seed": 0}, advice | {"seed": 1, "tuned": 0.74}]
-    card = verdict_of_study(found).values["cards"][-1]
+    card = verdict(found)["cards"][-1]
     assert card["value"] == "72 % to 74 %, 77 %"
     assert card["beside"] == (
         "the forecast said: train on merged data instead (seed 0 and 1); measured: add them with "
@@ -224,13 +238,12 @@ def test_a_card_says_where_the_forecast_advised_something_else_than_was_measured
     )
     for each in found["forecast"]["advice"]:
         each["verdict"] = "add them with these weights"
-    names = [card["name"] for card in verdict_of_study(found).values["cards"]]
+    names = [card["name"] for card in verdict(found)["cards"]]
     assert not any("foreseen, measured" in name for name in names)
 
 
 def test_the_rule_of_the_verdict_stands_before_its_cards_and_says_what_it_hides() -> None:
-    section = verdict_of_study(study(sum=(2.0, 0.95)))
-    text = render(Page("t", "s", (section,)))
+    text = render(Page("t", "s", (section(study(sum=(2.0, 0.95))),)))
     rule = text.index("at least 90\u00a0% of what each domain")
     assert text.index('class="verdict"') < rule < text.index('class="cards"')
     assert "can hide a large change of perplexity: see the table “Every sum”" in text
@@ -244,7 +257,8 @@ def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
     found = study(sum=(2.0, 0.95))
     for forecast in (found["forecast"], None):
         heard = io.StringIO()
-        print_forecast_of_study(Console(file=heard, width=160), found | {"forecast": forecast})
+        summary = Summary.from_json(found | {"forecast": forecast})
+        print_forecast_of_study(Console(file=heard, width=160), summary)
         last = heard.getvalue().rstrip().splitlines()[-1]
         assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
         assert ("Forecast: " in heard.getvalue()) == (forecast is not None)
@@ -253,7 +267,7 @@ def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
 def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
     """They were tuned apart, so one seed's weights are none of the figures' own."""
     found = study(3, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.91))
-    what, then = verdict_of_study(found).values["sentences"][1]
+    what, then = verdict(found)["sentences"][1]
     assert "0.60 (0.50 to 0.70) math + 0.60 (0.50 to 0.70) medicine" in what
     assert what.endswith("finance, the mean and range of 3 seeds; one adapter trained on all data "
                          "is better:")  # fmt: skip
@@ -263,7 +277,7 @@ def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
 
 def test_a_card_has_no_count_where_an_interval_belongs() -> None:
     summary = study(sum=(2.0, 0.95))
-    card = verdict_of_study(summary).values["cards"][3]
+    card = verdict(summary)["cards"][3]
     assert card["name"] == "Interference, foreseen against measured"
     assert card["beside"].startswith("no interval: ")
     assert "9 points, 9 inside their own 95 % interval" in card["count"]

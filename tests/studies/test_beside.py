@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,15 +22,16 @@ from superpose.measure.lambda_space import forecast
 from superpose.model import SuperposedModel
 from superpose.studies.baseline import baseline_settings
 from superpose.studies.cells import Cell
+from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec
-from superpose.studies.summary import write_results
+from superpose.studies.summary import Inside, Summary
 from superpose.training.settings import LoraSettings, TrainingSettings
 
 PAIR = ("sums", "coins")
 ROOT = Path(__file__).resolve().parents[2]
 
-Run = tuple[Study, dict[str, Any]]
+Run = tuple[Study, Summary]
 
 
 def _spec(base: Path, folder: Path, **changes: Any) -> StudySpec:
@@ -109,8 +111,9 @@ def test_the_forecast_is_that_of_all_adapters_on_the_calibration_rows(run: Run) 
         assert one["weights"] == other["weights"]
         assert one["predicted_nll"] == pytest.approx(other["predicted_nll"], abs=1e-5)
     # The sum was measured on these rows, so the prediction for them can be little off.
-    row = next(r for r in summary["forecast"]["rows"] if r["domain"] == "coins")
-    assert row["predicted_nll"] == pytest.approx(seen, abs=0.05)
+    assert summary.forecast is not None
+    row = next(r for r in summary.forecast.rows if r.domain == "coins")
+    assert row.predicted_nll == pytest.approx(seen, abs=0.05)
     tokens = sum(e.length for rows in study.calibration_examples.values() for e in rows)
     assert found["calibration"]["tokens"] == tokens
     assert found["calibration"]["forward_equivalents"] == 6
@@ -119,18 +122,19 @@ def test_the_forecast_is_that_of_all_adapters_on_the_calibration_rows(run: Run) 
 
 def test_predicted_stands_beside_what_the_cells_measured(run: Run) -> None:
     study, summary = run
-    found = summary["forecast"]
-    for row in found["rows"]:
-        cell, own = Cell("sum", PAIR, 0), Cell("single", (row["domain"],), 0)
-        nll = study.folder.read_scores(cell)[row["domain"]].nll
-        assert row["measured_nll"] == pytest.approx(nll, abs=1e-5)
-        less = study.folder.read_scores(own)[row["domain"]].nll
-        assert row["measured_interference"] == pytest.approx(nll - less, abs=1e-5)
-    errors = [abs(r["predicted_interference"] - r["measured_interference"]) for r in found["rows"]]
-    assert found["interference"]["n"] == 2
-    assert found["interference"]["mean_absolute_error"] == pytest.approx(np.mean(errors), abs=1e-5)
-    held = sum(r["low"] <= r["measured_nll"] <= r["high"] for r in found["rows"])
-    assert found["inside"]["nll"] == {"inside": held, "of": 2}
+    found = summary.forecast
+    assert found is not None
+    for row in found.rows:
+        cell, own = Cell("sum", PAIR, 0), Cell("single", (row.domain,), 0)
+        nll = study.folder.read_scores(cell)[row.domain].nll
+        assert row.measured_nll == pytest.approx(nll, abs=1e-5)
+        less = study.folder.read_scores(own)[row.domain].nll
+        assert row.measured_interference == pytest.approx(nll - less, abs=1e-5)
+    errors = [abs(r.predicted_interference - r.measured_interference) for r in found.rows]
+    assert found.interference.n == 2
+    assert found.interference.mean_absolute_error == pytest.approx(np.mean(errors), abs=1e-5)
+    held = sum(r.low <= r.measured_nll <= r.high for r in found.rows)
+    assert found.inside.nll == Inside(held, 2)
 
 
 def test_tuned_and_average_are_scored_at_their_weights(run: Run) -> None:
@@ -158,25 +162,26 @@ def test_the_table_holds_every_method_with_its_weights(run: Run) -> None:
     }
     assert json.loads(rows["average", "union"]["weights"]) == {"sums": 0.5, "coins": 0.5}
     assert json.loads(rows["merged_rank", "union"]["weights"]) == {}
-    for row in summary["methods"]:
-        other = rows[row["method"], row["domain"]]
-        assert row["perplexity"]["mean"] == pytest.approx(float(other["perplexity"]), rel=1e-4)
-        if row["method"] == "tuned":
-            change = row["dppl_merged"]["mean"]
+    for row in summary.methods:
+        other = rows[row.method, row.domain]
+        assert row.perplexity.mean == pytest.approx(float(other["perplexity"]), rel=1e-4)
+        if row.method == "tuned":
+            change = row.dppl_merged.mean
             assert change == pytest.approx(float(other["dppl_percent"]), abs=1e-3)
 
 
 def test_what_is_kept_is_of_the_gain_that_the_cells_measured(run: Run) -> None:
     study, summary = run
-    rows = {(r["method"], r["domain"]): r["kept"] for r in summary["methods"]}
+    rows = {(r.method, r.domain): r.kept for r in summary.methods}
     for (method, domain), kept in rows.items():
         if domain == "union":
             continue
         cells = [Cell(method, PAIR, 0), Cell("base", (), None), Cell("single", (domain,), 0)]
         nll, base, own = (study.folder.read_scores(cell)[domain].nll for cell in cells)
         assert base > own  # or there would be no gain to share
-        assert kept["share"] == pytest.approx((base - nll) / (base - own), abs=1e-5)
-        assert kept["interval"][0] <= kept["share"] <= kept["interval"][1]
+        assert kept is not None
+        assert kept.share == pytest.approx((base - nll) / (base - own), abs=1e-5)
+        assert kept.interval[0] <= kept.share <= kept.interval[1]
 
 
 def test_each_baseline_keeps_equal_what_it_says(run: Run) -> None:
@@ -211,7 +216,7 @@ def test_a_folder_that_was_begun_without_a_forecast_is_gone_on_with(
     study = Study(_spec(tiny_base, tmp_path), tmp_path / "run")
     study.run()
     assert {path: path.read_bytes() for path in files} == before
-    assert write_results(study.folder, study.spec, study.cells)["forecast"]["rows"]
+    assert write_results(study.folder, study.spec, study.cells).forecast is not None
     other = Study(_spec(tiny_base, tmp_path, calibration_rows=5), tmp_path / "run")
     with pytest.raises(BadInput, match=r"it differs in calibration\.coins, calibration\.sums"):
         other.run()
@@ -226,8 +231,8 @@ def test_too_few_rows_for_a_forecast_are_told(tiny_base: Path, tmp_path: Path) -
         study = Study(spec, tmp_path / str(rows))
         study.run()
         summary = write_results(study.folder, spec, study.cells)
-        assert any(told in remark for remark in summary["remarks"])
-        assert (summary["forecast"] is not None) == has
+        assert any(told in remark for remark in summary.remarks)
+        assert (summary.forecast is not None) == has
 
 
 def test_terminal_and_page_show_both_sides(
@@ -239,20 +244,22 @@ def test_terminal_and_page_show_both_sides(
     heard = io.StringIO()
     print_forecast_of_study(Console(file=heard, width=160), summary)
     shown = heard.getvalue()
-    row = summary["forecast"]["rows"][0]
-    assert f"{row['measured_interference']:+.3f}" in shown
-    assert f"{summary['forecast']['advice'][0]['verdict']}." in shown
+    assert summary.forecast is not None
+    row = summary.forecast.rows[0]
+    assert f"{row.measured_interference:+.3f}" in shown
+    assert f"{summary.forecast.advice[0].verdict}." in shown
     assert all(word in shown for word in ("naive", "tuned", "equal steps", "rank K·r"))
 
     results = _script("results")
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     (tmp_path / "tiny").mkdir()
-    for held, there in ((summary, True), ({**summary, "methods": [], "forecast": None}, False)):
-        (tmp_path / "tiny" / "summary.json").write_text(json.dumps(held))
+    without = replace(summary, methods=(), forecast=None)
+    for held, there in ((summary, True), (without, False)):
+        (tmp_path / "tiny" / "summary.json").write_text(json.dumps(held.to_json()))
         page = results.page()
         assert ("### Predicted beside measured" in page) == there
         assert ("equal steps" in page) == there
-        assert (f"{row['predicted_nll']:.3f}" in page) == there
+        assert (f"{row.predicted_nll:.3f}" in page) == there
     assert (study.folder.path / "summary.json").exists()
 
 

@@ -14,9 +14,10 @@ from tests.conftest import write_questions
 
 from superpose.errors import BadInput
 from superpose.studies.cells import Cell, cell_seed, cells_of_seed, subsets
+from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec, load_spec
-from superpose.studies.summary import write_results
+from superpose.studies.summary import Summary
 from superpose.training.reporter import Reporter
 from superpose.training.settings import LoraSettings
 
@@ -102,7 +103,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_stood(finished: Study, tmp_pa
 def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None:
     study = copied
     summary = write_results(study.folder, study.spec, study.cells)
-    assert json.loads((study.folder.path / "summary.json").read_text()) == summary
+    assert json.loads((study.folder.path / "summary.json").read_text()) == summary.to_json()
     with (study.folder.path / "table.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     # The base once; then two seeds of two singles, three sums and a baseline; unions for these.
@@ -117,12 +118,12 @@ def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None
     assert float(row["dppl_percent"]) == pytest.approx(wanted, abs=1e-3)
     assert int(row["tokens"]) == tokens
     assert float(row["low"]) <= float(row["perplexity"]) <= float(row["high"])
-    union = summary["subsets"][0]["rows"][-1]
-    assert union["dppl_merged"]["values"][1] == pytest.approx(wanted, abs=1e-3)
-    assert [point["seed"] for point in summary["points"]] == [0, 1]
-    assert summary["correlations"][0]["figure"] == "rms_cosine"
-    assert summary["correlations"][0]["n"] == 2
-    assert any("prove nothing" in remark for remark in summary["remarks"])
+    union = summary.subsets[0].rows[-1]
+    assert union.dppl_merged.values[1] == pytest.approx(wanted, abs=1e-3)
+    assert [point.seed for point in summary.points] == [0, 1]
+    assert summary.correlations[0].figure == "rms_cosine"
+    assert summary.correlations[0].n == 2
+    assert any("prove nothing" in remark for remark in summary.remarks)
 
 
 def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Path) -> None:
@@ -180,11 +181,11 @@ def test_a_base_folder_is_found_beside_the_study_file(
 
 def test_answers_that_are_cut_are_counted_and_told(finished: Study) -> None:
     study = finished
-    summary = json.loads((study.folder.path / "summary.json").read_text())
+    summary = Summary.from_json(study.folder.read("summary.json"))
     for name, examples in study.test_examples.items():
         cut = sum(study.base.tokenizer.eos_token_id not in e.answer for e in examples)
-        assert summary["domains"][name]["cut_test_rows"] == cut
-    assert any("training answers are cut" in remark for remark in summary["remarks"])
+        assert summary.domains[name].cut_test_rows == cut
+    assert any("training answers are cut" in remark for remark in summary.remarks)
 
 
 def test_a_damaged_cell_is_named(copied: Study) -> None:

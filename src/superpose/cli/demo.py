@@ -49,7 +49,7 @@ def demo(
     screen = console()
     with pages.beside(lambda: pages.of_study(found.summary, found.study)):
         if as_json:
-            print_json(found.summary)
+            print_json(found.summary.to_json())
         else:
             show(found.check.shown())
             screen.print(own_adapters_table(found.summary))

@@ -16,6 +16,7 @@ from superpose.cli.typed import typed
 if TYPE_CHECKING:
     from superpose.report import Made, Page
     from superpose.studies.run import Study
+    from superpose.studies.summary import Summary
 
 __all__ = ["Html", "Paged", "Pages"]
 
@@ -60,23 +61,23 @@ class Pages:
         whole = {"this run": time.perf_counter() - self.started}
         return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
 
-    def of_study(self, summary: Mapping[str, Any], study: Study) -> Page:
-        """Give the page of a finished study. summary: its `summary.json`."""
+    def of_study(self, summary: Summary, study: Study) -> Page:
+        """Give the page of a finished study."""
         from superpose.report import study_page
         from superpose.studies.page_parts import page_parts
 
-        parts = page_parts(study, summary["seeds"])
-        seconds = dict(summary["seconds"])
+        parts = page_parts(study, summary.seeds)
+        seconds = dict(summary.seconds)
         if parts.forecasts:
             forecasts = parts.forecasts.values()
             seconds["forecast"] = sum(found["calibration"]["seconds"] for found in forecasts)
         made = self.made(
             seconds,
-            seeds=summary["seeds"],
-            base=summary["base"],
+            seeds=summary.seeds,
+            base=summary.base,
             data=parts.data,
-            versions=summary["versions"],
-            machine=summary["machine"],
+            versions=summary.versions,
+            machine=summary.machine,
         )
         return study_page(summary, parts.checks, parts.forecasts, parts.adapters, made)
 

@@ -41,9 +41,9 @@ def study(
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.study_tables import print_study
+    from superpose.studies.results import write_results
     from superpose.studies.run import Study
     from superpose.studies.spec import load_spec
-    from superpose.studies.summary import write_results
 
     pages = Pages(html)
     spec = load_spec(file)
@@ -62,7 +62,7 @@ def study(
     summary = write_results(run.folder, spec, run.cells)
     with pages.beside(lambda: pages.of_study(summary, run)):
         if as_json:
-            print_json(summary)
+            print_json(summary.to_json())
         else:
             print_study(console(), summary)
     if not as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from superpose.measure.answer import Answer
+    from superpose.studies.summary import Change, Summary
 
 __all__ = [
     "correlation_table",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 
-def study_table(summary: Mapping[str, Any]) -> Group:
+def study_table(summary: Summary) -> Group:
     """The paper's table: each subset's sum against merged data, base and singles."""
     table = plain_table()
     for column in ("subset", "measured on"):
@@ -31,16 +32,16 @@ def study_table(summary: Mapping[str, Any]) -> Group:
         table.add_column(f"PPL\n{column}", justify="right")
     for column in ("merged", "base", "own"):
         table.add_column(f"% vs\n{column}", justify="right")
-    for subset in summary["subsets"]:
-        for index, row in enumerate(subset["rows"]):
+    for subset in summary.subsets:
+        for index, row in enumerate(subset.rows):
             table.add_row(
-                Text(" + ".join(subset["domains"]) if index == 0 else ""),
-                Text(row["domain"]),
-                *(f"{row[m]['mean']:.2f}" for m in ("base", "single", "sum", "merged")),
-                *(_change(row[f"dppl_{m}"]) for m in ("merged", "base", "single")),
-                end_section=index == len(subset["rows"]) - 1,
+                Text(" + ".join(subset.domains) if index == 0 else ""),
+                Text(row.domain),
+                *(f"{found.mean:.2f}" for found in (row.base, row.single, row.sum, row.merged)),
+                *map(_change, (row.dppl_merged, row.dppl_base, row.dppl_single)),
+                end_section=index == len(subset.rows) - 1,
             )
-    seeds = len(summary["seeds"])
+    seeds = len(summary.seeds)
     return _titled(
         "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
         f"the base, and each domain's own adapter ({seeds} seed{'s' if seeds > 1 else ''})",
@@ -48,7 +49,7 @@ def study_table(summary: Mapping[str, Any]) -> Group:
     )
 
 
-def correlation_table(summary: Mapping[str, Any]) -> Group:
+def correlation_table(summary: Summary) -> Group:
     """Each figure that weights tell against the change of perplexity."""
     table = plain_table()
     table.add_column("figure")
@@ -56,12 +57,12 @@ def correlation_table(summary: Mapping[str, Any]) -> Group:
     table.add_column("n", justify="right")
     for column in ("Pearson", "Spearman", "slope"):
         table.add_column(column, justify="right")
-    for row in summary["correlations"]:
+    for row in summary.correlations:
         table.add_row(
-            Text(row["figure"].replace("_", " ")),
-            {"pairs": "pairs", "all": "all subsets"}[row["among"]],
-            str(row["n"]),
-            *(_with_interval(row[key], row[f"{key}_interval"]) for key in _STATISTICS),
+            Text(row.figure.replace("_", " ")),
+            {"pairs": "pairs", "all": "all subsets"}[row.among],
+            str(row.n),
+            *(_with_interval(getattr(row, k), getattr(row, f"{k}_interval")) for k in _STATISTICS),
         )
     return _titled("What the weights tell, against the change of perplexity on the union", table)
 
@@ -79,9 +80,9 @@ def _titled(title: str, table: Table) -> Group:
     return Group(Text(title, style="bold"), table)
 
 
-def _change(figure: Mapping[str, Any]) -> str:
-    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.1f}"
-    return f"{figure['mean']:+.1f}{spread}"
+def _change(figure: Change) -> str:
+    spread = "" if figure.spread is None else f" ± {figure.spread:.1f}"
+    return f"{figure.mean:+.1f}{spread}"
 
 
 def _with_interval(value: float | None, interval: Sequence[float | None] | None) -> str:
@@ -98,17 +99,17 @@ def _short(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def own_adapters_table(summary: Mapping[str, Any]) -> Group:
+def own_adapters_table(summary: Summary) -> Group:
     """Base and single adapters down, domains across: the mean perplexity."""
-    rows = summary["own_adapters"]
+    rows = summary.own_adapters
     table = plain_table()
     table.add_column("model")
-    for domain in summary["domains"]:
+    for domain in summary.domains:
         table.add_column(Text(domain), justify="right")
     for name, row in rows.items():
         table.add_row(
             Text(name if name == "base" else f"{name} adapter"),
-            *(f"{row[domain]['mean']:.2f}" for domain in summary["domains"]),
+            *(f"{row[domain].mean:.2f}" for domain in summary.domains),
         )
     return _titled("Perplexity of base and single adapters on each domain", table)
 

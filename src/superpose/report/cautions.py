@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from superpose.studies.summary import FigureCorrelation
 
 __all__ = ["cautions", "other_remarks"]
 
@@ -23,20 +24,20 @@ _PLAIN = (
 """Clauses of a correlation's note, and how a page says them."""
 
 
-def cautions(correlations: Sequence[Mapping[str, Any]], among: str, but: str = "") -> str:
+def cautions(correlations: Sequence[FigureCorrelation], among: str, but: str = "") -> str:
     """Give what the notes of these correlations say, as sentences.
 
     among: `pairs` or `all`. but: sentences that are said already, and left out.
     """
-    notes = [str(c["note"]) for c in correlations if c["among"] == among]
+    notes = [c.note for c in correlations if c.among == among]
     clauses = [clause for note in notes for clause in note.split("; ") if clause]
     told = (_sentence(clause) for clause in clauses)
     return " ".join(dict.fromkeys(one for one in told if one not in but))
 
 
-def other_remarks(remarks: Iterable[str], correlations: Sequence[Mapping[str, Any]]) -> list[str]:
+def other_remarks(remarks: Iterable[str], correlations: Sequence[FigureCorrelation]) -> list[str]:
     """Give a study's remarks that are no note of a correlation, as sentences."""
-    notes = {str(c["note"]) for c in correlations}
+    notes = {c.note for c in correlations}
     return [_sentence(remark) for remark in remarks if remark not in notes]
 
 

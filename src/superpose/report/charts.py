@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from superpose.report.tables import DataTable
-from superpose.report.texts import figure
+from superpose.shown.words import figure
 
 __all__ = ["Area", "Axis", "Chart", "Dot", "Dots", "Line"]
 

@@ -13,8 +13,8 @@ from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import plain_table
-from superpose.report.texts import counted, figure, joined
 from superpose.shown import Column, Table
+from superpose.shown.words import counted, figure, joined
 
 __all__ = ["PAIR_TERMS", "check_page"]
 

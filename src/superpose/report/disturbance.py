@@ -7,8 +7,8 @@ from typing import Any
 
 from superpose.report.heat import matrix, modules_grid, scale_json, union_of_modules
 from superpose.report.page import Section
-from superpose.report.texts import figure
 from superpose.shown import Scale
+from superpose.shown.words import figure
 
 __all__ = ["disturbance_section"]
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from superpose.report.texts import figure
+from superpose.landscape.adding_up import Share, least
 
-__all__ = ["Predictions", "Share", "least", "share_text", "weights_text"]
+__all__ = ["Predictions"]
 
 Row: TypeAlias = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Share:
-    """What a domain keeps of its own adapter's gain, with a 95 % interval; None where no gain."""
-
-    domain: str
-    kept: float | None
-    low: float | None
-    high: float | None
 
 
 class Predictions:
@@ -91,27 +80,3 @@ class Predictions:
                 names = tuple(self.adapters[k] for k in chosen)
                 found[names] = [self.share(weights, self.domains[k]) for k in chosen]
         return found
-
-
-def least(shares: Sequence[Share]) -> Share:
-    """Give the domain that keeps least; one without a gain where none has a gain."""
-    known = [share for share in shares if share.kept is not None]
-    return min(known or shares, key=lambda share: share.kept or 0.0)
-
-
-def share_text(share: Share) -> str:
-    """Give `89 % (84 to 93 %)`."""
-    if share.kept is None:
-        return "all"
-    text = f"{figure(100 * share.kept, '.0f')} %"
-    if share.low is None or share.high is None:
-        return text
-    return f"{text} ({figure(100 * share.low, '.0f')} to {figure(100 * share.high, '.0f')} %)"
-
-
-def weights_text(weights: Mapping[str, float]) -> str:
-    """Give `0.93 math + medicine`; the base for none."""
-    parts = [
-        name if w == 1 else f"{figure(round(w, 3), 'g')} {name}" for name, w in weights.items() if w
-    ]
-    return " + ".join(parts) or "base"

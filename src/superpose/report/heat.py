@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.report.texts import figure, typeset
 from superpose.shown import Scale
+from superpose.shown.words import figure, typeset
 
 __all__ = ["Cell", "Map", "matrix", "modules_grid", "scale_json", "union_of_modules"]
 

@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from superpose._version import __version__
 from superpose.report.page import Section
-from superpose.report.texts import counted, public
+from superpose.report.texts import public
+from superpose.shown.words import counted
 
 __all__ = ["COVERS", "DEFINITIONS", "Made", "made_section"]
 

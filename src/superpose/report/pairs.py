@@ -11,8 +11,8 @@ from superpose.interference.figures import COSINE, PAIR_COLUMNS
 from superpose.report.heat import Map, matrix, modules_grid, scale_json, union_of_modules
 from superpose.report.page import Section
 from superpose.report.tables import DataTable
-from superpose.report.texts import figure
 from superpose.shown import Column, Scale, Table
+from superpose.shown.words import figure
 
 __all__ = ["pairs_section"]
 

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from superpose.landscape.adding_up import Share, share_text, sum_of, together, which_add_up
 from superpose.landscape.predicted import predicted_table
-from superpose.report.adding_up import sum_of, together, which_add_up
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
-from superpose.report.forecast import Predictions, Share, share_text, weights_text
+from superpose.report.forecast import Predictions
 from superpose.report.made import COVERS, Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import DataTable, Difference, difference
-from superpose.report.texts import counted, figure, joined, public
+from superpose.report.texts import public
+from superpose.shown.words import counted, figure, joined, weights_text
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 

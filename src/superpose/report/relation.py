@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from superpose.report.cautions import cautions
 from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
 from superpose.report.page import Section
 from superpose.report.relation_tables import (
+    FORECAST,
     figure_name,
     foreseen_table,
     interval_text,
     points_table,
-    row_of_forecast,
     tournament_table,
 )
-from superpose.report.texts import counted, figure
+from superpose.shown.words import counted, figure
+from superpose.studies.summary import (
+    Agreement,
+    FigureCorrelation,
+    ForecastRow,
+    ForecastSummary,
+    Point,
+    Summary,
+)
 
 __all__ = ["relation_section"]
 
-Points = Sequence[Mapping[str, Any]]
-
 R_TICKS = tuple((r, figure(r, "g")) for r in (-1.0, -0.5, 0.0, 0.5, 1.0))
 
-KINDS = {
-    "pairs": ("pairs", "pairs", 0.12),
-    "all": ("sums of every size", "larger", -0.12),
-    "domains": ("forecast, with interference", "forecast", 0.0),
-}
+KINDS = {"pairs": ("pairs", "pairs", 0.12), "all": ("sums of every size", "larger", -0.12)}
 """What a correlation is among: a name, a style, and how far its dots lie above their row."""
 
 _NOTE_OF_FORECAST = (
@@ -39,94 +40,95 @@ _NOTE_OF_FORECAST = (
 )
 
 
-def relation_section(summary: Mapping[str, Any]) -> Section:
+def relation_section(summary: Summary) -> Section:
     """Give the section with all three charts; the second only where there is a forecast."""
-    charts = [_paper(summary)]
-    if summary["forecast"] is not None:
-        charts.append(_foreseen(summary["forecast"]["rows"], summary["forecast"]))
-    charts.append(_tournament(summary["correlations"], summary["forecast"]))
+    forecast = summary.forecast
+    charts = [
+        _paper(summary),
+        *([] if forecast is None else [_foreseen(forecast)]),
+        _tournament(summary.correlations, forecast.interference if forecast else None),
+    ]
     data = {"tables": {chart.table.key: chart.table.data() for chart in charts}}
     return Section("figure", "What tells the outcome", {"charts": charts}, data)
 
 
-def _paper(summary: Mapping[str, Any]) -> Chart:
-    points: Points = [p for p in summary["points"] if p["rms_cosine"] is not None]
-    of_pairs = _correlation(summary["correlations"], "rms_cosine", "pairs")
+def _paper(summary: Summary) -> Chart:
+    points = [p for p in summary.points if p.rms_cosine is not None]
+    of_pairs = summary.correlation("rms_cosine", "pairs")
     lines, areas = _fit(points, of_pairs)
-    r, interval = _r_text(of_pairs)
-    seeds = counted(len({p["seed"] for p in points}), "seed")
+    seeds = counted(len({p.seed for p in points}), "seed")
+    among = f" among {counted(of_pairs.n, 'point')} of pairs"
     corners = [corner for area in areas for corner in area.corners]
     return Chart(
         key="paper",
         title="RMS cosine against dPPL",
         says=f"RMS cosine of the deltas across, change of perplexity against merged data up: "
-        f"Pearson's r {r} among {counted(int(of_pairs['n']), 'point')} of pairs{interval}, "
-        f"{seeds}.",
-        note=cautions(summary["correlations"], "pairs"),
-        x=Axis.over("RMS cosine", [p["rms_cosine"] for p in points], zero=True),
+        f"Pearson's r {_r_among(of_pairs, among)}, {seeds}.",
+        note=cautions(summary.correlations, "pairs"),
+        x=Axis.over("RMS cosine", [_cosine(p) for p in points], zero=True),
         y=Axis.over(
             "dPPL in % against merged data",
-            [*(p["dppl_percent"] for p in points), *(y for _, y in corners)],
+            [*(p.dppl_percent for p in points), *(y for _, y in corners)],
         ),
-        dots=_by_size(points, "domains", _dot_of_point),
+        dots=_by_size((p.domains, _dot_of_point(p)) for p in points),
         table=points_table(points),
         lines=lines,
         areas=areas,
     )
 
 
-def _fit(points: Points, of_pairs: Mapping[str, Any]) -> tuple[tuple[Line, ...], tuple[Area, ...]]:
+def _fit(
+    points: Sequence[Point], of_pairs: FigureCorrelation
+) -> tuple[tuple[Line, ...], tuple[Area, ...]]:
     """The line through the pairs' points, and how far the interval of its slope turns it."""
-    slope, start = of_pairs["slope"], of_pairs["intercept"]
-    pairs = [p for p in points if len(p["domains"]) == 2]
+    slope, start = of_pairs.slope, of_pairs.intercept
+    pairs = [p for p in points if len(p.domains) == 2]
     if slope is None or start is None or not pairs:
         return (), ()
-    x = [min(p["rms_cosine"] for p in pairs), max(p["rms_cosine"] for p in pairs)]
+    held = [_cosine(p) for p in pairs]
+    x = [min(held), max(held)]
     fit = Line("fit to the pairs", "fit", *((at, start + slope * at) for at in x))
-    low, high = of_pairs["slope_interval"] or (None, None)
-    if low is None or high is None:
+    if of_pairs.slope_interval is None:
         return (fit,), ()
-    middle = sum(p["rms_cosine"] for p in pairs) / len(pairs)
-    height = sum(p["dppl_percent"] for p in pairs) / len(pairs)
-    turned = [[(at, height + s * (at - middle)) for at in x] for s in (low, high)]
-    area = Area("95 % interval of its slope", "slope", (*turned[0], *reversed(turned[1])))
-    return (fit,), (area,)
+    middle = sum(held) / len(held)
+    height = sum(p.dppl_percent for p in pairs) / len(pairs)
+    low, high = ([(at, height + s * (at - middle)) for at in x] for s in of_pairs.slope_interval)
+    return (fit,), (Area("95 % interval of its slope", "slope", (*low, *reversed(high))),)
 
 
-def _foreseen(rows: Points, forecast: Mapping[str, Any]) -> Chart:
+def _foreseen(forecast: ForecastSummary) -> Chart:
     """Interference of naive sums: what the calibration rows said, and what the test rows did."""
-    kinds = ("predicted_interference", "interference_low", "interference_high")
-    measured = [p["measured_interference"] for p in rows]
-    both = [*(p[kinds[0]] for p in rows), *measured]
+    rows, agreement, inside = forecast.rows, forecast.interference, forecast.inside.interference
+    measured = [p.measured_interference for p in rows]
+    both = [*(p.predicted_interference for p in rows), *measured]
     ends = min(0.0, *both), max(both)
-    agreement, inside = forecast["interference"], forecast["inside"]["interference"]
+    across = [end for p in rows for end in (p.interference_low, p.interference_high)]
     return Chart(
         key="foreseen",
         title="Predicted against measured",
         says=f"Interference in nats an answer token, predicted across and measured up: Pearson's r "
-        f"{figure(agreement['pearson'], '.2f')}, Spearman's {figure(agreement['spearman'], '.2f')} "
+        f"{figure(agreement.pearson, '.2f')}, Spearman's {figure(agreement.spearman, '.2f')} "
         f"among {counted(len(rows), 'point')}; mean absolute error "
-        f"{figure(agreement['mean_absolute_error'], '.3f')} of "
-        f"{figure(agreement['mean_measured'], '.3f')} nats; {inside['inside']} of {inside['of']} "
+        f"{figure(agreement.mean_absolute_error, '.3f')} of "
+        f"{figure(agreement.mean_measured, '.3f')} nats; {inside.inside} of {inside.of} "
         "lie in their predicted 95 % interval.",
         note="Test rows are another sample than calibration rows; the points share adapters and "
         "are not independent.",
-        x=Axis.over("predicted, nats", [*ends, *(p[kind] for p in rows for kind in kinds)]),
+        x=Axis.over("predicted, nats", [*ends, *across]),
         y=Axis.over("measured, nats", [*ends, *measured]),
-        dots=_by_size(rows, "subset", _dot_of_row),
+        dots=_by_size((p.subset, _dot_of_row(p)) for p in rows),
         table=foreseen_table(rows),
         lines=(Line("predicted = measured", "equal", *((end, end) for end in ends)),),
     )
 
 
-def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Chart:
+def _tournament(correlations: Sequence[FigureCorrelation], forecast: Agreement | None) -> Chart:
     """Each figure that the weights tell, by how it goes with dPPL; and the forecast beside them."""
-    foreseen = [] if forecast is None else [row_of_forecast(forecast, correlations[0])]
-    every = [*correlations, *foreseen]
-    names = list(dict.fromkeys(figure_name(c) for c in every))
-    among = dict.fromkeys(c["among"] for c in every)
-    dots = [_dots_of_figures([c for c in every if c["among"] == a], names) for a in among]
-    chance = figure(correlations[0]["chance"], ".2f")
+    names = list(dict.fromkeys(figure_name(c) for c in correlations))
+    names += [FORECAST] if forecast else []
+    dots = [_dots_of_figures([c for c in correlations if c.among == a], names, a) for a in KINDS]
+    dots += [_dots_of_forecast(forecast)] if forecast else []
+    chance = figure(correlations[0].chance, ".2f")
     return Chart(
         key="tournament",
         title="Which figure tells most",
@@ -134,72 +136,74 @@ def _tournament(correlations: Points, forecast: Mapping[str, Any] | None) -> Cha
         f"there are points enough. As many unrelated points reach a median |r| of {chance}.",
         note="The paper's predictor is the RMS cosine; the norm of the sum is a control that knows "
         "no angles. Sums of every size flatter each figure that grows with the size. "
-        f"{_NOTE_OF_FORECAST if foreseen else ''}"
+        f"{_NOTE_OF_FORECAST if forecast else ''}"
         f"{cautions(correlations, 'all', but=cautions(correlations, 'pairs'))}".rstrip(),
         x=Axis("Pearson's r with the outcome", -1.08, 1.08, R_TICKS),
         y=Axis.of_names(names),
         dots=tuple(one for one in dots if one.dots),
-        table=tournament_table(every),
+        table=tournament_table(correlations, forecast),
     )
 
 
-def _dots_of_figures(group: Points, names: Sequence[str]) -> Dots:
+def _dots_of_figures(group: Sequence[FigureCorrelation], names: Sequence[str], among: str) -> Dots:
     """The figures' r among one kind of sums. names: of the figures, from the top down."""
-    name, kind, beside = KINDS[group[0]["among"]]
+    name, kind, above = KINDS[among]
     dots = tuple(
         Dot(
-            c["pearson"],
-            len(names) - 1 - names.index(figure_name(c)) + beside,
-            f"{figure_name(c)}, {name}: r {''.join(_r_text(c))}, n {c['n']}",
-            _ends(c),
+            c.pearson,
+            len(names) - 1 - names.index(figure_name(c)) + above,
+            f"{figure_name(c)}, {name}: r {_r_among(c)}, n {c.n}",
+            c.pearson_interval,
         )
         for c in group
-        if c["pearson"] is not None
+        if c.pearson is not None
     )
     return Dots(name, kind, dots)
 
 
-def _by_size(points: Points, key: str, dot: Callable[[Mapping[str, Any]], Dot]) -> tuple[Dots, ...]:
-    """The points of pairs, and of larger sums, where there are any. key: of their domains."""
-    kinds = (
-        Dots("pairs", "pairs", tuple(dot(p) for p in points if len(p[key]) == 2)),
-        Dots("larger sums", "larger", tuple(dot(p) for p in points if len(p[key]) > 2)),
-    )
-    return tuple(kind for kind in kinds if kind.dots)
-
-
-def _correlation(found: Points, name: str, among: str) -> Mapping[str, Any]:
-    return next(c for c in found if c["figure"] == name and c["among"] == among)
-
-
-def _r_text(c: Mapping[str, Any]) -> tuple[str, str]:
-    """Pearson's r, and its interval in words where there is one."""
-    interval = interval_text(c["pearson_interval"])
-    why = "the points share adapters and domains" if c["among"] == "domains" else "too few points"
-    said = f" (95 % interval {interval})" if interval else f" (no interval: {why})"
-    return figure(c["pearson"], ".2f"), said
-
-
-def _ends(c: Mapping[str, Any]) -> tuple[float, float] | None:
-    low, high = c["pearson_interval"] or (None, None)
-    if low is None and high is None:
-        return None
-    return (c["pearson"] if low is None else low), (c["pearson"] if high is None else high)
-
-
-def _dot_of_point(p: Mapping[str, Any]) -> Dot:
+def _dots_of_forecast(found: Agreement) -> Dots:
+    """The forecast's r, in the lowest row."""
     says = (
-        f"{' + '.join(p['domains'])}, seed {p['seed']}: RMS cosine {figure(p['rms_cosine'], '.4f')}"
-        f", dPPL {figure(p['dppl_percent'], '+.1f')} %"
+        f"{FORECAST}, domains of every sum: r {figure(found.pearson, '.2f')} (no interval: the "
+        f"points share adapters and domains), n {found.n}"
     )
-    return Dot(p["rms_cosine"], p["dppl_percent"], says)
+    dots = () if found.pearson is None else (Dot(found.pearson, 0, says),)
+    return Dots("forecast, with interference", "forecast", dots)
 
 
-def _dot_of_row(p: Mapping[str, Any]) -> Dot:
+def _by_size(dots: Iterable[tuple[tuple[str, ...], Dot]]) -> tuple[Dots, ...]:
+    """Dots of pairs and of larger sums, where there are any. dots: each with its sum's domains."""
+    held = list(dots)
+    pairs = Dots("pairs", "pairs", tuple(dot for names, dot in held if len(names) == 2))
+    larger = Dots("larger sums", "larger", tuple(dot for names, dot in held if len(names) > 2))
+    return tuple(kind for kind in (pairs, larger) if kind.dots)
+
+
+def _r_among(c: FigureCorrelation, among: str = "") -> str:
+    """Pearson's r, what it is among, and its interval in words where there is one."""
+    interval = interval_text(c.pearson_interval)
+    said = f"95 % interval {interval}" if interval else "no interval: too few points"
+    return f"{figure(c.pearson, '.2f')}{among} ({said})"
+
+
+def _dot_of_point(p: Point) -> Dot:
     says = (
-        f"{' + '.join(p['subset'])} on {p['domain']}, seed {p['seed']}: predicted "
-        f"{figure(p['predicted_interference'], '+.3f')}, measured "
-        f"{figure(p['measured_interference'], '+.3f')} nats"
+        f"{' + '.join(p.domains)}, seed {p.seed}: RMS cosine {figure(p.rms_cosine, '.4f')}"
+        f", dPPL {figure(p.dppl_percent, '+.1f')} %"
     )
-    ends = p["interference_low"], p["interference_high"]
-    return Dot(p["predicted_interference"], p["measured_interference"], says, ends)
+    return Dot(_cosine(p), p.dppl_percent, says)
+
+
+def _cosine(p: Point) -> float:
+    assert p.rms_cosine is not None  # points without one are left out
+    return p.rms_cosine
+
+
+def _dot_of_row(p: ForecastRow) -> Dot:
+    says = (
+        f"{' + '.join(p.subset)} on {p.domain}, seed {p.seed}: predicted "
+        f"{figure(p.predicted_interference, '+.3f')}, measured "
+        f"{figure(p.measured_interference, '+.3f')} nats"
+    )
+    ends = p.interference_low, p.interference_high
+    return Dot(p.predicted_interference, p.measured_interference, says, ends)

@@ -15,8 +15,12 @@ from superpose.report.pairs import pairs_section
 from superpose.report.predict import FORECAST_TERMS
 from superpose.report.relation import relation_section
 from superpose.report.table_of_study import table_section
-from superpose.report.texts import joined, public
-from superpose.report.verdict_of_study import advised_method, verdict_of_study
+from superpose.report.texts import public
+from superpose.report.verdict_of_study import verdict_of_study
+from superpose.shown.words import joined
+from superpose.studies.cells import TITLES
+from superpose.studies.summary import Summary
+from superpose.studies.verdict import measured_verdict
 
 __all__ = ["study_page"]
 
@@ -24,7 +28,7 @@ TERMS = ("merged data", "dPPL", "share kept", "correlation")
 
 
 def study_page(
-    summary: Mapping[str, Any],
+    summary: Summary,
     checks: Mapping[int, Mapping[str, Any]],
     forecasts: Mapping[int, Mapping[str, Any]],
     adapters: Mapping[int, Sequence[str]],
@@ -35,11 +39,11 @@ def study_page(
     checks: seed -> `check --json` of its adapters. forecasts: seed -> what was foreseen, with the
     small model; none where the study has no forecast. adapters: seed -> where they lie.
     """
-    seeds = summary["seeds"]
+    seeds, verdict = summary.seeds, measured_verdict(summary)
     first = seeds[0]
     whose = f"Here the adapters of seed {first}." if len(seeds) > 1 else ""
     sections = [
-        verdict_of_study(summary),
+        verdict_of_study(summary, verdict),
         pairs_section(checks[first], whose),
         relation_section(summary),
         table_section(summary),
@@ -48,26 +52,25 @@ def study_page(
     if forecasts:
         sections += [
             disturbance_section(forecasts[first], whose),
-            *_desks(summary, forecasts, adapters),
+            *_desks(forecasts, adapters, TITLES[verdict.best.method]),
         ]
         terms = (*TERMS, *FORECAST_TERMS, *PAIR_TERMS)
-    sections.append(
-        made_section(made, terms, other_remarks(summary["remarks"], summary["correlations"]))
-    )
-    names = list(summary["domains"])
+    sections.append(made_section(made, terms, other_remarks(summary.remarks, summary.correlations)))
+    names = list(summary.domains)
     who = joined(names) if len(names) <= 4 else f"{len(names)} adapters"
     title = f"Did {who} add up?"
-    return Page(
-        title, f"The study “{summary['name']}” on {public(summary['base'])}", tuple(sections)
-    )
+    return Page(title, f"The study “{summary.name}” on {public(summary.base)}", tuple(sections))
 
 
 def _desks(
-    summary: Mapping[str, Any],
     forecasts: Mapping[int, Mapping[str, Any]],
     adapters: Mapping[int, Sequence[str]],
+    start: str,
 ) -> list[Section]:
-    """The desk with a model for each seed; none for forecasts that were kept without one."""
+    """The desk with a model for each seed; none for forecasts that were kept without one.
+
+    start: the preset that it opens at.
+    """
     held = {seed: found for seed, found in forecasts.items() if "model" in found}
     desks = [
         Desk(
@@ -84,5 +87,4 @@ def _desks(
         )
         for seed, found in held.items()
     ]
-    start = {"sum": "naive"}.get(method := advised_method(summary), method)
     return [desk_section(desks, start)] if desks else []

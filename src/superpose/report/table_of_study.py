@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 from superpose.report.page import Section
 from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
-from superpose.report.texts import figure
+from superpose.shown.words import figure
+from superpose.statistics.bootstrap import Interval
+from superpose.studies.cells import TITLES, UNION
+from superpose.studies.summary import Summary
 
-__all__ = ["METHODS", "figures_of", "intervals_of", "table_section"]
+__all__ = ["table_section"]
 
-METHODS = {
-    "base": "base",
-    "single": "own adapter",
-    "sum": "naive",
-    "average": "average",
-    "tuned": "tuned",
-    "merged": "merged data",
-    "merged_steps": "merged data, equal steps",
-    "merged_rank": "merged data, rank K·r",
-}
-"""A study's methods in the order and the words of the table."""
+REFERENCES = {"single": TITLES["single"], "merged": TITLES["merged"], "base": "the base"}
 
-REFERENCES = {"single": "own adapter", "merged": "merged data", "base": "the base"}
-
-Values = Mapping[str, Sequence[float]]
+Values: TypeAlias = Mapping[str, Sequence[float]]
+On: TypeAlias = tuple[tuple[str, ...], str]
+"""A subset, and a domain of it or the union."""
+Intervals: TypeAlias = dict[tuple[str, str], Interval | None]
+"""Of changes: (method, against what) -> ends."""
 
 
-def table_section(summary: Mapping[str, Any]) -> Section:
+def table_section(summary: Summary) -> Section:
     """Give the section for a study's summary."""
-    found = figures_of(summary)
-    methods = [m for m in METHODS if any(m in values for values in found.values())]
-    intervals = intervals_of(summary)
+    found = _figures(summary)
+    methods = [m for m in TITLES if any(m in values for values in found.values())]
+    intervals = _intervals(summary)
     rows = [
         [
             text_entry("\u00a0+ ".join(subset)),  # no line begins with a plus
-            text_entry("all of them" if domain == "union" else domain),
+            text_entry("all of them" if domain == UNION else domain),
             *(_entry(values, m, intervals.get((subset, domain), {})) for m in methods),
         ]
         for (subset, domain), values in found.items()
@@ -49,10 +44,10 @@ def table_section(summary: Mapping[str, Any]) -> Section:
         columns=[
             Column("sum of", numeric=False),
             Column("measured on", numeric=False),
-            *(Column(METHODS[m]) for m in methods),
+            *(Column(TITLES[m]) for m in methods),
         ],
         rows=rows,
-        file=f"{summary['name']}.csv",
+        file=f"{summary.name}.csv",
         csv=_csv(found, intervals),
         heads=2,
         references=tuple(REFERENCES.values()),
@@ -61,41 +56,46 @@ def table_section(summary: Mapping[str, Any]) -> Section:
                    {"tables": {table.key: table.data()}}, template="predicted")  # fmt: skip
 
 
-def figures_of(summary: Mapping[str, Any]) -> dict[tuple[tuple[str, ...], str], dict[str, Any]]:
+def _figures(summary: Summary) -> dict[On, dict[str, Sequence[float]]]:
     """Give perplexities by seed: (subset, domain or union) -> method -> values."""
-    found: dict[tuple[tuple[str, ...], str], dict[str, Any]] = {}
-    for subset in summary["subsets"]:
-        for row in subset["rows"]:
-            key = tuple(subset["domains"]), row["domain"]
-            found[key] = {m: row[m]["values"] for m in ("base", "single", "sum", "merged")}
-    for row in summary["methods"]:
-        found[tuple(row["subset"]), row["domain"]][row["method"]] = row["perplexity"]["values"]
+    found: dict[On, dict[str, Sequence[float]]] = {}
+    for subset in summary.subsets:
+        for sums in subset.rows:
+            found[subset.domains, sums.domain] = {
+                "base": sums.base.values,
+                "single": sums.single.values,
+                "sum": sums.sum.values,
+                "merged": sums.merged.values,
+            }
+    for row in summary.methods:
+        found[row.subset, row.domain][row.method] = row.perplexity.values
     return found
 
 
-def intervals_of(summary: Mapping[str, Any]) -> dict[Any, dict[tuple[str, str], Any]]:
+def _intervals(summary: Summary) -> dict[On, Intervals]:
     """Give 95 % intervals of changes: (subset, domain or union) -> (method, against) -> ends."""
-    found: dict[Any, dict[tuple[str, str], Any]] = {}
-    for subset in summary["subsets"]:
-        for row in subset["rows"]:
-            ends = {("sum", r): row[f"dppl_{r}"]["interval"] for r in REFERENCES}
-            found[tuple(subset["domains"]), row["domain"]] = ends
-    for row in summary["methods"]:
-        ends = found[tuple(row["subset"]), row["domain"]]
-        for reference in ("merged", "single"):
-            ends[row["method"], reference] = row[f"dppl_{reference}"].get("interval")
+    found: dict[On, Intervals] = {}
+    for subset in summary.subsets:
+        for sums in subset.rows:
+            found[subset.domains, sums.domain] = {
+                ("sum", "merged"): sums.dppl_merged.interval,
+                ("sum", "single"): sums.dppl_single.interval,
+                ("sum", "base"): sums.dppl_base.interval,
+            }
+    for row in summary.methods:
+        ends = found[row.subset, row.domain]
+        ends[row.method, "merged"] = row.dppl_merged.interval
+        ends[row.method, "single"] = row.dppl_single.interval
     return found
 
 
-def _entry(values: Values, method: str, intervals: Mapping[Any, Any]) -> Entry:
+def _entry(values: Values, method: str, intervals: Intervals) -> Entry:
     mean = _mean(values[method])
     text = f"{mean:.2f}" if mean < 1000 else f"{mean:,.0f}"
     return Entry(text, mean, "", tuple(_change(values, method, r, intervals) for r in REFERENCES))
 
 
-def _change(
-    values: Values, method: str, reference: str, intervals: Mapping[Any, Any]
-) -> Difference | None:
+def _change(values: Values, method: str, reference: str, intervals: Intervals) -> Difference | None:
     if method == reference:
         return None
     changes = _changes(values, method, reference)
@@ -115,13 +115,15 @@ def _changes(values: Values, method: str, reference: str) -> list[float]:
     ]
 
 
-def _csv(found: Mapping[Any, Values], intervals: Mapping[Any, Any]) -> tuple[list[str], list[Any]]:
+def _csv(
+    found: Mapping[On, Values], intervals: Mapping[On, Intervals]
+) -> tuple[list[str], list[list[object]]]:
     columns = ["subset", "domain", "method", "perplexity", "perplexity_spread"]
     columns += [f"change_{r}_percent{end}" for r in REFERENCES for end in ("", "_low", "_high")]
-    rows = []
+    rows: list[list[object]] = []
     for (subset, domain), values in found.items():
-        for method in (m for m in METHODS if m in values):
-            row: list[object] = [" + ".join(subset), domain, METHODS[method]]
+        for method in (m for m in TITLES if m in values):
+            row: list[object] = [" + ".join(subset), domain, TITLES[method]]
             row += [round(_mean(values[method]), 6), _deviation(values[method])]
             for reference in REFERENCES:
                 ends = intervals[subset, domain].get((method, reference))

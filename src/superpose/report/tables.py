@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from superpose.report.page import Section
-from superpose.report.texts import change, csv_text, typeset
+from superpose.report.texts import change, csv_text
 from superpose.shown import Cell, Table
+from superpose.shown.words import typeset
 
 __all__ = ["Column", "DataTable", "Difference", "Entry", "difference", "plain_table", "text_entry"]
 

@@ -1,4 +1,4 @@
-"""Figures, names and command lines as a page writes them."""
+"""Changes, names and command lines as a page writes them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from superpose.shown import Form, perplexity as written_perplexity, visible as html_visible, written
+from superpose.shown import perplexity as written_perplexity, visible as html_visible
+from superpose.shown.words import figure
 
 __all__ = [
     "change",
     "command_line",
-    "counted",
     "csv_text",
-    "figure",
-    "joined",
     "perplexity",
     "prose",
     "public",
-    "typeset",
     "visible",
 ]
 
@@ -51,25 +48,6 @@ def public(name: str) -> str:
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if _ABSOLUTE.match(name) else name
 
 
-def figure(value: float | None, form: Form = ".3g") -> str:
-    """Give a figure as a page writes it; a dash for one that does not exist."""
-    return typeset(written(value if value is None or math.isfinite(value) else None, form))
-
-
-def typeset(text: str) -> str:
-    """Give written figures with a true minus, and a dash for what does not exist.
-
-    Zero has no sign.
-    """
-
-    def one(word: str) -> str:
-        if word.lstrip("+-") in ("", "nan", "inf"):
-            return "–"
-        return word.replace("-", "−") if re.search("[1-9]", word) else word.lstrip("+-")
-
-    return " ".join(map(one, text.split(" "))) if text else ""
-
-
 def change(percent: float | None) -> str:
     """Give a change in per cent with its direction, told by a sign and an arrow."""
     if percent is None or not math.isfinite(percent):
@@ -83,19 +61,6 @@ def change(percent: float | None) -> str:
 def perplexity(nll: float | None) -> str:
     """Give exp(nll), nats an answer token, to four digits at most."""
     return figure(nll, lambda nats: written_perplexity(min(nats, LARGEST)))
-
-
-def counted(number: int, thing: str, many: str = "") -> str:
-    """Give `1 pair`, `3 pairs`."""
-    return f"{number:,} {thing if number == 1 else many or f'{thing}s'}"
-
-
-def joined(names: Iterable[str], last: str = "and") -> str:
-    """Give `a, b and c`."""
-    listed = list(names)
-    if len(listed) < 2:
-        return "".join(listed)
-    return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
 def command_line(words: Iterable[str]) -> str:

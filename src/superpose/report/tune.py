@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.report.desk import Desk, desk_section, presets
-from superpose.report.forecast import weights_text
 from superpose.report.made import Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.tables import DataTable, Difference, difference
-from superpose.report.texts import counted, figure, perplexity, public
+from superpose.report.texts import perplexity, public
 from superpose.shown import Column, Table
+from superpose.shown.words import counted, figure, weights_text
+from superpose.studies.cells import TITLES
 
 __all__ = ["tune_page"]
 
-METHODS = {"base": "base", "own": "own adapter", "naive": "naive", "average": "average",
-           "tuned": "tuned"}  # fmt: skip
-REFERENCES = {"own": "own adapter", "naive": "the naive sum", "base": "the base"}
+METHODS = {"base": TITLES["base"], "own": TITLES["single"], "naive": TITLES["sum"],
+           "average": TITLES["average"], "tuned": TITLES["tuned"]}  # fmt: skip
+REFERENCES = {"own": TITLES["single"], "naive": "the naive sum", "base": "the base"}
 FEW = 16
 """Rows of a domain below which what tuning brings may be chance alone."""
 
@@ -148,8 +149,9 @@ def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
         for reference, name in REFERENCES.items()
     }
     csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
-    table = DataTable.of("methods", Table.of(caption, (Column("domain", "domain"), *methods), records), "tuned.csv",
-                         (["domain", *(f"{m}_nll" for m in METHODS)], csv), changes)  # fmt: skip
+    shown = Table.of(caption, (Column("domain", "domain"), *methods), records)
+    columns = ["domain", *(f"{m}_nll" for m in METHODS)]
+    table = DataTable.of("methods", shown, "tuned.csv", (columns, csv), changes)
     return table.section("What the weights bring")
 
 

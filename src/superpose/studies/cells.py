@@ -10,13 +10,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-__all__ = ["BASELINES", "WEIGHTED", "Cell", "cell_seed", "cells_of_seed", "subsets"]
+__all__ = [
+    "BASELINES",
+    "SUMS",
+    "TITLES",
+    "UNION",
+    "WEIGHTED",
+    "Cell",
+    "cell_seed",
+    "cells_of_seed",
+    "subsets",
+]
 
 BASELINES = {"epochs": "merged", "steps": "merged_steps", "rank": "merged_rank"}
 """The study file's word for a merged-data baseline -> its method."""
 
-WEIGHTED = ("single", "sum", "average", "tuned")
+SUMS = ("sum", "average", "tuned")
+"""Methods that are a sum of a subset's adapters, of whatever weights."""
+
+WEIGHTED = ("single", *SUMS)
 """Methods whose model is the superposed model at some task weights."""
+
+TITLES = {
+    "base": "base",
+    "single": "own adapter",
+    "sum": "naive",
+    "average": "average",
+    "tuned": "tuned",
+    "merged": "merged data",
+    "merged_steps": "merged data, equal steps",
+    "merged_rank": "merged data, rank K·r",
+}
+"""The methods in the order and the words of every table."""
+
+UNION = "union"
+"""The domain name of a subset's test sets taken together."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +114,7 @@ def cells_of_seed(
 
     merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on.
     """
-    sums = ["sum", "average", "tuned"] if tuned else ["sum", "average"]
+    sums = SUMS if tuned else SUMS[:2]
     methods = [*sums, *(BASELINES[each] for each in merged)]
     return [
         *(Cell("single", (domain,), seed) for domain in domains),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -20,13 +20,15 @@ from superpose.interference.predictors import (
     RMS_COSINE,
 )
 from superpose.statistics import Correlation, correlate
-from superpose.studies.cells import subsets
-from superpose.studies.scores import UNION, StudyScores, change_percent
+from superpose.studies.cells import UNION, subsets
+from superpose.studies.scores import StudyScores, change_percent
+from superpose.studies.summary import FigureCorrelation, Point
 
 __all__ = ["FIGURES", "correlations", "points"]
 
 OF_PAIRS = (RMS_COSINE, COSINE, OUTPUT_OVERLAP, INPUT_OVERLAP, NORM_RATIO)
-"""The paper's predictor first. Any that reads nothing but figures of a pair may stand here."""
+"""The paper's predictor first. Any that reads nothing but figures of a pair may stand here, with a
+field of its name in `summary.Point`."""
 
 FIGURES = (*(predictor.name.replace(" ", "_") for predictor in OF_PAIRS), "energy_ratio", "norm")
 """energy_ratio, norm: of the sum as a whole; the norm is a control that knows no angles."""
@@ -55,49 +57,54 @@ class Recorded:
         return cls(**{key: _known(pair[key]) for key in keys}, norms=(smaller, larger))
 
 
-def points(scores: StudyScores, checks: Mapping[int, Any]) -> list[dict[str, Any]]:
+def points(scores: StudyScores, checks: Mapping[int, Any]) -> tuple[Point, ...]:
     """One point for each subset and seed. checks: seed -> `check --json` of its adapters."""
-    found = []
-    for seed in scores.seeds:
-        for names in subsets(scores.domains):
-            score = scores.find("sum", names, seed, UNION)
-            merged = scores.find("merged", names, seed, UNION)
-            own = scores.find("single", names, seed, UNION)
-            assert score is not None
-            assert merged is not None
-            assert own is not None
-            figures = _figures(checks[seed], scores.domains, names)
-            change = {
-                "dppl_percent": round(change_percent(score, merged), 5),
-                "interference": round(score.nll - own.nll, 6),
-            }
-            found.append({"seed": seed, "domains": list(names)} | figures | change)
-    return found
+    return tuple(
+        _point(scores, checks[seed], seed, names)
+        for seed in scores.seeds
+        for names in subsets(scores.domains)
+    )
 
 
-def correlations(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _point(scores: StudyScores, check: Any, seed: int, names: tuple[str, ...]) -> Point:
+    score, merged, own = (
+        scores.find(method, names, seed, UNION) for method in ("sum", "merged", "single")
+    )
+    assert score is not None
+    assert merged is not None
+    assert own is not None
+    return Point(
+        seed=seed,
+        domains=names,
+        **_figures(check, scores.domains, names),
+        dppl_percent=round(change_percent(score, merged), 5),
+        interference=round(score.nll - own.nll, 6),
+    )
+
+
+def correlations(found: Sequence[Point]) -> tuple[FigureCorrelation, ...]:
     """Each figure against dPPL %: among the pairs, and among subsets of every size.
 
     Larger sums disturb more whatever the angles are, so the second alone would flatter every
     figure that grows with the size.
     Intervals are bootstrapped over domains and seeds, where there are enough of them; a point
-    that lacks a figure (null) is left out for it.
+    that lacks a figure (None) is left out for it.
     """
-    pairs = [point for point in found if len(point["domains"]) == 2]
+    pairs = [point for point in found if len(point.domains) == 2]
     among = {"pairs": pairs} if len(pairs) == len(found) else {"pairs": pairs, "all": found}
-    return [
-        {"figure": figure, "among": name} | asdict(_against_change(held, figure))
+    return tuple(
+        FigureCorrelation(figure=figure, among=name, **vars(_against_change(held, figure)))
         for name, held in among.items()
         for figure in FIGURES
-    ]
+    )
 
 
-def _against_change(found: Sequence[Mapping[str, Any]], figure: str) -> Correlation:
+def _against_change(found: Sequence[Point], figure: str) -> Correlation:
     return correlate(
-        [_known(point[figure]) for point in found],
-        [point["dppl_percent"] for point in found],
-        domains=[tuple(point["domains"]) for point in found],
-        seeds=[point["seed"] for point in found],
+        [_known(getattr(point, figure)) for point in found],
+        [point.dppl_percent for point in found],
+        domains=[point.domains for point in found],
+        seeds=[point.seed for point in found],
     )
 
 

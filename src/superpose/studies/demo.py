@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.compose import exact_sum
@@ -14,9 +13,10 @@ from superpose.interference import Check, check
 from superpose.measure.answer import Answer, answers
 from superpose.measure.sweep import weightings
 from superpose.model import SuperposedModel
+from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec, load_spec
-from superpose.studies.summary import write_results
+from superpose.studies.summary import Summary
 from superpose.training.reporter import Reporter
 
 __all__ = ["Demo", "demo_spec", "run_demo"]
@@ -35,7 +35,7 @@ class Demo:
     """
 
     study: Study
-    summary: dict[str, Any]
+    summary: Summary
     check: Check
     adapters: tuple[Path, ...]
     superposition: Path

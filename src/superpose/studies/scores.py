@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from superpose.errors import BadInput
 from superpose.measure.evaluate import Score
-from superpose.studies.cells import Cell
+from superpose.studies.cells import UNION, Cell
 from superpose.studies.folder import StudyFolder
 
-__all__ = ["UNION", "StudyScores", "change_percent"]
-
-UNION = "union"
-"""The domain name of a subset's test sets taken together."""
+__all__ = ["StudyScores", "change_percent"]
 
 
 @dataclass(frozen=True)

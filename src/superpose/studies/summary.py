@@ -1,145 +1,336 @@
-"""A study's `summary.json`: what its cells say, with spreads, intervals and the settings.
+"""A study's `summary.json` as objects: what its cells say, with spreads, intervals and settings.
 
-Made from the cells alone, so it can be made again at any time.
+The fields are the file's keys. What an older summary did not hold yet has a default, which says so.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from typing import Any
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
 
-from superpose._version import __version__
-from superpose.measure.evaluate import Score
-from superpose.measure.lambda_space import FEWEST
-from superpose.studies.beside import change_interval, forecast_summary, methods_summary, spread
-from superpose.studies.cells import Cell, subsets
-from superpose.studies.correlations import correlations, points
-from superpose.studies.folder import DOMAINS, StudyFolder
-from superpose.studies.scores import UNION, StudyScores, change_percent
-from superpose.studies.spec import StudySpec
-from superpose.studies.table import write_table
-from superpose.training.train import RECORD
+from superpose.errors import BadInput
+from superpose.statistics.bootstrap import Interval
 
-__all__ = ["write_results"]
+__all__ = [
+    "Agreement",
+    "Calibration",
+    "Change",
+    "DomainRows",
+    "FigureCorrelation",
+    "ForecastRow",
+    "ForecastSummary",
+    "Inside",
+    "InsideOf",
+    "Kept",
+    "MethodRow",
+    "Point",
+    "SeedAdvice",
+    "Spread",
+    "SubsetSums",
+    "SumRow",
+    "Summary",
+    "TunedWeights",
+]
 
-_PACKAGES = ("torch", "transformers", "peft", "numpy")
+Names: TypeAlias = tuple[str, ...]
 
 
-def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Write `table.csv` and `summary.json` from the cells that are finished; give the summary.
+@dataclass(frozen=True)
+class _Held:
+    """Part of a summary: a key that it does not know is refused."""
 
-    Only seeds all of whose cells are evaluated count. Raises BadInput where there is none.
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Spread(_Held):
+    """Mean, and standard deviation over seeds (None for one seed), and the values by seed."""
+
+    mean: float
+    spread: float | None
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Change(Spread):
+    """A change in per cent, with its 95 % interval over test questions, seeds averaged."""
+
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Kept(_Held):
+    """The share of the own adapter's gain over the base that is left; None where no gain."""
+
+    share: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainRows(_Held):
+    """Rows of a domain, how many of their answers were cut or left out, answer tokens scored."""
+
+    train_rows: int = 0
+    test_rows: int
+    calibration_rows: int = 0
+    cut_train_rows: int = 0
+    cut_test_rows: int = 0
+    left_out_rows: int = 0
+    answer_tokens: int
+
+
+@dataclass(frozen=True)
+class SumRow(_Held):
+    """A naive sum on one domain, or on `union`: perplexity beside merged data, base and singles.
+
+    dppl_*: its change against these. interference: nats an answer token above the own adapter.
     """
-    scores = StudyScores.read(folder, cells)
-    checks = {seed: folder.read(f"cells/seed-{seed}/check.json") for seed in scores.seeds}
-    found = points(scores, checks)
-    correlated = correlations(found)
-    domains = _domains(scores, folder.read(DOMAINS))
-    summary = {
-        "name": spec.name,
-        "base": spec.base,
-        "seeds": list(scores.seeds),
-        "settings": spec.model_dump(mode="json"),
-        "domains": domains,
-        "own_adapters": _own_adapters(scores),
-        "subsets": [_subset(scores, names) for names in subsets(scores.domains)],
-        "methods": methods_summary(scores),
-        "forecast": forecast_summary(scores, folder),
-        "points": found,
-        "correlations": correlated,
-        "remarks": _remarks(correlated, domains, spec, scores.seeds),
-        "seconds": _seconds(folder, list(scores.cells)),
-        "versions": {"superpose": __version__} | {name: version(name) for name in _PACKAGES},
-        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
-    }
-    write_table(scores, folder.path / "table.csv")
-    folder.write("summary.json", summary)
-    return summary
+
+    domain: str
+    sum: Spread
+    merged: Spread
+    dppl_merged: Change
+    base: Spread
+    dppl_base: Change
+    single: Spread
+    dppl_single: Change
+    interference: Spread
 
 
-def _subset(scores: StudyScores, names: tuple[str, ...]) -> dict[str, Any]:
-    """A subset's sum beside merged data, base and single adapters, a row for each domain.
+@dataclass(frozen=True)
+class SubsetSums(_Held):
+    """A subset's naive sum, a row for each of its domains and their union."""
 
-    dppl_*: per cent, mean and spread over seeds, and a 95 % interval by bootstrap over the
-    questions. interference: nats an answer token above the domain's own adapter.
+    domains: Names
+    rows: tuple[SumRow, ...]
+
+
+@dataclass(frozen=True)
+class MethodRow(_Held):
+    """What a method made of a subset, on one domain or on `union`.
+
+    dppl_merged: against merged-data fine-tuning of equal epochs. dppl_single: against each domain's
+    own adapter. kept: None where the summary is older than that figure.
     """
-    rows = []
-    for domain in (*names, UNION):
-        sums = scores.each("sum", names, domain)
-        row: dict[str, Any] = {"domain": domain, "sum": _perplexity(sums)}
-        for method in ("merged", "base", "single"):
-            others = scores.each(method, names, domain)
-            row[method] = _perplexity(others)
-            changes = [change_percent(a, b) for a, b in zip(sums, others, strict=True)]
-            row[f"dppl_{method}"] = spread(changes) | {"interval": change_interval(sums, others)}
-        own = scores.each("single", names, domain)
-        row["interference"] = spread([a.nll - b.nll for a, b in zip(sums, own, strict=True)])
-        rows.append(row)
-    return {"domains": list(names), "rows": rows}
+
+    subset: Names
+    domain: str
+    method: str
+    perplexity: Spread
+    dppl_merged: Change
+    dppl_single: Change
+    kept: Kept | None = None
 
 
-def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Any]]:
-    """Perplexity of the base and of every single adapter on every domain."""
-    base = scores.cells[Cell("base", (), None)]
-    table: dict[str, dict[str, Any]] = {"base": {n: _perplexity([s]) for n, s in base.items()}}
-    for adapter in scores.domains:
-        cells = [Cell("single", (adapter,), seed) for seed in scores.seeds]
-        table[adapter] = {
-            domain: _perplexity([scores.cells[cell][domain] for cell in cells])
-            for domain in scores.domains
+@dataclass(frozen=True)
+class ForecastRow(_Held):
+    """A naive sum on one of its domains: what was predicted and measured, nats an answer token."""
+
+    seed: int
+    subset: Names
+    domain: str
+    predicted_nll: float
+    low: float
+    high: float
+    measured_nll: float
+    predicted_interference: float
+    interference_low: float
+    interference_high: float
+    measured_interference: float
+
+
+@dataclass(frozen=True)
+class Inside(_Held):
+    """How many measured values lie in the interval that was predicted for them."""
+
+    inside: int
+    of: int
+
+
+@dataclass(frozen=True)
+class InsideOf(_Held):
+    """The same for losses and for interferences."""
+
+    nll: Inside
+    interference: Inside
+
+
+@dataclass(frozen=True)
+class Agreement(_Held):
+    """Predicted against measured interference: correlations, and the error in nats.
+
+    Without intervals: the points share adapters and domains, and are not independent.
+    """
+
+    n: int
+    pearson: float | None
+    spearman: float | None
+    mean_absolute_error: float
+    mean_measured: float
+
+
+@dataclass(frozen=True)
+class SeedAdvice(_Held):
+    """A seed's advice by its forecast (`landscape.Advice`); a share is None for no gain."""
+
+    seed: int
+    verdict: str
+    reason: str
+    naive: float | None
+    tuned: float | None
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TunedWeights(_Held):
+    """A seed's best task weights for every subset, which is joined by `+`."""
+
+    seed: int
+    weights: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Calibration(_Held):
+    """What the forecasts cost: rows and tokens of one seed, seconds of all."""
+
+    rows: int
+    tokens: int
+    forward_equivalents: float
+    seconds: float
+    rows_of: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ForecastSummary(_Held):
+    """What the seeds' forecasts said beside what was measured."""
+
+    rows: tuple[ForecastRow, ...]
+    inside: InsideOf
+    interference: Agreement
+    advice: tuple[SeedAdvice, ...]
+    tuned: tuple[TunedWeights, ...]
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Point(_Held):
+    """One subset at one seed: what the weights tell, and what its naive sum did.
+
+    A figure that does not exist is None.
+    """
+
+    seed: int
+    domains: Names
+    rms_cosine: float | None
+    cosine: float | None
+    output_overlap: float | None
+    input_overlap: float | None
+    norm_ratio: float | None
+    energy_ratio: float | None
+    norm: float | None
+    dppl_percent: float
+    interference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureCorrelation(_Held):
+    """A figure of the weights against dPPL (`statistics.Correlation`).
+
+    among: `pairs`, or `all` for subsets of every size, as in summaries that do not say it.
+    """
+
+    figure: str
+    among: str = "all"
+    n: int
+    combinations: int
+    pearson: float | None
+    spearman: float | None
+    slope: float | None
+    intercept: float | None
+    pearson_interval: Interval | None
+    spearman_interval: Interval | None
+    slope_interval: Interval | None
+    intercept_interval: Interval | None
+    chance: float | None
+    permutation_p: float | None
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(_Held):
+    """What a study found.
+
+    own_adapters: perplexity of the base and of every single adapter on every domain. methods: empty
+    and forecast: None where there was none, or the summary is older. seconds: of all trainings and
+    all evaluations.
+    """
+
+    name: str
+    base: str
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    domains: Mapping[str, DomainRows]
+    own_adapters: Mapping[str, Mapping[str, Spread]]
+    subsets: tuple[SubsetSums, ...]
+    methods: tuple[MethodRow, ...] = ()
+    forecast: ForecastSummary | None = None
+    points: tuple[Point, ...]
+    correlations: tuple[FigureCorrelation, ...]
+    remarks: tuple[str, ...]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str | None]
+    machine: Mapping[str, str | int | None] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Names:
+        """The largest subset: all adapters."""
+        return max((subset.domains for subset in self.subsets), key=len)
+
+    def sums_on(self, subset: Names, domain: str) -> SumRow:
+        """Give a subset's naive sum on a domain of it or on `union`."""
+        (found,) = (each for each in self.subsets if each.domains == subset)
+        return next(row for row in found.rows if row.domain == domain)
+
+    def methods_on(self, subset: Names, domain: str) -> dict[str, MethodRow]:
+        """Give what each method made of a subset, on a domain of it or on `union`."""
+        return {
+            row.method: row for row in self.methods if (row.subset, row.domain) == (subset, domain)
         }
-    return table
+
+    def correlation(self, figure: str, among: str) -> FigureCorrelation:
+        """Give a figure's correlation. Raises StopIteration where there is none."""
+        return next(c for c in self.correlations if (c.figure, c.among) == (figure, among))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `summary.json` holds."""
+        return dict(_adapter().dump_python(self, mode="json"))
+
+    @classmethod
+    def from_json(cls, content: object, where: object = None) -> Summary:
+        """Read what `to_json` gave. where: the file, for the message.
+
+        Raises BadInput for what is no summary, or holds what this version does not know.
+        """
+        from pydantic import ValidationError
+
+        try:
+            read: Summary = _adapter().validate_python(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise BadInput(
+                f"is no summary that this version reads: {place}: {first['msg']}",
+                where=where,
+                hint="Run the study again in its folder: what is finished is kept, and the summary "
+                "is made anew.",
+            ) from None
+        return read
 
 
-def _domains(
-    scores: StudyScores, notes: Mapping[str, Mapping[str, int]]
-) -> dict[str, dict[str, int]]:
-    """Rows of each domain, how many of their answers were cut, and the answer tokens scored."""
-    base = scores.cells[Cell("base", (), None)]
-    return {name: {**notes[name], "answer_tokens": base[name].tokens} for name in scores.domains}
+@functools.cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
 
-
-def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
-    """Wall time of all trainings and all evaluations, summed over their cells."""
-    training = [folder.read(f"{c.adapter}/{RECORD}")["seconds"] for c in cells if c.trained]
-    evaluation = [folder.read(cell.file)["seconds"] for cell in cells]
-    return {"training": round(sum(training), 1), "evaluation": round(sum(evaluation), 1)}
-
-
-def _remarks(
-    correlated: Sequence[Mapping[str, Any]],
-    domains: Mapping[str, Mapping[str, int]],
-    spec: StudySpec,
-    seeds: Sequence[int],
-) -> list[str]:
-    """What a reader has to know before believing the figures."""
-    remarks = list(dict.fromkeys(row["note"] for row in correlated))
-    for name, rows in domains.items():
-        if rows["cut_test_rows"] or rows["cut_train_rows"]:
-            remarks.append(
-                f"{name}: at {spec.prompt.max_tokens} tokens {rows['cut_test_rows']} of "
-                f"{rows['test_rows']} test answers and {rows['cut_train_rows']} of "
-                f"{rows['train_rows']} training answers are cut; only what is left is scored"
-            )
-        if rows["calibration_rows"] < spec.calibration_rows:
-            remarks.append(
-                f"{name}: {rows['calibration_rows']} calibration rows, not "
-                f"{spec.calibration_rows}: that is what training and test rows leave over"
-            )
-        if rows["left_out_rows"]:
-            remarks.append(
-                f"{name}: {rows['left_out_rows']} rows of its sources left out, whose question "
-                "leaves the answer no room"
-            )
-    if spec.calibration_rows and min(d["calibration_rows"] for d in domains.values()) < FEWEST:
-        remarks.append(f"no forecast, and no tuned sums: that takes {FEWEST} rows of each domain")
-    if missing := [seed for seed in spec.seeds if seed not in seeds]:
-        remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
-    return remarks
-
-
-def _perplexity(scores: Sequence[Score]) -> dict[str, Any]:
-    return spread([score.perplexity for score in scores])
+    return TypeAdapter(Summary)

@@ -10,8 +10,8 @@ from typing import Any
 
 from superpose.files import new_file
 from superpose.measure.evaluate import interval_of
-from superpose.studies.cells import Cell
-from superpose.studies.scores import UNION, StudyScores, change_percent
+from superpose.studies.cells import SUMS, UNION, Cell
+from superpose.studies.scores import StudyScores, change_percent
 
 __all__ = ["COLUMNS", "rows_of", "write_table"]
 
@@ -22,8 +22,6 @@ COLUMNS = (
 """nll: nats an answer token. low, high: 95 % bootstrap interval of the perplexity over
 questions. dppl_percent: a sum, of whatever weights, against merged-data fine-tuning; then against
 the base and against each domain's own adapter."""
-
-_SUMS = ("sum", "average", "tuned")
 
 _AGAINST = {
     "dppl_percent": "merged",
@@ -65,7 +63,7 @@ def _row(scores: StudyScores, cell: Cell, domain: str) -> dict[str, Any]:
         "low": low,
         "high": high,
     }
-    if cell.method in _SUMS:
+    if cell.method in SUMS:
         for column, method in _AGAINST.items():
             against = scores.find(method, cell.domains, cell.seed, domain)
             if against is not None:

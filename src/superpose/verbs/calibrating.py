@@ -81,7 +81,7 @@ def data_rows(
     read: tuple[DomainRows, ...], examples: Mapping[str, list[Example]], kind: str
 ) -> tuple[tuple[str, str, str], ...]:
     """Give (domain, how many rows, fingerprint) of each domain, for a page. kind: of the rows."""
-    from superpose.report.texts import counted
+    from superpose.shown.words import counted
 
     return tuple(
         (name, counted(len(found), f"{kind} row"), domain.fingerprint)

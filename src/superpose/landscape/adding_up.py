@@ -10,10 +10,9 @@ from typing import Literal, TypeAlias
 
 from superpose.interference.checking import all_of
 from superpose.landscape.advice import KEPT
-from superpose.report.forecast import Share, least, share_text
-from superpose.report.texts import joined
+from superpose.shown.words import figure, joined
 
-__all__ = ["Names", "sum_of", "together", "which_add_up"]
+__all__ = ["Names", "Share", "least", "share_text", "sum_of", "together", "which_add_up"]
 
 BORDER = f"{100 * KEPT:.0f} %"
 
@@ -32,6 +31,32 @@ EVERY = {
     "perhaps": "They may add up, in every combination",
     "not": "No two of them add up as they are",
 }
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a domain keeps of its own adapter's gain, with a 95 % interval; None where no gain."""
+
+    domain: str
+    kept: float | None
+    low: float | None
+    high: float | None
+
+
+def least(shares: Sequence[Share]) -> Share:
+    """Give the domain that keeps least; one without a gain where none has a gain."""
+    known = [share for share in shares if share.kept is not None]
+    return min(known or shares, key=lambda share: share.kept or 0.0)
+
+
+def share_text(share: Share) -> str:
+    """Give `89 % (84 to 93 %)`."""
+    if share.kept is None:
+        return "all"
+    text = f"{figure(100 * share.kept, '.0f')} %"
+    if share.low is None or share.high is None:
+        return text
+    return f"{text} ({figure(100 * share.low, '.0f')} to {figure(100 * share.high, '.0f')} %)"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,146 @@
+"""A study's `table.csv` and `summary.json`, made from its cells alone, again at any time."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from superpose._version import __version__
+from superpose.measure.evaluate import Score
+from superpose.measure.lambda_space import FEWEST
+from superpose.studies.beside import change, forecast_summary, methods_summary, spread
+from superpose.studies.cells import UNION, Cell, subsets
+from superpose.studies.correlations import correlations, points
+from superpose.studies.folder import DOMAINS, StudyFolder
+from superpose.studies.scores import StudyScores
+from superpose.studies.spec import StudySpec
+from superpose.studies.summary import (
+    DomainRows,
+    FigureCorrelation,
+    Spread,
+    SubsetSums,
+    Summary,
+    SumRow,
+)
+from superpose.studies.table import write_table
+from superpose.training.train import RECORD
+
+__all__ = ["write_results"]
+
+_PACKAGES = ("torch", "transformers", "peft", "numpy")
+
+
+def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -> Summary:
+    """Write `table.csv` and `summary.json` from the cells that are finished; give the summary.
+
+    Only seeds all of whose cells are evaluated count. Raises BadInput where there is none.
+    """
+    scores = StudyScores.read(folder, cells)
+    checks = {seed: folder.read(f"cells/seed-{seed}/check.json") for seed in scores.seeds}
+    found = points(scores, checks)
+    correlated = correlations(found)
+    domains = _domains(scores, folder.read(DOMAINS))
+    summary = Summary(
+        name=spec.name,
+        base=spec.base,
+        seeds=scores.seeds,
+        settings=spec.model_dump(mode="json"),
+        domains=domains,
+        own_adapters=_own_adapters(scores),
+        subsets=tuple(_subset(scores, names) for names in subsets(scores.domains)),
+        methods=methods_summary(scores),
+        forecast=forecast_summary(scores, folder),
+        points=found,
+        correlations=correlated,
+        remarks=_remarks(correlated, domains, spec, scores.seeds),
+        seconds=_seconds(folder, list(scores.cells)),
+        versions={"superpose": __version__} | {name: version(name) for name in _PACKAGES},
+        machine={"cpus": os.cpu_count(), "processor": platform.machine()},
+    )
+    write_table(scores, folder.path / "table.csv")
+    folder.write("summary.json", summary.to_json())
+    return summary
+
+
+def _subset(scores: StudyScores, names: tuple[str, ...]) -> SubsetSums:
+    """A subset's sum beside merged data, base and single adapters, a row for each domain."""
+    return SubsetSums(names, tuple(_sum_row(scores, names, name) for name in (*names, UNION)))
+
+
+def _sum_row(scores: StudyScores, names: tuple[str, ...], domain: str) -> SumRow:
+    sums = scores.each("sum", names, domain)
+    against = {m: scores.each(m, names, domain) for m in ("merged", "base", "single")}
+    found = {method: _perplexity(others) for method, others in against.items()}
+    changes = {f"dppl_{method}": change(sums, others) for method, others in against.items()}
+    lost = spread([a.nll - b.nll for a, b in zip(sums, against["single"], strict=True)])
+    kinds: dict[str, Any] = found | changes
+    return SumRow(domain=domain, sum=_perplexity(sums), interference=lost, **kinds)
+
+
+def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Spread]]:
+    """Perplexity of the base and of every single adapter on every domain."""
+    base = scores.cells[Cell("base", (), None)]
+    table = {"base": {name: _perplexity([score]) for name, score in base.items()}}
+    for adapter in scores.domains:
+        cells = [Cell("single", (adapter,), seed) for seed in scores.seeds]
+        table[adapter] = {
+            domain: _perplexity([scores.cells[cell][domain] for cell in cells])
+            for domain in scores.domains
+        }
+    return table
+
+
+def _domains(scores: StudyScores, notes: Mapping[str, Mapping[str, int]]) -> dict[str, DomainRows]:
+    base = scores.cells[Cell("base", (), None)]
+    return {
+        name: DomainRows(**notes[name], answer_tokens=base[name].tokens) for name in scores.domains
+    }
+
+
+def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
+    training = [folder.read(f"{c.adapter}/{RECORD}")["seconds"] for c in cells if c.trained]
+    evaluation = [folder.read(cell.file)["seconds"] for cell in cells]
+    return {"training": round(sum(training), 1), "evaluation": round(sum(evaluation), 1)}
+
+
+def _remarks(
+    correlated: Sequence[FigureCorrelation],
+    domains: Mapping[str, DomainRows],
+    spec: StudySpec,
+    seeds: Sequence[int],
+) -> tuple[str, ...]:
+    """What a reader has to know before believing the figures."""
+    remarks = list(dict.fromkeys(row.note for row in correlated))
+    for name, rows in domains.items():
+        remarks += [f"{name}: {remark}" for remark in _remarks_on(rows, spec)]
+    if spec.calibration_rows and min(d.calibration_rows for d in domains.values()) < FEWEST:
+        remarks.append(f"no forecast, and no tuned sums: that takes {FEWEST} rows of each domain")
+    if missing := [seed for seed in spec.seeds if seed not in seeds]:
+        remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
+    return tuple(remarks)
+
+
+def _remarks_on(rows: DomainRows, spec: StudySpec) -> Iterator[str]:
+    if rows.cut_test_rows or rows.cut_train_rows:
+        yield (
+            f"at {spec.prompt.max_tokens} tokens {rows.cut_test_rows} of {rows.test_rows} test "
+            f"answers and {rows.cut_train_rows} of {rows.train_rows} training answers are cut; "
+            "only what is left is scored"
+        )
+    if rows.calibration_rows < spec.calibration_rows:
+        yield (
+            f"{rows.calibration_rows} calibration rows, not {spec.calibration_rows}: that is what "
+            "training and test rows leave over"
+        )
+    if rows.left_out_rows:
+        yield (
+            f"{rows.left_out_rows} rows of its sources left out, whose question leaves the answer "
+            "no room"
+        )
+
+
+def _perplexity(scores: Sequence[Score]) -> Spread:
+    return spread([score.perplexity for score in scores])
