@@ -18,17 +18,21 @@ from superpose._version import __version__
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
-    from superpose.compose import exact_sum, merge
+    from superpose.compose import exact_sum
     from superpose.extraction import extract
     from superpose.formats import load, save
     from superpose.formats.pushing import push
     from superpose.interference import check
     from superpose.interference.difference import diff
+    from superpose.verbs.add import add
     from superpose.verbs.ask import Answering, ask
+    from superpose.verbs.bake import bake
     from superpose.verbs.evaluate import TestQuestions, evaluate
+    from superpose.verbs.merge import merge
     from superpose.verbs.predict import predict
-    from superpose.verbs.settings import Calibration, Loading, Questions
+    from superpose.verbs.settings import Calibration, Loading, Questions, Writing
     from superpose.verbs.tune import Goal, tune
+    from superpose.verbs.verify import verify
 
 __all__ = [
     "Adapter",
@@ -39,8 +43,11 @@ __all__ = [
     "Loading",
     "Questions",
     "TestQuestions",
+    "Writing",
     "__version__",
+    "add",
     "ask",
+    "bake",
     "check",
     "cosine",
     "diff",
@@ -54,6 +61,7 @@ __all__ = [
     "push",
     "save",
     "tune",
+    "verify",
 ]
 
 _HOMES = {
@@ -65,18 +73,22 @@ _HOMES = {
     "Loading": "superpose.verbs.settings",
     "Questions": "superpose.verbs.settings",
     "TestQuestions": "superpose.verbs.evaluate",
+    "Writing": "superpose.verbs.settings",
+    "add": "superpose.verbs.add",
     "ask": "superpose.verbs.ask",
+    "bake": "superpose.verbs.bake",
     "check": "superpose.interference",
     "diff": "superpose.interference.difference",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",
     "load": "superpose.formats",
-    "merge": "superpose.compose",
+    "merge": "superpose.verbs.merge",
     "predict": "superpose.verbs.predict",
     "push": "superpose.formats.pushing",
     "save": "superpose.formats",
     "tune": "superpose.verbs.tune",
+    "verify": "superpose.verbs.verify",
 }
 
 

@@ -11,8 +11,8 @@ import torch
 import transformers
 
 from superpose.cli.app import main
-from superpose.model import base_model
 from superpose.model.base_model import BaseModel
+from superpose.verbs import witness
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -31,9 +31,9 @@ def pair(write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch) -> list[P
     )
     model = transformers.LlamaForCausalLM(config).eval()
     base = BaseModel("tiny", "tiny", model, None)
-    load_base = base_model.load_base
+    loaded_base = witness.loaded_base
     monkeypatch.setattr(
-        base_model, "load_base", lambda name: base if name == "tiny" else load_base(name)
+        witness, "loaded_base", lambda name: base if name == "tiny" else loaded_base(name)
     )
     return [write_adapter("a", seed=1), write_adapter("b", seed=2, use_rslora=True)]
 
@@ -130,6 +130,6 @@ def test_a_misspelt_dtype_is_found_before_the_base_is_loaded(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(base_model, "load_base", asked.append)
+    monkeypatch.setattr(witness, "loaded_base", asked.append)
     assert run(*pair, "-o", tmp_path / "sum", "--verify", "tiny", "--dtype", "bf16") == 2
     assert asked == []

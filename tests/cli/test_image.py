@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from superpose.cli.add import add
 from superpose.errors import BadInput
+from superpose.verbs.add import add
 
 MODULES = {
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q": (12, 8),

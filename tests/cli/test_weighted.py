@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from superpose.errors import BadInput
-from superpose.verbs.weighted import parse_weighted, weighted
+from superpose.verbs.adapters import weighted
+from superpose.verbs.weighted import parse_weighted
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,6 @@ def test_a_name_too_long_for_any_file_is_left_to_whoever_opens_it() -> None:
 
 def test_a_weight_left_out_is_1() -> None:
     assert weighted(["a", "b:0.5"]) == (["a", "b"], [1.0, 0.5])
-    assert weighted(["a", "b"], "-1,2") == (["a", "b"], [-1.0, 2.0])
+    assert weighted(["a", "b"], [-1.0, 2.0]) == (["a", "b"], [-1.0, 2.0])
     with pytest.raises(BadInput):
-        weighted(["a:1", "b"], "1,2")
+        weighted(["a:1", "b"], [1.0, 2.0])

@@ -16,7 +16,6 @@ from tests.loopback_hub import Hub
 
 import superpose
 from superpose.baking import bake, prove_model, prove_sum
-from superpose.cli.read_back import base_of
 from superpose.errors import BadInput, MissingBase
 from superpose.files import embedded
 from superpose.files.base import LocatedBase, base_at_hand, locate_base, read_base_name
@@ -24,6 +23,7 @@ from superpose.files.checkpoint import Checkpoint
 from superpose.formats.gguf import read_base
 from superpose.interference.typed import typed_of
 from superpose.model import load_base
+from superpose.verbs.at_hand import base_of
 
 Called = Callable[[str], Named]
 MODULES = ("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.o_proj")

@@ -53,10 +53,10 @@ def check(
     Example: superpose check runs/math runs/medicine --fail-on "cosine>0.1"
     """
     from superpose.cli.fail_on import insist, parse_condition
-    from superpose.cli.read_back import tree_of
     from superpose.errors import BadInput
     from superpose.formats import load
     from superpose.interference import check as check_adapters
+    from superpose.verbs.at_hand import tree_of
 
     conditions = [parse_condition(text) for text in fail_on or ()]
     if len(adapters) < 2:

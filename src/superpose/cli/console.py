@@ -11,16 +11,28 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
-__all__ = ["bars", "err", "note", "one_line", "out", "plain", "print_json", "progress", "visible"]
+__all__ = [
+    "Shown",
+    "bars",
+    "err",
+    "note",
+    "one_line",
+    "out",
+    "plain",
+    "print_json",
+    "progress",
+    "show",
+    "visible",
+]
 
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
 UNKNOWN_WIDTH = 120
@@ -30,6 +42,14 @@ LEAST_WIDTH = 80
 
 # What moves the cursor, rings, colours or turns the direction of reading; not the line break.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class Shown(Protocol):
+    """A result that has a text and a JSON."""
+
+    def to_json(self) -> object:
+        """Give it as dicts, lists, strings, numbers, booleans and None."""
+        ...
 
 
 @functools.cache
@@ -85,6 +105,14 @@ def print_json(value: object) -> None:
     print(text, flush=True)  # noqa: T201
 
 
+def show(found: Shown, as_json: bool) -> None:
+    """Print a result whose text is a few lines, or its JSON."""
+    if as_json:
+        print_json(found.to_json())
+    else:
+        out().print(str(found), markup=False, highlight=False, soft_wrap=True)
+
+
 def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
     """A progress display on standard error: task, bar, count, time elapsed and time left.
 
@@ -116,15 +144,27 @@ def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
 
 
 @contextmanager
-def bars(*, quiet: bool = False) -> Iterator[Callable[[float, float | None, str], None]]:
-    """A bar for each thing that is being done; gives what a verb is told to tell with."""
-    with progress(quiet=quiet) as shown:
-        tasks: dict[str, TaskID] = {}
+def bars(
+    *, quiet: bool = False, percent: bool = False
+) -> Iterator[Callable[[float, float | None, str], None]]:
+    """A bar for each thing that is being done; gives what a verb is told to tell with.
+
+    One that is called otherwise and goes on from where it was is the same thing. percent: as for
+    `progress`, which costs nothing before there is something to tell.
+    """
+    shown: Progress | None = None
+    task: Any = None
+    at = 0.0
+    with ExitStack() as stack:
 
         def tell(done: float, total: float | None, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = shown.add_task(what, total=total)
-            shown.update(tasks[what], completed=done, total=total)
+            nonlocal shown, task, at
+            if shown is None:
+                shown = stack.enter_context(progress(quiet=quiet, percent=percent))
+            if task is None or done < at:
+                task = shown.add_task(what, total=total)
+            shown.update(task, completed=done, total=total, description=what)
+            at = done
 
         yield tell
 

@@ -52,10 +52,10 @@ def diff(
 
     Example: superpose diff runs/math runs/math-copy
     """
-    from superpose.cli.read_back import tree_of
     from superpose.errors import BadInput
     from superpose.formats import load
     from superpose.interference.difference import diff as difference_of
+    from superpose.verbs.at_hand import tree_of
 
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")

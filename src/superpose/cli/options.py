@@ -23,6 +23,8 @@ __all__ = [
     "Rows",
     "SameBase",
     "Template",
+    "WeightedAdapters",
+    "Weights",
 ]
 
 SameBase = Annotated[
@@ -52,6 +54,21 @@ BaseModel = Annotated[
         "store in place of its tensors, for DoRA with --rank, and for GGUF files, where it may be "
         "its own GGUF file as well.",
         show_default=False,
+    ),
+]
+WeightedAdapters = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ADAPTER[:WEIGHT]...",
+        help="Adapters: folders, files or hub names, each with its task weight (1 when left out).",
+        show_default=False,
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
+        "tune --json wrote."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

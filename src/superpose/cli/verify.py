@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from superpose.cli.bake import multiply_in_one_thread, percent_bar, sum_on_base
-from superpose.cli.console import out, print_json
-from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase
-from superpose.cli.weights_file import weighted_or_file
-
-if TYPE_CHECKING:
-    from superpose.adapter import Adapter
-    from superpose.baking import Proof
+from superpose.cli.bake import multiply_in_one_thread
+from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
 
 __all__ = ["verify"]
-
-Names = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ADAPTER[:WEIGHT]... RESULT",
-        help="Adapters with their task weights, and last what is to be their sum: a model's "
-        "folder, or an adapter.",
-        show_default=False,
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
-        "tune --json wrote."
-    ),
-]
 
 
 def verify(
     base: Base,
-    adapters: Names,
+    adapters: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ADAPTER[:WEIGHT]... RESULT",
+            help="Adapters with their task weights, and last what is to be their sum: a model's "
+            "folder, or an adapter.",
+            show_default=False,
+        ),
+    ],
     weights: Weights = None,
     heads: Heads = "sum",
     same_base: SameBase = False,
@@ -57,36 +40,15 @@ def verify(
     Example: superpose verify org/base runs/math runs/medicine:0.5 both-model
     """
     multiply_in_one_thread()
-    from superpose.adapter.beside import tell_of_trained
-    from superpose.errors import BadInput
-    from superpose.files.base import locate_base
+    from superpose.cli.console import bars, show
+    from superpose.verbs.verify import verify as verify_all
 
-    *given, result = adapters
-    if not given:
-        raise BadInput("give at least one adapter, and the result last", where="superpose verify")
-    names, numbers, table = weighted_or_file(given, weights)
-    folder = locate_base(base).folder
-    total = sum_on_base(folder, names, numbers, same_base, ignore_key or (), table, heads=heads)
-    tell_of_trained(total.beside, "which lies in no file that is compared")
-    with percent_bar(f"verify {result}", quiet) as step:
-        proof = _proof(folder, total, result, step)
-    if json:
-        print_json({"result": result, "name": total.name, **proof.to_json()})
-    proof.insist(result)
-    if not json:
-        out().print(f"{result} is the sum: {proof}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _proof(folder: Path, total: Adapter, result: str, step: Callable[[int, int], None]) -> Proof:
-    from superpose.baking import prove_model, prove_sum
-    from superpose.formats import load
-
-    if is_model(result):
-        return prove_model(folder, total, Path(result).expanduser(), progress=step)
-    return prove_sum(total, load(result, base=folder, dora=True), folder)
-
-
-def is_model(result: str) -> bool:
-    """Say whether a name means a model's folder and not an adapter."""
-    folder = Path(result).expanduser()
-    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+    *parts, result = adapters
+    with bars(quiet=quiet, percent=True) as progress:
+        found = verify_all(
+            base, parts, result, weights,
+            heads=heads, same_base=same_base, ignore_keys=ignore_key or (), progress=progress,
+        )  # fmt: skip
+    if json or found.holds:
+        show(found, json)
+    found.insist()

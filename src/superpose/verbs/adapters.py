@@ -6,12 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from superpose.verbs.weighted import parse_weighted
+from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
 
-__all__ = ["AdapterName", "Adapters", "Weighted", "loaded", "loaded_with_weights"]
+__all__ = [
+    "AdapterName",
+    "Adapters",
+    "Weighted",
+    "given_twice",
+    "loaded",
+    "loaded_with_weights",
+    "weighted",
+]
 
 AdapterName: TypeAlias = "str | os.PathLike[str] | Adapter"
 """A folder, a file, a hub name, or an adapter that is loaded already."""
@@ -23,32 +31,73 @@ Weighted: TypeAlias = Adapters | Mapping[str, float]
 
 
 def loaded(
-    adapters: Adapters, *, base: str | None = None, ignore_keys: Sequence[str] = ()
+    adapters: Adapters,
+    *,
+    base: str | os.PathLike[str] | None = None,
+    ignore_keys: Sequence[str] = (),
+    dora: bool = False,
+    beside: bool = True,
 ) -> list[Adapter]:
-    """Load those that are names. base: the base model's name, which a GGUF file asks for.
+    """Load those that are names; the options are those of `superpose.load`, which says what raises.
 
-    Raises as `superpose.load` does.
+    One name, or one adapter, stands for a list of it alone.
     """
     from superpose.adapter import Adapter
     from superpose.formats import load
 
+    if isinstance(adapters, str | os.PathLike | Adapter):
+        adapters = [adapters]
     return [
-        a if isinstance(a, Adapter) else load(a, base=base, ignore_keys=ignore_keys)
+        a
+        if isinstance(a, Adapter)
+        else load(a, base=base, ignore_keys=ignore_keys, dora=dora, beside=beside)
         for a in adapters
     ]
+
+
+def weighted(
+    adapters: Weighted, weights: Sequence[float] | None = None
+) -> tuple[list[AdapterName], list[float]]:
+    """Give the names of the adapters, or loaded ones, and the task weight of each; 1 unless given.
+
+    weights: in the adapters' order, in place of those behind the colons or of a mapping.
+
+    Raises BadSetting when weights are given both ways, or another number of them than of adapters.
+    """
+    names, given = _parsed(adapters)
+    if weights is None:
+        return names, [1.0 if weight is None else weight for weight in given]
+    if any(weight is not None for weight in given):
+        raise given_twice()
+    if len(weights) != len(names):
+        raise BadSetting(
+            f"{len(names)} adapters and {len(weights)} task weights",
+            where="weights",
+            hint="Give one task weight for each adapter.",
+        )
+    return names, list(weights)
+
+
+def given_twice() -> BadSetting:
+    """Say that task weights stand with the adapters and beside them."""
+    return BadSetting("task weights are given twice: with the adapters as well", where="weights")
+
+
+def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
+    from superpose.adapter import Adapter
+    from superpose.verbs.weighted import parse_weighted
+
+    if isinstance(adapters, str | os.PathLike | Adapter):  # an adapter is a mapping, too
+        adapters = [adapters]
+    if isinstance(adapters, Mapping):
+        return list(adapters), [float(weight) for weight in adapters.values()]
+    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in adapters]
+    return [name for name, _ in parsed], [weight for _, weight in parsed]
 
 
 def loaded_with_weights(
     adapters: Weighted, *, base: str | None = None, ignore_keys: Sequence[str] = ()
 ) -> tuple[list[Adapter], list[float]]:
-    """Load adapters and give the task weight of each. Raises as `loaded` and `parse_weighted`."""
-    names: list[AdapterName] = []
-    weights = []
-    if isinstance(adapters, Mapping):
-        names, weights = list(adapters), [float(weight) for weight in adapters.values()]
-    else:
-        for adapter in adapters:
-            name, weight = parse_weighted(adapter) if isinstance(adapter, str) else (adapter, None)
-            names.append(name)
-            weights.append(1.0 if weight is None else weight)
+    """Load adapters and give the task weight of each. Raises as `loaded` and `weighted`."""
+    names, weights = weighted(adapters)
     return loaded(names, base=base, ignore_keys=ignore_keys), weights

@@ -1,4 +1,4 @@
-"""The base model as a verb that runs it takes it: a name, or what `load_base` gave."""
+"""The base model as a verb takes it: a name, or what `load_base` gave."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from superpose.files.base import LocatedBase
     from superpose.model import BaseModel
 
-__all__ = ["Base", "base_name", "loaded_base"]
+__all__ = ["Base", "base_name", "loaded_base", "located"]
 
 Base: TypeAlias = "str | os.PathLike[str] | BaseModel"
 """`smollm2`, a transformers folder, a hub name such as `org/name@revision`, or a loaded one."""
@@ -26,3 +27,10 @@ def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
     from superpose.model import load_base
 
     return load_base(base, dtype=dtype)
+
+
+def located(base: Base) -> LocatedBase:
+    """Bring its files onto this machine, also where it is loaded. Raises as `locate_base` does."""
+    from superpose.files.base import locate_base
+
+    return locate_base(base if isinstance(base, str | os.PathLike) else base_name(base))

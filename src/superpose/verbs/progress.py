@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Progress", "advancing"]
+__all__ = ["Progress", "advancing", "stepping"]
 
 Progress = Callable[[float, float | None, str], None]
 """Called with how much is done, how much there is (None: not known) and what is being done."""
@@ -23,3 +23,8 @@ def advancing(progress: Progress | None, what: str, total: float) -> Callable[[f
         tell(done, total, what)
 
     return advance
+
+
+def stepping(progress: Progress | None, what: str) -> Callable[[float, float], None] | None:
+    """Give what work calls with how much of it is done and how much there is."""
+    return None if progress is None else lambda done, of: progress(done, of, what)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-__all__ = ["Calibration", "Loading", "Option", "Questions"]
+__all__ = ["Calibration", "Loading", "Option", "Questions", "Writing"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,18 @@ class Calibration(Questions):
     """Questions that a forecast is fitted to."""
 
     rows: Annotated[int | None, "Calibration rows of each domain, drawn by seed."] = 64
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How an adapter is written."""
+
+    dtype: Annotated[
+        str | None,
+        "float32, float16, bfloat16 or float64; by default the narrowest that holds every "
+        "adapter's factors, for GGUF float32.",
+    ] = None
+    compact: Annotated[
+        bool, Option("Keep each module's own rank; PEFT alone reads that.", ("--compact",))
+    ] = False
+    force: Annotated[bool, Option("Replace an adapter that stands at OUT.", ("--force",))] = False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 
-__all__ = ["parse_weighted", "parse_weights", "weighted"]
+__all__ = ["parse_weighted", "parse_weights"]
 
 
 def parse_weighted(argument: str) -> tuple[str, float | None]:
@@ -39,37 +38,13 @@ def _stands(path: str) -> bool:
 
 
 def parse_weights(text: str) -> list[float]:
-    """Read `1,0.5,-1`; raises BadInput when a part is no number."""
+    """Read `1,0.5,-1`; raises BadSetting when a part is no number."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise BadInput(
+        raise BadSetting(
             f"`{text}` is no list of task weights, and no file of them",
-            where="--weights",
+            where="weights",
             hint="Numbers with commas between them: --weights 1,0.5,-1, or what `superpose tune "
             "--json` wrote.",
         ) from None
-
-
-def weighted(arguments: Sequence[str], weights: str | None = None) -> tuple[list[str], list[float]]:
-    """Give the names of the adapters and the task weight of each; 1 where none was given.
-
-    arguments: `PATH` or `PATH:WEIGHT`. weights: the value of `--weights`, in place of weights
-    behind the colons.
-
-    Raises BadInput when weights are given both ways, or another number of them than of adapters.
-    """
-    parsed = [parse_weighted(argument) for argument in arguments]
-    names = [name for name, _ in parsed]
-    if weights is None:
-        return names, [1.0 if weight is None else weight for _, weight in parsed]
-    if any(weight is not None for _, weight in parsed):
-        raise BadInput("task weights are given twice: behind a colon and with --weights")
-    listed = parse_weights(weights)
-    if len(listed) != len(names):
-        raise BadInput(
-            f"{len(names)} adapters and {len(listed)} task weights",
-            where="--weights",
-            hint="Give one task weight for each adapter.",
-        )
-    return names, listed

@@ -1,11 +1,11 @@
-"""What a command says of heads: the layers that classifiers get anew."""
+"""What a verb says of heads: the layers that classifiers get anew."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from superpose.cli.console import note
+from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter

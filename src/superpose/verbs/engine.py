@@ -1,30 +1,27 @@
-"""`--for ENGINE`: the rank that an engine serves, and what it has to be told."""
+"""The rank that an engine serves, and what it has to be told."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from superpose.cli.console import note
+from superpose.errors import BadSetting
+from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.formats import Written
 
-__all__ = ["For", "fitted", "tell_of_ranks"]
+__all__ = ["check_rank", "fitted", "tell_of_ranks"]
 
-For = Annotated[
-    str | None,
-    typer.Option(
-        "--for",
-        metavar="ENGINE",
-        help="peft, vllm or llama.cpp: refuse what it does not read. vllm: with the least rank of "
-        "its --max-lora-rank list that is enough, padded with zeros, or compressed to 512 where "
-        "more would be needed. llama.cpp: a GGUF LoRA file; OUT ends in .gguf.",
-        show_default=False,
-    ),
-]
+
+def check_rank(rank: int | None, engine: str | None) -> None:
+    """Raise BadSetting for a rank that there is not, or that the engine does not serve."""
+    from superpose.formats.vllm import VLLM_RANKS
+
+    if rank is not None and rank < 1:
+        raise BadSetting(f"rank is {rank}; it must be at least 1", where="rank")
+    if rank is not None and engine == "vllm" and rank > VLLM_RANKS[-1]:
+        raise BadSetting(f"rank is {rank}; vLLM serves at most {VLLM_RANKS[-1]}", where="rank")
 
 
 def fitted(total: Adapter, engine: str | None) -> Adapter:

@@ -1,10 +1,12 @@
-"""What is written, read back as the engine would: which of its parts the base model takes."""
+"""The base model where it lies on this machine: its own names, and what it takes of a result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -45,7 +47,6 @@ def read_back(path: Path, base: Checkpoint | None, name: str | None) -> ReadBack
     if base is None or not path.is_dir():
         return None
     from superpose.baking.found import found_in
-    from superpose.cli.console import note
     from superpose.formats import load
 
     found = found_in(load(path), base, name or str(base.folder))

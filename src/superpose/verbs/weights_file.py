@@ -1,30 +1,39 @@
-"""A file of task weights, as `superpose tune --json` prints it, for `superpose add --weights`."""
+"""Adapters as a sum takes them: with numbers, or with what `superpose tune` found of each."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.errors import BadInput
-from superpose.verbs.weighted import weighted
+from superpose.verbs.adapters import AdapterName, Weighted, given_twice, weighted
+from superpose.verbs.weighted import parse_weights
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
 
-__all__ = ["WeightsFile", "read_weights_file", "weighted_or_file"]
+__all__ = ["Given", "TaskWeights", "WeightsFile", "given", "read_weights_file"]
+
+TaskWeights: TypeAlias = Sequence[float] | Mapping[str, float] | str | os.PathLike[str] | None
+"""Numbers in the adapters' order, also as the text `1,0.5,-1`; a mapping from adapters' names, as
+`tune` gives it; or a file that `superpose tune --json` wrote."""
 
 LARGEST = 50_000_000
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """weights: adapter -> task weight. modules: adapter -> target module -> weight, or nothing."""
+    """weights: adapter -> task weight. modules: adapter -> target module -> weight, or nothing.
 
-    path: Path
+    path: None where it is no file.
+    """
+
+    path: Path | None
     weights: Mapping[str, float]
     modules: Mapping[str, Mapping[str, float]]
 
@@ -41,7 +50,7 @@ class WeightsFile:
             raise BadInput(
                 f"holds weights of {', '.join(sorted(self.weights))}, and the adapters are "
                 f"{', '.join(names)}",
-                where=self.path,
+                where=self.path or "weights",
                 hint="Give the adapters that were tuned, all of them.",
             )
         if not self.modules:
@@ -50,23 +59,36 @@ class WeightsFile:
         return scaled, [1.0] * len(scaled)
 
 
-def weighted_or_file(
-    arguments: Sequence[str], weights: str | None
-) -> tuple[list[str], list[float], WeightsFile | None]:
-    """Give names and task weights as `weighted` does, and the file of weights where one is given.
+@dataclass(frozen=True)
+class Given:
+    """Adapters as they were given, and the task weight of each; `table` has the weights if any."""
 
-    weights: numbers with commas between them, or a file that exists. Raises BadInput where weights
-    stand behind colons as well.
+    adapters: tuple[AdapterName, ...]
+    weights: tuple[float, ...]
+    table: WeightsFile | None = None
+
+
+def given(adapters: Weighted, weights: TaskWeights = None) -> Given:
+    """Give adapters and task weights as `weighted` does, or with the table that has the weights.
+
+    Raises BadInput where weights stand with the adapters as well, and as `read_weights_file`.
     """
-    if weights is None or not Path(weights).is_file():
-        return *weighted(arguments, weights), None
-    names, numbers = weighted(arguments)
+    if isinstance(weights, str) and not Path(weights).is_file():
+        weights = parse_weights(weights)
+    if weights is None or not isinstance(weights, str | os.PathLike | Mapping):
+        names, numbers = weighted(adapters, weights)
+        return Given(tuple(names), tuple(numbers))
+    names, numbers = weighted(adapters)
     if any(number != 1.0 for number in numbers):
-        raise BadInput("task weights are given twice: behind a colon and with --weights")
-    return names, numbers, read_weights_file(weights)
+        raise given_twice()
+    if isinstance(weights, Mapping):
+        table = WeightsFile(None, weights, {})
+    else:
+        table = read_weights_file(weights)
+    return Given(tuple(names), tuple(numbers), table)
 
 
-def read_weights_file(path: str | Path) -> WeightsFile:
+def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
     """Read a file of task weights.
 
     `{"weights": {"math": 0.8, ...}}`; where `finer` holds `{"weights": {"math": {"module": 0.9}}}`

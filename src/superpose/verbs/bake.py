@@ -1,0 +1,97 @@
+"""A base model with adapters added to its weights, as one model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from superpose.verbs.adapters import Weighted
+from superpose.verbs.base import Base, located
+from superpose.verbs.notes import note
+from superpose.verbs.progress import Progress, stepping
+from superpose.verbs.summing import sum_on_base
+from superpose.verbs.told import Told, size
+from superpose.verbs.weights_file import TaskWeights, given
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter, Heads
+    from superpose.baking import Baked
+
+__all__ = ["BakedModel", "bake"]
+
+
+@dataclass(frozen=True)
+class BakedModel(Told):
+    """A model that was written. base: what it is called. adapter: the sum that was added to it."""
+
+    base: str
+    adapter: Adapter
+    baked: Baked
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `bake --json` prints."""
+        from superpose.adapter.beside import trained
+
+        total = self.adapter
+        return {
+            **self.baked.to_json(),
+            "name": total.name,
+            "base_model": self.base,
+            "parents": [parent.to_json() for parent in total.parents],
+            "made": total.made.to_json(),
+            "beside": [one.to_json() for one in trained(total.beside)],
+        }
+
+    def __str__(self) -> str:
+        baked = self.baked
+        copied = baked.tensors - baked.changed - len(baked.new)
+        lines = [
+            f"wrote {baked.path}: {self.base} + {self.adapter.name}",
+            f"  {baked.changed} tensors changed, {copied} copied as they are, "
+            f"{size(baked.bytes)} in {baked.files} file(s)",
+        ]
+        if baked.vocabulary is not None:
+            lines.append(f"  the vocabulary has {baked.vocabulary} rows, as the adapter's has")
+        if baked.labels is not None:
+            lines.append(f"  a classifier with {baked.labels} labels")
+        if baked.untied:
+            lines.append("  embedding and output layer, tied in the base model, differ now")
+        return "\n".join(lines)
+
+
+def bake(
+    base: Base,
+    adapters: Weighted,
+    out: str | os.PathLike[str],
+    weights: TaskWeights = None,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+    heads: Heads = "sum",
+    same_base: bool = False,
+    ignore_keys: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> BakedModel:
+    """Write a base model plus a weighted sum of adapters as a model of its own.
+
+    base: a name, or a loaded base model, whose files are read. adapters, weights, heads, same_base:
+    as for `superpose.merge`. out: the folder. dtype: of the whole model; None keeps each tensor's
+    own. force: replace a model that bake wrote to `out`. progress: called with the bytes written,
+    how many there are, and what is done.
+
+    Raises as `superpose.baking.bake`, and as loading and adding do.
+    """
+    from superpose.baking import bake as bake_model
+
+    adding = given(adapters, weights)
+    here = located(base)
+    total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
+    step = stepping(progress, f"bake {os.fspath(out)}")
+    baked = bake_model(here, total, out, dtype=dtype, force=force, progress=step)
+    if baked.new:
+        note("note", f"new in the model: {', '.join(baked.new)}")
+    if baked.dropped:
+        note("note", f"left out, as a classifier does not have it: {', '.join(baked.dropped)}")
+    return BakedModel(str(here), total, baked)

@@ -1,0 +1,102 @@
+"""Is a model base + sum, or a written adapter the sum? Tensor by tensor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superpose.errors import BadSetting
+from superpose.verbs.adapters import AdapterName, Weighted, loaded
+from superpose.verbs.base import Base, located
+from superpose.verbs.progress import Progress, stepping
+from superpose.verbs.summing import sum_on_base
+from superpose.verbs.told import Told
+from superpose.verbs.weights_file import TaskWeights, given
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter, Heads
+    from superpose.baking import Proof
+    from superpose.files.base import LocatedBase
+
+__all__ = ["Verified", "verify"]
+
+
+@dataclass(frozen=True)
+class Verified(Told):
+    """What comparing a result with a sum found. result: what it is called. name: of the sum."""
+
+    result: str
+    name: str
+    proof: Proof
+
+    @property
+    def holds(self) -> bool:
+        """Whether the result is the sum."""
+        return self.proof.holds
+
+    def insist(self) -> None:
+        """Raise DoesNotHold, naming what differs, unless the result is the sum."""
+        self.proof.insist(self.result)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `verify --json` prints."""
+        return {"result": self.result, "name": self.name, **self.proof.to_json()}
+
+    def __str__(self) -> str:
+        return f"{self.result} is {'' if self.holds else 'not '}the sum: {self.proof}"
+
+
+def verify(
+    base: Base,
+    adapters: Weighted,
+    result: AdapterName,
+    weights: TaskWeights = None,
+    *,
+    heads: Heads = "sum",
+    same_base: bool = False,
+    ignore_keys: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Verified:
+    """Compare a model with base + sum, or an adapter with the sum, tensor by tensor.
+
+    What differs is in the result, whose `insist` raises DoesNotHold then. base: a name, or a loaded
+    base model, whose files are read. adapters, weights, heads, same_base: as for `superpose.merge`.
+    result: the folder of a model, or an adapter. progress: called with the bytes compared, how many
+    there are, and what is done.
+
+    Raises BadSetting where there is no adapter, and as loading, adding and comparing do.
+    """
+    from superpose.adapter.beside import tell_of_trained
+
+    adding = given(adapters, weights)
+    if not adding.adapters:
+        raise BadSetting("give at least one adapter, and the result last", where="adapters")
+    here = located(base)
+    total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
+    tell_of_trained(total.beside, "which lies in no file that is compared")
+    return Verified(_called(result), total.name, _proof(here, total, result, progress))
+
+
+def _proof(
+    base: LocatedBase, total: Adapter, result: AdapterName, progress: Progress | None
+) -> Proof:
+    from superpose.baking import prove_model, prove_sum
+
+    if isinstance(result, str | os.PathLike) and _is_model(result):
+        step = stepping(progress, f"verify {_called(result)}")
+        return prove_model(base.folder, total, Path(result).expanduser(), progress=step)
+    (adapter,) = loaded([result], base=base.folder, dora=True)
+    return prove_sum(total, adapter, base.folder)
+
+
+def _is_model(result: str | os.PathLike[str]) -> bool:
+    """Say whether a name means a model's folder and not an adapter."""
+    folder = Path(result).expanduser()
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+
+
+def _called(result: AdapterName) -> str:
+    return os.fspath(result) if isinstance(result, str | os.PathLike) else result.label
