@@ -80,7 +80,7 @@ def add(
 
     Example: superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
     """
-    from superpose.cli.console import bars, show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.add import add as add_all
 
     with bars() as progress:
@@ -89,5 +89,5 @@ def add(
             rank=rank, engine=engine, base=base, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), writing=writing, verify=verify, progress=progress,
         )  # fmt: skip
-    show(found, json)
+    answer(found, json)
     found.insist()

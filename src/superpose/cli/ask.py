@@ -29,12 +29,8 @@ def ask(
     Example:
       superpose ask smollm2 math finance:0.5 --prompt "What is 12 times 7?"
     """
-    from superpose.cli.console import print_json
-    from superpose.cli.show import show
+    from superpose.cli.console import answer
     from superpose.verbs.ask import ask as ask_all
 
     found = ask_all(base, adapters, prompt, answering, loading)
-    if json:
-        print_json(found.to_json())
-    else:
-        show(found.shown())
+    answer(found, json)

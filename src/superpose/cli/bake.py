@@ -55,7 +55,7 @@ def bake(
     Example: superpose bake org/base runs/math runs/medicine:0.5 -o both-model
     """
     multiply_in_one_thread()
-    from superpose.cli.console import bars, show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.bake import bake as bake_all
 
     with bars(quiet=quiet, percent=True) as progress:
@@ -64,7 +64,7 @@ def bake(
             dtype=dtype, force=force, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip
-    show(found, json)
+    answer(found, json)
 
 
 def multiply_in_one_thread() -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from superpose.shown import Part
+
 __all__ = [
-    "Shown",
+    "answer",
     "bars",
     "err",
     "note",
@@ -30,7 +32,6 @@ __all__ = [
     "plain",
     "print_json",
     "progress",
-    "show",
     "visible",
 ]
 
@@ -44,8 +45,12 @@ LEAST_WIDTH = 80
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-class Shown(Protocol):
-    """A result that has a text and a JSON."""
+class Result(Protocol):
+    """What a verb gives."""
+
+    def shown(self) -> Iterable[Part]:
+        """Give what it shows, one part below the other."""
+        ...
 
     def to_json(self) -> object:
         """Give it as dicts, lists, strings, numbers, booleans and None."""
@@ -105,12 +110,14 @@ def print_json(value: object) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def show(found: Shown, as_json: bool) -> None:
-    """Print a result whose text is a few lines, or its JSON."""
+def answer(found: Result, as_json: bool) -> None:
+    """Print what a command found on standard output: what it shows, or its JSON."""
     if as_json:
         print_json(found.to_json())
     else:
-        out().print(str(found), markup=False, highlight=False, soft_wrap=True)
+        from superpose.cli.show import show
+
+        show(found.shown())
 
 
 def progress(*, quiet: bool = False, percent: bool = False) -> Progress:

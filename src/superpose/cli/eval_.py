@@ -40,13 +40,9 @@ def evaluate(
     Example:
       superpose eval smollm2 math finance:0.5 --data math.test.jsonl --data finance.test.jsonl
     """
-    from superpose.cli.console import bars, print_json
-    from superpose.cli.show import show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.evaluate import evaluate as evaluate_all
 
     with bars(quiet=quiet) as progress:
         found = evaluate_all(base, adapters, data, only, questions, loading, progress=progress)
-    if json:
-        print_json(found.to_json())
-    else:
-        show(found.shown())
+    answer(found, json)

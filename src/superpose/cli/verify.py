@@ -40,7 +40,7 @@ def verify(
     Example: superpose verify org/base runs/math runs/medicine:0.5 both-model
     """
     multiply_in_one_thread()
-    from superpose.cli.console import bars, show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.verify import verify as verify_all
 
     *parts, result = adapters
@@ -50,5 +50,5 @@ def verify(
             heads=heads, same_base=same_base, ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip
     if json or found.holds:
-        show(found, json)
+        answer(found, json)
     found.insist()
