@@ -16,6 +16,9 @@ A message says what is wrong, where (file, setting, tensor) and what to do about
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 __all__ = [
     "BadInput",
     "BadSetting",
@@ -28,7 +31,30 @@ __all__ = [
     "Refused",
     "SuperposeError",
     "SuperposeWarning",
+    "bullets",
+    "listed",
+    "missing_extra",
+    "placed",
 ]
+
+EXTRA_OF = {
+    "accelerate": "study",
+    "datasets": "study",
+    "filelock": "study",
+    "gguf": "gguf",
+    "huggingface_hub": "hub",
+    "jinja2": "report",
+    "peft": "study",
+    "pydantic": "study",
+    "scipy": "study",
+    "sklearn": "extract",
+    "torch": "study",
+    "transformers": "study",
+    "yaml": "study",
+}
+"""Importable name of each optional dependency -> the extra that brings it."""
+
+_INSTALLED_AS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 class SuperposeError(Exception):
@@ -96,3 +122,44 @@ class DoesNotHold(SuperposeError):
 
 class SuperposeWarning(UserWarning):
     """Something worth knowing that does not stop the work."""
+
+
+@contextmanager
+def placed(where: object, about: str = "") -> Iterator[None]:
+    """Let a BadInput from inside say where: the file, mostly, that its reader did not know.
+
+    about: goes before the problem. A setting that a Refused names stands behind the place. An
+    OSError becomes a BadInput.
+    """
+    try:
+        yield
+    except BadInput as error:
+        setting = f" ({error.where})" if isinstance(error, Refused) and error.where else ""
+        error.problem = f"{about} {error.problem}" if about else error.problem
+        error.where = f"{where}{setting}"
+        raise
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=where) from error
+
+
+def listed(names: Sequence[str], most: int = 1, form: str = "`{}`") -> str:
+    """Give the first of these names, and how many more there are: "`a`, `b` and 3 more"."""
+    more = len(names) - most
+    return ", ".join(map(form.format, names[:most])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def bullets(reasons: Sequence[str], most: int | None = None) -> str:
+    """Give reasons as lines below the sentence that they belong to, the first `most` of them."""
+    more = len(reasons) - (most or len(reasons))
+    said = [*reasons[:most], f"and {more:,} more"] if more > 0 else reasons
+    return "".join(f"\n  - {reason}" for reason in said)
+
+
+def missing_extra(module: str | None, what: str = "this", where: object = None) -> MissingExtra:
+    """Say that `what` needs a package that an extra brings. module: its importable name."""
+    name = (module or "").partition(".")[0]
+    return MissingExtra(
+        f"{what} needs {_INSTALLED_AS.get(name, name)}, which is not installed",
+        where=where,
+        hint=f'Install it with: pip install "superpose[{EXTRA_OF.get(name, "study")}]"',
+    )

@@ -164,8 +164,8 @@ def test_every_optional_dependency_of_pyproject_is_known_to_the_command_line() -
         for line in extras[extra]
     }
     importable = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
-    assert set(program.EXTRA_OF) == {importable.get(name, name) for name in names}
-    for name, extra in program.EXTRA_OF.items():
+    assert set(errors.EXTRA_OF) == {importable.get(name, name) for name in names}
+    for name, extra in errors.EXTRA_OF.items():
         package = {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(name, name)
         assert any(line.startswith(package) for line in extras[extra])
 

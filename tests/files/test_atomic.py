@@ -188,7 +188,11 @@ except BadInput as error:
     print(error)
 """
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        # -B: the limit would cut off what Python compiles, for whoever imports it next.
+        [sys.executable, "-B", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "cannot be written: File too large" in run.stdout
     assert everything(tmp_path) == {}

@@ -211,7 +211,7 @@ def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path: Path, folder: 
     with pytest.raises(BadInput, match="holds neither"):
         Checkpoint.open(folder)
     (folder / "config.json").write_text("[")
-    with pytest.raises(BadInput, match="not readable JSON"):
+    with pytest.raises(BadInput, match="is not JSON"):
         Checkpoint.open(folder)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import superpose as sp
 from superpose.errors import BadInput
-from superpose.files.tensors import read_tensors
+from superpose.files.tensors import open_tensors
 from superpose.lowrank import dense
 
 DTYPES = [torch.float8_e4m3fn, torch.float8_e5m2]
@@ -26,12 +26,12 @@ def test_every_value_of_eight_bits_is_read_as_torch_reads_it(tmp_path: Path, dty
     bits = torch.arange(256, dtype=torch.uint8).view(dtype)
     finite = bits[torch.isfinite(bits.float())]
     save_file({"x": finite}, tmp_path / "a.safetensors")
-    found = read_tensors(tmp_path / "a.safetensors").tensors["x"]
+    found = open_tensors(tmp_path / "a.safetensors").read().tensors["x"]
     assert np.array_equal(found.astype(np.float64), finite.double().numpy())
     for value in bits[~torch.isfinite(bits.float())]:
         save_file({"x": value.reshape(1)}, tmp_path / "b.safetensors")
         with pytest.raises(BadInput, match="`x` holds NaN or infinity"):
-            read_tensors(tmp_path / "b.safetensors")
+            open_tensors(tmp_path / "b.safetensors").read()
 
 
 def image(path: Path, dtype: Any, seed: int) -> Path:

@@ -107,12 +107,13 @@ def test_a_base_model_of_pickles_alone_is_refused_and_not_fetched(hub: Hub) -> N
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        (b"{", "is no index of weights"),
-        (b"[1]", "is no index of weights"),
-        (b'{"weight_map": {"a": ["b"]}}', "is no index of weights"),
-        (b'{"weight_map": {}}', "names other files than safetensors"),
-        (index_of("../../x.safetensors"), "names other files than safetensors"),
-        (index_of("x.bin"), "names other files than safetensors"),
+        (b"{", r"its model\.safetensors\.index\.json is not JSON"),
+        (b"[1]", "holds no JSON object"),
+        (b'{"weight_map": {"a": ["b"]}}', "no file's name"),
+        (b'{"weight_map": {}}', "has no `weight_map`"),
+        (index_of("../../x.safetensors"), "no file's name"),
+        (index_of("x.bin"), "no file's name"),
+        (index_of("*.safetensors"), "names other files than safetensors"),
         (index_of("model-1.safetensors"), r"names model-1\.safetensors, which is not there"),
     ],
 )

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, deserialize, safe_open
 from safetensors.numpy import load_file, save_file
 
 from superpose.errors import BadInput, SuperposeError
-from superpose.files import read_header, read_tensors, write_tensors
+from superpose.files import open_tensors, read_header, write_tensors
 from superpose.files.finite import CHUNK, all_finite
 from superpose.files.header import MAX_HEADER
 
@@ -48,12 +48,12 @@ def test_the_library_reads_what_is_written_and_the_other_way_round(
     with safe_open(tmp_path / "ours", "np") as file:
         assert file.metadata() == {"format": "pt", "superpose": "{}"}
     theirs = load_file(tmp_path / "ours")
-    again = read_tensors(tmp_path / "ours")
+    again = open_tensors(tmp_path / "ours").read()
     for name, right in {"b": x, "a": y}.items():
         assert theirs[name].dtype == again.tensors[name].dtype == right.dtype
         assert theirs[name].tobytes() == again.tensors[name].tobytes() == right.tobytes()
     save_file({"b": x, "a": np.ascontiguousarray(y)}, tmp_path / "theirs")
-    assert read_tensors(tmp_path / "theirs").tensors["b"].tobytes() == x.tobytes()
+    assert open_tensors(tmp_path / "theirs").read().tensors["b"].tobytes() == x.tobytes()
 
 
 def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_was_read_cannot_be_written_into_and_outlives_its_file(tmp_path: Path) -> None:
     write_tensors(tmp_path / "f", {"x": np.ones(4, np.float32)}, {})
-    x = read_tensors(tmp_path / "f").tensors["x"]
+    x = open_tensors(tmp_path / "f").read().tensors["x"]
     with pytest.raises(ValueError, match="read-only"):
         x[0] = 2
     (tmp_path / "f").write_bytes(b"")
@@ -131,7 +131,7 @@ def test_a_file_that_is_something_else_or_lies_is_named(case: str, tmp_path: Pat
     path = tmp_path / "adapter_model.safetensors"
     path.write_bytes(content)
     with pytest.raises(BadInput) as caught:
-        read_tensors(path)
+        open_tensors(path).read()
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -153,13 +153,13 @@ def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path) -> None:
 
 def test_a_missing_file_a_folder_and_a_pipe_are_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="No such file"):
-        read_tensors(tmp_path / "gone")
+        open_tensors(tmp_path / "gone").read()
     with pytest.raises(BadInput, match="not a file"):
-        read_tensors(tmp_path)
+        open_tensors(tmp_path).read()
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(BadInput, match="not a file"):
-            read_tensors(tmp_path / "pipe")
+            open_tensors(tmp_path / "pipe").read()
 
 
 HEADERS = st.fixed_dictionaries(
@@ -207,7 +207,7 @@ def test_no_damage_to_a_file_gives_anything_but_tensors_or_our_error(
     path.write_bytes(damaged)
     where: object = path
     try:
-        read_tensors(path)
+        open_tensors(path).read()
     except SuperposeError as error:
         where = error.where
     assert str(where) == str(path)
@@ -245,13 +245,25 @@ def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path) -> None:
     x[0, :2] = np.nan, np.inf
     write_tensors(tmp_path / "f", {"fine": np.ones(2, np.float32), "broken": x}, {})
     with pytest.raises(BadInput, match=r"tensor `broken` .*2 of 6 values") as caught:
-        read_tensors(tmp_path / "f")
+        open_tensors(tmp_path / "f").read()
     assert caught.value.where == str(tmp_path / "f")
+
+
+def test_a_file_that_is_another_one_than_its_header_said_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_tensors(path, {"x": np.ones(3, np.float32)}, {})
+    file = open_tensors(path)
+    assert file.header.shapes == {"x": (3,)}
+    assert not file.tensors
+    path.unlink()
+    write_tensors(path, {"y": np.zeros(3, np.float32)}, {})
+    with pytest.raises(BadInput, match="was written anew while it was read"):
+        file.read()
 
 
 def test_whole_numbers_are_read_only_where_they_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "alpha.safetensors"
     save_file({"alpha": np.array(4, dtype=np.int64), "x": np.ones(3, np.float16)}, path)
-    assert read_tensors(path, integers=True).tensors["alpha"] == 4
+    assert open_tensors(path).read(integers=True).tensors["alpha"] == 4
     with pytest.raises(BadInput, match="`alpha` is I64"):
-        read_tensors(path)
+        open_tensors(path).read()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from superpose.adapter.doubtful import check_doubtful, halves_of
 from superpose.adapter.renaming import one_weight_twice, renamed, tensors_of
 from superpose.adapter.two_towers import in_the_whole_model
-from superpose.errors import SuperposeWarning
+from superpose.errors import SuperposeWarning, listed
 from superpose.files.file_format import Family, family_of_format
 from superpose.names.identity import (
     RENAMINGS,
@@ -122,14 +122,13 @@ def _check_once(adapter: Adapter, names: Sequence[str]) -> None:
 def _tell(before: Sequence[Adapter], after: Sequence[Adapter]) -> None:
     """Say which adapter's names became others, by an example."""
     for old, new in zip(before, after, strict=True):
-        pairs = zip(tensors_of(old), tensors_of(new), strict=True)
-        changed = [(x, y) for x, y in pairs if x != y]
+        names = ([n.removesuffix(".weight") for n in tensors_of(a)] for a in (old, new))
+        changed = [(x, y) for x, y in zip(*names, strict=True) if x != y]
         if changed:
-            x, y = (name.removesuffix(".weight") for name in changed[0])
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            said = listed([f"`{x}` that goes by `{y}` here" for x, y in changed], form="{}")
             warnings.warn(
-                f"{old.label} calls one weight `{x}` that goes by `{y}` here{more}: they are taken "
-                "for the same and written under that name",
+                f"{old.label} calls one weight {said}: they are taken for the same and written "
+                "under that name",
                 SuperposeWarning,
                 stacklevel=4,
             )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from superpose.adapter.place import Place, place_of
-from superpose.errors import Refused, SuperposeWarning
+from superpose.errors import Refused, SuperposeWarning, listed
 from superpose.names.identity import unwrapped
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def without_wrappers(adapter: Adapter) -> Adapter:
     if not wrapped:
         return adapter
     found = renamed(adapter, unwrapped)
-    before, after = (n.removesuffix(".weight") for n in (wrapped[0], unwrapped(wrapped[0])))
-    more = f" and {len(wrapped) - 1} more" if len(wrapped) > 1 else ""
+    before = listed([name.removesuffix(".weight") for name in wrapped])
+    after = unwrapped(wrapped[0]).removesuffix(".weight")
     warnings.warn(
-        f"{adapter.label}: `{before}`{more} has names of wrappers (torch.compile, FSDP, DDP) "
+        f"{adapter.label}: {before} has names of wrappers (torch.compile, FSDP, DDP) "
         f"in it, which engines do not find; it is read as `{after}`",
         SuperposeWarning,
         stacklevel=4,

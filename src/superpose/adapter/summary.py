@@ -15,6 +15,7 @@ from superpose.adapter.image_marks import MARKS
 from superpose.adapter.made import GIVEN, Made
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
+from superpose.errors import listed
 from superpose.lowrank import norm
 from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table, few
 
@@ -180,5 +181,4 @@ def _remarks(norms: dict[str, float]) -> Iterable[str]:
     if zero and len(zero) == len(norms):
         yield "adds nothing: every delta is zero (lora_B was never trained?)"
     elif zero:
-        more = f" and {len(zero) - 1} more" if len(zero) > 1 else ""
-        yield f"adds nothing in `{zero[0]}`{more}: the delta is zero"
+        yield f"adds nothing in {listed(zero)}: the delta is zero"

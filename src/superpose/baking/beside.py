@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,8 +10,9 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.baking.classifier import Classifier
-from superpose.errors import SuperposeWarning
+from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.checkpoint import CONFIG
+from superpose.files.json_values import read_json
 from superpose.files.tensors import read_header
 
 _LABELS = ("id2label", "label2id", "problem_type")
@@ -163,10 +163,9 @@ def _pad_token(adapter: Adapter, beside: list[dict[str, Any]]) -> int | None:
 def _json(path: Path) -> dict[str, Any]:
     """Give a JSON object; nothing where there is none that could be read."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return read_json(path)
+    except BadInput:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 __all__ = [

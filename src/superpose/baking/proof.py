@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from superpose.errors import DoesNotHold
+from superpose.errors import DoesNotHold, bullets
 
 _SHOWN = 5
 
@@ -49,12 +49,10 @@ class Proof:
         """
         if self.holds:
             return
-        listed = "".join(f"\n  - {f.name}: {f.reason}" for f in self.failures[:_SHOWN])
-        more = len(self.failures) - _SHOWN
-        listed += f"\n  - and {more} more" if more > 0 else ""
+        said = bullets([f"{f.name}: {f.reason}" for f in self.failures], _SHOWN)
         what = "tensors" if self.kind == "model" else "target modules"
         raise DoesNotHold(
-            f"is not the sum: {len(self.failures)} of {self.checked} {what} differ:{listed}",
+            f"is not the sum: {len(self.failures)} of {self.checked} {what} differ:{said}",
             where=where,
         )
 

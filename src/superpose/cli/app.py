@@ -31,7 +31,14 @@ from superpose._version import __version__
 from superpose.cli.console import note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.cli.typed import remembered
-from superpose.errors import BadSetting, MissingExtra, SuperposeError, SuperposeWarning
+from superpose.errors import (
+    EXTRA_OF,
+    BadSetting,
+    MissingExtra,
+    SuperposeError,
+    SuperposeWarning,
+    missing_extra,
+)
 from superpose.verbs.notes import heard_by
 
 __all__ = ["COMMANDS", "EXTRA_OF", "app", "main"]
@@ -53,23 +60,6 @@ COMMANDS = {
     "predict": "superpose.cli.predict:predict",
     "tune": "superpose.cli.tune:tune",
     "study": "superpose.cli.study:study",
-}
-
-# Importable name of each optional dependency -> the extra that brings it.
-EXTRA_OF = {
-    "accelerate": "study",
-    "datasets": "study",
-    "filelock": "study",
-    "gguf": "gguf",
-    "huggingface_hub": "hub",
-    "jinja2": "report",
-    "peft": "study",
-    "pydantic": "study",
-    "scipy": "study",
-    "sklearn": "extract",
-    "torch": "study",
-    "transformers": "study",
-    "yaml": "study",
 }
 
 _SETTINGS: dict[str, Any] = {
@@ -212,13 +202,7 @@ def _option(settings: str | None) -> str:
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
     """What to tell the user when an optional dependency is not installed; None for a bug."""
     name = (error.name or "").partition(".")[0]
-    extra = EXTRA_OF.get(name)
-    if extra is None:
-        return None
-    return MissingExtra(
-        f"this needs {name}, which is not installed",
-        hint=f'Install it with: pip install "superpose[{extra}]"',
-    )
+    return missing_extra(name) if name in EXTRA_OF else None
 
 
 @contextmanager

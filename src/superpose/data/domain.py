@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from superpose.errors import BadInput, Missing, MissingExtra
+from superpose.errors import BadInput, Missing, missing_extra
 from superpose.files.hub import fetch_file
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 
@@ -241,10 +241,8 @@ def _table(source: str, name: HubName, config: str | None, split: str) -> Iterab
     try:
         import datasets
     except ImportError:
-        raise MissingExtra(
-            f"{source} is no file here, and reading a hub data set needs `datasets`",
-            hint='Install it with: pip install "superpose[study]"',
-        ) from None
+        what = f"{source} is no file here, and reading a hub data set"
+        raise missing_extra("datasets", what) from None
     is_file = Path(name.path).suffix in _TABLES
     inside = {"data_files" if is_file else "data_dir": name.path or None}
     try:

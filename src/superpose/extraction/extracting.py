@@ -12,7 +12,7 @@ from pathlib import Path
 from superpose.adapter import Adapter, Delta, Place
 from superpose.adapter.made import EXTRACT, Made, Setting
 from superpose.adapter.progress import Progress
-from superpose.errors import BadInput, MissingExtra, Refused, SuperposeWarning
+from superpose.errors import BadInput, Refused, SuperposeWarning, listed, missing_extra
 from superpose.extraction.change import change_between
 from superpose.extraction.extracted import Extracted, ExtractedModule, Leftover
 from superpose.extraction.factors import factored, first_tried, needs_sklearn
@@ -149,10 +149,7 @@ def _check_sklearn(pairs: tuple[TensorPair, ...], rank: int) -> None:
     try:
         import sklearn.utils.extmath  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "this needs scikit-learn, which is not installed",
-            hint='Install it with: pip install "superpose[extract]"',
-        ) from error
+        raise missing_extra("sklearn") from error
 
 
 def _module(
@@ -248,8 +245,7 @@ def _opened(folder: Path) -> Checkpoint:
 def _nothing(finetuned: object, leftovers: list[Leftover]) -> BadInput:
     if not leftovers:
         return BadInput("is the base model itself: no tensor differs", where=finetuned)
-    names = ", ".join(f"`{x.name}`" for x in leftovers[:3])
-    more = f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else ""
+    names = listed([x.name for x in leftovers], 3)
     return BadInput(
-        f"differs from the base model in no target module, only in {names}{more}", where=finetuned
+        f"differs from the base model in no target module, only in {names}", where=finetuned
     )

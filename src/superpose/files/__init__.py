@@ -19,7 +19,7 @@ from superpose.files.names import (
     short_name,
     short_names,
 )
-from superpose.files.tensors import TensorFile, read_header, read_tensors, write_tensors
+from superpose.files.tensors import TensorFile, open_tensors, read_header, write_tensors
 from superpose.files.text import check_characters, encodable
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "locate",
     "new_file",
     "new_folder",
+    "open_tensors",
     "read_header",
-    "read_tensors",
     "sha256",
     "short_name",
     "short_names",

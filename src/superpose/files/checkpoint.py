@@ -6,7 +6,6 @@ must stand in the shard that it names, and no tensor may stand in two.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from superpose.errors import BadInput, Refused
 from superpose.files.diffusers_model import CLASS, STEM
 from superpose.files.header import SIZES, Entry
 from superpose.files.index import weight_map
+from superpose.files.json_values import read_json
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
-from superpose.files.text import check_characters
 from superpose.names.identity import by_identity, parse
 from superpose.names.stored import candidates, is_conv1d, model_types, tied_partner
 
@@ -69,7 +68,13 @@ class Checkpoint:
         files.
         """
         path = Path(folder)
-        config = _parsed(path / CONFIG)
+        if not (path / CONFIG).is_file():
+            raise BadInput(
+                f"holds no {CONFIG}: it is no base model's folder",
+                where=path,
+                hint="A base model is a folder as transformers' save_pretrained writes it.",
+            )
+        config = read_json(path / CONFIG)
         _check_plain(config, path)
         single, listed = _called(config, path, diffusers)
         index = None if (path / single).exists() else _index(path, single, listed)
@@ -208,27 +213,6 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     return numpy_dtype({**EIGHT_BITS, "F8_E8M0": "float8_e8m0fnu"}[name])
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    """Give a JSON object from a file of a base model."""
-    try:
-        text = path.read_bytes()
-        value = json.loads(text)
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"holds no {path.name}: it is no base model's folder",
-            where=path.parent,
-            hint="A base model is a folder as transformers' save_pretrained writes it.",
-        ) from error
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"is not readable JSON ({error})", where=path) from error
-    if not isinstance(value, dict):
-        raise BadInput("is not a JSON object", where=path)
-    check_characters(value, text)
-    return value
-
-
 def _check_plain(config: Mapping[str, Any], folder: Path) -> None:
     for part in (config, config.get("text_config")):
         said = part.get("quantization_config") if isinstance(part, Mapping) else None
@@ -258,7 +242,7 @@ def _called(config: Mapping[str, Any], folder: Path, diffusers: bool) -> tuple[s
 def _index(folder: Path, single: str, listed: str) -> dict[str, Any]:
     if not (folder / listed).exists():
         raise _no_weights(folder, single, listed)
-    index = _parsed(folder / listed)
+    index = read_json(folder / listed)
     weight_map(index, folder / listed)
     return index
 

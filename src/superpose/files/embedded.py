@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.errors import BadInput, MissingBase, missing_extra
 from superpose.files.atomic import new_folder
 from superpose.files.checksum import sha256
 
@@ -92,10 +92,7 @@ def _convert(source: Path, target: Path) -> None:
         import torch
         import transformers
     except ImportError as error:
-        raise MissingExtra(
-            f"converting the embedded base model, once, needs {error.name}",
-            hint='Install it with: pip install "superpose[study]"',
-        ) from None
+        raise missing_extra(error.name, "converting the embedded base model, once,") from None
 
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     quantised = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)

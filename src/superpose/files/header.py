@@ -52,6 +52,11 @@ class Header(NamedTuple):
     metadata: dict[str, str]
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor, by name."""
+        return {name: entry.shape for name, entry in self.entries.items()}
+
+    @property
     def stored(self) -> int:
         """Bytes of all tensors together."""
         return sum(entry.end - entry.begin for entry in self.entries.values())

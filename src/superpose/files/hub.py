@@ -5,24 +5,23 @@ Only what will be read is fetched, into the hub's own cache: never code, never a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from superpose.errors import BadInput, Missing, MissingExtra
+from superpose.errors import BadInput, Missing, missing_extra, placed
 from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
 from superpose.files.hub_errors import hub_errors
 from superpose.files.hub_name import HubName, parse_hub_name
+from superpose.files.index import weight_map
+from superpose.files.json_values import read_json
 
 FILES = PEFT.folder
 """All that is fetched of a PEFT adapter, where its weights are one file."""
 
 _INDEX = str(PEFT.index)
-
-_LARGEST_INDEX = 50_000_000  # bytes; a model of a trillion parameters has some megabytes
 
 
 def fetch(given: str) -> Path:
@@ -119,11 +118,8 @@ def snapshot(given: str, name: HubName, files: Iterable[str]) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise MissingExtra(
-            "is no folder here, and hub names need huggingface_hub, which is not installed",
-            where=given,
-            hint='Install it with: pip install "superpose[hub]"',
-        ) from error
+        what = "is no folder here, and a hub name"
+        raise missing_extra("huggingface_hub", what, where=given) from error
     paths = [f"{name.path}/{file}" if name.path else file for file in files]
     with hub_errors(given, name):
         root = snapshot_download(
@@ -158,12 +154,8 @@ def _listed(given: str, name: HubName) -> list[str]:
 
 def shards_of_index(index: Path, given: str) -> list[str]:
     """Read which files a model's index names: each lies beside it."""
-    try:
-        if index.stat().st_size > _LARGEST_INDEX:
-            raise ValueError("too large")
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"its {index.name} is no index of weights", where=given) from error
-    if not shards or not all(map(re.compile(r"[\w-][\w.-]*\.safetensors").fullmatch, shards)):
+    with placed(given, f"its {index.name}"):
+        shards = sorted(set(weight_map(read_json(index), given).values()))
+    if not all(map(re.compile(r"[\w-][\w.-]*\.safetensors").fullmatch, shards)):
         raise BadInput(f"its {index.name} names other files than safetensors", where=given)
     return shards

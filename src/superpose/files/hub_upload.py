@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from superpose.errors import BadInput, Missing, MissingExtra
+from superpose.errors import BadInput, Missing, missing_extra
 from superpose.files.hub_errors import hub_errors
 from superpose.files.hub_name import HubName
 
@@ -27,10 +27,7 @@ def upload(
     try:
         from huggingface_hub import CommitOperationAdd, HfApi, get_token
     except ImportError as error:
-        raise MissingExtra(
-            "pushing needs huggingface_hub, which is not installed",
-            hint='Install it with: pip install "superpose[hub]"',
-        ) from error
+        raise missing_extra("huggingface_hub", "pushing") from error
     api = HfApi()
     with hub_errors(given, to, may_be_here=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the hub would like to see in a card besides

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from superpose.errors import BadInput
-from superpose.files.tensors import LFS_START, lfs_pointer
+from superpose.files.json_values import LFS_START, lfs_pointer
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """How the names of PyTorch's pickles end."""

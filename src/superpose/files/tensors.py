@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, placed
 from superpose.files.finite import all_finite
 from superpose.files.header import MAX_HEADER, Entry, Header, parse_header, write_header
+from superpose.files.json_values import LFS_START, lfs_pointer
 
 Array = NDArray[Any]
-
-LFS_START = b"version https://git-lfs"
-"""First bytes of the pointer that Git leaves where a large file has not been fetched."""
 
 FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64", "BF16": "bfloat16"}
 """Dtypes of a header that a weight may have -> NumPy's name."""
@@ -39,38 +37,77 @@ INTEGERS = {"I32": "int32", "I64": "int64"}
 """Dtypes of a header that kohya's tools may give an alpha -> NumPy's name."""
 
 
-class TensorFile(NamedTuple):
-    """What a file holds: tensors by name (read-only), and its metadata."""
+class FilePart(NamedTuple):
+    """One file's share. start: where its data begins. stamp: tells whether the file is the same."""
 
-    tensors: dict[str, Array]
-    metadata: dict[str, str]
+    path: Path
+    header: Header
+    start: int
+    stamp: tuple[int, ...]
 
 
-def read_tensors(path: Path, *, integers: bool = False) -> TensorFile:
-    """Read every tensor of a safetensors file of floats, of 8 to 64 bits each.
+@dataclass(frozen=True, eq=False)
+class TensorFile:
+    """A safetensors file, or several that together are one. Its header is read when it is opened.
 
-    integers: let int32 and int64 pass as well.
-
-    Raises BadInput, naming file and tensor, when the file is missing, is something else (a Git LFS
-    pointer, a pickle), lies about its contents, holds another dtype, or holds NaN or infinity.
+    tensors: by name (read-only), none until `read`.
     """
-    with _naming(path), _opened(path) as file:
-        header, length = _read_header(file)
+
+    header: Header
+    parts: tuple[FilePart, ...]
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Of the header."""
+        return self.header.metadata
+
+    def read(self, *, integers: bool = False) -> TensorFile:
+        """Give the same file with every tensor, of floats of 8 to 64 bits each.
+
+        integers: let int32 and int64 pass as well.
+
+        Raises BadInput, naming file and tensor, when the file is another one by now, holds another
+        dtype, or holds NaN or infinity.
+        """
+        tensors: dict[str, Array] = {}
+        for part in self.parts:
+            tensors |= _tensors(part, integers)
+        return replace(self, tensors=tensors)
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """Open a safetensors file, of which no more than the header is read.
+
+    Raises BadInput, naming the file, when it is missing, is something else (a Git LFS pointer, a
+    pickle) or lies about its contents.
+    """
+    with placed(path), opened(path) as file:
+        header = _read_header(file)
+        return TensorFile(header, (FilePart(path, header, file.tell(), _stamp(file)),))
+
+
+def read_header(path: Path) -> Header:
+    """Read what a safetensors file announces, without its data; raises as `open_tensors` does."""
+    return open_tensors(path).header
+
+
+def _tensors(part: FilePart, integers: bool) -> dict[str, Array]:
+    entries = part.header.entries
+    length = max((entry.end for entry in entries.values()), default=0)
+    with placed(part.path), opened(part.path) as file:
+        if _stamp(file) != part.stamp:
+            raise BadInput("was written anew while it was read")
+        file.seek(part.start)
         data = np.fromfile(file, dtype=np.uint8, count=length)
         if data.size < length:
             raise BadInput("the file became shorter while it was read")
         data.flags.writeable = False
-        tensors = {n: _view(n, data, e, integers) for n, e in header.entries.items()}
+        tensors = {n: _view(n, data, e, integers) for n, e in entries.items()}
         for name, tensor in tensors.items():
-            if header.entries[name].dtype in _HELD:
+            if entries[name].dtype in _HELD:
                 _check_finite(name, tensor)
-        return TensorFile(tensors, header.metadata)
-
-
-def read_header(path: Path) -> Header:
-    """Read what a safetensors file announces, without its data; raises BadInput like the rest."""
-    with _naming(path), _opened(path) as file:
-        return _read_header(file)[0]
+        return tensors
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
@@ -94,26 +131,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
         os.fsync(file.fileno())
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Let every error of the reader below say which file it is about."""
-    try:
-        yield
-    except BadInput as error:
-        raise BadInput(error.problem, where=path, hint=error.hint) from error.__cause__
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
-
-
-def _opened(path: Path) -> BinaryIO:
-    # Before opening: opening a named pipe waits for somebody to write into it.
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading; BadInput for a folder or a named pipe, which would wait for ever."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput("is not a file")
     return path.open("rb")
 
 
-def _read_header(file: BinaryIO) -> tuple[Header, int]:
-    """Give the header and the length of the data, with the file standing at the data."""
+def _stamp(file: BinaryIO) -> tuple[int, ...]:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read_header(file: BinaryIO) -> Header:
+    """Give the header, with the file standing at the data."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
@@ -121,7 +152,7 @@ def _read_header(file: BinaryIO) -> tuple[Header, int]:
         text = file.read(length if length <= MAX_HEADER else 1)
         if text.startswith(b"{"):
             _check_length(length)
-            return parse_header(text, size - 8 - length), size - 8 - length
+            return parse_header(text, size - 8 - length)
     file.seek(0)
     raise _not_safetensors(file.read(64), size)
 
@@ -146,15 +177,6 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
     if start[8:9] == b"{":
         return BadInput(f"truncated: only {size:,} bytes, fewer than its header takes")
     return BadInput(f"is not a safetensors file ({size:,} bytes)")
-
-
-def lfs_pointer(path: Path | None = None) -> BadInput:
-    """Give the error of a file of which Git LFS has fetched no more than a pointer."""
-    return BadInput(
-        "is a Git LFS pointer in place of the weights",
-        where=path,
-        hint="Fetch them: git lfs install && git lfs pull",
-    )
 
 
 def _view(name: str, data: Array, entry: Entry, integers: bool) -> Array:

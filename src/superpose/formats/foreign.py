@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput, Refused, listed
 from superpose.files import download_command, is_here, listing
 from superpose.files.file_format import DIFFUSERS, PEFT
 from superpose.files.header import Header
@@ -55,10 +55,9 @@ def no_weights(folder: Path, given: str) -> BadInput:
             where=given,
             hint="Was the download or the training cut off? The configuration alone is no adapter.",
         )
-    listed = ", ".join(f"`{name}`" for name in odd[:4])
     which = "it is" if len(odd) == 1 else "one of them is (the configuration belongs to one run)"
     return BadInput(
-        f"holds its weights under another name than {WEIGHTS}: {listed}",
+        f"holds its weights under another name than {WEIGHTS}: {listed(odd, 4)}",
         where=given,
         hint=f"If {which} this adapter's, rename it: {_rename(folder, given, odd[0], WEIGHTS)}",
     )

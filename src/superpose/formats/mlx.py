@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput, Refused
-from superpose.files import exists, read_header, read_tensors, short_name
+from superpose.errors import BadInput, Refused, listed
+from superpose.files import exists, open_tensors, short_name
 from superpose.files.file_format import PEFT
 from superpose.formats.stubs import check_stubs
 from superpose.names.stored import end_of
@@ -55,8 +55,8 @@ def read_mlx(raw: Mapping[str, Any], folder: Path, where: str) -> Adapter:
     weights = _weights(folder, where)
     reasons = _refused(raw)
     rank, scale = _parameters(raw, folder / CONFIG)
-    header = read_header(weights)
-    shapes = {name: entry.shape for name, entry in header.entries.items()}
+    file = open_tensors(weights)
+    shapes = file.header.shapes
     check_stubs(shapes, weights)
     modules, others = _by_module(shapes)
     reasons += others + _refused_modules(modules, shapes)
@@ -70,7 +70,7 @@ def read_mlx(raw: Mapping[str, Any], folder: Path, where: str) -> Adapter:
         raise BadInput("holds no LoRA factors", where=weights)
     for module, own in modules.items():
         _check(module, own, shapes, rank, weights)
-    tensors = read_tensors(weights).tensors
+    tensors = file.read().tensors
     base = raw.get("model")
     return Adapter(
         {
@@ -133,8 +133,7 @@ def _by_module(
             others.append(name)
         else:
             modules.setdefault(match["module"], {})[match["side"]] = name
-    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-    return modules, [f"it trained tensor `{others[0]}`{more} itself"] if others else []
+    return modules, [f"it trained tensor {listed(others)} itself"] if others else []
 
 
 def _refused_modules(

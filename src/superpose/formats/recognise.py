@@ -5,13 +5,12 @@ Whatever is not PEFT's is named as what it is, in `foreign`.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, Refused
-from superpose.files import check_characters, exists, listing
-from superpose.files.tensors import LFS_START
+from superpose.errors import Refused
+from superpose.files import exists, listing
+from superpose.files.json_values import read_json
 from superpose.formats.foreign import CONFIG, WEIGHTS, foreign_config, no_config, no_weights
 from superpose.formats.shards import INDEX, numbered
 
@@ -23,9 +22,6 @@ ADALORA = "ADALORA"
 
 MLX_KEYS = frozenset({"fine_tune_type", "lora_parameters", "lora_layers"})
 """Any of these in a configuration without `peft_type` is MLX's, `formats.mlx`."""
-
-MAX_CONFIG = 10_000_000
-"""Bytes; a real adapter_config.json has a few thousand."""
 
 
 def read_config(folder: Path, given: str) -> dict[str, Any]:
@@ -39,7 +35,7 @@ def read_config(folder: Path, given: str) -> dict[str, Any]:
     path = folder / CONFIG
     if not exists(path, given):
         raise no_config(folder, given)
-    config = parsed_config(path)
+    config = read_json(path)
     if "peft_type" not in config:
         if config.keys() & MLX_KEYS:
             return config
@@ -71,33 +67,3 @@ def weights_file(folder: Path, given: str) -> Path:
     if shards and all((folder / name).is_file() for name in shards):
         return folder / INDEX
     raise no_weights(folder, given)
-
-
-def parsed_config(path: Path) -> dict[str, Any]:
-    """Give the JSON object in a configuration file; raises BadInput where it is none."""
-    try:
-        # Before opening: opening a named pipe waits for somebody to write into it.
-        if not path.is_file():
-            raise BadInput("is not a file", where=path)
-        if path.stat().st_size > MAX_CONFIG:
-            raise BadInput("is far too large for a configuration", where=path)
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
-    if raw.startswith(LFS_START):
-        raise BadInput(
-            "is a Git LFS pointer in place of the configuration",
-            where=path,
-            hint="Fetch it: git lfs install && git lfs pull",
-        )
-    try:
-        config = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"is not JSON ({error})", where=path) from error
-    if not isinstance(config, dict):
-        raise BadInput("holds no JSON object", where=path)
-    try:
-        check_characters(config, raw)
-    except BadInput as error:
-        raise BadInput(error.problem, where=path) from None
-    return config

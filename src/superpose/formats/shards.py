@@ -6,17 +6,17 @@ index beside them that names the file of each tensor.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from superpose.errors import BadInput
-from superpose.files import TensorFile, read_header, read_tensors
+from superpose.errors import BadInput, listed
+from superpose.files import TensorFile, open_tensors
 from superpose.files.file_format import PEFT
 from superpose.files.header import Entry, Header
 from superpose.files.index import weight_map
+from superpose.files.json_values import read_json
 
 INDEX = str(PEFT.index)
 """What names the file of each tensor; given in place of a file it means all of them."""
@@ -24,33 +24,20 @@ INDEX = str(PEFT.index)
 _NUMBERED = re.compile(r"adapter_model-(\d{5})-of-(\d{5})\.safetensors")
 
 
-def read_header_of(weights: Path) -> Header:
-    """Read what a file announces, or all shards of an index; raises as `read_header` does."""
-    shards = _shards(weights)
-    if shards is None:
-        return read_header(weights)
-    entries: dict[str, Entry] = {}
-    metadata: dict[str, str] = {}
-    for path in shards:
-        header = read_header(path)
-        _check_new(header.entries, entries, path)
-        entries |= header.entries
-        metadata |= header.metadata
-    _check_index(weights, entries)
-    return Header(entries, metadata)
-
-
-def read_tensors_of(weights: Path, *, integers: bool = False) -> TensorFile:
-    """Read every tensor of a file, or of all shards of an index; raises as `read_tensors` does."""
-    shards = _shards(weights)
-    if shards is None:
-        return read_tensors(weights, integers=integers)
-    whole = TensorFile({}, {})
-    for path in shards:
-        file = read_tensors(path, integers=integers)
-        _check_new(file.tensors, whole.tensors, path)
-        whole.tensors.update(file.tensors)
-        whole.metadata.update(file.metadata)
+def open_weights(weights: Path) -> TensorFile:
+    """Open a file, or all shards of an index; raises as `open_tensors` does."""
+    if weights.name != INDEX:
+        return open_tensors(weights)
+    announced = weight_map(read_json(weights), weights) if weights.is_file() else None
+    whole = TensorFile(Header({}, {}), ())
+    for path in _shards(weights, announced):
+        file = open_tensors(path)
+        _check_new(file.header.entries, whole.header.entries, path)
+        entries = whole.header.entries | file.header.entries
+        header = Header(entries, whole.metadata | file.metadata)
+        whole = TensorFile(header, whole.parts + file.parts)
+    if announced is not None:
+        _check_index(weights, announced, whole.header.entries)
     return whole
 
 
@@ -83,37 +70,26 @@ def numbered(names: Sequence[str], where: object) -> list[str]:
     return list(found)
 
 
-def _shards(weights: Path) -> list[Path] | None:
-    """Give the files that `weights` stands for; None where it is a file of its own."""
-    folder = weights.parent
-    if weights.name != INDEX:
-        return None
-    if not weights.is_file():  # their numbers say that they are all there
+def _shards(index: Path, announced: Mapping[str, str] | None) -> list[Path]:
+    """Give the files that an index stands for; their numbers say it where there is none."""
+    folder = index.parent
+    if announced is None:
         names = [path.name for path in folder.iterdir()]
         return [folder / name for name in numbered(names, folder)]
-    shards = sorted(set(_weight_map(weights).values()))
+    shards = sorted(set(announced.values()))
     missing = [name for name in shards if not (folder / name).is_file()]
     if missing:
-        raise _incomplete(missing, weights)
+        raise _incomplete(missing, index)
     return [folder / name for name in shards]
 
 
 def _incomplete(missing: Sequence[str], where: object) -> BadInput:
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return BadInput(
-        f"the shard {missing[0]}{more} is missing",
+        f"the shard {listed(missing, form='{}')} is missing",
         where=where,
         hint="Without it a part of the adapter would be lost. Was the download cut off? Fetch it "
         "again.",
     )
-
-
-def _weight_map(index: Path) -> Mapping[str, str]:
-    try:
-        parsed = json.loads(index.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"is no index of weights ({error})", where=index) from error
-    return weight_map(parsed if isinstance(parsed, dict) else {}, index)
 
 
 def _check_new(names: Mapping[str, object], before: Mapping[str, object], path: Path) -> None:
@@ -122,10 +98,7 @@ def _check_new(names: Mapping[str, object], before: Mapping[str, object], path: 
         raise BadInput(f"holds `{twice}`, which another shard holds too", where=path)
 
 
-def _check_index(index: Path, entries: Mapping[str, Entry]) -> None:
-    if not index.is_file():
-        return
-    announced = _weight_map(index)
+def _check_index(index: Path, announced: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
     for name, file in announced.items():
         if name not in entries:
             raise BadInput(f"says that {file} holds `{name}`, and it does not", where=index)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from superpose.adapter import is_head
-from superpose.errors import Refused
+from superpose.errors import Refused, bullets
 from superpose.formats.peft.fields import is_empty, is_plain_init
 from superpose.formats.peft.keys import PREFIX
 
@@ -56,9 +56,8 @@ def check_for_vllm(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ..
     """
     reasons = [*_settings(config), *_tensors(shapes)]
     if reasons:
-        listed = "".join(f"\n  - {reason}" for reason in reasons)
         raise Refused(
-            f"vLLM would not serve this sum, or not as it is:{listed}",
+            f"vLLM would not serve this sum, or not as it is:{bullets(reasons)}",
             where="--for vllm",
             hint="superpose bake BASE ADAPTERS writes a model of its own, which vLLM serves.",
         )

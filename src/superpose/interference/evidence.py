@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from superpose.errors import listed
 from superpose.interference import borders as at
 from superpose.interference.no_cosine import WITHOUT_COSINE
 from superpose.interference.reading import (
@@ -188,12 +189,10 @@ def _signs(pair: PairFigures, signed: int) -> str:
 def _standing_out(pair: PairFigures) -> str:
     found = pair.agreement
     cosine = {module.name: module.cosine for module in pair.modules}
-    named = [f"{name} ({cosine[name]:+.2f})" for name in found.standing_out[:3]]
-    more = len(found.standing_out) - len(named)
-    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    named = listed([f"{name} ({cosine[name]:+.2f})" for name in found.standing_out], 3, "{}")
     known = len(pair.modules) - pair.zero_modules
     return (
-        f"Far beyond the others: {listed}, {len(found.standing_out)} of {known} modules with "
+        f"Far beyond the others: {named}, {len(found.standing_out)} of {known} modules with "
         f"{_percent(found.carried)} of what the two have in common; without them the cosine is "
         f"{found.rest_cosine:+.4f}."
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.errors import MissingExtra
+from superpose.errors import missing_extra
 from superpose.landscape.polynomial import Polynomial
 
 __all__ = ["BOUNDS", "Objective", "best_weights", "objective_of", "starts"]
@@ -87,10 +87,7 @@ def _scipy() -> Any:
     try:
         import scipy.optimize
     except ModuleNotFoundError:
-        raise MissingExtra(
-            "finding the best task weights needs scipy",
-            hint='Install it with: pip install "superpose[study]"',
-        ) from None
+        raise missing_extra("scipy", "finding the best task weights") from None
     return scipy.optimize
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.errors import BadInput, MissingBase, missing_extra
 from superpose.files.base import BaseName, adapter_for_base, check_no_adapter, read_base_name
 
 __all__ = ["BaseModel", "load_base"]
@@ -84,10 +84,7 @@ def _libraries() -> tuple[Any, Any]:
         import torch
         import transformers
     except ImportError as error:
-        raise MissingExtra(
-            f"loading a base model needs {error.name}",
-            hint='Install it with: pip install "superpose[study]"',
-        ) from None
+        raise missing_extra(error.name, "loading a base model") from None
     return torch, transformers
 
 

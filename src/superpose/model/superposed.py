@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from superpose.adapter import Adapter, Delta, met
-from superpose.errors import BadInput, DifferentBase, Refused
+from superpose.errors import BadInput, DifferentBase, Refused, listed
 from superpose.lowrank import stack
 from superpose.names.tree import Tree, tree_of_model
 
@@ -171,9 +171,8 @@ def _check_linear(adapter: Adapter) -> None:
     """Refuse, by name, what is more than deltas of linear layers."""
     others = [*adapter.replacements, *(k for k, d in adapter.items() if d.place is not None)]
     if others:
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise Refused(
-            f"changes `{others[0]}`{more}, and a base model is superposed with deltas of linear "
+            f"changes {listed(others)}, and a base model is superposed with deltas of linear "
             "layers alone",
             where=adapter.label,
             hint="superpose bake BASE ADAPTER writes the exact model, which evaluates as a base.",

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from superpose.errors import BadInput, DoesNotHold, MissingExtra
+from superpose.errors import BadInput, DoesNotHold, missing_extra
 from superpose.files import locate, read_header
 from superpose.files.precision import rounding_unit
 from superpose.model.verification import STAYS, Verification
@@ -140,9 +140,7 @@ def _loaded(base: nn.Module, name: str | os.PathLike[str]) -> Iterator[Any]:
     try:
         from peft import PeftModel
     except ImportError as error:
-        raise MissingExtra(
-            "verifying a sum needs peft", hint='Install it with: pip install "superpose[study]"'
-        ) from error
+        raise missing_extra("peft", "verifying a sum") from error
     folder = locate(name)
     with _same_modules(base), warnings.catch_warnings():
         # Of keys that are missing, of flags that PEFT corrects: what matters shows in the figures.

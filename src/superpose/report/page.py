@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superpose._version import __version__
-from superpose.errors import BadInput, MissingExtra, OutputExists
+from superpose.errors import BadInput, OutputExists, missing_extra
 from superpose.files import check_writable, new_file, without_nan
 from superpose.report.texts import prose, visible
 
@@ -158,10 +158,7 @@ def _jinja() -> Any:
     try:
         import jinja2
     except ModuleNotFoundError:
-        raise MissingExtra(
-            "a page needs jinja2, which is not installed",
-            hint='Install it with: pip install "superpose[report]"',
-        ) from None
+        raise missing_extra("jinja2", "a page") from None
     return jinja2
 
 

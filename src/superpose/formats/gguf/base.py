@@ -18,10 +18,9 @@ from superpose.errors import BadInput, MissingBase, Refused
 from superpose.files.base import named_base, read_base_name
 from superpose.files.checkpoint import CONFIG
 from superpose.files.embedded import HUB_NAME
+from superpose.files.json_values import read_json
 from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture, of_gguf
 from superpose.formats.gguf.header import MetadataValue, read_gguf_header
-
-_LARGEST_CONFIG = 10_000_000
 
 _KNOWN = (HUB_NAME, "HuggingFaceTB/SmolLM2-135M")
 """Names of the embedded base model, and of the one it was made from: their numbers need no file."""
@@ -124,7 +123,7 @@ def _numbers_of(name: str) -> Base | None:
 
 
 def _of_config(path: Path) -> Base:
-    config = _parsed(path)
+    config = read_json(path)
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else None
     if not isinstance(name, str):
@@ -164,20 +163,6 @@ def _of_gguf(path: Path) -> Base:
         tied="output.weight" not in header.tensors,
         experts=experts or 0,
     )
-
-
-def _parsed(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_CONFIG:
-            raise BadInput("is far too large for a configuration", where=path)
-        config = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"is not JSON ({error})", where=path) from error
-    if not isinstance(config, dict):
-        raise BadInput("holds no JSON object", where=path)
-    return config
 
 
 def _count(config: Mapping[str, Any], key: str, path: Path) -> int | None:

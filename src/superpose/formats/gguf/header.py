@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from superpose.errors import BadInput
-from superpose.files.tensors import LFS_START
+from superpose.errors import BadInput, placed
+from superpose.files.json_values import LFS_START, lfs_pointer
+from superpose.files.tensors import opened
 
 MetadataValue: TypeAlias = "str | int | float | bool | tuple[int | float, ...] | None"
 """Of a metadata key; None for an array of strings, or one too long to be of use here."""
@@ -70,26 +68,8 @@ def read_gguf_header(path: Path) -> GgufHeader:
     Raises BadInput, naming the file, when it is missing, no GGUF file of version 2 or 3, ends too
     early, or announces more than `MAX_...` allow.
     """
-    with naming(path), opened(path) as file:
+    with placed(path), opened(path) as file:
         return _Reader(file).header()
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let every error of a reader in this block say which file it is about."""
-    try:
-        yield
-    except BadInput as error:
-        raise type(error)(error.problem, where=path, hint=error.hint) from error.__cause__
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=path) from error
-
-
-def opened(path: Path) -> BinaryIO:
-    """Open a file for reading; BadInput for a folder or a named pipe, which would wait for ever."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise BadInput("is not a file")
-    return path.open("rb")
 
 
 class _Reader:
@@ -227,10 +207,7 @@ def _alignment(metadata: dict[str, MetadataValue]) -> int:
 
 def _not_gguf(start: bytes, size: int) -> BadInput:
     if start.startswith(LFS_START):
-        return BadInput(
-            "is a Git LFS pointer in place of the file",
-            hint="Fetch it: git lfs install && git lfs pull",
-        )
+        return lfs_pointer()
     if start.startswith((b"algg", b"ggla")):
         return BadInput(
             "is a GGML adapter of 2023, which llama.cpp itself no longer reads",

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta, Place, place_of
-from superpose.errors import BadInput, MissingBase, Refused, SuperposeWarning
+from superpose.errors import BadInput, MissingBase, Refused, SuperposeWarning, placed
 from superpose.files import short_name
 from superpose.files.finite import all_finite
-from superpose.files.tensors import numpy_dtype
+from superpose.files.tensors import numpy_dtype, opened
 from superpose.formats.gguf.architectures import of_gguf
 from superpose.formats.gguf.base import NOTED, Base, base_numbers, read_base
 from superpose.formats.gguf.header import (
@@ -34,8 +34,6 @@ from superpose.formats.gguf.header import (
     Q8_0,
     GgufHeader,
     GgufTensor,
-    naming,
-    opened,
     read_gguf_header,
 )
 from superpose.formats.gguf.names import interleaved_as, module_of
@@ -73,7 +71,7 @@ def read_gguf(
     """
     where = given or str(path)
     header = read_gguf_header(path)
-    with naming(path):
+    with placed(path):
         _check_kind(header)
         check_stubs({name: tensor.shape for name, tensor in header.tensors.items()})
         alpha = _alpha(header)
@@ -185,7 +183,7 @@ def _bytes(name: str, tensor: GgufTensor) -> int:
 def _deltas(
     path: Path, header: GgufHeader, pairs: Mapping[str, FactorNames], alpha: float
 ) -> Iterator[tuple[str, Delta]]:
-    with naming(path), opened(path) as file:
+    with placed(path), opened(path) as file:
         for name, pair in pairs.items():
             A, B = (_read(file, header, factor) for factor in pair)
             scaling = alpha / B.shape[-1] if alpha else 1.0

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place, is_head, place_of
-from superpose.errors import BadInput, DifferentBase, MissingBase, Refused
+from superpose.errors import BadInput, DifferentBase, MissingBase, Refused, bullets
 from superpose.files import file_format
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
 from superpose.formats.gguf.names import TensorHalf, interleaved_as, llama_cpp_tensors, module_of
@@ -210,9 +210,7 @@ def _reason(place: Place, base: Base) -> str | None:
 
 
 def _refused(adapter: Adapter, reasons: list[str]) -> Refused:
-    listed = "".join(f"\n  - {reason}" for reason in reasons[:20])
-    more = f"\n  - and {len(reasons) - 20} more" if len(reasons) > 20 else ""
     return Refused(
-        f"cannot be translated between transformers and llama.cpp:{listed}{more}",
+        f"cannot be translated between transformers and llama.cpp:{bullets(reasons, 20)}",
         where=adapter.path or adapter.name,
     )

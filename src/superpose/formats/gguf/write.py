@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Place, place_of
-from superpose.errors import BadInput, MissingExtra, OutputExists
+from superpose.errors import BadInput, OutputExists, missing_extra
 from superpose.files import check_free_file, encodable, new_file
 from superpose.formats.folded import Folded, fold
 from superpose.formats.gguf.base import base_numbers, read_base
@@ -125,10 +125,7 @@ def _library() -> Any:
     try:
         import gguf
     except ImportError as error:
-        raise MissingExtra(
-            "writing GGUF needs the package gguf, which is not installed",
-            hint='Install it with: pip install "superpose[gguf]"',
-        ) from error
+        raise missing_extra("gguf", "writing GGUF") from error
     return gguf
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from superpose.errors import SuperposeWarning
+from superpose.errors import SuperposeWarning, listed
 from superpose.names.image import image_name, is_kohya
 
 _BIAS = ".diff_b"
@@ -20,9 +20,8 @@ def tell_of_loaders(names: Iterable[str], *, kohya: bool, uneven: bool) -> None:
     """
     alone = [name for name in names if name.endswith(_BIAS) and _has_component(name)]
     if alone:
-        more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
         _warn(
-            f"`{alone[0]}`{more}: the change of a bias that has no factors beside it; under this "
+            f"{listed(alone)}: the change of a bias that has no factors beside it; under this "
             "name ComfyUI applies it and diffusers passes it over"
         )
     if kohya and uneven:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.adapter.image_marks import MARKS, Marks
-from superpose.errors import BadInput, SuperposeWarning
-from superpose.files import file_format, read_header, read_tensors, short_name
+from superpose.errors import BadInput, SuperposeWarning, placed
+from superpose.files import file_format, open_tensors, short_name
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, small_formed
@@ -50,16 +50,16 @@ def read_image(
     weights); BadInput, naming file and tensor, when the file is damaged or no image LoRA.
     """
     where = given or str(path)
-    header = read_header(path)
-    shapes = {name: entry.shape for name, entry in header.entries.items()}
-    check_stubs(shapes, path)
-    found = find_parts(shapes, path)
+    file = open_tensors(path)
+    header = file.header
+    check_stubs(header.shapes, path)
+    found = find_parts(header.shapes, path)
     _check_dtypes(header, found, path)
     check_once(_shapes(found), path)
     configured = {}
     if not found.kohya:
         configured = configurations(header.metadata, list(found.parts), path, ignore_keys)
-    file = read_tensors(path, integers=True)
+    file = file.read(integers=True)
     scale = _scale(found, file.tensors, configured, path)
     deltas = {
         key: delta
@@ -140,10 +140,8 @@ def _scale(
         name = part.names.get("alpha")
         if rank is None or name is None:
             return 1.0
-        try:
+        with placed(path):
             alpha = alpha_of(tensors[name], name)
-        except BadInput as error:
-            raise type(error)(error.problem, where=path, hint=error.hint) from None
         return kohya_scale(alpha, rank) if found.kohya else alpha / rank
 
     return scale

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from superpose.errors import Refused
+from superpose.errors import Refused, bullets, listed
 
 _MERGE = (
     "Load it into its base model with the tool that made it, merge it there, save both models in "
@@ -90,11 +90,6 @@ def reason_of(name: str) -> Reason:
 
 def refuse(others: Mapping[Reason, list[str]], where: object) -> Refused:
     """Give the refusal of all these tensors. others: names by reason."""
-    listed = "".join(f"\n  - {_counted(names)}: {r.what}" for r, names in others.items())
+    said = bullets([f"tensor {listed(names)}: {r.what}" for r, names in others.items()])
     ways = dict.fromkeys(reason.way_out for reason in others if reason.way_out)
-    return Refused(f"cannot be part of a sum:{listed}", where=where, hint="\n".join(ways) or None)
-
-
-def _counted(names: list[str]) -> str:
-    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return f"tensor `{names[0]}`{more}"
+    return Refused(f"cannot be part of a sum:{said}", where=where, hint="\n".join(ways) or None)

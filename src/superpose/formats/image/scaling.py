@@ -10,14 +10,14 @@ float64, or 1. Source: diffusers 0.42.1, `utils/peft_utils.py` (get_peft_kwargs)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput, Refused, placed
+from superpose.files.json_values import json_object
 from superpose.formats.expanded import Array
 from superpose.formats.image.names import prefix_of
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
@@ -104,15 +104,8 @@ def component_and_rest(module: str) -> tuple[str, str]:
 
 
 def _fields(text: str, path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(
-            f"its metadata `{CONFIGURATION}` is not JSON ({error})", where=path
-        ) from error
-    if not isinstance(fields, dict):
-        raise BadInput(f"its metadata `{CONFIGURATION}` holds no JSON object", where=path)
-    return fields
+    with placed(path, f"its metadata `{CONFIGURATION}`"):
+        return json_object(text.encode("utf-8", "surrogatepass"))
 
 
 def _by_component(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

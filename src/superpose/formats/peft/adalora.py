@@ -25,7 +25,7 @@ from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config
 from superpose.formats.peft.keys import PREFIX, Shape, Sorted, sort_tensors
 from superpose.formats.peft.made import plain_adapter
-from superpose.formats.shards import read_header_of, read_tensors_of
+from superpose.formats.shards import open_weights
 from superpose.formats.stubs import check_stubs
 
 _OWN = frozenset(
@@ -51,8 +51,8 @@ def read_adalora(
     shared = {k: v for k, v in raw.items() if k not in _OWN | _PASSED_OVER}
     config, reasons = parse_config(shared, weights.with_name(CONFIG), ignore_keys)
     ranks = _ranks(raw, weights.with_name(CONFIG))
-    header = read_header_of(weights)
-    shapes = {name: entry.shape for name, entry in header.entries.items()}
+    file = open_weights(weights)
+    shapes = file.header.shapes
     modules, others = _by_module(shapes)
     initial = _initial(
         raw,
@@ -72,7 +72,7 @@ def read_adalora(
     if not used:
         raise BadInput("holds no factors of type ADALORA", where=weights)
     compare_with_targets(config, list(modules), where)
-    file = read_tensors_of(weights)
+    file = file.read()
     deltas = {
         module: _delta(own, file.tensors, _scaling(config, ranks.get(module), initial))
         for module, own in used.items()

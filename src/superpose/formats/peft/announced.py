@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import SuperposeWarning, listed, placed
 from superpose.formats.peft.config import LoraConfig
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.keys import EMBEDDINGS, Sorted, owner_of
@@ -33,12 +33,12 @@ def compare_with_targets(config: LoraConfig, modules: list[str], where: object) 
         extra = [] if config.tying else [m for m in extra if m.rpartition(".")[0] not in named]
     if missing:
         _warn(
-            f"{where}: the configuration announces {_listed(missing)}, but the weights hold "
+            f"{where}: the configuration announces {listed(missing, 3)}, but the weights hold "
             "nothing for it; it adds nothing there"
         )
     if extra:
         _warn(
-            f"{where}: the weights hold {_listed(extra)}, which target_modules does not name; "
+            f"{where}: the weights hold {listed(extra, 3)}, which target_modules does not name; "
             "superpose counts it, PEFT leaves it out"
         )
 
@@ -66,7 +66,7 @@ def compare_with_stored(
         )
     if missing:
         _warn(
-            f"{where}: {_listed(missing)} was trained (modules_to_save, trainable_token_indices), "
+            f"{where}: {listed(missing, 3)} was trained (modules_to_save, trainable_token_indices) "
             "but the weights do not hold it: it is lost, and the base model's own counts"
         )
 
@@ -90,19 +90,12 @@ def _ends(modules: list[str]) -> dict[str, list[str]]:
 
 
 def _unmatched(expression: str, modules: list[str], where: object) -> list[str]:
-    try:
+    with placed(where):
         pattern, ways = compiled(expression, "target_modules")
-    except BadInput as error:
-        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
     if total_ways([ways], modules) > MOST_WAYS:
         _warn(f"{where}: target_modules is not compared with the weights; it could take for ever")
         return []
     return [module for module in modules if not pattern.fullmatch(module)]
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(f"`{name}`" for name in names[:3]) + more
 
 
 def _warn(message: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from superpose.adapter.base_class import MAPPING
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import BadInput, SuperposeWarning, placed
 from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
 from superpose.formats.peft.structure import structure
@@ -128,7 +128,7 @@ def parse_config(
     value has a type or size that PEFT could not use either.
     """
     reasons = refusals(config) + _unknown(config, where, ignore_keys)
-    try:
+    with placed(where):
         parsed = LoraConfig(
             r=_rank(config.get("r", 8), "r"),
             lora_alpha=_number(config.get("lora_alpha", 8), "lora_alpha"),
@@ -147,8 +147,6 @@ def parse_config(
             },
             **structure(config),
         )
-    except BadInput as error:
-        raise BadInput(error.problem, where=where, hint=error.hint) from error.__cause__
     return parsed, reasons
 
 

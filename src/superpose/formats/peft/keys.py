@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, listed
 from superpose.formats.stubs import check_stubs
 from superpose.names.stored import end_of
 
@@ -107,7 +107,7 @@ def sort_tensors(shapes: Mapping[str, Shape], whole_modules: tuple[str, ...] = (
             refused.setdefault(what, []).append(name)
         elif not _DROPPED.search(name):
             _place(name, name.removeprefix(PREFIX), found, sides, whole_modules)
-    found.reasons = [f"{_counted(names)}: {what}" for what, names in refused.items()]
+    found.reasons = [f"tensor {listed(names)}: {what}" for what, names in refused.items()]
     if not found.reasons:
         check_stubs(shapes)
         for (module, embedding), names in sides.items():
@@ -197,11 +197,6 @@ def _is_embedding(tensor: str) -> bool:
     """Whether PEFT saves this of a model whose vocabulary was resized: both ends, by any name."""
     module = tensor.rpartition(".")[0].rpartition(".")[2]
     return module in EMBEDDINGS or end_of(tensor) is not None
-
-
-def _counted(names: list[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"tensor `{names[0]}`{more}"
 
 
 def _pair(names: Mapping[str, str], shapes: Mapping[str, Shape], embedding: bool) -> FactorPair:

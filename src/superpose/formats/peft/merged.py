@@ -23,7 +23,7 @@ from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config
 from superpose.formats.peft.keys import FactorPair, sort_tensors
 from superpose.formats.peft.made import plain_adapter
-from superpose.formats.shards import read_header_of, read_tensors_of
+from superpose.formats.shards import open_weights
 
 ENABLED = "enable_lora"
 """The field that tells such a folder, of peft before 0.3."""
@@ -43,10 +43,10 @@ def read_merged(
     enabled = _enabled(raw[ENABLED], weights.with_name(CONFIG))
     plain = {key: value for key, value in raw.items() if key not in _OLD}
     config, reasons = parse_config(plain, weights.with_name(CONFIG), ignore_keys)
-    header = read_header_of(weights)
+    file = open_weights(weights)
     shapes = {
-        name: entry.shape + (1,) * (_is_a(name) and len(entry.shape) == 2)
-        for name, entry in header.entries.items()
+        name: shape + (1,) * (_is_a(name) and len(shape) == 2)
+        for name, shape in file.header.shapes.items()
     }
     found = sort_tensors(shapes, config.whole_modules)
     reasons += found.reasons
@@ -58,7 +58,7 @@ def read_merged(
     for pair in found.factors.values():
         _check(pair, enabled, config.r, weights)
     compare_with_targets(config, list(found.factors), where)
-    file = read_tensors_of(weights)
+    file = file.read()
     deltas = {
         module: _delta(file.tensors[pair.A], file.tensors[pair.B], enabled, config)
         for module, pair in found.factors.items()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place
-from superpose.errors import BadInput, Refused
+from superpose.errors import BadInput, Refused, placed
 from superpose.formats.expanded import Array, ProductLayout, Shape, small_formed
 from superpose.formats.foreign import CONFIG
 from superpose.formats.hadamard import HADAMARD, hadamard_layout, hadamard_term
@@ -23,7 +23,7 @@ from superpose.formats.peft.announced import compare_with_targets
 from superpose.formats.peft.config import LoraConfig, parse_config, warn_if_ambiguous
 from superpose.formats.peft.keys import PREFIX, sort_tensors
 from superpose.formats.peft.made import plain_adapter
-from superpose.formats.shards import read_header_of, read_tensors_of
+from superpose.formats.shards import open_weights
 from superpose.formats.stubs import check_stubs
 from superpose.lowrank import AnyTerm, Term, dtype_name, from_dense
 
@@ -66,8 +66,8 @@ def read_products(
     """
     roles, known = _KINDS[raw["peft_type"]]
     config, reasons = _parsed(raw, weights.with_name(CONFIG), ignore_keys)
-    header = read_header_of(weights)
-    shapes = {name: entry.shape for name, entry in header.entries.items()}
+    file = open_weights(weights)
+    shapes = file.header.shapes
     check_stubs(shapes, weights)
     modules, others = _by_module(shapes, roles)
     found = sort_tensors(others, config.whole_modules)
@@ -83,9 +83,9 @@ def read_products(
     layouts = {m: _checked(m, known, own, config, weights) for m, own in modules.items()}
     compare_with_targets(config, list(modules), where)
     warn_if_ambiguous(config, list(modules), where)
-    file = read_tensors_of(weights)
+    file = file.read()
     deltas = {m: _delta(m, names, layouts[m], config, file.tensors) for m, names in modules.items()}
-    deltas = small_formed(deltas, header.stored)
+    deltas = small_formed(deltas, file.header.stored)
     return plain_adapter(deltas, found, config, file, where)
 
 
@@ -128,10 +128,8 @@ def _checked(
     config: LoraConfig,
     weights: Path,
 ) -> ProductLayout:
-    try:
+    with placed(weights, f"module `{module}`:"):
         layout = known(own)
-    except BadInput as error:
-        raise BadInput(f"module `{module}`: {error.problem}", where=weights) from None
     announced = config.rank_of(module)
     if layout.rank is not None and layout.rank != announced:
         raise BadInput(

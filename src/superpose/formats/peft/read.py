@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput, Refused, SuperposeWarning
+from superpose.errors import BadInput, Refused, SuperposeWarning, bullets, placed
 from superpose.files import exists
+from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.foreign import CONFIG, no_config_beside
 from superpose.formats.peft.announced import compare_with_stored, compare_with_targets
@@ -26,7 +27,7 @@ from superpose.formats.peft.whole import (
     tied_layers,
 )
 from superpose.formats.recognise import ADALORA, PRODUCTS, read_config, weights_file
-from superpose.formats.shards import check_not_a_part, read_header_of, read_tensors_of
+from superpose.formats.shards import check_not_a_part, open_weights
 from superpose.names.stored import end_of
 
 _Reader = Callable[[Mapping[str, Any], Path, str, Collection[str]], Adapter]
@@ -71,15 +72,16 @@ def read_peft(
         return other(raw, weights, where, ignore_keys)
     config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
-    found, placed, integers = _sorted(weights, config, reasons, where, dora)
-    names = [target.name for target in placed.values()]
+    file = open_weights(weights)
+    found, changed, integers = _sorted(file.header, weights, config, reasons, where, dora)
+    names = [target.name for target in changed.values()]
     compare_with_targets(config, list(dict.fromkeys(names)), where)
     compare_with_stored(raw, config, found, where)
     warn_if_ambiguous(config, names, where)
-    file = read_tensors_of(weights, integers=integers)
-    with _naming(weights):
+    file = file.read(integers=integers)
+    with placed(weights):
         check_twins(found, file.tensors)
-        deltas = _deltas(found, placed, file.tensors, config)
+        deltas = _deltas(found, changed, file.tensors, config)
         rescaled = deltas_to_rescale(found, config, deltas)
         replacements = replacements_of(found, config, file.tensors, rescaled)
         tied = tied_layers(deltas, config)
@@ -107,18 +109,21 @@ def _other_layout(raw: Mapping[str, Any]) -> _Reader | None:
 
 
 def _sorted(
-    weights: Path, config: LoraConfig, reasons: list[str], where: object, dora: bool
+    header: Header,
+    weights: Path,
+    config: LoraConfig,
+    reasons: list[str],
+    where: object,
+    dora: bool,
 ) -> tuple[Sorted, dict[str, Target], bool]:
     """Say what the tensors are, and whether the only integers are what BatchNorm counts."""
-    header = read_header_of(weights)
-    with _naming(weights):
-        shapes = {name: entry.shape for name, entry in header.entries.items()}
-        found = sort_tensors(shapes, config.whole_modules + _tied_modules(config))
+    with placed(weights):
+        found = sort_tensors(header.shapes, config.whole_modules + _tied_modules(config))
     if (found.magnitudes or config.use_dora) and not dora:
         reasons = [*reasons, _DORA]
     if reasons or found.reasons:
         raise _refused(where, reasons + found.reasons)
-    with _naming(weights):
+    with placed(weights):
         if not (found.factors or found.wholes or found.rows):
             raise BadInput("holds no LoRA factors")
         _check_ways(config, found, weights.with_name(CONFIG))
@@ -142,34 +147,19 @@ def _check_ways(config: LoraConfig, found: Sorted, where: object) -> None:
 
 
 def _deltas(
-    found: Sorted, placed: Mapping[str, Target], tensors: Mapping[str, Any], config: LoraConfig
+    found: Sorted, changed: Mapping[str, Target], tensors: Mapping[str, Any], config: LoraConfig
 ) -> dict[str, Delta]:
     deltas: dict[str, Delta] = {}
-    for target in placed.values():
+    for target in changed.values():
         deltas.update(deltas_of(target, tensors, config))
-    return deltas | bias_deltas(found, placed, tensors, config)
-
-
-class _naming:  # noqa: N801  used like a function
-    """Let what is wrong inside a file say which file it is."""
-
-    def __init__(self, weights: Path) -> None:
-        self.weights = weights
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, BadInput):
-            setting = f" ({error.where})" if isinstance(error, Refused) and error.where else ""
-            error.where = f"{self.weights}{setting}"
+    return deltas | bias_deltas(found, changed, tensors, config)
 
 
 def _refused(where: object, reasons: list[str]) -> Refused:
     if len(reasons) == 1:
         return Refused(f"cannot be part of a sum: {reasons[0]}", where=where)
-    listed = "".join(f"\n  - {reason}" for reason in reasons)
-    return Refused(f"cannot be part of a sum, for {len(reasons)} reasons:{listed}", where=where)
+    said = bullets(reasons)
+    return Refused(f"cannot be part of a sum, for {len(reasons)} reasons:{said}", where=where)
 
 
 def _warn_if_nothing(
