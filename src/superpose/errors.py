@@ -31,10 +31,6 @@ __all__ = [
     "Refused",
     "SuperposeError",
     "SuperposeWarning",
-    "bullets",
-    "listed",
-    "missing_extra",
-    "placed",
 ]
 
 EXTRA_OF = {

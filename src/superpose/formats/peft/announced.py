@@ -61,7 +61,7 @@ def compare_with_stored(
     missing += [name for name in config.rows if name not in held | _shared(config, held)]
     if config.lora_bias and (bare := sorted(found.factors.keys() - found.biases.keys())):
         _warn(
-            f"{where}: lora_bias is set, but the weights hold no bias of {_listed(bare)}: if one "
+            f"{where}: lora_bias is set, but the weights hold no bias of {listed(bare, 3)}: if one "
             "was trained it is lost, and none counts"
         )
     if missing:
