@@ -6,6 +6,7 @@ without them, and an adapter that is to try the reader must not come from the wr
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -46,6 +47,12 @@ with suppress(ImportError):  # tests/core runs without it
         "superpose", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("superpose")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector away from torch's and transformers' modules: a tenth of all the time."""
+    gc.collect()
+    gc.freeze()
 
 
 class WriteAdapter(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +110,28 @@ def loader_of(family: str) -> Any:
     return getattr(lora_pipeline, f"{family}LoraLoaderMixin")
 
 
-def linear_layers(family: str) -> dict[str, tuple[int, int]]:
+@cache
+def linear_layers(family: str) -> Mapping[str, tuple[int, int]]:
     """Of a model: name -> (out, in)."""
     found = layers(model_of(family))
     return {n: tuple(m.weight.shape) for n, m in found.items() if m.weight.ndim == 2}
 
 
 def loaded(family: str, path: Path) -> Changes:
-    """What diffusers' pipeline loader makes of a file in the family's model, by module."""
+    """What diffusers' pipeline loader makes of a file in the family's model, by module.
+
+    Of one parent in many sums the loader is asked once.
+    """
+    key = family, path.read_bytes()
+    if key not in _LOADED:
+        _LOADED[key] = _applied(family, path)
+    return _LOADED[key]
+
+
+_LOADED: dict[tuple[str, bytes], Changes] = {}
+
+
+def _applied(family: str, path: Path) -> Changes:
     loader, model = loader_of(family), model_of(family)
     state, metadata = loader.lora_state_dict(
         path.parent, weight_name=path.name, return_lora_metadata=True, local_files_only=True
