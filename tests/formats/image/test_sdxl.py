@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def own_names() -> Iterable[str]:
     yield from ("time_embed_0", "time_embed_2")  # of kohya's add_embedding diffusers reads none
 
 
+@cache
+def sdxl_names_and_shapes() -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """Give its own names -> diffusers', and diffusers' -> the shapes of their weights."""
+    model = sdxl_unet()
+    shapes = {name: tuple(layer.weight.shape) for name, layer in layers(model).items()}
+    return own_to_diffusers(model.config), shapes
+
+
 def own_to_diffusers(config: Any) -> dict[str, str]:
     """By diffusers' own loader: a tensor for each name, and where it comes out."""
     names = [f"lora_unet_{name}" for name in own_names()]
@@ -83,9 +92,7 @@ def sdxl_changes(path: Path) -> Changes:
 def test_sdxl_files_of_its_own_blocks_and_of_diffusers_meet(
     tmp_path: Path, pair: tuple[str, str]
 ) -> None:
-    model = sdxl_unet()
-    names = own_to_diffusers(model.config)
-    shapes = {name: tuple(layer.weight.shape) for name, layer in layers(model).items()}
+    names, shapes = sdxl_names_and_shapes()
     assert set(names.values()) <= shapes.keys()
     assert len(names) > 120
     spelled = {
