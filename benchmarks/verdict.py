@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -101,7 +102,7 @@ def _trained(folder: Path, rows: int, base: str) -> Iterator[tuple[str, Adapter]
     prompt = Prompt(model.tokenizer, max_tokens=96)
     for number, (name, (domain, seed, epochs)) in enumerate(TRAINED.items()):
         examples = prompt.encode_all(generate(domain, rows, 1, seed=0)[0])
-        settings = TRAINING.model_copy(update={"epochs": epochs})
+        settings = replace(TRAINING, epochs=epochs)
         out = folder / str(number)
         train(model, examples, out, lora=LORA, training=settings, seed=seed)
         yield name, load(out)

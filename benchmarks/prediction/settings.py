@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,6 @@ class Tournament:
             "max_tokens": self.max_tokens,
             "split_seed": self.split_seed,
             "sampled": [self.triples, self.quadruples],
-            "lora": self.lora.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json"),
+            "lora": asdict(self.lora) | {"targets": list(self.lora.targets)},
+            "training": asdict(self.training),
         }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from superpose.formats.pushing import push
     from superpose.interference import check
     from superpose.interference.difference import diff
+    from superpose.training.settings import LoraSettings, TrainingSettings
     from superpose.verbs.add import add
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from superpose.verbs.merge import merge
     from superpose.verbs.predict import predict
     from superpose.verbs.settings import Calibration, Loading, Questions, Writing
+    from superpose.verbs.train import TrainingQuestions, train
     from superpose.verbs.tune import Goal, tune
     from superpose.verbs.verify import verify
 
@@ -41,8 +43,11 @@ __all__ = [
     "Delta",
     "Goal",
     "Loading",
+    "LoraSettings",
     "Questions",
     "TestQuestions",
+    "TrainingQuestions",
+    "TrainingSettings",
     "Writing",
     "__version__",
     "add",
@@ -60,6 +65,7 @@ __all__ = [
     "predict",
     "push",
     "save",
+    "train",
     "tune",
     "verify",
 ]
@@ -71,8 +77,11 @@ _HOMES = {
     "Delta": "superpose.adapter",
     "Goal": "superpose.verbs.tune",
     "Loading": "superpose.verbs.settings",
+    "LoraSettings": "superpose.training.settings",
     "Questions": "superpose.verbs.settings",
     "TestQuestions": "superpose.verbs.evaluate",
+    "TrainingQuestions": "superpose.verbs.train",
+    "TrainingSettings": "superpose.training.settings",
     "Writing": "superpose.verbs.settings",
     "add": "superpose.verbs.add",
     "ask": "superpose.verbs.ask",
@@ -87,6 +96,7 @@ _HOMES = {
     "predict": "superpose.verbs.predict",
     "push": "superpose.formats.pushing",
     "save": "superpose.formats",
+    "train": "superpose.verbs.train",
     "tune": "superpose.verbs.tune",
     "verify": "superpose.verbs.verify",
 }

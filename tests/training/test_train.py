@@ -91,7 +91,7 @@ def test_one_seed_gives_one_adapter_and_another_seed_another(
     tiny_base: Path, examples: list[Example], tmp_path: Path
 ) -> None:
     base = load_base(tiny_base)
-    dropout = LORA.model_copy(update={"dropout": 0.2})
+    dropout = replace(LORA, dropout=0.2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(base, examples, tmp_path / name, lora=dropout, training=QUICK, seed=seed)
     weights = [(tmp_path / n / "adapter_model.safetensors").read_bytes() for n in "abc"]
@@ -106,9 +106,7 @@ def test_accumulated_steps_are_the_large_batch(
     base = load_base(tiny_base)
     once = TrainingSettings(epochs=1, learning_rate=0.01, batch_size=32)
     train(base, examples, tmp_path / "whole", lora=LORA, training=once, seed=3)
-    halves = once.model_copy(
-        update={"batch_size": 16, "trainer": {"gradient_accumulation_steps": 2}}
-    )
+    halves = replace(once, batch_size=16, trainer={"gradient_accumulation_steps": 2})
     train(base, examples, tmp_path / "halves", lora=LORA, training=halves, seed=3)
     whole, accumulated = (superpose.load(tmp_path / name) for name in ("whole", "halves"))
     assert whole.cosine(accumulated) == pytest.approx(1, abs=1e-3)
@@ -118,7 +116,7 @@ def test_a_training_goes_on_from_the_trainers_checkpoint(
     tiny_base: Path, examples: list[Example], tmp_path: Path
 ) -> None:
     base = load_base(tiny_base)
-    saving = QUICK.model_copy(update={"trainer": {"save_strategy": "steps", "save_steps": 6}})
+    saving = replace(QUICK, trainer={"save_strategy": "steps", "save_steps": 6})
     train(base, examples, tmp_path / "a", lora=LORA, training=saving, seed=1)
     checkpoint = tmp_path / "a.checkpoints" / "checkpoint-6"
     assert checkpoint.is_dir()
@@ -166,7 +164,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
 ) -> None:
     base = load_base(tiny_base)
     before = base.model.state_dict().keys()
-    nowhere = LORA.model_copy(update={"targets": ("no_such_proj",)})
+    nowhere = replace(LORA, targets=("no_such_proj",))
     with pytest.raises(BadInput, match="PEFT cannot put LoRA into this model"):
         train(base, examples, tmp_path / "a", lora=nowhere)
     with pytest.raises(BadInput, match="no rows"):
@@ -199,13 +197,13 @@ def test_a_reporter_is_given_the_losses_and_one_that_is_not_here_is_named(
 ) -> None:
     base = load_base(tiny_base)
     logs = {"report_to": "none", "logging_strategy": "steps", "save_strategy": "epoch"}
-    logged = QUICK.model_copy(update={"trainer": logs})
+    logged = replace(QUICK, trainer=logs)
     trained = train(base, examples, tmp_path / "a", lora=LORA, training=logged)
     states = sorted((tmp_path / "a.checkpoints").rglob("trainer_state.json"))
     history = json.loads(states[-1].read_text())["log_history"]
     assert history
     assert len(trained.losses) == 12
-    absent = QUICK.model_copy(update={"trainer": {"report_to": "comet_ml"}})
+    absent = replace(QUICK, trainer={"report_to": "comet_ml"})
     with pytest.raises(MissingExtra, match="cannot report to comet_ml"):
         train(base, examples, tmp_path / "b", lora=LORA, training=absent)
     assert not (tmp_path / "b").exists()

@@ -9,20 +9,14 @@ import typer
 __all__ = [
     "AdapterNames",
     "Adapters",
-    "AnswerColumn",
     "Base",
     "BaseModel",
     "CalibrationData",
-    "Dtype",
     "Heads",
     "IgnoreKey",
     "Json",
-    "MaxTokens",
-    "QuestionColumn",
     "Quiet",
-    "Rows",
     "SameBase",
-    "Template",
     "WeightedAdapters",
     "Weights",
 ]
@@ -79,12 +73,6 @@ Base = Annotated[str, typer.Argument(help="smollm2, a transformers folder, or a 
 Adapters = Annotated[
     list[str], typer.Argument(help="Adapters, each PATH or PATH:WEIGHT, or hub names.")
 ]
-QuestionColumn = Annotated[str, typer.Option("--question", help="Column of the question.")]
-AnswerColumn = Annotated[str, typer.Option("--answer", help="Column of the answer.")]
-MaxTokens = Annotated[int, typer.Option(help="Longest question and answer, in tokens.")]
-Rows = Annotated[int | None, typer.Option(help="So many rows of each, drawn by seed.")]
-Template = Annotated[str, typer.Option(help="Text before the answer, with {question} in it.")]
-Dtype = Annotated[str, typer.Option(help="The base's weights in memory.")]
 AdapterNames = Annotated[
     list[str],
     typer.Argument(

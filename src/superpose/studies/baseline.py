@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from superpose.studies.cells import Cell
 from superpose.training.settings import LoraSettings, TrainingSettings
@@ -20,11 +21,9 @@ def baseline_settings(
     that leaves the scaling as it is: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
     """
     if cell.method == "merged_steps":
-        given = {"trainer": training.trainer | {"max_steps": steps}}
-        return lora, training.model_copy(update=given)
+        return lora, replace(training, trainer=training.trainer | {"max_steps": steps})
     if cell.method == "merged_rank":
         parts = len(cell.domains)
         larger = math.sqrt(parts) if lora.rslora else parts
-        wider = {"rank": parts * lora.rank, "alpha": lora.alpha * larger}
-        return lora.model_copy(update=wider), training
+        return replace(lora, rank=parts * lora.rank, alpha=lora.alpha * larger), training
     return lora, training

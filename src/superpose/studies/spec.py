@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,10 +25,10 @@ from superpose.data.domain import (
     spare_rows,
     split_rows,
 )
-from superpose.data.prompt import Prompt
+from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
 from superpose.errors import BadInput
-from superpose.training.settings import LoraSettings, PromptSettings, Settings, TrainingSettings
+from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
 
@@ -35,6 +36,21 @@ _LARGEST = 1_000_000
 
 GENERATED = "demo:"
 """Prefix of a source that means the demo's own question generator."""
+
+
+class Settings(pydantic.BaseModel):
+    """Base of what stands in a study file alone."""
+
+    model_config = STRICT
+
+
+class PromptSettings(Settings):
+    """How a row becomes tokens."""
+
+    max_tokens: int = Field(MAX_TOKENS, ge=8, description="longest question and answer, in tokens")
+    template: str = Field(
+        DEFAULT_TEMPLATE, pattern=r"\{question\}", description="text before the answer"
+    )
 
 
 class DomainSettings(Settings):
@@ -203,7 +219,7 @@ def _explained(error: pydantic.ValidationError, path: Path) -> BadInput:
     """The first thing pydantic found, in the words of the file."""
     found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"])
-    if found["type"] != "extra_forbidden":
+    if found["type"] not in {"extra_forbidden", "unexpected_keyword_argument"}:
         message = found["msg"].removeprefix("Value error, ")
         return BadInput(message, where=f"{path}, {place}" if place else path)
     known = _keys_at(found["loc"][:-1])
@@ -221,4 +237,5 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
             model = DomainSettings
         else:
             model = model.model_fields[str(part)].annotation
-    return sorted(model.model_fields)
+    held = fields(model) if is_dataclass(model) else ()
+    return sorted([f.name for f in held] or model.model_fields)

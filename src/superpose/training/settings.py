@@ -1,55 +1,87 @@
-"""What can be set about an adapter and its training; the words of the study file.
+"""What can be set about an adapter and its training, in Python, in the shell and in a study file.
 
-Frozen pydantic models: an unknown key is an error that names the keys there are.
+Frozen dataclasses whose fields carry default, help and bounds; pydantic holds what was given
+against these where it comes from people (`checked`, a study file).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from superpose.errors import BadSetting
+from superpose.option import Option
 
-from superpose.data.prompt import DEFAULT_TEMPLATE
+if TYPE_CHECKING:
+    from pydantic import ConfigDict
 
-__all__ = ["LoraSettings", "PromptSettings", "Settings", "TrainingSettings"]
+__all__ = ["MAX_TOKENS", "STRICT", "LoraSettings", "TrainingSettings", "checked"]
 
+MAX_TOKENS = 128
+"""Longest question and answer, in tokens, where nothing else is said."""
 
-class Settings(BaseModel):
-    """Base of everything that people write: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LoraSettings(Settings):
-    """The adapter: PEFT's LoraConfig, in its words where they are short."""
-
-    rank: int = Field(4, ge=1, description="rank r of every target module")
-    alpha: float = Field(64.0, gt=0, description="lora_alpha; the scaling is alpha / rank")
-    dropout: float = Field(0.1, ge=0, lt=1, description="lora_dropout while training")
-    targets: tuple[str, ...] = Field(
-        (), description="target modules; empty: what PEFT knows for the architecture"
-    )
-    rslora: bool = Field(False, description="scaling alpha / sqrt(rank) instead")
+STRICT: ConfigDict = {"extra": "forbid", "frozen": True, "allow_inf_nan": False}
+"""How pydantic reads everything that people write: an unknown key is an error."""
 
 
-class PromptSettings(Settings):
-    """How a row becomes tokens."""
+@dataclass(frozen=True)
+class LoraSettings:
+    """The adapter: PEFT's LoraConfig, in its words where they are short.
 
-    max_tokens: int = Field(128, ge=8, description="longest question and answer, in tokens")
-    template: str = Field(
-        DEFAULT_TEMPLATE, pattern=r"\{question\}", description="text before the answer"
-    )
+    targets: names of target modules; none for what PEFT knows for the architecture.
+    """
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+    rank: Annotated[int, Option("Rank r of every target module.", bounds={"ge": 1})] = 4
+    alpha: Annotated[
+        float, Option("lora_alpha; the scaling is alpha / rank.", bounds={"gt": 0})
+    ] = 64
+    dropout: Annotated[
+        float, Option("Dropout on the adapter's input.", bounds={"ge": 0, "lt": 1})
+    ] = 0.1
+    targets: Annotated[
+        tuple[str, ...], Option("q_proj,v_proj ...; default: PEFT's choice.", separator=",")
+    ] = ()
+    rslora: Annotated[bool, Option("Scaling alpha / sqrt(rank).", ("--rslora",))] = False
 
 
-class TrainingSettings(Settings):
+@dataclass(frozen=True)
+class TrainingSettings:
     """The optimisation: transformers' TrainingArguments, the common ones by short names."""
 
-    epochs: float = Field(1.0, gt=0)
-    learning_rate: float = Field(3e-4, gt=0)
-    batch_size: int = Field(8, ge=1, description="rows a step (and process)")
-    scheduler: str = Field("linear", description="lr_scheduler_type")
-    warmup_steps: float = Field(0.0, ge=0, description="steps, or below 1 a share of them")
-    weight_decay: float = Field(0.0, ge=0)
-    trainer: dict[str, Any] = Field(
-        default_factory=dict, description="any further TrainingArguments, such as report_to"
-    )
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+    epochs: Annotated[float, Option("Passes over the rows.", bounds={"gt": 0})] = 1
+    learning_rate: Annotated[
+        float, Option("After the warm-up.", ("--learning-rate", "--lr"), bounds={"gt": 0})
+    ] = 3e-4
+    batch_size: Annotated[int, Option("Rows a step and process.", bounds={"ge": 1})] = 8
+    scheduler: Annotated[str, Option("lr_scheduler_type.", in_shell=False)] = "linear"
+    warmup_steps: Annotated[
+        float, Option("Steps, or below 1 a share of them.", bounds={"ge": 0}, in_shell=False)
+    ] = 0.0
+    weight_decay: Annotated[
+        float, Option("As AdamW takes it.", bounds={"ge": 0}, in_shell=False)
+    ] = 0.0
+    trainer: Annotated[
+        dict[str, Any],
+        Option(
+            "Any of transformers' TrainingArguments, repeatable: --trainer report_to=wandb "
+            "--trainer lr_scheduler_type=cosine --trainer warmup_steps=0.1."
+        ),
+    ] = field(default_factory=dict)
+
+
+T = TypeVar("T", LoraSettings, TrainingSettings)
+
+
+def checked(settings: T) -> T:
+    """Give settings as they are trained with. Raises BadSetting naming one that cannot be used."""
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(type(settings)).validate_python(asdict(settings))
+    except pydantic.ValidationError as error:
+        found = error.errors()[0]
+        raise BadSetting(found["msg"], where=found["loc"][0]) from None

@@ -25,6 +25,7 @@ from superpose.data.prompt import Example
 from superpose.errors import BadInput, MissingExtra
 from superpose.files import new_folder
 from superpose.model.base_model import BaseModel
+from superpose.shown import Line, Part, Shown
 from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.training.trainer import AnswerTrainer, Progress
 
@@ -35,7 +36,7 @@ FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md", RECORD
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Shown):
     """What a training did.
 
     tokens: seen, padding not counted. losses: nats an answer token at each optimiser step.
@@ -48,6 +49,20 @@ class Trained:
     answer_tokens: int
     seconds: float
     losses: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `train --json` prints."""
+        return asdict(self)
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give one line: what was trained on, for how long, and what became of the loss."""
+        losses = self.losses
+        change = f"loss {losses[0]:.3f} -> {losses[-1]:.3f}, " if losses else ""
+        said = (
+            f"{self.path}: {self.rows} rows, {self.steps} steps, {change}{self.seconds:.0f} s "
+            f"({self.tokens / self.seconds:.0f} tokens/s)"
+        )
+        return (Line(said, whole=True),)
 
 
 def train(
@@ -98,8 +113,8 @@ def train(
             "path": None,
             "base": base.name,
             "seed": seed,
-            "lora": lora.model_dump(),
-            "training": training.model_dump(),
+            "lora": asdict(lora),
+            "training": asdict(training),
         }
         (beside / RECORD).write_text(json.dumps(record, indent=1))
     return trained
@@ -187,7 +202,7 @@ def _check_finite(adapted: Any) -> None:
 
 def _whole(alpha: float) -> Any:
     """64 for 64.0, as PEFT's users write it."""
-    return int(alpha) if alpha.is_integer() else alpha
+    return int(alpha) if float(alpha).is_integer() else alpha
 
 
 def _arguments(

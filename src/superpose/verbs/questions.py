@@ -16,7 +16,7 @@ from superpose.verbs.notes import note
 if TYPE_CHECKING:
     from superpose.verbs.settings import Questions
 
-__all__ = ["Data", "DomainRows", "encoded", "prompt_of", "read_domains"]
+__all__ = ["Data", "DomainRows", "Source", "encoded", "prompt_of", "read_domains"]
 
 Source: TypeAlias = str | os.PathLike[str] | Sequence[Row | Mapping[str, str]]
 

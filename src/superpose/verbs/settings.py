@@ -9,20 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from superpose.option import Option
+from superpose.training.settings import MAX_TOKENS
+
 __all__ = ["Calibration", "Loading", "Option", "Questions", "Writing"]
-
-
-@dataclass(frozen=True)
-class Option:
-    """What a command line has to know of a field: its help, and its name and value where special.
-
-    flags: in place of `--name` and, for a boolean, `--name/--no-name`. metavar: what the help calls
-    the value.
-    """
-
-    help: str
-    flags: tuple[str, ...] = ()
-    metavar: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ class Questions:
     """
 
     rows: Annotated[int | None, "So many rows of each, drawn by seed."] = None
-    max_tokens: Annotated[int, "Longest question and answer, in tokens."] = 128
+    max_tokens: Annotated[int, "Longest question and answer, in tokens."] = MAX_TOKENS
     template: Annotated[str, "Text before the answer, with {question} in it."] = ""
     question: Annotated[str, "Column of the question."] = "question"
     answer: Annotated[str, "Column of the answer."] = "answer"

@@ -1,0 +1,93 @@
+"""One domain's adapter, trained on questions and answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from superpose.data.domain import Row
+from superpose.training.settings import LoraSettings, TrainingSettings, checked
+from superpose.verbs.base import Base, loaded_base
+from superpose.verbs.progress import Progress
+from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_domains
+from superpose.verbs.settings import Questions
+
+if TYPE_CHECKING:
+    from superpose.training.train import Trained
+
+__all__ = ["TrainingQuestions", "train"]
+
+
+@dataclass(frozen=True)
+class TrainingQuestions(Questions):
+    """Questions that an adapter is trained on."""
+
+    seed: Annotated[int, "Start of A, order of rows, dropout."] = 0
+
+
+def train(
+    base: Base,
+    data: Source | Data,
+    out: str | Path,
+    lora: LoraSettings = LoraSettings(),
+    training: TrainingSettings = TrainingSettings(),
+    questions: TrainingQuestions = TrainingQuestions(),
+    *,
+    dtype: str = "float32",
+    resume: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a LoRA adapter on questions and answers, and write it to `out` as a PEFT folder.
+
+    base: a name, or a loaded base model, which is left as it was. data: a question file, a hub data
+    set, or rows in memory; of several the rows are merged. resume: a checkpoint folder of the
+    Trainer to go on from. force: replace an adapter at `out`. progress: called with optimiser steps
+    done, how many there are, and what is done, with the loss.
+
+    Raises BadSetting for a setting that cannot be used, OutputExists where `out` stands, and what
+    reading, loading and training raise.
+    """
+    from superpose.files import check_free
+    from superpose.training import train as trainer
+
+    # Everything that can be wrong is looked at before the minutes that loading takes.
+    lora, training = checked(lora), checked(training)
+    check_free(out, force=force, replaceable=trainer.FILES)
+    read = [domain for given in _each(data) for domain in read_domains(given, questions)]
+    model = loaded_base(base, dtype)
+    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    rows = [row for domain in read for row in domain.rows]
+    name = ", ".join(domain.source or domain.name for domain in read)
+    return trainer.train(
+        model,
+        encoded(name, rows, prompt, questions.rows, questions.seed),
+        out,
+        lora=lora,
+        training=training,
+        seed=questions.seed,
+        force=force,
+        resume=resume,
+        progress=_steps(progress, f"train {out}"),
+    )
+
+
+def _each(data: Source | Data) -> list[Data]:
+    """Give sources one by one: a file that stands twice is trained on twice."""
+    if isinstance(data, Mapping):
+        return [{name: source} for name, source in data.items()]
+    if isinstance(data, str | os.PathLike):
+        return [[data]]
+    rows = [given for given in data if isinstance(given, Row | Mapping)]
+    sources = [given for given in data if not isinstance(given, Row | Mapping)]
+    return [*([rows] for _ in rows[:1]), *([source] for source in sources)]
+
+
+def _steps(progress: Progress | None, what: str) -> Callable[[int, int, float | None], None] | None:
+    if progress is None:
+        return None
+    tell = progress
+    return lambda at, of, loss: tell(at, of, what if loss is None else f"{what} (loss {loss:.3f})")

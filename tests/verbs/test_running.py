@@ -1,0 +1,108 @@
+"""What trains and runs a study from the shell does so from Python: the same answer, the same files.
+
+Names or loaded objects, one answer; settings that cannot be used are named as each side names them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.verbs.test_measuring import rows_of, shell, without_times
+
+import superpose
+from superpose.cli.app import main
+from superpose.errors import BadSetting, OutputExists
+from superpose.model import load_base
+
+SETTINGS: dict[str, Any] = {
+    "lora": superpose.LoraSettings(rank=2, dropout=0.0, targets=("q_proj", "v_proj")),
+    "training": superpose.TrainingSettings(learning_rate=0.02, trainer={"max_grad_norm": 0.5}),
+    "questions": superpose.TrainingQuestions(rows=16, seed=3),
+}
+OPTIONS = (
+    *("--rank", 2, "--dropout", 0, "--targets", "q_proj, v_proj", "--lr", 0.02),
+    *("--trainer", "max_grad_norm=0.5", "--rows", 16, "--seed", 3),
+)
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["names", "objects"])
+def test_train_in_python_writes_what_the_command_writes(
+    loaded: bool, tiny_base: Path, question_files: dict[str, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    files = list(question_files.values())
+    printed = shell(capsys, "train", tiny_base, *files, "-o", tmp_path / "shell", *OPTIONS)
+    base: Any = load_base(tiny_base) if loaded else tiny_base
+    data: Any = [row for path in files for row in rows_of(path)] if loaded else files
+    told: list[tuple[float, float | None, str]] = []
+    found = superpose.train(
+        base, data, tmp_path / "python", **SETTINGS, progress=lambda *step: told.append(step)
+    )
+    assert without_times({**found.to_json(), "path": ""}) == without_times({**printed, "path": ""})
+    written = [
+        (tmp_path / n / "adapter_model.safetensors").read_bytes() for n in ("shell", "python")
+    ]
+    assert written[0] == written[1]
+    assert [done for done, _, _ in told] == [1.0, 2.0]
+    assert {total for _, total, _ in told} == {2.0}
+    assert all(f"train {tmp_path / 'python'} (loss " in what for _, _, what in told)
+    assert "16 rows, 2 steps" in found._repr_html_()
+
+
+def test_a_source_that_stands_thrice_is_trained_on_thrice(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    path = question_files["sums"]
+    few = {**SETTINGS, "questions": superpose.TrainingQuestions()}
+    once = superpose.train(tiny_base, path, tmp_path / "once", **few)
+    thrice = superpose.train(tiny_base, [path] * 3, tmp_path / "thrice", **few)
+    named = superpose.train(tiny_base, {"a": path, "b": rows_of(path)}, tmp_path / "named", **few)
+    assert once.rows == len(rows_of(path))
+    assert (thrice.rows, named.rows) == (3 * once.rows, 2 * once.rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"lora": superpose.LoraSettings(rank=0)}, "rank"),
+        ({"lora": superpose.LoraSettings(dropout=1.0)}, "dropout"),
+        ({"lora": superpose.LoraSettings(alpha=float("nan"))}, "alpha"),
+        ({"training": superpose.TrainingSettings(batch_size=0)}, "batch_size"),
+        ({"training": superpose.TrainingSettings(learning_rate=0.0)}, "learning_rate"),
+        ({"training": superpose.TrainingSettings(weight_decay=-1.0)}, "weight_decay"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_training_is_refused_by_its_name_before_anything_is_loaded(
+    settings: dict[str, Any], where: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadSetting, match="Input should be") as caught:
+        superpose.train("no/such-base", "none.jsonl", tmp_path / "out", **settings)
+    assert caught.value.where == where
+
+
+def test_the_shell_calls_a_setting_by_its_option(
+    tiny_base: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for options, message in (
+        (("--batch-size", "0"), "error: --batch-size: Input should be greater than or equal to 1"),
+        (("--trainer", "=1"), "error: --trainer: `=1` is not KEY=VALUE"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["train", str(tiny_base), "none.jsonl", "-o", str(tmp_path / "out"), *options])
+        assert message in capsys.readouterr().err
+
+
+def test_what_stands_at_out_is_kept_unless_it_may_be_replaced(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    path = question_files["sums"]
+    superpose.train(tiny_base, path, tmp_path / "a", **SETTINGS)
+    with pytest.raises(OutputExists, match="already exists"):
+        superpose.train(tiny_base, path, tmp_path / "a", **SETTINGS)
+    superpose.train(tiny_base, path, tmp_path / "a", **SETTINGS, force=True)
+    record = json.loads((tmp_path / "a" / "training.json").read_text())
+    assert record["lora"] == {**asdict(SETTINGS["lora"]), "targets": ["q_proj", "v_proj"]}
