@@ -17,6 +17,7 @@ from superpose.compose.method import Method
 from superpose.compose.on_base import OnBase
 from superpose.compose.orthogonal import Orthogonal
 from superpose.compose.pico import Pico
+from superpose.compose.regmean import RegMean
 from superpose.compose.star import Star
 from superpose.compose.sum import Sum
 from superpose.compose.svc import Svc
@@ -48,9 +49,13 @@ METHODS: Mapping[str, type[Method]] = {
         Orthogonal,
     )
 }
-"""Every method by its name, which files that it made note."""
+"""Every method by its name, which files that it made note, that needs nothing but the adapters."""
+
+FROM_DATA: Mapping[str, type[Method]] = {RegMean.name: RegMean}
+"""Every method that needs something of the adapters' domains as well."""
 
 __all__ = [
+    "FROM_DATA",
     "METHODS",
     "Average",
     "BestRank",
@@ -66,6 +71,7 @@ __all__ = [
     "OnBase",
     "Orthogonal",
     "Pico",
+    "RegMean",
     "Star",
     "Sum",
     "Svc",
