@@ -16,7 +16,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.compose import FROM_DATA, RegMean, merge
 from superpose.data.input_statistics import FILE, InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
-from superpose.files.tensors import read_tensors, write_tensors
+from superpose.files.tensors import open_tensors, write_tensors
 from superpose.lowrank import dense
 from superpose.lowrank.second_moment import SecondMoment, regressed
 
@@ -244,7 +244,8 @@ def test_statistics_come_back_from_their_file(tmp_path: Path) -> None:
 def test_a_damaged_file_of_statistics_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / FILE
     statistics(1).sketched(4).save(path)
-    tensors, metadata = read_tensors(path).tensors, read_tensors(path).metadata
+    file = open_tensors(path).read()
+    tensors, metadata = file.tensors, file.metadata
     (key,) = metadata
     cases = {
         "no input statistics": (tensors, {}),

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from superpose.errors import BadInput
-from superpose.files.tensors import read_tensors, write_tensors
+from superpose.files.tensors import open_tensors, write_tensors
 from superpose.lowrank.second_moment import SecondMoment
 
 __all__ = ["FILE", "InputStatistics"]
@@ -92,7 +92,7 @@ class InputStatistics(Mapping[str, SecondMoment]):
     def load(cls, path: str | os.PathLike[str]) -> InputStatistics:
         """Read what `save` wrote. Raises BadInput, naming file and tensor, for anything else."""
         file = Path(path)
-        found = read_tensors(file)
+        found = open_tensors(file).read()
         note = _note(found.metadata.get(_FORMAT), file)
         moments = {}
         for at, entry in enumerate(note["inputs"]):
