@@ -1,0 +1,109 @@
+"""What a study's forecasts said beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from superpose.studies.summary.measured import Held, Names
+
+__all__ = [
+    "Agreement",
+    "Calibration",
+    "ForecastRow",
+    "ForecastSummary",
+    "Inside",
+    "InsideOf",
+    "SeedAdvice",
+    "TunedWeights",
+]
+
+
+@dataclass(frozen=True)
+class ForecastRow(Held):
+    """A naive sum on one of its domains: what was predicted and measured, nats an answer token."""
+
+    seed: int
+    subset: Names
+    domain: str
+    predicted_nll: float
+    low: float
+    high: float
+    measured_nll: float
+    predicted_interference: float
+    interference_low: float
+    interference_high: float
+    measured_interference: float
+
+
+@dataclass(frozen=True)
+class Inside(Held):
+    """How many measured values lie in the interval that was predicted for them."""
+
+    inside: int
+    of: int
+
+
+@dataclass(frozen=True)
+class InsideOf(Held):
+    """The same for losses and for interferences."""
+
+    nll: Inside
+    interference: Inside
+
+
+@dataclass(frozen=True)
+class Agreement(Held):
+    """Predicted against measured interference: correlations, and the error in nats.
+
+    Without intervals: the points share adapters and domains, and are not independent.
+    """
+
+    n: int
+    pearson: float | None
+    spearman: float | None
+    mean_absolute_error: float
+    mean_measured: float
+
+
+@dataclass(frozen=True)
+class SeedAdvice(Held):
+    """A seed's advice by its forecast (`landscape.Advice`); a share is None for no gain."""
+
+    seed: int
+    verdict: str
+    reason: str
+    naive: float | None
+    tuned: float | None
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TunedWeights(Held):
+    """A seed's best task weights for every subset, which is joined by `+`."""
+
+    seed: int
+    weights: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Calibration(Held):
+    """What the forecasts cost: rows and tokens of one seed, seconds of all."""
+
+    rows: int
+    tokens: int
+    forward_equivalents: float
+    seconds: float
+    rows_of: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ForecastSummary(Held):
+    """What the seeds' forecasts said beside what was measured."""
+
+    rows: tuple[ForecastRow, ...]
+    inside: InsideOf
+    interference: Agreement
+    advice: tuple[SeedAdvice, ...]
+    tuned: tuple[TunedWeights, ...]
+    calibration: Calibration

@@ -1,0 +1,109 @@
+"""What a study measured: perplexities with their spread, changes with intervals, shares kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from superpose.statistics.bootstrap import Interval
+
+__all__ = [
+    "Change",
+    "DomainRows",
+    "Held",
+    "Kept",
+    "MethodRow",
+    "Names",
+    "Spread",
+    "SubsetSums",
+    "SumRow",
+]
+
+Names: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Part of a summary: a key that it does not know is refused."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Spread(Held):
+    """Mean, and standard deviation over seeds (None for one seed), and the values by seed."""
+
+    mean: float
+    spread: float | None
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Change(Spread):
+    """A change in per cent, with its 95 % interval over test questions, seeds averaged."""
+
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Kept(Held):
+    """The share of the own adapter's gain over the base that is left; None where no gain."""
+
+    share: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainRows(Held):
+    """Rows of a domain, how many of their answers were cut or left out, answer tokens scored."""
+
+    train_rows: int = 0
+    test_rows: int
+    calibration_rows: int = 0
+    cut_train_rows: int = 0
+    cut_test_rows: int = 0
+    left_out_rows: int = 0
+    answer_tokens: int
+
+
+@dataclass(frozen=True)
+class SumRow(Held):
+    """A naive sum on one domain, or on `union`: perplexity beside merged data, base and singles.
+
+    dppl_*: its change against these. interference: nats an answer token above the own adapter.
+    """
+
+    domain: str
+    sum: Spread
+    merged: Spread
+    dppl_merged: Change
+    base: Spread
+    dppl_base: Change
+    single: Spread
+    dppl_single: Change
+    interference: Spread
+
+
+@dataclass(frozen=True)
+class SubsetSums(Held):
+    """A subset's naive sum, a row for each of its domains and their union."""
+
+    domains: Names
+    rows: tuple[SumRow, ...]
+
+
+@dataclass(frozen=True)
+class MethodRow(Held):
+    """What a method made of a subset, on one domain or on `union`.
+
+    dppl_merged: against merged-data fine-tuning of equal epochs. dppl_single: against each domain's
+    own adapter. kept: None where the summary is older than that figure.
+    """
+
+    subset: Names
+    domain: str
+    method: str
+    perplexity: Spread
+    dppl_merged: Change
+    dppl_single: Change
+    kept: Kept | None = None
