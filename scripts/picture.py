@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from superpose.cli.tables import own_adapters_table, study_table
+from superpose.cli.show import show
 from superpose.studies.summary import Summary
+from superpose.studies.tables import adapters_table, study_parts
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "demo.svg"
 
@@ -32,8 +33,7 @@ def main(run: Path) -> None:
             f"floor {pair['floor']:.4f})"
         )
     console.print()
-    console.print(own_adapters_table(summary))
-    console.print(study_table(summary))
+    show((adapters_table(summary), study_parts(summary)[0]), console)
     drawing = console.export_svg(title="superpose", theme=SVG_EXPORT_THEME, unique_id="demo")
     # The reader's own monospace font serves: a picture in a README loads nothing from elsewhere.
     drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL)

@@ -13,6 +13,7 @@ from tests.report.conftest import HOSTILE
 from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
 from superpose.report.page import Page, Section, render
 from superpose.report.tables import DataTable
+from superpose.shown import Table
 
 FINITE = st.floats(-1e12, 1e12, allow_nan=False, allow_subnormal=False)
 
@@ -56,7 +57,7 @@ def test_a_chart_is_well_formed_and_says_hostile_names_as_they_stand() -> None:
             Dots(name, kind, (Dot(0.5, k, name, (0.25, 1.0)),))
             for k, (name, kind) in enumerate(zip(names, kinds, strict=True))
         ),
-        table=DataTable("t", "", [], [], "t.csv", ([], [])),
+        table=DataTable("t", Table("", (), ()), "t.csv", ([], [])),
         lines=(Line(names[3], "fit", (0, 0), (1, 1)),),
         areas=(Area(names[3], "slope", ((0, 0), (1, 0), (1, 1))),),
     )

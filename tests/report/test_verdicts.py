@@ -252,13 +252,14 @@ def test_the_rule_of_the_verdict_stands_before_its_cards_and_says_what_it_hides(
 def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
     from rich.console import Console
 
-    from superpose.cli.study_tables import print_forecast_of_study
+    from superpose.cli.show import show
+    from superpose.studies.tables import forecast_parts
 
     found = study(sum=(2.0, 0.95))
     for forecast in (found["forecast"], None):
         heard = io.StringIO()
         summary = Summary.from_json(found | {"forecast": forecast})
-        print_forecast_of_study(Console(file=heard, width=160), summary)
+        show(forecast_parts(summary), Console(file=heard, width=160))
         last = heard.getvalue().rstrip().splitlines()[-1]
         assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
         assert ("Forecast: " in heard.getvalue()) == (forecast is not None)

@@ -238,11 +238,12 @@ def test_too_few_rows_for_a_forecast_are_told(tiny_base: Path, tmp_path: Path) -
 def test_terminal_and_page_show_both_sides(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from superpose.cli.study_tables import print_forecast_of_study
+    from superpose.cli.show import show
+    from superpose.studies.tables import forecast_parts
 
     study, summary = run
     heard = io.StringIO()
-    print_forecast_of_study(Console(file=heard, width=160), summary)
+    show(forecast_parts(summary), Console(file=heard, width=160))
     shown = heard.getvalue()
     assert summary.forecast is not None
     row = summary.forecast.rows[0]

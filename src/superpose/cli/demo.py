@@ -38,8 +38,6 @@ def demo(
     from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.show import show
-    from superpose.cli.study_tables import print_study
-    from superpose.cli.tables import own_adapters_table, samples_table
     from superpose.studies.demo import run_demo
 
     pages = Pages(html or out / "page.html")
@@ -51,10 +49,7 @@ def demo(
         if as_json:
             print_json(found.summary.to_json())
         else:
-            show(found.check.shown())
-            screen.print(own_adapters_table(found.summary))
-            print_study(screen, found.summary)
-            screen.print(samples_table(found.samples))
+            show(found.shown())
     if not as_json:
         a, b = (str(path) for path in found.adapters[:2])
         screen.print(

@@ -38,12 +38,13 @@ def study(
     Example:
       superpose study studies/smollm2.yaml --out runs/smollm2
     """
-    from superpose.cli.console import err, out as console, print_json
+    from superpose.cli.console import err, print_json
     from superpose.cli.running import StudyBars
-    from superpose.cli.study_tables import print_study
+    from superpose.cli.show import show
     from superpose.studies.results import write_results
     from superpose.studies.run import Study
     from superpose.studies.spec import load_spec
+    from superpose.studies.tables import study_parts
 
     pages = Pages(html)
     spec = load_spec(file)
@@ -64,6 +65,6 @@ def study(
         if as_json:
             print_json(summary.to_json())
         else:
-            print_study(console(), summary)
+            show(study_parts(summary))
     if not as_json:
         err().print(f"cells, table.csv and summary.json: {folder}", markup=False)

@@ -103,7 +103,7 @@ def _table(pairs: Sequence[Pair], labels: Sequence[str]) -> DataTable:
     keys = [key for key in pairs[0] if key not in ("modules", "reason", "next", "standing_out")]
     csv = (keys, [[pair[key] for key in keys] for pair in pairs])
     table = Table.of(caption, (*columns, *PAIR_COLUMNS), pairs)
-    return DataTable.of("pairs", table, "pairs.csv", csv)
+    return DataTable("pairs", table, "pairs.csv", csv)
 
 
 def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:

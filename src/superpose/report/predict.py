@@ -146,7 +146,7 @@ def _table_section(found: Mapping[str, Any]) -> Section:
         "the base": [[_change(_above_base(row, known)) for row in group] for group in groups],
     }
     csv = _csv(groups, known, measured)
-    drawn = DataTable.of("predicted", table, "predicted.csv", csv, changes)
+    drawn = DataTable("predicted", table, "predicted.csv", csv, changes)
     return drawn.section("Every sum", _left_out(found, groups))
 
 

@@ -7,14 +7,7 @@ from collections.abc import Iterable, Sequence
 from superpose.report.cautions import cautions
 from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
 from superpose.report.page import Section
-from superpose.report.relation_tables import (
-    FORECAST,
-    figure_name,
-    foreseen_table,
-    interval_text,
-    points_table,
-    tournament_table,
-)
+from superpose.report.relation_tables import foreseen_table, points_table, tournament_table
 from superpose.shown.words import counted, figure
 from superpose.studies.summary import (
     Agreement,
@@ -24,6 +17,7 @@ from superpose.studies.summary import (
     Point,
     Summary,
 )
+from superpose.studies.tables import FORECAST, figure_name
 
 __all__ = ["relation_section"]
 
@@ -124,8 +118,8 @@ def _foreseen(forecast: ForecastSummary) -> Chart:
 
 def _tournament(correlations: Sequence[FigureCorrelation], forecast: Agreement | None) -> Chart:
     """Each figure that the weights tell, by how it goes with dPPL; and the forecast beside them."""
-    names = list(dict.fromkeys(figure_name(c) for c in correlations))
-    names += [FORECAST] if forecast else []
+    names = list(dict.fromkeys(figure_name(c.figure) for c in correlations))
+    names += [figure_name(FORECAST)] if forecast else []
     dots = [_dots_of_figures([c for c in correlations if c.among == a], names, a) for a in KINDS]
     dots += [_dots_of_forecast(forecast)] if forecast else []
     chance = figure(correlations[0].chance, ".2f")
@@ -151,8 +145,8 @@ def _dots_of_figures(group: Sequence[FigureCorrelation], names: Sequence[str], a
     dots = tuple(
         Dot(
             c.pearson,
-            len(names) - 1 - names.index(figure_name(c)) + above,
-            f"{figure_name(c)}, {name}: r {_r_among(c)}, n {c.n}",
+            len(names) - 1 - names.index(figure_name(c.figure)) + above,
+            f"{figure_name(c.figure)}, {name}: r {_r_among(c)}, n {c.n}",
             c.pearson_interval,
         )
         for c in group
@@ -164,8 +158,8 @@ def _dots_of_figures(group: Sequence[FigureCorrelation], names: Sequence[str], a
 def _dots_of_forecast(found: Agreement) -> Dots:
     """The forecast's r, in the lowest row."""
     says = (
-        f"{FORECAST}, domains of every sum: r {figure(found.pearson, '.2f')} (no interval: the "
-        f"points share adapters and domains), n {found.n}"
+        f"{figure_name(FORECAST)}, domains of every sum: r {figure(found.pearson, '.2f')} (no "
+        f"interval: the points share adapters and domains), n {found.n}"
     )
     dots = () if found.pearson is None else (Dot(found.pearson, 0, says),)
     return Dots("forecast, with interference", "forecast", dots)
@@ -181,7 +175,8 @@ def _by_size(dots: Iterable[tuple[tuple[str, ...], Dot]]) -> tuple[Dots, ...]:
 
 def _r_among(c: FigureCorrelation, among: str = "") -> str:
     """Pearson's r, what it is among, and its interval in words where there is one."""
-    interval = interval_text(c.pearson_interval)
+    ends = c.pearson_interval
+    interval = ends and f"{figure(ends[0], ',.2f')} to {figure(ends[1], ',.2f')}"
     said = f"95 % interval {interval}" if interval else "no interval: too few points"
     return f"{figure(c.pearson, '.2f')}{among} ({said})"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from superpose.report.page import Section
-from superpose.report.tables import Column, DataTable, Difference, Entry, difference, text_entry
+from superpose.report.tables import DataTable, Difference, difference
+from superpose.shown import Column, Table, four_digits
 from superpose.shown.words import figure
 from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import TITLES, UNION
@@ -29,31 +31,30 @@ def table_section(summary: Summary) -> Section:
     found = _figures(summary)
     methods = [m for m in TITLES if any(m in values for values in found.values())]
     intervals = _intervals(summary)
-    rows = [
-        [
-            text_entry("\u00a0+ ".join(subset)),  # no line begins with a plus
-            text_entry("all of them" if domain == UNION else domain),
-            *(_entry(values, m, intervals.get((subset, domain), {})) for m in methods),
-        ]
-        for (subset, domain), values in found.items()
-    ]
-    table = DataTable(
-        key="methods",
-        caption="Perplexity of the answers; below it the change in per cent with its 95 % interval "
-        "over test questions or ± its standard deviation over seeds",
-        columns=[
-            Column("sum of", numeric=False),
-            Column("measured on", numeric=False),
-            *(Column(TITLES[m]) for m in methods),
-        ],
-        rows=rows,
-        file=f"{summary.name}.csv",
-        csv=_csv(found, intervals),
-        heads=2,
-        references=tuple(REFERENCES.values()),
+
+    def mean(method: str, on: On) -> float:
+        return _mean(found[on][method])
+
+    columns = (
+        Column("sum of", lambda on: "\u00a0+ ".join(on[0])),  # no line begins with a plus
+        Column("measured on", lambda on: "all of them" if on[1] == UNION else on[1]),
+        *(Column(TITLES[method], partial(mean, method), four_digits) for method in methods),
     )
-    return Section("table", "Every sum", {"table": table, "left_out": ""},
-                   {"tables": {table.key: table.data()}}, template="predicted")  # fmt: skip
+    changes = {
+        name: [
+            [_change(values, m, reference, intervals.get(on, {})) for m in methods]
+            for on, values in found.items()
+        ]
+        for reference, name in REFERENCES.items()
+    }
+    caption = (
+        "Perplexity of the answers; below it the change in per cent with its 95 % interval over "
+        "test questions or ± its standard deviation over seeds"
+    )
+    table = Table.of(caption, columns, found)
+    csv = _csv(found, intervals)
+    drawn = DataTable("methods", table, f"{summary.name}.csv", csv, changes, heads=2)
+    return drawn.section("Every sum")
 
 
 def _figures(summary: Summary) -> dict[On, dict[str, Sequence[float]]]:
@@ -87,12 +88,6 @@ def _intervals(summary: Summary) -> dict[On, Intervals]:
         ends[row.method, "merged"] = row.dppl_merged.interval
         ends[row.method, "single"] = row.dppl_single.interval
     return found
-
-
-def _entry(values: Values, method: str, intervals: Intervals) -> Entry:
-    mean = _mean(values[method])
-    text = f"{mean:.2f}" if mean < 1000 else f"{mean:,.0f}"
-    return Entry(text, mean, "", tuple(_change(values, method, r, intervals) for r in REFERENCES))
 
 
 def _change(values: Values, method: str, reference: str, intervals: Intervals) -> Difference | None:

@@ -5,26 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from superpose.report.page import Section
 from superpose.report.texts import change, csv_text
 from superpose.shown import Cell, Table
 from superpose.shown.words import typeset
 
-__all__ = ["Column", "DataTable", "Difference", "Entry", "difference", "plain_table", "text_entry"]
+__all__ = ["DataTable", "Difference", "Entry", "difference", "plain_table"]
 
 FULL = 40.0
 """Change in per cent from which the shade of a difference is strongest."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column. numeric: figures, to the right. note: what stands below its title."""
-
-    title: str
-    numeric: bool = True
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,9 @@ class Difference:
     ends: str = ""
 
 
+Changes: TypeAlias = Sequence[Sequence[Difference | None]]
+
+
 @dataclass(frozen=True)
 class Entry:
     """One cell. sort: what it is sorted by; None comes last. differences: one a reference."""
@@ -51,44 +45,33 @@ class Entry:
 
 @dataclass(frozen=True)
 class DataTable:
-    """Rows of entries, as long as `columns`.
+    """A table of a result, with what a page does to it.
 
-    key: its name in the page. heads: how many columns at the left name the row. references: what
-    differences are against, the first shown at the start. csv: columns and rows of the file that
-    the reader can take along, called `file`.
+    key: its name in the page. file, csv: what the reader can take along: columns and rows. changes:
+    by reference, of each row and figure; the first is shown at the start. heads: how many columns
+    at the left name the row.
     """
 
     key: str
-    caption: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Entry]]
+    table: Table
     file: str
     csv: tuple[Sequence[str], Sequence[Sequence[object]]]
+    changes: Mapping[str, Changes] = field(default_factory=dict)
     heads: int = 1
-    references: tuple[str, ...] = field(default=())
 
-    @classmethod
-    def of(
-        cls,
-        key: str,
-        table: Table,
-        file: str,
-        csv: tuple[Sequence[str], Sequence[Sequence[object]]],
-        changes: Mapping[str, Sequence[Sequence[Difference | None]]] | None = None,
-    ) -> DataTable:
-        """Give a table of a result. changes: by reference, of each row and figure."""
-        changes = changes or {}
-        columns = [Column(column.title, column.figures, column.note) for column in table.columns]
+    @property
+    def rows(self) -> list[list[Entry]]:
+        """The cells as a page writes them."""
         rows = []
-        for at, row in enumerate(table.rows):
-            against = iter(zip(*(of[at] for of in changes.values()), strict=True))
+        for at, row in enumerate(self.table.rows):
+            against = iter(zip(*(of[at] for of in self.changes.values()), strict=True))
             rows.append(
                 [
-                    _entry(cell, next(against, ())) if column.figures else text_entry(cell.text)
-                    for cell, column in zip(row, table.columns, strict=True)
+                    _entry(cell, next(against, ())) if column.figures else _words(cell.text)
+                    for cell, column in zip(row, self.table.columns, strict=True)
                 ]
             )
-        return cls(key, table.title, columns, rows, file, csv, references=tuple(changes))
+        return rows
 
     def section(self, title: str, left_out: str = "") -> Section:
         """Give a section that is this table. left_out: what is not in it, in words."""
@@ -113,8 +96,7 @@ def _entry(cell: Cell, differences: tuple[Difference | None, ...]) -> Entry:
     return Entry(typeset(cell.text), cell.value, typeset(cell.beside), differences)
 
 
-def text_entry(text: str) -> Entry:
-    """Give a cell of words."""
+def _words(text: str) -> Entry:
     return Entry(text, text.casefold())
 
 

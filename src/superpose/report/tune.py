@@ -151,7 +151,7 @@ def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
     csv = [[domain, *(values[m] for m in METHODS)] for domain, values in losses.items()]
     shown = Table.of(caption, (Column("domain", "domain"), *methods), records)
     columns = ["domain", *(f"{m}_nll" for m in METHODS)]
-    table = DataTable.of("methods", shown, "tuned.csv", (columns, csv), changes)
+    table = DataTable("methods", shown, "tuned.csv", (columns, csv), changes)
     return table.section("What the weights bring")
 
 

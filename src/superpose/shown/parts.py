@@ -55,7 +55,7 @@ class Column:
 
     key: a field of the record, or what gives the value of one. form: None for words, which stand to
     the left; whoever lacks room breaks words and never a figure. beside: fields of what stands in
-    brackets: one is what chance gives, two are the ends of an interval. note: what these are.
+    brackets: one is what chance gives, two, or a pair, are an interval. note: what these are.
     prose: whether its words have lines of their own.
     """
 
@@ -80,11 +80,15 @@ class Column:
         known = value if isinstance(value, int | float) else None
         if not self.beside or text == "-":
             return Cell(text, value=known)
+        ends: list[Any] = []
+        for name in self.beside:
+            end = field_of(record, name)
+            ends += end if isinstance(end, tuple | list) else [end]
         form = self.form
-        if len(self.beside) == 1 and isinstance(form, str):
+        if len(ends) == 1 and isinstance(form, str):
             form = form.lstrip("+")  # chance has no sign
-        ends = [written(field_of(record, name), form) for name in self.beside]
-        return Cell(text, "" if set(ends) == {"-"} else " to ".join(ends), known)
+        texts = [written(end, form) for end in ends]
+        return Cell(text, "" if set(texts) == {"-"} else " to ".join(texts), known)
 
 
 @dataclass(frozen=True)

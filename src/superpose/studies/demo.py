@@ -13,10 +13,12 @@ from superpose.interference import Check, check
 from superpose.measure.answer import Answer, answers
 from superpose.measure.sweep import weightings
 from superpose.model import SuperposedModel
+from superpose.shown import Cell, Column, Part, Shown, Table
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec, load_spec
 from superpose.studies.summary import Summary
+from superpose.studies.tables import adapters_table, study_parts
 from superpose.training.reporter import Reporter
 
 __all__ = ["Demo", "demo_spec", "run_demo"]
@@ -28,7 +30,7 @@ SUM = "superposition"
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Shown):
     """What a demo leaves.
 
     study: with its folder. samples: (domain, expected answer, what each model answers).
@@ -40,6 +42,15 @@ class Demo:
     adapters: tuple[Path, ...]
     superposition: Path
     samples: tuple[tuple[str, str, tuple[Answer, ...]], ...]
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give what the weights told, what was measured, and the sample answers."""
+        return (
+            *self.check.shown(),
+            adapters_table(self.summary),
+            *study_parts(self.summary),
+            *(_sample(expected, said) for _, expected, said in self.samples),
+        )
 
     @property
     def question(self) -> str:
@@ -73,6 +84,15 @@ def run_demo(out: str | Path, reporter: Reporter | None = None) -> Demo:
         superposition=superposition,
         samples=tuple(_samples(study, parts)),
     )
+
+
+def _sample(expected: str, said: Sequence[Answer]) -> Table:
+    """Give the expected answer to a test question, and what base, own adapter and the sum say."""
+    answers = zip(("base", "own adapter", "sum of all"), said, strict=True)
+    rows = (("expected", expected), *((who, answer.text) for who, answer in answers))
+    columns = (Column("who"), Column("answer", prose=True))
+    cells = tuple((Cell(who), Cell(text)) for who, text in rows)
+    return Table(f"Sample answers: {said[0].question}", columns, cells)
 
 
 def _samples(

@@ -1,0 +1,196 @@
+"""What a study found, as tables: sums and methods, predicted beside measured, correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from operator import attrgetter
+
+from superpose.adapter import formula
+from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
+from superpose.shown.words import counted
+from superpose.studies.cells import TITLES
+from superpose.studies.summary import Change, ForecastSummary, SeedAdvice, Spread, Summary
+from superpose.studies.verdict import measured_verdict
+
+__all__ = [
+    "CORRELATIONS",
+    "FORECAST",
+    "FORESEEN",
+    "POINTS",
+    "adapters_table",
+    "forecast_parts",
+    "study_parts",
+]
+
+FORECAST = "forecast_of_interference"
+
+_FIGURES = {"rms_cosine": "RMS cosine", FORECAST: "forecast (of interference)"}
+
+_AMONG = {"pairs": "pairs", "all": "sums of every size", "domains": "domains of every sum"}
+"""What the points of a correlation are, in words."""
+
+
+def study_parts(summary: Summary) -> tuple[Part, ...]:
+    """Give what a study found: sums, methods, forecast, verdict, correlations, what to know."""
+    title = "What the weights tell, against the change of perplexity on the union"
+    return (
+        _sums_table(summary),
+        *forecast_parts(summary),
+        Table.of(title, CORRELATIONS, summary.correlations),
+        *map(Line, summary.remarks),
+    )
+
+
+def forecast_parts(summary: Summary) -> Iterator[Part]:
+    """Give the methods side by side, what a forecast said before, and the measured verdict."""
+    yield _methods_table(summary)
+    if (found := summary.forecast) is not None:
+        yield _forecast_table(found, len(summary.seeds))
+        yield Line(_agreement(found), whole=True)
+        for advice in found.advice:
+            seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
+            yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.", whole=True)
+    what, why = measured_verdict(summary).advice
+    yield Line(why, f"Measured, {what[0].lower()}{what[1:]}", whole=True)
+
+
+def adapters_table(summary: Summary) -> Table:
+    """Base and single adapters down, domains across: the mean perplexity."""
+    columns = (
+        Column("model", lambda row: row[0] if row[0] == "base" else f"{row[0]} adapter"),
+        *(Column(domain, partial(_on, domain), four_digits) for domain in summary.domains),
+    )
+    title = "Perplexity of base and single adapters on each domain"
+    return Table.of(title, columns, summary.own_adapters.items())
+
+
+def _on(domain: str, row: tuple[str, Mapping[str, Spread]]) -> float:
+    return row[1][domain].mean
+
+
+def _sums_table(summary: Summary) -> Table:
+    """Each subset's sum against merged data, base and singles, as the paper has it."""
+    kinds = {"base": "base", "own": "single", "sum": "sum", "merged": "merged"}
+    first = {id(subset.rows[0]): " + ".join(subset.domains) for subset in summary.subsets}
+    columns = (
+        Column("subset", lambda row: first.get(id(row), "")),
+        Column("measured on", "domain"),
+        *(Column(f"PPL {title}", attrgetter(f"{kind}.mean"), four_digits)
+          for title, kind in kinds.items()),
+        *(Column(f"% vs {title}", f"dppl_{kind}", _change)
+          for title, kind in kinds.items() if kind != "sum"),
+    )  # fmt: skip
+    records = [row for subset in summary.subsets for row in subset.rows]
+    title = (
+        "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
+        f"the base, and each domain's own adapter ({counted(len(summary.seeds), 'seed')})"
+    )
+    return Table.of(title, columns, records)
+
+
+def _methods_table(summary: Summary) -> Table:
+    """Subsets and domains down, methods across: perplexity, and its change in per cent."""
+    methods = list(dict.fromkeys(row.method for row in summary.methods))
+    columns = (
+        Column("subset"),
+        Column("measured on"),
+        *(Column(TITLES[method], form="") for method in methods),
+    )
+    starts = range(0, len(summary.methods), len(methods) or 1)
+    groups = [summary.methods[start : start + len(methods)] for start in starts]
+    rows = []
+    for group in groups:
+        names, domain = group[0].subset, group[0].domain
+        figures = (
+            Cell(
+                four_digits(row.perplexity.mean),
+                f"{_change(row.dppl_merged)}, {_change(row.dppl_single)}",
+            )
+            for row in group
+        )
+        rows.append((Cell(" + ".join(names) if domain == names[0] else ""), Cell(domain), *figures))
+    title = (
+        "Perplexity of one adapter for several domains; in brackets the change in % against merged "
+        "data, and against each domain's own adapter"
+    )
+    return Table(title, columns, tuple(rows))
+
+
+def _forecast_table(found: ForecastSummary, seeds: int) -> Table:
+    """Subsets and domains down: perplexity and interference of the sum, predicted and measured."""
+    cost = found.calibration
+    title = (
+        f"The naive sum, predicted from {cost.rows} calibration rows in {cost.seconds:.0f} s "
+        "(95 % interval) and measured on the test rows: nats an answer token, and how much more "
+        "than under the domain's own adapter"
+    )
+    rows = sorted(found.rows, key=lambda row: (len(row.subset), row.subset))
+    heads = FORESEEN[:3] if seeds > 1 else FORESEEN[:2]
+    return Table.of(title, (*heads, *_NATS, *_INTERFERENCE), rows)
+
+
+def _agreement(found: ForecastSummary) -> str:
+    figures, inside = found.interference, found.inside
+    r, rank = (written(value, ".2f") for value in (figures.pearson, figures.spearman))
+    return (
+        f"Interference predicted against measured, {figures.n} points: Pearson {r}, Spearman "
+        f"{rank}, mean absolute error {figures.mean_absolute_error:.3f} of "
+        f"{figures.mean_measured:.3f} nats. Inside the interval: {inside.nll.inside} of "
+        f"{inside.nll.of} losses, {inside.interference.inside} of "
+        f"{inside.interference.of} interferences (test rows are another sample)."
+    )
+
+
+def _because(advice: SeedAdvice) -> str:
+    weights = formula({name: round(weight, 3) for name, weight in advice.weights.items()})
+    reason = f"{advice.reason[0].upper()}{advice.reason[1:]}"
+    return f"{reason}. Best for the worst-off domain: {weights}"
+
+
+def _change(figure: Change) -> str:
+    """Write `+1.2`, with the standard deviation over seeds where there are several."""
+    return f"{figure.mean:+.1f}" + ("" if figure.spread is None else f" ±{figure.spread:.1f}")
+
+
+def _sum(field: str) -> Column:
+    return Column("sum", lambda row: " + ".join(getattr(row, field)))
+
+
+_SEED = Column("seed", "seed", "d")
+_NATS = (
+    Column("nats predicted", "predicted_nll", ".3f", ("low", "high")),
+    Column("measured", "measured_nll", ".3f"),
+)
+_INTERFERENCE = (
+    Column("interference predicted", "predicted_interference", "+.3f",
+           ("interference_low", "interference_high"), "nats, 95 % interval"),
+    Column("measured", "measured_interference", "+.3f", note="nats"),
+)  # fmt: skip
+
+FORESEEN = (_sum("subset"), Column("domain", "domain"), _SEED, *_INTERFERENCE)
+"""Predicted and measured interference of a naive sum on a domain."""
+
+POINTS = (
+    _sum("domains"),
+    _SEED,
+    Column("RMS cosine", "rms_cosine", ".5f"),
+    Column("dPPL %", "dppl_percent", "+.2f", note="against merged data"),
+    Column("interference", "interference", "+.3f", note="nats"),
+)
+"""What the weights tell of a subset at a seed, and what its naive sum did."""
+
+CORRELATIONS = (
+    Column("figure", lambda row: figure_name(field_of(row, "figure"))),
+    Column("among", lambda row: _AMONG[field_of(row, "among")]),
+    Column("points", "n", "d"),
+    *(Column(name, name.lower(), ",.2f", (f"{name.lower()}_interval",), "95 % interval")
+      for name in ("Pearson", "Spearman")),
+    Column("slope", "slope", ",.2f", ("slope_interval",), "95 % interval"),
+)  # fmt: skip
+"""A figure's correlations with the change of perplexity."""
+
+
+def figure_name(figure: str) -> str:
+    """Give what people call a figure of a correlation."""
+    return _FIGURES.get(figure, figure.replace("_", " "))
