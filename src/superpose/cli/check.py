@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import print_json
+from superpose.cli.console import answer
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 
@@ -77,10 +77,5 @@ def check(
         return check_page(figures.to_json(), pages.made(base=loaded[0].base_model))
 
     with pages.beside(page):
-        if json:
-            print_json(figures.to_json())
-        else:
-            from superpose.cli.show import show
-
-            show(figures.shown())
+        answer(figures, json)
     insist(conditions, figures.pairs)

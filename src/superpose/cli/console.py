@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
+from superpose.cli.text import one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,9 +40,6 @@ UNKNOWN_WIDTH = 120
 
 # A narrower table is cut until nothing is left of it; a terminal wraps this one.
 LEAST_WIDTH = 80
-
-# What moves the cursor, rings, colours or turns the direction of reading; not the line break.
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Result(Protocol):
@@ -79,16 +76,6 @@ def note(kind: str, message: object) -> None:
         print(f"{kind}: {visible(message)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def visible(value: object) -> str:
-    """Text in which characters that control a terminal are escapes; a line break stays one."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
-
-
-def one_line(value: object) -> str:
-    """Text as `visible` gives it, with line breaks as escapes too."""
-    return visible(value).replace("\n", "\\n")
-
-
 def plain(value: object) -> str:
     """Text for a table or a styled line: rich reads no markup into a name such as `[math]`."""
     from rich.markup import escape
@@ -117,7 +104,7 @@ def answer(found: Result, as_json: bool) -> None:
     else:
         from superpose.cli.show import show
 
-        show(found.shown())
+        show(found.shown(), out())
 
 
 def progress(*, quiet: bool = False, percent: bool = False) -> Progress:

@@ -49,7 +49,7 @@ def demo(
         if as_json:
             print_json(found.summary.to_json())
         else:
-            show(found.shown())
+            show(found.shown(), screen)
     if not as_json:
         a, b = (str(path) for path in found.adapters[:2])
         screen.print(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.console import print_json
+from superpose.cli.console import answer
 from superpose.cli.options import Heads, IgnoreKey, Json, SameBase
 
 __all__ = ["diff"]
@@ -65,11 +65,6 @@ def diff(
     found = difference_of(
         *loaded, tolerance=tolerance, same_base=same_base, heads=heads, tree=tree_of(loaded, base)
     )
-    if json:
-        print_json(found.to_json())
-    else:
-        from superpose.cli.show import show
-
-        show(found.shown())
+    answer(found, json)
     if not found.same:
         raise typer.Exit(1)

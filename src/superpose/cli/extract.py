@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.console import note, print_json, progress
+from superpose.cli.console import note, out as console, print_json, progress
 from superpose.cli.options import Base, Json, Quiet
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def extract(
         from superpose.cli.show import show
         from superpose.shown import Line
 
-        show((Line(f"{written.path}, in {written.dtype}", "wrote", whole=True), *found.shown()))
+        show(
+            (Line(f"{written.path}, in {written.dtype}", "wrote", whole=True), *found.shown()),
+            console(),
+        )
     if found.leftovers:
         note("note", found.left_out)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.console import print_json
+from superpose.cli.console import answer
 from superpose.cli.options import IgnoreKey, Json
 
 __all__ = ["info"]
@@ -28,10 +28,4 @@ def info(
     from superpose.adapter.summary import summarise
     from superpose.formats import load
 
-    summary = summarise(load(adapter, ignore_keys=ignore_key or ()))
-    if json:
-        print_json(summary.to_json())
-    else:
-        from superpose.cli.show import show
-
-        show(summary.shown())
+    answer(summarise(load(adapter, ignore_keys=ignore_key or ())), json)

@@ -43,8 +43,7 @@ def predict(
 
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """
-    from superpose.cli.console import bars, print_json
-    from superpose.cli.show import show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.predict import predict as predict_all
 
     pages = Pages(html)
@@ -54,7 +53,4 @@ def predict(
             same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):
-        if json:
-            print_json(found.to_json())
-        else:
-            show(found.shown())
+        answer(found, json)

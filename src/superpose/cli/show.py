@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from superpose.cli.console import one_line, out, visible
+from superpose.cli.text import one_line, visible
 from superpose.shown import Cell, Column, Facts, Heat, Line, Part, Table
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ LEAST_WORDS, LEAST_TITLE = 12, 10
 """Columns of the terminal that words, and the words of a title, are not narrowed below."""
 
 
-def show(parts: Iterable[Part], console: Console | None = None) -> None:
-    """Print what a result shows on standard output, or on another console."""
-    console = console or out()
+def show(parts: Iterable[Part], console: Console) -> None:
+    """Print what a result shows."""
     for part in parts:
         if isinstance(part, Line):
             strong = (f"{one_line(part.strong)} ", "bold") if part.strong else ""

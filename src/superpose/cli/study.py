@@ -38,7 +38,7 @@ def study(
     Example:
       superpose study studies/smollm2.yaml --out runs/smollm2
     """
-    from superpose.cli.console import err, print_json
+    from superpose.cli.console import err, out as console, print_json
     from superpose.cli.running import StudyBars
     from superpose.cli.show import show
     from superpose.studies.results import write_results
@@ -65,6 +65,6 @@ def study(
         if as_json:
             print_json(summary.to_json())
         else:
-            show(study_parts(summary))
+            show(study_parts(summary), console())
     if not as_json:
         err().print(f"cells, table.csv and summary.json: {folder}", markup=False)

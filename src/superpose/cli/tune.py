@@ -35,8 +35,7 @@ def tune(
       superpose tune smollm2 math law -d math.jsonl -d law.jsonl --json > weights.json
       superpose add math law --weights weights.json -o both
     """
-    from superpose.cli.console import bars, print_json
-    from superpose.cli.show import show
+    from superpose.cli.console import answer, bars
     from superpose.verbs.tune import tune as tune_all
 
     pages = Pages(html)
@@ -45,7 +44,4 @@ def tune(
             base, adapters, data, goal, questions, loading, same_base=same_base, progress=progress
         )
     with pages.showing(found):
-        if json:
-            print_json(found.to_json())
-        else:
-            show(found.shown())
+        answer(found, json)
