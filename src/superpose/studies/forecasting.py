@@ -50,8 +50,7 @@ def forecast_json(
         "calibration": cost | {"rows_of": {name: len(rows) for name, rows in domains.items()}},
         "model": found.to_model(),
     }
-    cleaned: Any = without_nan(content)
-    return cleaned
+    return {key: without_nan(value) for key, value in content.items()}
 
 
 def forecast_tokens(domains: Mapping[str, Sequence[Example]]) -> float:

@@ -223,7 +223,8 @@ class Study:
     def _single_steps(self, cell: Cell) -> int:
         """Optimiser steps that the own adapters of a cell's domains had; all have as many rows."""
         own = [Cell("single", (name,), cell.seed) for name in cell.domains]
-        return max(self.folder.read(f"{single.adapter}/{RECORD}")["steps"] for single in own)
+        steps = (self.folder.read(f"{single.adapter}/{RECORD}")["steps"] for single in own)
+        return max(map(int, steps))
 
     def _check(self, seed: int) -> None:
         """Write what the weights of a seed's adapters tell, for every pair and all together."""
