@@ -102,6 +102,26 @@ def test_base_plus_adapter_minus_fine_tuned_is_the_way_back(
     assert both.norm() < 1e-5 * sp.load(there).norm()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("model", "out.safetensors", "a PEFT adapter is a folder, not a file"),
+        ("diffusion_pytorch_model", "out.gguf", "GGUF holds no image LoRA"),
+    ],
+)
+def test_a_name_that_the_format_does_not_take_is_refused_before_the_work(
+    models: tuple[Path, Path], superpose: Superpose, tmp_path: Path, kind: str, name: str, said: str
+) -> None:
+    base, tuned = models
+    (tuned / "model.safetensors").unlink()  # which the work would ask for
+    if kind != "model":
+        (base / "model.safetensors").rename(base / f"{kind}.safetensors")
+        (base / "config.json").write_text('{"_class_name": "UNet2DConditionModel"}')
+    ended = superpose("extract", base, tuned, "-o", tmp_path / name, "--rank", 2)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
 def test_what_stands_in_the_way_is_said_before_anything_is_read(
     models: tuple[Path, Path], superpose: Superpose, tmp_path: Path
 ) -> None:

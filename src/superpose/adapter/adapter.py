@@ -23,6 +23,7 @@ from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
 from superpose.adapter.united import united
 from superpose.errors import BadInput
+from superpose.files.file_format import PEFT
 from superpose.lowrank.inner_products import inner as inner_product, norm, share
 from superpose.lowrank.terms import nonzero, rank as terms_rank
 from superpose.lowrank.truncation import Truncated, truncated
@@ -58,7 +59,7 @@ class Adapter(Shown, Mapping[str, Delta]):
     replacements: Mapping[str, Replacement] = field(default_factory=dict, kw_only=True)
     copies: Mapping[str, Array] = field(default_factory=dict, kw_only=True)
     tied: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    format: str = field(default="peft", kw_only=True)
+    format: str = field(default=PEFT.name, kw_only=True)
     metadata: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     beside: tuple[Beside, ...] = field(default=(), kw_only=True)
     made: Made = field(default=Made(), kw_only=True)

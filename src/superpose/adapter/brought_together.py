@@ -11,7 +11,7 @@ from superpose.adapter.heads import comparable, head_tensors
 from superpose.adapter.renaming import tensors_of
 from superpose.adapter.same_base import check_same_base
 from superpose.errors import Refused
-from superpose.files.file_format import Family, family_of_format
+from superpose.files.file_format import PEFT, Family, family_of_format
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -60,7 +60,7 @@ def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
         return None  # as most are; the rest would be paid for at every start
     from superpose.names.tree import as_called, is_other_class
 
-    if tree is not None and all(adapter.format == "peft" for adapter in adapters):
+    if tree is not None and all(adapter.format == PEFT.name for adapter in adapters):
         names = [tensors_of(adapter) for adapter in adapters]
         if is_other_class(tree, names):
             tree = as_called(tree, [name for own in names for name in own], ())

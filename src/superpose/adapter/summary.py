@@ -16,6 +16,7 @@ from superpose.adapter.made import GIVEN, Made
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.errors import listed
+from superpose.files.file_format import PEFT
 from superpose.lowrank import norm
 from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table, few
 
@@ -96,7 +97,7 @@ class Summary(Shown):
 
     def _facts(self) -> Iterable[Fact]:
         yield Fact("adapter", self.name, self.path or "")
-        if self.format != "peft":
+        if self.format != PEFT.name:
             yield Fact("format", self.format)
         yield Fact("base model", self.base_model or "not named")
         yield Fact("task", str(self.settings.get("task_type") or "not named"))

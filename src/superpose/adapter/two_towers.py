@@ -16,6 +16,7 @@ from superpose.adapter.base_class import MAPPING, base_class
 from superpose.adapter.place import place_of
 from superpose.adapter.renaming import renamed, tensors_of
 from superpose.errors import Refused
+from superpose.files.file_format import PEFT
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -64,7 +65,7 @@ def in_the_whole_model(adapters: Sequence[Adapter]) -> tuple[Adapter, ...]:
 def _is_bare(adapter: Adapter) -> bool:
     names = tensors_of(adapter)
     layers = any(name.startswith(_BARE[0]) for name in names)
-    return adapter.format == "peft" and layers and all(name.startswith(_BARE) for name in names)
+    return adapter.format == PEFT.name and layers and all(name.startswith(_BARE) for name in names)
 
 
 def _towers(adapter: Adapter) -> set[str]:

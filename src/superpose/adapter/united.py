@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from superpose.adapter.agreed import agreed, agreed_settings
 from superpose.adapter.made import made_by_sum
 from superpose.adapter.parents import joined_parents, sum_name
+from superpose.files.file_format import PEFT
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -33,7 +34,7 @@ def united(x: Adapter, y: Adapter, of: tuple[Adapter, Adapter]) -> Adapter:
         made=made_by_sum(of, parents),
         settings=agreed_settings(x, of),
         copies={**y.copies, **x.copies},
-        format=x.format if x.format == y.format else "peft",
+        format=x.format if x.format == y.format else PEFT.name,
         metadata=agreed(a.metadata, b.metadata),
         beside=tuple(dict.fromkeys((*a.beside, *b.beside))),
         identity=object(),

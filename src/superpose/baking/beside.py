@@ -12,6 +12,7 @@ from superpose.adapter import Adapter
 from superpose.baking.classifier import Classifier
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.checkpoint import CONFIG
+from superpose.files.file_format import PEFT
 from superpose.files.json_values import read_json
 from superpose.files.tensors import read_header
 
@@ -28,7 +29,7 @@ def folders(adapter: Adapter) -> Iterator[Path]:
         if path is not None:
             folder = Path(path).expanduser()
             folder = folder if folder.is_dir() else folder.parent
-            if (folder / "adapter_config.json").is_file():
+            if (folder / PEFT.folder[0]).is_file():
                 yield folder
 
 
@@ -91,8 +92,8 @@ def carrier(adapter: Adapter, tensor: str) -> str:
     """Name the adapter whose file holds a copy of a tensor of the base, for a command to type."""
     module = tensor.rpartition(".")[0]
     for folder in folders(adapter):
-        whole = _json(folder / "adapter_config.json").get("modules_to_save") or ()
-        path = folder / "adapter_model.safetensors"
+        whole = _json(folder / PEFT.folder[0]).get("modules_to_save") or ()
+        path = folder / PEFT.folder[1]
         if not path.is_file() or module.endswith(tuple(map(str, whole))):
             continue
         names = read_header(path).entries

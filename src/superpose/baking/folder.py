@@ -17,6 +17,7 @@ from superpose.baking.shards import Shard
 from superpose.errors import BadInput, OutputExists
 from superpose.files import check_free, encodable, is_here
 from superpose.files.checkpoint import CONFIG, INDEX
+from superpose.files.file_format import PEFT
 from superpose.files.hub_name import is_hub_address, parse_base_name
 from superpose.files.tensors import FLOATS
 
@@ -30,7 +31,7 @@ _CARRIED = (".json", ".txt", ".model", ".jinja", ".py", ".tiktoken", ".vocab", "
 
 _LICENCES = ("license", "licence", "notice", "copying")
 
-_NOT_CARRIED = ("adapter_config.json", "trainer_state.json", "superpose.json", CONFIG)
+_NOT_CARRIED = (PEFT.folder[0], "trainer_state.json", "superpose.json", CONFIG)
 
 _TEMPLATES = "additional_chat_templates"
 

@@ -71,12 +71,14 @@ def extract(
 
     Example: superpose extract org/base org/base-math -o math --rank 16
     """
-    from superpose.extraction import extract as extract_adapter
+    from superpose.extraction import extract as extract_adapter, extracted_format
     from superpose.files.base import locate_base
     from superpose.formats import check_output, save
 
     check_output(out, dtype=dtype, compact=compact, force=force)
     located = locate_base(base)  # before the bar: it may be fetched or converted
+    kind = extracted_format(located.folder)
+    check_output(out, adapter_format=kind, dtype=dtype, compact=compact, force=force)
     with _bar(finetuned, quiet) as step:
         found = extract_adapter(
             located, finetuned, rank, energy=energy, targets=_names(targets), seed=seed,

@@ -22,6 +22,7 @@ from superpose.files import called, short_name
 from superpose.files.base import locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
 from superpose.files.diffusers_model import check_no_pipeline, component_of_model
+from superpose.files.file_format import DIFFUSERS, PEFT, FileFormat
 from superpose.files.precision import rounding_unit
 from superpose.files.tensors import FLOATS
 
@@ -64,6 +65,7 @@ def extract(
     _check_options(rank, energy)
     located = locate_base(base)
     first, second = _opened(located.folder), _opened(_folder_of_tuned(finetuned))
+    component = component_of_model(first.config, first.folder)
     most = MOST_RANK if rank is None else rank
     pairs = pairs_of(first, second, targets)
     _check_dtypes(first, second, pairs)
@@ -79,18 +81,30 @@ def extract(
             modules.append(module)
     if not modules:
         raise _nothing(finetuned, leftovers)
-    component = component_of_model(first.config, first.folder)
     adapter = Adapter(
         deltas if component is None else {f"{component}.{m}": d for m, d in deltas.items()},
         short_name(finetuned),
         located.name,
         settings=_settings(first, deltas, located.revision) if component is None else {},
-        format="peft" if component is None else "diffusers",
+        format=_format(component).name,
     )
     unchanged = len(pairs) - len(modules) - len(leftovers)
     whole = Extracted(adapter, tuple(modules), _shares(leftovers, modules), unchanged)
     made = _made(whole, finetuned=called(finetuned), energy=energy, seed=seed)
     return replace(whole, adapter=replace(adapter, made=made))
+
+
+def extracted_format(base: Path) -> str:
+    """Give the `Adapter.format` of what is extracted from the model in a folder, before the work.
+
+    Raises Refused for a model to which no loader of diffusers' applies a LoRA.
+    """
+    config = _opened(base).config
+    return _format(component_of_model(config, base)).name
+
+
+def _format(component: str | None) -> FileFormat:
+    return PEFT if component is None else DIFFUSERS
 
 
 def _made(found: Extracted, **settings: Setting) -> Made:
@@ -226,7 +240,7 @@ def _values(pair: TensorPair) -> int:
 
 def _folder_of_tuned(given: str | os.PathLike[str]) -> Path:
     folder = read_base_name(given).folder()
-    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+    if (folder / PEFT.folder[0]).exists() and not (folder / "config.json").exists():
         raise BadInput(
             "is an adapter already, and no model",
             where=given,

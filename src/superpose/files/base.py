@@ -14,6 +14,7 @@ from pathlib import Path
 from superpose.errors import BadInput, Missing, MissingBase, Refused
 from superpose.files import embedded
 from superpose.files.checkpoint import CONFIG, Checkpoint
+from superpose.files.file_format import PEFT
 from superpose.files.hub_base import cached_config, fetch_base, fetch_config
 from superpose.files.hub_name import HubName, parse_base_name
 from superpose.files.names import exists, folder_of, is_hub_name
@@ -196,7 +197,7 @@ def base_at_hand(name: str | os.PathLike[str] | None) -> Checkpoint | None:
 
 def check_no_adapter(folder: Path, given: object) -> None:
     """Raise BadInput for the folder of an adapter."""
-    if (folder / "adapter_config.json").exists() and not (folder / CONFIG).exists():
+    if (folder / PEFT.folder[0]).exists() and not (folder / CONFIG).exists():
         raise adapter_for_base(given)
 
 

@@ -24,6 +24,7 @@ from torch import nn
 
 from superpose.errors import BadInput, DoesNotHold, missing_extra
 from superpose.files import locate, read_header
+from superpose.files.file_format import PEFT
 from superpose.files.precision import rounding_unit
 from superpose.model.verification import STAYS, Verification
 
@@ -179,7 +180,7 @@ def _deltas(model: Any) -> Deltas:
 
 def _eps(folder: Path) -> float:
     """Give the rounding unit of the coarsest dtype in the file; PEFT itself widens on loading."""
-    entries = read_header(folder / "adapter_model.safetensors").entries.values()
+    entries = read_header(folder / PEFT.folder[1]).entries.values()
     return max(rounding_unit(entry.dtype) for entry in entries)
 
 

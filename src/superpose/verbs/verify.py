@@ -94,8 +94,10 @@ def _proof(
 
 def _is_model(result: str | os.PathLike[str]) -> bool:
     """Say whether a name means a model's folder and not an adapter."""
+    from superpose.files.file_format import PEFT
+
     folder = Path(result).expanduser()
-    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+    return (folder / "config.json").is_file() and not (folder / PEFT.folder[0]).is_file()
 
 
 def _called(result: AdapterName) -> str:

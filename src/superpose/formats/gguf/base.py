@@ -18,6 +18,7 @@ from superpose.errors import BadInput, MissingBase, Refused
 from superpose.files.base import named_base, read_base_name
 from superpose.files.checkpoint import CONFIG
 from superpose.files.embedded import HUB_NAME
+from superpose.files.file_format import GGUF
 from superpose.files.json_values import read_json
 from superpose.formats.gguf.architectures import ARCHITECTURES, Architecture, of_gguf
 from superpose.formats.gguf.header import MetadataValue, read_gguf_header
@@ -82,7 +83,7 @@ def read_base(given: str | os.PathLike[str]) -> Base:
     if path is None:
         return _numbers_of(meant.name) or _of_config(meant.config())
     if path.is_file():
-        return _of_gguf(path) if path.suffix == ".gguf" else _of_config(path)
+        return _of_gguf(path) if GGUF.takes(path) else _of_config(path)
     if not (path / CONFIG).is_file():
         raise BadInput(f"holds no {CONFIG}", where=given, hint=HINT)
     return _of_config(path / CONFIG)

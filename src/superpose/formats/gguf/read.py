@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Delta, Place, place_of
 from superpose.errors import BadInput, MissingBase, Refused, SuperposeWarning, placed
 from superpose.files import short_name
+from superpose.files.file_format import GGUF
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype, opened
 from superpose.formats.gguf.architectures import of_gguf
@@ -79,7 +80,7 @@ def read_gguf(
         _check_layout(header)
     adapter = Adapter(
         dict(_deltas(path, header, pairs, alpha)),
-        name=short_name(where).removesuffix(".gguf"),
+        name=short_name(where).removesuffix(GGUF.ending),
         base_model=_base_model(header),
         path=where,
         **noted(header.metadata),

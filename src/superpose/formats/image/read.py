@@ -164,7 +164,7 @@ def _configured(
 
 
 def _name(where: str) -> str:
-    return short_name(where).removesuffix(".safetensors")
+    return short_name(where).removesuffix(file_format.KOHYA.ending)
 
 
 def _base_model(metadata: Mapping[str, str], configured: Mapping[str, LoraConfig]) -> str | None:

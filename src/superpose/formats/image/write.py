@@ -21,7 +21,7 @@ from superpose.adapter import Adapter, place_of
 from superpose.adapter.image_marks import marks_of
 from superpose.errors import BadInput, Refused
 from superpose.files import check_free, check_free_file, new_file, new_folder, write_tensors
-from superpose.files.file_format import DIFFUSERS, KOHYA
+from superpose.files.file_format import DIFFUSERS, GGUF, KOHYA
 from superpose.formats.expanded import Array
 from superpose.formats.folded import checked_dtype, fold, padded_to, widest_dtype
 from superpose.formats.image.known import as_loaders_know_it
@@ -87,7 +87,7 @@ def write_image(
     metadata = written_metadata(adapter, ranks, tensors, factors.rounding_error, configuration)
     sorts = {(_sort(lean, key), rank) for key, rank in ranks.items()}
     uneven = len(sorts) > len({sort for sort, _ in sorts})
-    tell_of_loaders(tensors, kohya=adapter.format == "kohya", uneven=uneven)
+    tell_of_loaders(tensors, kohya=adapter.format == KOHYA.name, uneven=uneven)
     _write(target, tensors, metadata, force)
     return written
 
@@ -98,7 +98,7 @@ def _name(spellings: Mapping[str, str], key: str, side: str) -> str:
 
 def check_image_output(path: Path, kind: str, *, force: bool) -> None:
     """Raise OutputExists or BadInput when an image LoRA of this format cannot go to `path`."""
-    if path.suffix == ".gguf":
+    if GGUF.takes(path):
         raise Refused("GGUF holds no image LoRA; give a name that ends in .safetensors", where=path)
     if path.suffix == ENDING:
         check_free_file(path, force=force)
