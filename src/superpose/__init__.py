@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from superpose.compose import exact_sum
     from superpose.extraction import extract
     from superpose.formats import load, save
-    from superpose.formats.pushing import push
     from superpose.interference import check
     from superpose.interference.difference import diff
     from superpose.training.settings import LoraSettings, TrainingSettings
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from superpose.verbs.evaluate import TestQuestions, evaluate
     from superpose.verbs.merge import merge
     from superpose.verbs.predict import predict
+    from superpose.verbs.push import push
     from superpose.verbs.settings import Calibration, Loading, Questions, Writing
     from superpose.verbs.train import TrainingQuestions, train
     from superpose.verbs.tune import Goal, tune
@@ -94,7 +94,7 @@ _HOMES = {
     "load": "superpose.formats",
     "merge": "superpose.verbs.merge",
     "predict": "superpose.verbs.predict",
-    "push": "superpose.formats.pushing",
+    "push": "superpose.verbs.push",
     "save": "superpose.formats",
     "train": "superpose.verbs.train",
     "tune": "superpose.verbs.tune",

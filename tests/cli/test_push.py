@@ -16,7 +16,7 @@ from tests.loopback_hub import TOKEN
 
 import superpose as library
 from superpose.errors import BadInput, Missing, SuperposeWarning
-from superpose.formats.pushing import own_files
+from superpose.verbs.push import own_files
 
 if TYPE_CHECKING:
     from tests.conftest import Superpose, WriteAdapter
@@ -86,7 +86,7 @@ def test_a_sum_is_pushed_to_a_folder_of_a_branch_in_one_commit(
 def test_a_branch_may_stand_behind_the_name_but_not_twice(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("math")
     assert library.push(folder, "org/math@v1", dry_run=True).branch == "v1"
-    with pytest.raises(BadInput, match="names a branch, and so does --branch"):
+    with pytest.raises(BadInput, match="org/math@v1 names a branch already"):
         library.push(folder, "org/math@v1", branch="v2", dry_run=True)
     with pytest.raises(BadInput, match="no name of a branch"):
         library.push(folder, "org/math", branch="a b", dry_run=True)
@@ -265,3 +265,23 @@ def test_an_adapter_of_the_hub_is_pushed_to_another_place(
     library.push("others/math/best", "org/copy")
     copied = hub.repositories["org/copy"].branches["main"]
     assert {name: copied[name] for name in files} == files
+
+
+def test_a_loaded_adapter_is_pushed_as_its_files_and_one_made_in_memory_as_save_writes_it(
+    hub: Hub, superpose: Superpose, write_adapter: WriteAdapter, tmp_path: Path
+) -> None:
+    folder = write_adapter("math", seed=1)
+    math, law = library.load(folder), library.load(write_adapter("law", seed=2))
+    said = json.loads(superpose("push", folder, "org/math", "--dry-run", "--json").stdout)
+    assert library.push(math, "org/math", dry_run=True).to_json() == said
+    library.push(math, "org/math")
+    sent = hub.repositories["org/math"].branches["main"]
+    assert sent[WEIGHTS] == (folder / WEIGHTS).read_bytes()
+    both = math + 0.5 * law
+    with pytest.warns(SuperposeWarning, match=r"^math \+ 0\.5\*law: its files name folders"):
+        pushed = library.push(both, "org/both")
+    library.save(both, tmp_path / "both")
+    assert pushed.name == both.name
+    assert "pushed" in pushed._repr_html_()
+    assert (library.load("org/both") - library.load(tmp_path / "both")).norm() == 0.0
+    assert [parent.weight for parent in library.load("org/both").parents] == [1.0, 0.5]

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 import superpose as library
 from superpose.errors import SuperposeWarning
 from superpose.files import read_header
-from superpose.formats.pushing import own_files
+from superpose.verbs.push import own_files
 
 if TYPE_CHECKING:
     from tests.conftest import Superpose, WriteAdapter

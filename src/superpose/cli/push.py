@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from superpose.cli.console import one_line, out, print_json
 from superpose.cli.options import IgnoreKey, Json
-
-if TYPE_CHECKING:
-    from superpose.formats.pushing import Pushed
 
 __all__ = ["push"]
 
@@ -50,25 +46,11 @@ def push(
 
     Example: superpose push both org/both --private
     """
-    from superpose.formats.pushing import push as push_adapter
+    from superpose.cli.console import answer
+    from superpose.verbs.push import push as push_adapter
 
     pushed = push_adapter(
-        adapter,
-        repository,
-        branch=branch,
-        private=private,
-        message=message,
-        ignore_keys=ignore_key or (),
-        dry_run=dry_run,
-    )
-    if json:
-        print_json({**pushed.to_json(), "dry_run": dry_run})
-    else:
-        _print(pushed)
-
-
-def _print(pushed: Pushed) -> None:
-    done = "would push" if pushed.commit is None else "pushed"
-    lines = [f"{done} {one_line(pushed.name)} to {pushed.url}"]
-    lines += [f"{size:>14,} bytes  {one_line(path)}" for path, size in pushed.files.items()]
-    out().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        adapter, repository, branch=branch, private=private, message=message,
+        ignore_keys=ignore_key or (), dry_run=dry_run,
+    )  # fmt: skip
+    answer(pushed, json)

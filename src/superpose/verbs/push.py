@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import BadInput, BadSetting, SuperposeWarning
 from superpose.files import locate
 from superpose.files.file_format import ENDINGS
 from superpose.files.hub_errors import hub_page
 from superpose.files.hub_name import HubName, parse_hub_name
 from superpose.files.hub_upload import upload
-from superpose.formats.door import load
+from superpose.formats import load, save
 from superpose.formats.shards import INDEX, numbered
 from superpose.formats.table import FOLDER, FORMATS
+from superpose.shown import Line, Part, Shown
+from superpose.verbs.adapters import AdapterName
+
+__all__ = ["Pushed", "own_files", "push"]
 
 CARD = "README.md"
 
@@ -28,7 +34,7 @@ _BASE = re.compile(r"^base_model:[ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Pushed:
+class Pushed(Shown):
     """What was sent, or would be.
 
     url: of the page where it lies. branch: None is the default one. files: path in the repository
@@ -43,13 +49,21 @@ class Pushed:
     commit: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give the same as dicts, lists, strings and numbers."""
+        """Give what `push --json` prints."""
         files = [{"path": path, "bytes": size} for path, size in self.files.items()]
-        return {**vars(self), "files": files, "bytes": sum(self.files.values())}
+        total = sum(self.files.values())
+        return {**vars(self), "files": files, "bytes": total, "dry_run": self.commit is None}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give a line of where it lies, and one for each file."""
+        done = "would push" if self.commit is None else "pushed"
+        files = (f"{size:>14,} bytes  {path}" for path, size in self.files.items())
+        lines = (f"{done} {self.name} to {self.url}", *files)
+        return tuple(Line(line, whole=True) for line in lines)
 
 
 def push(
-    adapter: str | os.PathLike[str],
+    adapter: AdapterName,
     to: str,
     *,
     branch: str | None = None,
@@ -60,9 +74,11 @@ def push(
 ) -> Pushed:
     """Read an adapter, and send its own files to a repository of the hub in one commit.
 
-    adapter: what `load` takes. to: `org/name`, or a folder in it; the repository and the branch are
-    made where they are not there. private: make a new repository private, and send nothing to a
-    public one. message: of the commit. dry_run: say what would be sent, and ask nobody.
+    adapter: what `load` takes, or a loaded one: where it was read from a path, the files there are
+    sent, and where it was made in memory, those that `save` writes of it. to: `org/name`, or a
+    folder in it; the repository and the branch are made where they are not there. private: make a
+    new repository private, and send nothing to a public one. message: of the commit. dry_run: say
+    what would be sent, and ask nobody.
 
     Raises as `load` does for what is no adapter; BadInput for a name or card that the hub does not
     take and for a token that may not write; Missing without a token or an answer.
@@ -70,23 +86,39 @@ def push(
     >>> superpose.push("both", "org/both", private=True)  # doctest: +SKIP
     """
     target = _target(to, branch)
-    loaded = load(adapter, ignore_keys=ignore_keys, dora=True)
-    files = _placed(own_files(adapter), target)
-    folder = replace(target, path="" if target.path in files else target.path)
-    _check_card(files.get(f"{folder.path}/{CARD}".lstrip("/")))
-    _warn_of_paths(loaded)
-    tell_of_trained(loaded.beside, "which is not sent")
-    pushed = Pushed(
-        name=loaded.name,
-        url=hub_page(folder),
-        repo=target.repo,
-        branch=target.revision,
-        files={path: file.stat().st_size for path, file in files.items()},
-    )
-    if dry_run:
-        return pushed
-    said = message or f"superpose push: {loaded.name}"
-    return replace(pushed, commit=upload(to, target, files, private=private, message=said))
+    with _lying(adapter) as place:
+        loaded = load(place, ignore_keys=ignore_keys, dora=True)
+        if isinstance(adapter, Adapter):
+            loaded = replace(loaded, name=adapter.name)
+        files = _placed(own_files(place), target)
+        folder = replace(target, path="" if target.path in files else target.path)
+        _check_card(files.get(f"{folder.path}/{CARD}".lstrip("/")))
+        _warn_of_paths(loaded)
+        tell_of_trained(loaded.beside, "which is not sent")
+        pushed = Pushed(
+            name=loaded.name,
+            url=hub_page(folder),
+            repo=target.repo,
+            branch=target.revision,
+            files={path: file.stat().st_size for path, file in files.items()},
+        )
+        if dry_run:
+            return pushed
+        said = message or f"superpose push: {loaded.name}"
+        return replace(pushed, commit=upload(to, target, files, private=private, message=said))
+
+
+@contextmanager
+def _lying(adapter: AdapterName) -> Iterator[str | os.PathLike[str]]:
+    """Give the place of an adapter's files; one that was made in memory is written for a while."""
+    if not isinstance(adapter, Adapter):
+        yield adapter
+    elif adapter.path is not None:
+        yield adapter.path
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            save(adapter, Path(folder, "adapter"))
+            yield Path(folder, "adapter")
 
 
 def own_files(adapter: str | os.PathLike[str]) -> list[Path]:
@@ -119,10 +151,10 @@ def _target(to: str, branch: str | None) -> HubName:
     if branch is None:
         return name
     if name.revision is not None:
-        raise BadInput("names a branch, and so does --branch", where=to)
+        raise BadSetting(f"{to} names a branch already", where="branch")
     named = parse_hub_name(f"{name.repo}@{branch}")
     if named is None:
-        raise BadInput(f"`{branch}` is no name of a branch", where="--branch")
+        raise BadSetting(f"`{branch}` is no name of a branch", where="branch")
     return replace(name, revision=named.revision)
 
 
