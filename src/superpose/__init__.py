@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
     from superpose.verbs.evaluate import TestQuestions, evaluate
+    from superpose.verbs.input_statistics import InputQuestions, input_statistics
     from superpose.verbs.merge import merge
     from superpose.verbs.predict import predict
     from superpose.verbs.push import push
@@ -42,6 +43,7 @@ __all__ = [
     "Calibration",
     "Delta",
     "Goal",
+    "InputQuestions",
     "Loading",
     "LoraSettings",
     "Questions",
@@ -60,6 +62,7 @@ __all__ = [
     "evaluate",
     "exact_sum",
     "extract",
+    "input_statistics",
     "load",
     "merge",
     "predict",
@@ -76,6 +79,7 @@ _HOMES = {
     "Calibration": "superpose.verbs.settings",
     "Delta": "superpose.adapter",
     "Goal": "superpose.verbs.tune",
+    "InputQuestions": "superpose.verbs.input_statistics",
     "Loading": "superpose.verbs.settings",
     "LoraSettings": "superpose.training.settings",
     "Questions": "superpose.verbs.settings",
@@ -91,6 +95,7 @@ _HOMES = {
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.extraction",
+    "input_statistics": "superpose.verbs.input_statistics",
     "load": "superpose.formats",
     "merge": "superpose.verbs.merge",
     "predict": "superpose.verbs.predict",

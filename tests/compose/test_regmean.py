@@ -14,8 +14,9 @@ from tests.compose.battery import adapter, rebuilt
 import superpose
 from superpose.adapter import Adapter, Delta
 from superpose.compose import FROM_DATA, RegMean, merge
-from superpose.data.input_statistics import FILE, InputStatistics
+from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
+from superpose.files.file_format import INPUT_STATISTICS as FILE
 from superpose.files.tensors import open_tensors, write_tensors
 from superpose.lowrank import dense
 from superpose.lowrank.second_moment import SecondMoment, regressed
@@ -162,9 +163,19 @@ def test_sketches_are_summed_and_inverted_without_a_square_matrix(kept: int) -> 
 
 def test_all_directions_are_the_whole_moment() -> None:
     whole = SecondMoment.of(moment(3))
-    assert whole.sketched(INPUTS) is whole
-    nearly = whole.sketched(INPUTS - 1)
-    np.testing.assert_allclose(nearly.times(np.eye(INPUTS)), whole.whole, atol=1e-10)
+    for directions in (INPUTS - 1, INPUTS, INPUTS + 5):
+        found = whole.sketched(directions)
+        np.testing.assert_allclose(found.times(np.eye(INPUTS)), whole.whole, atol=1e-10)
+
+
+def test_few_directions_of_many_are_the_strongest_ones() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 500)) * np.geomspace(10.0, 0.1, 200)[:, None]
+    whole = SecondMoment.of(X @ X.T / 500)
+    found = whole.sketched(12)
+    np.testing.assert_allclose(found.values, np.linalg.eigvalsh(whole.whole)[::-1][:12], rtol=1e-6)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(12), atol=1e-10)
+    assert found.trace == pytest.approx(whole.trace)
 
 
 def test_what_is_written_says_how_it_was_made(tmp_path: Path) -> None:

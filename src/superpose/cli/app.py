@@ -55,6 +55,7 @@ COMMANDS = {
     "extract": "superpose.cli.extract:extract",
     "push": "superpose.cli.push:push",
     "train": "superpose.cli.train:train",
+    "statistics": "superpose.cli.statistics:statistics",
     "eval": "superpose.cli.eval_:evaluate",
     "ask": "superpose.cli.ask:ask",
     "predict": "superpose.cli.predict:predict",

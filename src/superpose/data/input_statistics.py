@@ -22,13 +22,11 @@ from typing import Any
 import numpy as np
 
 from superpose.errors import BadInput
+from superpose.files.file_format import INPUT_STATISTICS
 from superpose.files.tensors import open_tensors, write_tensors
 from superpose.lowrank.second_moment import SecondMoment
 
-__all__ = ["FILE", "InputStatistics"]
-
-FILE = "input_statistics.safetensors"
-"""Beside `adapter_model.safetensors`."""
+__all__ = ["InputStatistics"]
 
 _FORMAT = "superpose-input-statistics"
 _VERSION = 1
@@ -63,7 +61,7 @@ class InputStatistics(Mapping[str, SecondMoment]):
         return InputStatistics(moments, self.base_model, self.rows, self.tokens)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file: directions in float16, moments in float32.
+        """Write one safetensors file, new: directions in float16, moments in float32.
 
         Raises BadInput where a moment is whole: `sketched` gives what fits beside an adapter.
         """
@@ -90,8 +88,12 @@ class InputStatistics(Mapping[str, SecondMoment]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> InputStatistics:
-        """Read what `save` wrote. Raises BadInput, naming file and tensor, for anything else."""
+        """Read what `save` wrote: the file, or that in an adapter's folder.
+
+        Raises BadInput, naming file and tensor, for anything else.
+        """
         file = Path(path)
+        file = file / INPUT_STATISTICS if file.is_dir() else file
         found = open_tensors(file).read()
         note = _note(found.metadata.get(_FORMAT), file)
         moments = {}

@@ -20,6 +20,10 @@ class Family(StrEnum):
     IMAGE = "image"
 
 
+INPUT_STATISTICS = "input_statistics.safetensors"
+"""Beside an adapter: second moments of its domain's inputs, which engines pass over."""
+
+
 @dataclass(frozen=True)
 class FileFormat:
     """How an adapter of one format lies on disk.

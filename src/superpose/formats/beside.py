@@ -15,15 +15,18 @@ from pathlib import Path
 from superpose.adapter.beside import TOKENIZER, Beside
 from superpose.errors import BadInput, Missing, SuperposeWarning
 from superpose.files import is_here, listing, read_header
-from superpose.files.file_format import weights_pattern
+from superpose.files.file_format import INPUT_STATISTICS, weights_pattern
 from superpose.files.hub import fetch_beside
 from superpose.files.pickles import PICKLES
 
 _WEIGHTS = (".safetensors", *PICKLES)
 
-# The adapter itself, in PEFT's, MLX's and llama.cpp's files, and what steered its training alone.
+# The adapter itself, in PEFT's, MLX's and llama.cpp's files, what steered its training alone, and
+# what its domain's inputs look like.
 _NO_PART = re.compile(
     weights_pattern()
+    + "|"
+    + re.escape(INPUT_STATISTICS)
     + r"|training_args\.(bin|pt)|(optimizer|scheduler|scaler|sampler|grad_scaler)([_-]?\d+)?\.\w+"
     r"|(rng|random)_states?.*|.*(optim|model)_states\.pt|dataloader.*|replay_buffer.*"
 )

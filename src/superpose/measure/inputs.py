@@ -22,7 +22,7 @@ from superpose.lowrank.second_moment import SecondMoment
 from superpose.measure.batches import Batch, collate, evaluation_batches
 from superpose.measure.evaluate import BATCH_TOKENS
 
-__all__ = ["WIDEST", "measure_inputs"]
+__all__ = ["WIDEST", "linear_layers", "measure_inputs"]
 
 WIDEST = 2048
 """Inputs up to which the whole second moment is summed: 17 MB each."""
@@ -72,6 +72,17 @@ def measure_inputs(
         raise BadInput("no input reached this module", where=silent[0])
     by_module = {name: moments[shared[name]] for name in modules}
     return InputStatistics(by_module, base_model, len(examples), tokens)
+
+
+def linear_layers(model: nn.Module) -> tuple[str, ...]:
+    """Name the linear layers of a model's body, in order: all that adapters commonly change."""
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if (isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D")
+        and module is not head
+    )
 
 
 class _Sum:

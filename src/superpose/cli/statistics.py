@@ -1,0 +1,60 @@
+"""`superpose statistics`: what a domain's inputs look like, to merge by regression with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from superpose.cli.options import Base, Json, Quiet
+from superpose.cli.unfold import unfolded
+from superpose.verbs.input_statistics import InputQuestions
+
+__all__ = ["statistics"]
+
+
+@unfolded
+def statistics(
+    *,
+    base: Base,
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Question files (.jsonl) or hub data sets of one domain."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A file, or the folder of the domain's adapter, where add finds it.",
+            show_default=False,
+        ),
+    ],
+    questions: InputQuestions,
+    directions: Annotated[
+        int, typer.Option(help="Kept of each input; of the others their mean.")
+    ] = 48,
+    dtype: Annotated[str, typer.Option(help="The base's weights in memory.")] = "float32",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure what questions of a domain send into a base model's layers, for add --method regmean.
+
+    A merge by regression (RegMean) needs the second moment of each layer's inputs on rows of every
+    domain, and nothing else of them: no answers, no gradients, one forward pass. The base model's
+    own inputs serve; so this can be made once, and travels with the adapter. PEFT and engines pass
+    over the file. No row can be read off it, but how alike two domains are can.
+
+    Example: superpose statistics smollm2 math.jsonl -o runs/math
+    """
+    from superpose.cli.console import answer, bars
+    from superpose.verbs.input_statistics import input_statistics
+
+    with bars(quiet=quiet) as progress:
+        found = input_statistics(
+            base, data, out, questions,
+            directions=directions, dtype=dtype, force=force, progress=progress,
+        )  # fmt: skip
+    answer(found, json)

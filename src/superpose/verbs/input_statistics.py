@@ -1,0 +1,126 @@
+"""What a domain's inputs to a base model's layers look like, to merge by regression with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from superpose.errors import BadSetting
+from superpose.files.file_format import INPUT_STATISTICS
+from superpose.verbs.base import Base, loaded_base
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import Data, DomainRows, Source, encoded, prompt_of, read_domains
+from superpose.verbs.settings import Questions
+from superpose.verbs.told import Told, size
+
+if TYPE_CHECKING:
+    from superpose.data.input_statistics import InputStatistics
+
+__all__ = ["InputQuestions", "MeasuredInputs", "input_statistics"]
+
+
+@dataclass(frozen=True)
+class InputQuestions(Questions):
+    """Questions whose way through the base model is measured; their answers need not be right."""
+
+    rows: Annotated[int | None, "So many rows, drawn by seed."] = 64
+
+
+@dataclass(frozen=True)
+class MeasuredInputs(Told):
+    """Input statistics, and where they were written.
+
+    path: None where they were not. bytes: of the file.
+    """
+
+    statistics: InputStatistics
+    directions: int
+    path: Path | None
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `statistics --json` prints."""
+        found = self.statistics
+        return {
+            "base_model": found.base_model,
+            "modules": len(found),
+            "inputs": len({id(moment) for moment in found.values()}),
+            "directions": self.directions,
+            "rows": found.rows,
+            "tokens": found.tokens,
+            "output": None if self.path is None else str(self.path),
+            "bytes": self.bytes,
+        }
+
+    def __str__(self) -> str:
+        said = self.to_json()
+        where = "" if self.path is None else f"wrote {self.path}: "
+        what = (
+            f"{said['inputs']} inputs of {said['modules']} modules, {self.directions} directions "
+            f"of each, from {said['rows']} rows ({said['tokens']:,} tokens)"
+        )
+        return f"{where}{what}" + (f"; {size(self.bytes)}" if self.bytes else "")
+
+
+def input_statistics(
+    base: Base,
+    data: Source | Data,
+    out: str | os.PathLike[str] | None = None,
+    questions: InputQuestions = InputQuestions(),
+    *,
+    directions: int = 48,
+    dtype: str = "float32",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> MeasuredInputs:
+    """Measure the second moments of what a domain's rows send into a base model's linear layers.
+
+    base: a name, or a loaded base model; no adapter is needed. data: a question file, a hub data
+    set or rows in memory; of several the rows are one domain's. out: a file, or the folder of the
+    domain's adapter, where `superpose add --method regmean` finds them. directions: kept of each
+    input, and of the others their mean; 48 take no more room than an adapter of rank 16. force:
+    replace the file. progress: called with rows done, how many there are, and what is done.
+
+    Raises BadSetting for directions below 1, OutputExists where the file stands, and what reading
+    and loading raise.
+    """
+    if directions < 1:
+        raise BadSetting(f"{directions} directions are none", where="directions")
+    from superpose.files import check_free_file, new_file
+    from superpose.measure.inputs import linear_layers, measure_inputs
+
+    path = None if out is None else Path(out)
+    path = path / INPUT_STATISTICS if path is not None and path.is_dir() else path
+    if path is not None:
+        check_free_file(path, force=force)
+    read = read_domains(_one_domain(data), questions)
+    model = loaded_base(base, dtype)
+    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    name = ", ".join(domain.name for domain in read)
+    examples = encoded(name, _rows(read), prompt, questions.rows, questions.seed)
+    found = measure_inputs(
+        model.model,
+        linear_layers(model.model),
+        examples,
+        base_model=model.name,
+        directions=directions,
+        progress=advancing(progress, "statistics", len(examples)),
+    ).sketched(directions)
+    if path is not None:
+        with new_file(path) as part:
+            found.save(part)
+    return MeasuredInputs(found, directions, path, path.stat().st_size if path else 0)
+
+
+def _one_domain(data: Source | Data) -> Data:
+    """Give rows in memory as one source; files may be several."""
+    if isinstance(data, str | os.PathLike):
+        return [data]
+    rows = not hasattr(data, "keys") and not all(isinstance(s, str | os.PathLike) for s in data)
+    return [data] if rows else data  # type: ignore[list-item,return-value]
+
+
+def _rows(read: list[DomainRows]) -> list[Any]:
+    return [row for domain in read for row in domain.rows]

@@ -1,0 +1,110 @@
+"""Statistics are measured once, lie beside the adapter, and are in nobody's way there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import superpose
+from superpose.cli.app import main
+from superpose.compose import RegMean
+from superpose.data.input_statistics import InputStatistics
+from superpose.errors import BadSetting, OutputExists
+from superpose.files.file_format import INPUT_STATISTICS
+from superpose.lowrank import dense
+
+FEW = superpose.InputQuestions(rows=6)
+
+
+def measured(base: Path, data: Path, out: Path, *words: object) -> Any:
+    with pytest.raises(SystemExit) as end:
+        main(["statistics", *map(str, (base, data, "-o", out, "--rows", 6, *words))])
+    return end.value.code
+
+
+def test_the_command_writes_what_the_verb_gives(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data = question_files["sums"]
+    found = superpose.input_statistics(tiny_base, data, questions=FEW, directions=5)
+    assert not measured(tiny_base, data, adapters[0], "--directions", 5, "--json")
+    said = json.loads(capsys.readouterr().out)
+    path = adapters[0] / INPUT_STATISTICS
+    assert said == {**found.to_json(), "output": str(path), "bytes": path.stat().st_size}
+    assert said["rows"] == 6
+    written = InputStatistics.load(adapters[0])
+    assert list(written) == list(found.statistics)
+    assert set(superpose.load(adapters[0])) <= set(written)
+    for name, moment in written.items():
+        np.testing.assert_allclose(moment.values, found.statistics[name].values, rtol=1e-5)
+
+
+def test_rows_in_memory_and_a_loaded_base_give_the_same(
+    tiny_base: Path, question_files: dict[str, Path]
+) -> None:
+    from superpose.model import load_base
+
+    data = question_files["sums"]
+    rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    one = superpose.input_statistics(tiny_base, data, questions=FEW)
+    other = superpose.input_statistics(load_base(tiny_base), rows, questions=FEW)
+    for name, moment in one.statistics.items():
+        assert moment.trace == pytest.approx(other.statistics[name].trace)
+
+
+def test_an_adapter_with_statistics_is_read_and_added_as_before(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    plain = superpose.load(adapters[0])
+    superpose.input_statistics(tiny_base, question_files["sums"], adapters[0], FEW)
+    found = superpose.load(adapters[0])
+    assert found.beside == plain.beside
+    assert superpose.add([adapters[0]], tmp_path / "copy").exact
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_base)
+    assert PeftModel.from_pretrained(base, adapters[0]).peft_config["default"].r == 2
+
+
+def test_statistics_of_the_base_merge_adapters_better_than_the_sum(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
+) -> None:
+    """Better by what the regression minimises: the error on each domain's inputs."""
+    parts = [superpose.load(path) for path in adapters]
+    found = [
+        superpose.input_statistics(tiny_base, data, questions=FEW, directions=1000).statistics
+        for data in question_files.values()
+    ]
+    merged = superpose.merge(parts, method=RegMean(tuple(found)))
+
+    def error(total: superpose.Adapter) -> float:
+        errors = []
+        for part, moments in zip(parts, found, strict=True):
+            for key, delta in (total - part).items():
+                D = np.asarray(dense(delta.terms), np.float64)
+                errors.append(float(np.sum(moments[key].times(D) * D)))
+        return sum(errors)
+
+    assert error(merged) < error(sum(parts[1:], start=parts[0]))
+    assert error(merged) < error(superpose.merge(parts, [0.5, 0.5]))
+
+
+def test_what_cannot_be_is_refused_before_the_base_is_loaded(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data = question_files["sums"]
+    with pytest.raises(BadSetting, match="0 directions are none"):
+        superpose.input_statistics("no-such-base", data, directions=0)
+    superpose.input_statistics(tiny_base, data, adapters[0], FEW)
+    with pytest.raises(OutputExists):
+        superpose.input_statistics("no-such-base", data, adapters[0], FEW)
+    assert measured(tiny_base, data, adapters[0], "--force") in (0, None)
+    assert measured(tiny_base, data, adapters[0], "--directions", 0) == 2
+    assert "--directions: 0 directions are none" in capsys.readouterr().err
