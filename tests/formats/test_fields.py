@@ -69,7 +69,7 @@ def test_each_field_that_is_used_is_read() -> None:
     assert set(USED) - config.asked == recognised
 
 
-@pytest.mark.parametrize("name", USED)
+@pytest.mark.parametrize("name", sorted(USED))
 def test_each_field_that_is_used_has_its_kind_of_adapter(name: str) -> None:
     if name in BESIDE_KINDS:
         path = Path(__file__).with_name(BESIDE_KINDS[name])
