@@ -6,6 +6,8 @@ import copy
 import io
 import itertools
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +265,26 @@ def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
         last = heard.getvalue().rstrip().splitlines()[-1]
         assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
         assert ("Forecast: " in heard.getvalue()) == (forecast is not None)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_terminal_notebook_and_page_speak_one_measured_verdict(seeds: int) -> None:
+    from rich.console import Console
+
+    from superpose.cli.show import show
+    from superpose.studies.tables import study_parts
+
+    content = study(seeds, sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.91))
+    summary = Summary.from_json(content)
+    found = measured_verdict(summary)
+    heard = io.StringIO()
+    show(study_parts(summary), Console(file=heard, width=160))
+    notebook = unescape(re.sub("<[^>]+>", "", found._repr_html_()))
+    page = unescape(re.sub("<[^>]+>", "", render(Page("t", "s", (section(content),)))))
+    for claim, figures in (found.which, found.advice):
+        assert f"{claim} {figures}".replace(" %", "\u00a0%") in page
+        for said in (heard.getvalue(), notebook):
+            assert f"{claim[1:]} {figures}" in said
 
 
 def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:

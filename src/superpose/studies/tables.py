@@ -51,8 +51,7 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
         for advice in found.advice:
             seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
             yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.", whole=True)
-    what, why = measured_verdict(summary).advice
-    yield Line(why, f"Measured, {what[0].lower()}{what[1:]}", whole=True)
+    yield from measured_verdict(summary).shown()
 
 
 def adapters_table(summary: Summary) -> Table:

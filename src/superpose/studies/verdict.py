@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from superpose.errors import BadInput
 from superpose.landscape.adding_up import Names, Share, least, sum_of, together, which_add_up
 from superpose.landscape.advice import KEPT, LITTLE, MOSTLY_KEPT
+from superpose.shown import Line, Part, Shown
 from superpose.shown.words import counted, figure, weights_text
 from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import SUMS, TITLES, UNION
@@ -63,7 +64,7 @@ class BestSum:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """What a study says, in two sentences, each a claim up to a colon and the figures behind it.
 
     which: which sums add up. advice: what to do with the sum of all. best: what that rests on.
@@ -74,6 +75,14 @@ class Verdict:
     advice: tuple[str, str]
     best: BestSum
     naive: Share
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give both sentences, each saying that it was measured."""
+        (which, shares), (advice, figures) = self.which, self.advice
+        return (
+            Line(shares, f"Measured: {which}", whole=True),
+            Line(figures, f"Measured, {advice[0].lower()}{advice[1:]}", whole=True),
+        )
 
 
 def measured_verdict(summary: Summary) -> Verdict:
