@@ -1,4 +1,4 @@
-"""Blocks of the project's README that a benchmark writes from its record, between two comments."""
+"""Blocks of the README or of a page that a benchmark writes from its record, between comments."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["README", "block_of", "write_block"]
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-def block_of(command: str) -> str:
+def block_of(command: str, page: Path = README) -> str:
     """What stands between the markers of a command. Raises ValueError where they are missing."""
-    text = README.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     start, end = _borders(text, command)
     return text[start:end].strip("\n")
 
 
-def write_block(command: str, block: str) -> None:
+def write_block(command: str, block: str, page: Path = README) -> None:
     """Put a block in the place of the one that stands there. Raises ValueError as block_of does."""
-    text = README.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     start, end = _borders(text, command)
-    with new_file(README) as beside:
+    with new_file(page) as beside:
         beside.write_text(f"{text[:start]}\n\n{block}\n\n{text[end:]}", encoding="utf-8")
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import adapters, bake, check_process, models, truncate
+from benchmarks import adapters, bake, check_process, factor_space, models, splits, truncate
 from benchmarks.__main__ import NAMES, README, readme
 from benchmarks.measure import Sample, Timing, call, interleaved, process, ratio
+from benchmarks.readme import block_of
 from benchmarks.result import RESULTS, Result, Target, tables
 
 import superpose
+from superpose.compose import METHODS
 from superpose.interference import check
+from superpose.lowrank import dense
 
 
 def timing(*seconds: float) -> Timing:
@@ -117,5 +120,31 @@ def test_a_result_is_written_with_versions_and_without_paths(tmp_path: Path) -> 
 
 
 def test_the_readme_is_what_the_results_say() -> None:
-    assert {path.stem for path in RESULTS.glob("*.json")} <= {*NAMES, "exactness", "prediction"}
+    assert {path.stem for path in RESULTS.glob("*.json")} <= {
+        *NAMES, "exactness", "prediction", "splits",
+    }  # fmt: skip
     assert README.read_text() == readme()
+
+
+def test_the_table_of_splits_is_what_its_record_says_and_no_method_here_depends_on_one() -> None:
+    record = json.loads((RESULTS / "splits.json").read_text())
+    assert splits.table(record) == block_of(splits.COMMAND, splits.PAGE)
+    own = [row for row in record["rows"] if row["way"].startswith("superpose")]
+    assert {f"superpose `{name}`" for name in METHODS if " " not in name} <= {r["way"] for r in own}
+    assert all(row[split] < 1e-9 for row in own for split in splits.SPLITS)
+
+
+def test_the_splits_that_are_compared_are_of_the_same_deltas() -> None:
+    given = splits.adapters()
+    for change in splits.SPLITS.values():
+        for x, y in zip(given, change(given), strict=True):
+            for (B, A), (C, D) in zip(x.values(), y.values(), strict=True):
+                np.testing.assert_allclose(B @ A, C @ D, atol=1e-12)
+
+
+def test_methods_and_their_definitions_give_the_same_where_their_times_are_compared() -> None:
+    adapters = factor_space.parts(40, 4, 3)
+    deltas = [np.asarray(dense(a["q"].terms), np.float64) for a in adapters]
+    for name, rule in factor_space.RULES.items():
+        found = superpose.merge(adapters, None, METHODS[name]())
+        assert factor_space.apart(dense(found["q"].terms), rule(deltas)) < 1e-4, name

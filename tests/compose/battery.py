@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from benchmarks import definitions as oracles
+from benchmarks.definitions import Dense, Oracle, by_module, truncated, weighted
 from safetensors.numpy import save_file
-from tests.compose import oracles
-from tests.compose.oracles import Dense, Oracle, by_module, truncated, weighted
 
 import superpose
 from superpose.adapter import Adapter, Delta

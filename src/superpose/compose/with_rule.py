@@ -13,7 +13,7 @@ from superpose.compose.by_module import Array, ByModule, Result, Source
 from superpose.compose.method import Method
 from superpose.compose.sum import Sum
 from superpose.errors import BadSetting
-from superpose.lowrank import Term, dense, norm
+from superpose.lowrank import Term, dense
 from superpose.lowrank.canonical_split import canonical
 
 
@@ -56,9 +56,15 @@ class WithRule(ByModule):
     def ruled_small(self, labels: Sequence[str], matrices: Sequence[Array]) -> Array:
         """Give what the rule makes of small matrices in place of deltas. labels: of their draws."""
         pairs = zip(labels, matrices, strict=True)
-        splits = [(label, (Term(1.0, x, np.eye(x.shape[1])),)) for label, x in pairs]
-        sources = [Source(label, canonical(term)) for label, term in splits if norm(term) > 0.0]
+        splits = [(label, canonical((_as_term(x),))) for label, x in pairs if x.any()]
+        sources = [Source(label, split) for label, split in splits if split.B.any()]
         if not sources:
             return 0.0 * matrices[0]
         found = self.ruled(sources)
         return np.asarray(dense(found)) if isinstance(found, tuple) else found
+
+
+def _as_term(x: Array) -> Term:
+    """Give a matrix as factors, one of them an identity of its smaller side."""
+    high, wide = x.shape
+    return Term(1.0, np.eye(high), x) if high < wide else Term(1.0, x, np.eye(wide))

@@ -1,0 +1,120 @@
+"""Merge methods by name: the settings that they have between them, as options of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from superpose.errors import BadSetting
+from superpose.verbs.settings import Option
+
+if TYPE_CHECKING:
+    from superpose.compose import Method
+
+__all__ = ["Merging", "method_named", "offered"]
+
+
+@dataclass(frozen=True)
+class Merging:
+    """Which method merges, and its settings: those left out are the method's own.
+
+    Field names are those of the methods' own fields.
+    """
+
+    method: Annotated[
+        str,
+        Option(
+            "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
+            "knots, tsv, iso, core, ctm, pico, wudi, svc, star or orthogonal.",
+            metavar="NAME",
+        ),
+    ] = "sum"
+    density: Annotated[
+        float | None, "ties, dare, dare-ties, della: share of entries kept, in (0, 1]."
+    ] = None
+    epsilon: Annotated[
+        float | None, "della: how far that is less for the smallest, more for the largest."
+    ] = None
+    seed: Annotated[int | None, "dare, dare-ties, della: of what is drawn."] = None
+    rule: Annotated[
+        str | None,
+        Option(
+            "core, knots, ctm: the method that merges there; svc, star: the one that comes before; "
+            "equal-norm: mean or meta.",
+            metavar="NAME",
+        ),
+    ] = None
+    share: Annotated[float | None, "tsv: of each adapter's directions; 1/K for K adapters."] = None
+    variant: Annotated[str | None, Option("iso: c or cts.", metavar="c|cts")] = None
+    common: Annotated[float | None, "iso cts: share of directions that is the sum's."] = None
+    beta: Annotated[float | None, "ctm: 1 leaves adapters at their sizes, 0 makes them alike."] = (
+        None
+    )
+    ridge: Annotated[float | None, "wudi: what is added where inputs are shared."] = None
+    alpha: Annotated[float | None, "svc: the least of a direction that counts."] = None
+    eta: Annotated[float | None, "star: share of the nuclear norm that is kept."] = None
+    each: Annotated[
+        bool | None, Option("star: of each adapter, before the rule.", ("--each/--merged",))
+    ] = None
+    mu: Annotated[float | None, "orthogonal: how far, where not wholly."] = None
+
+    def chosen(self, rank: int | None) -> tuple[Method, int | None]:
+        """Give the method, and the rank that is left to be cut to where it takes none itself.
+
+        Raises BadSetting as `method_named`.
+        """
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "method"}
+        given = {name: value for name, value in given.items() if value is not None}
+        takes = rank is not None and "rank" in _names(_kind(self.method, "method"))
+        if takes:
+            given["rank"] = rank
+        return method_named(self.method, given), None if takes else rank
+
+
+def offered() -> list[str]:
+    """Give the names of the methods that need nothing but the adapters."""
+    from superpose.compose import METHODS
+
+    return [name for name in METHODS if " " not in name]
+
+
+def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method") -> Method:
+    """Give a method by its name, with settings: those that it has not go to its rule.
+
+    Raises BadSetting for a name that is none, a setting that neither has, and what the method
+    refuses.
+    """
+    kind = _kind(name, where)
+    given, names = dict(settings), _names(kind)
+    left = {key: given.pop(key) for key in list(given) if key not in names}
+    rule = _default_rule(kind)
+    if rule is not None:
+        inner = str(given.get("rule", rule.name))
+        own = {} if inner != rule.name else {k: v for k, v in rule.settings if k != "rank"}
+        given["rule"] = method_named(inner, {**own, **left}, where="rule")
+    elif left:
+        other = next(iter(left))
+        there = ", ".join(names) or "no settings"
+        raise BadSetting(f"`{name}` has no such setting; it has {there}", where=other)
+    return kind(**given)
+
+
+def _kind(name: str, where: str) -> type[Method]:
+    from superpose.compose import METHODS
+
+    if name not in offered():
+        raise BadSetting(f"`{name}` is no method; there are {', '.join(offered())}", where=where)
+    return METHODS[name]
+
+
+def _names(kind: type[Method]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _default_rule(kind: type[Method]) -> Method | None:
+    """Give the method inside a method that has one."""
+    from superpose.compose import Method
+
+    found = [f.default for f in fields(kind) if f.name == "rule"]
+    return found[0] if found and isinstance(found[0], Method) else None
