@@ -16,6 +16,7 @@ from superpose.cli.options import (
     Weights,
 )
 from superpose.cli.unfold import unfolded
+from superpose.verbs.merging import Merging
 from superpose.verbs.settings import Writing
 
 __all__ = ["add"]
@@ -43,9 +44,10 @@ def add(
         ),
     ],
     weights: Weights = None,
+    merging: Merging,
     rank: Annotated[
         int | None,
-        typer.Option(help="Write the best approximation of this rank instead of the exact sum."),
+        typer.Option(help="Write the best approximation of this rank."),
     ] = None,
     engine: Annotated[
         str | None,
@@ -73,10 +75,11 @@ def add(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add adapters exactly and write the sum as one adapter.
+    """Add adapters exactly, or merge them by another method, and write one adapter.
 
     The sum of the deltas is written, not of the factors: no cross terms, whatever the ranks,
-    scalings and target modules. The result works in PEFT, vLLM and llama.cpp alike.
+    scalings and target modules. The result works in PEFT, vLLM and llama.cpp alike. Other methods
+    are for adapters that disturb each other; docs/merging.md tells what each does.
 
     Example: superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
     """
@@ -85,7 +88,7 @@ def add(
 
     with bars() as progress:
         found = add_all(
-            adapters, out, weights,
+            adapters, out, weights, merging.chosen(),
             rank=rank, engine=engine, base=base, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), writing=writing, verify=verify, progress=progress,
         )  # fmt: skip

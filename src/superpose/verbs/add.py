@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from superpose.adapter.made import percent
-from superpose.compose import Method, Sum
+from superpose.adapter.made import BEST_RANK, ON_BASE, SUM, percent
+from superpose.compose import BestRank, Method, OnBase, Sum
+from superpose.errors import BadSetting
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.at_hand import read_back
 from superpose.verbs.base import Base, base_name
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from superpose.model.verification import Verification
 
 __all__ = ["Added", "add"]
+
+_SUMS = (SUM, ON_BASE, BEST_RANK)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Added(Told):
             f"  {written.dtype}, {size(written.bytes)}, rounding error "
             f"{written.rounding_error:.2g}",
         ]
-        if total.made.inputs:
+        if total.made.inputs and total.made.method in _SUMS:
             lines.append(f"  {total.made}")
         if written.carried:
             lines.append(f"  with the tokenizer of its parents: {', '.join(written.carried)}")
@@ -104,6 +107,8 @@ class Added(Told):
         if self.exact:
             # Beside a rounding error of 0.0015 the bare word would be read as a promise.
             return "exact" if self.written.rounding_error < 1e-6 else "exact but for rounding"
+        if self.adapter.made.method not in _SUMS:
+            return str(self.adapter.made)
         if self.energy_kept is None:
             return "not the exact sum"
         return f"keeps {percent(self.energy_kept)} of the energy"
@@ -127,9 +132,11 @@ def add(
 ) -> Added:
     """Add adapters exactly, write the sum as one adapter, and read it back as its engine would.
 
+    Or write what another method makes of them.
+
     adapters, weights, method, base, heads, same_base, progress: as for `superpose.merge`. out: a
     folder, a .gguf or, of image LoRAs, a .safetensors file. rank: write the best approximation of
-    this rank instead of the sum. engine: "peft", "vllm" or "llama.cpp": refuse what it does not
+    this rank instead of the whole. engine: "peft", "vllm" or "llama.cpp": refuse what it does not
     read, and fit the rank to what it serves. verify: a base model on which PEFT is asked whether
     what was written is the sum; the result's `insist` raises where it is not.
 
@@ -142,6 +149,8 @@ def add(
 
     given = given_weights(adapters, weights)
     check_rank(rank, engine)
+    if verify is not None and not isinstance(method, BestRank | OnBase | Sum):
+        raise BadSetting(f"PEFT knows no `{method.name}` to compare with", where="verify")
     options = {"engine": engine, **vars(writing)}
     writable = partial(check_output, out, **options)
     writable()  # all that can be refused without reading an adapter

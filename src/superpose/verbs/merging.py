@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.errors import BadSetting
@@ -12,7 +12,7 @@ from superpose.verbs.settings import Option
 if TYPE_CHECKING:
     from superpose.compose import Method
 
-__all__ = ["Merging", "method_named", "offered"]
+__all__ = ["Merging", "at_rank", "method_named", "offered"]
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,10 @@ class Merging:
     ] = None
     mu: Annotated[float | None, "orthogonal: how far, where not wholly."] = None
 
-    def chosen(self, rank: int | None) -> tuple[Method, int | None]:
-        """Give the method, and the rank that is left to be cut to where it takes none itself.
-
-        Raises BadSetting as `method_named`.
-        """
+    def chosen(self) -> Method:
+        """Give the method with these settings. Raises BadSetting as `method_named`."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "method"}
-        given = {name: value for name, value in given.items() if value is not None}
-        takes = rank is not None and "rank" in _names(_kind(self.method, "method"))
-        if takes:
-            given["rank"] = rank
-        return method_named(self.method, given), None if takes else rank
+        return method_named(self.method, {k: v for k, v in given.items() if v is not None})
 
 
 def offered() -> list[str]:
@@ -85,8 +78,12 @@ def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method
     Raises BadSetting for a name that is none, a setting that neither has, and what the method
     refuses.
     """
-    kind = _kind(name, where)
-    given, names = dict(settings), _names(kind)
+    from superpose.compose import METHODS
+
+    if name not in offered():
+        raise BadSetting(f"`{name}` is no method; there are {', '.join(offered())}", where=where)
+    kind = METHODS[name]
+    given, names = dict(settings), [f.name for f in fields(kind) if f.name != "rank"]
     left = {key: given.pop(key) for key in list(given) if key not in names}
     rule = _default_rule(kind)
     if rule is not None:
@@ -95,21 +92,19 @@ def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method
         given["rule"] = method_named(inner, {**own, **left}, where="rule")
     elif left:
         other = next(iter(left))
-        there = ", ".join(names) or "no settings"
-        raise BadSetting(f"`{name}` has no such setting; it has {there}", where=other)
+        there = ", ".join(names) or "none"
+        raise BadSetting(f"`{name}` has no such setting; its settings: {there}", where=other)
     return kind(**given)
 
 
-def _kind(name: str, where: str) -> type[Method]:
-    from superpose.compose import METHODS
+def at_rank(method: Method, rank: int | None) -> tuple[Method, int | None]:
+    """Give a method that is to give a rank, and the rank that is left to be cut to afterwards.
 
-    if name not in offered():
-        raise BadSetting(f"`{name}` is no method; there are {', '.join(offered())}", where=where)
-    return METHODS[name]
-
-
-def _names(kind: type[Method]) -> list[str]:
-    return [field.name for field in fields(kind)]
+    Those that know ranks themselves cut once, and say of their own result what energy is kept.
+    """
+    if rank is None or getattr(method, "rank", rank) is not None:
+        return method, rank
+    return replace(method, rank=rank), None  # type: ignore[call-arg]
 
 
 def _default_rule(kind: type[Method]) -> Method | None:
