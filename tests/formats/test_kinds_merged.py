@@ -1,4 +1,4 @@
-"""Whatever a delta changes (a bias, an embedding, a convolution's group, an expert) is merged too."""
+"""Whatever a delta changes (a bias, an embedding, a group, an expert) is merged like any other."""
 
 from __future__ import annotations
 
