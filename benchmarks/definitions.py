@@ -278,7 +278,7 @@ def orthogonal(strength: float) -> Rule:
         total = there[0].copy()
         for k, x in enumerate(there[1:], 1):
             before = np.concatenate(there[:k])
-            total += x - strength * x @ np.linalg.pinv(before) @ before
+            total += x - strength * x @ np.linalg.pinv(before, rcond=1e-9) @ before
         return total
 
     return merged

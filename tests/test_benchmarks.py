@@ -144,7 +144,7 @@ def test_the_splits_that_are_compared_are_of_the_same_deltas() -> None:
 
 def test_methods_and_their_definitions_give_the_same_where_their_times_are_compared() -> None:
     adapters = factor_space.parts(40, 4, 3)
-    deltas = [np.asarray(dense(a["q"].terms), np.float64) for a in adapters]
+    deltas = [c * B.astype(np.float64) @ A for a in adapters for c, B, A in a["q"].terms]
     for name, rule in factor_space.RULES.items():
         found = superpose.merge(adapters, None, METHODS[name]())
         assert factor_space.apart(dense(found["q"].terms), rule(deltas)) < 1e-4, name

@@ -85,3 +85,39 @@ def test_verify_says_what_proves_more_than_linear_deltas(
     assert refused.returncode == 2
     assert "superpose verify" in refused.stderr
     assert not (tmp_path / "sum").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dora_is_merged_by_other_methods_once_it_is_written_as_deltas_as_the_refusal_says(
+    superpose: Superpose, tiny_base: Path, tmp_path: Path
+) -> None:
+    a = trained(tiny_base, tmp_path / "a", 0, use_dora=True)
+    b = trained(tiny_base, tmp_path / "b", 1)
+    how = ("--method", "tsv", "-o", tmp_path / "out")
+    refused = superpose("add", a, b, "--base", tiny_base, *how)
+    assert refused.returncode == 2
+    assert "`tsv` merges deltas alone" in refused.stderr
+    way = "superpose add ADAPTER --base BASE --rank 16 -o PLAIN"
+    assert way in " ".join(refused.stderr.split())
+    named = {"ADAPTER": a, "BASE": tiny_base, "PLAIN": tmp_path / "plain"}
+    followed = superpose(*(named.get(word, word) for word in way.split()[1:]))
+    assert followed.returncode == 0, followed.stderr
+    assert superpose("add", tmp_path / "plain", b, *how).returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_stored_modules_are_averaged_without_the_base(
+    superpose: Superpose, tiny_base: Path, tmp_path: Path
+) -> None:
+    a, b = (
+        trained(tiny_base, tmp_path / n, i, modules_to_save=["norm"]) for i, n in enumerate("ab")
+    )
+    refused = superpose("add", a, b, "--method", "ties", "-o", tmp_path / "ties")
+    assert refused.returncode == 2
+    assert "The methods sum and average take stored tensors as well" in refused.stderr
+    assert superpose("add", a, b, "--method", "average", "-o", tmp_path / "mean").returncode == 0
+    key = "base_model.model.model.norm.weight"
+    x, y, z = (
+        load_file(tmp_path / n / "adapter_model.safetensors")[key] for n in ("a", "b", "mean")
+    )
+    np.testing.assert_allclose(z, (x + y) / 2, rtol=1e-6)

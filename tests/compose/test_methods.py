@@ -1,9 +1,7 @@
-"""What each merge method keeps, by the claims of its paper; what it refuses, and the ways out."""
+"""What each merge method keeps, by the claims of its paper."""
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import numpy as np
 import pytest
 from tests.compose.battery import (
     ENTRIES,
-    LAYER,
-    SHAPES,
     VARIANTS,
     WEIGHTS,
     adapter,
@@ -24,7 +20,6 @@ from tests.compose.battery import (
     weighted,
     write_base,
 )
-from tests.compose.test_heads import made as classifier
 
 import superpose
 from superpose.adapter import Adapter, Delta
@@ -50,7 +45,6 @@ from superpose.compose import (
     Wudi,
 )
 from superpose.compose.ctm import subspaces
-from superpose.errors import BadInput, BadSetting, Refused
 from superpose.lowrank import singular_values
 
 MODULE = "q"
@@ -280,124 +274,3 @@ def test_one_adapter_in_two_splits_stored_in_float32_is_one_to_its_rounding(
     ]
     for module, value in results[0].items():
         assert np.abs(results[1][module] - value).max() < 1e-4 * np.abs(value).max()
-
-
-BAD: dict[str, tuple[Callable[[], Method], str, str]] = {
-    "no density": (lambda: Ties(density=0.0), "density", "above 0 and at most 1"),
-    "much density": (lambda: Dare(density=1.5), "density", "above 0 and at most 1"),
-    "density of nan": (lambda: DareTies(density=float("nan")), "density", "above 0"),
-    "density below epsilon": (lambda: Della(density=0.1), "density", "density - epsilon"),
-    "density and epsilon": (lambda: Della(density=0.9, epsilon=0.2), "density", r"\+ epsilon"),
-    "epsilon": (lambda: Della(epsilon=-0.1), "density", "epsilon at least 0"),
-    "seed": (lambda: Dare(seed=-1), "seed", "whole number"),
-    "share": (lambda: Tsv(share=0.0), "share", "above 0"),
-    "variant": (lambda: Iso(variant="x"), "variant", "none of c, cts"),
-    "common": (lambda: Iso(common=2.0), "common", "at most 1"),
-    "beta": (lambda: Ctm(beta=-0.1), "beta", "from 0 to 1"),
-    "ridge": (lambda: Wudi(ridge=-1.0), "ridge", "at least 0"),
-    "alpha": (lambda: Svc(alpha=0.0), "alpha", "above 0"),
-    "eta": (lambda: Star(eta=1.1), "eta", "at most 1"),
-    "mu": (lambda: Orthogonal(mu=-1.0), "mu", "at least 0"),
-    "equal-norm's rule": (lambda: EqualNorm(rule="x"), "rule", "none of mean, meta"),
-    "a rule on factors": (lambda: Knots(rule=Tsv()), "rule", "no method on entries"),
-    "a rule with a rule": (lambda: CoreSpace(rule=CoreSpace()), "rule", "cannot be a rule"),
-    "a rule that is none": (lambda: Star(rule=BestRank(2)), "rule", "cannot be a rule"),
-    "a rule with a rank": (lambda: CoreSpace(rule=Ties(rank=2)), "rule", "not its rule's"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_setting_that_is_none_is_refused_by_its_name(case: str) -> None:
-    make, where, what = BAD[case]
-    with pytest.raises(BadSetting, match=what) as error:
-        make()
-    assert error.value.where == where
-
-
-@pytest.mark.parametrize(("method", "most"), [(Ties(rank=11), 10), (Tsv(rank=7), 6)])
-def test_a_rank_above_what_exists_is_refused_with_the_highest(method: Method, most: int) -> None:
-    with pytest.raises(BadSetting, match=f"at most {most}") as error:
-        merged(three(), method)
-    assert error.value.where == "rank"
-    assert merged(three(), replace(method, rank=most)).rank <= most  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("rank", [0, -1, 1.5])
-def test_a_rank_that_is_no_whole_number_of_at_least_1_is_bad_input(rank: int) -> None:
-    with pytest.raises(BadInput, match="rank"):
-        Ties(rank=rank)
-
-
-def test_weights_that_sum_to_nothing_have_no_average() -> None:
-    with pytest.raises(BadInput, match="of that there is no average"):
-        merged(three(), Average(), [1.0, -2.0, 1.0])
-
-
-@pytest.mark.parametrize("method", [Ties(), Tsv(), EqualNorm()])
-def test_a_head_that_is_stored_whole_is_refused_with_the_way_out(method: Method) -> None:
-    heads = [classifier("a"), classifier("b", seed=1)]
-    parts = [
-        replace(h, replacements={k: r for k, r in h.replacements.items() if "score" in k})
-        for h in heads
-    ]
-    with pytest.raises(Refused, match=f"`{method.name}` merges deltas alone") as error:
-        superpose.merge(parts, None, method)
-    assert "--heads none" in str(error.value)
-    assert superpose.merge(parts, None, method, heads="none").replacements == {}
-    assert superpose.merge(parts, None, method, heads="a").replacements.keys() == {
-        "score.weight", "score.bias",
-    }  # fmt: skip
-
-
-def test_stored_tensors_are_averaged_and_the_refusal_of_others_says_so() -> None:
-    parts = [classifier("a"), classifier("b", seed=1)]
-    with pytest.raises(Refused, match="merges deltas alone") as error:
-        superpose.merge(parts, None, Ties())
-    assert "sum and average" in str(error.value)
-    found = superpose.merge(parts, None, Average())
-    for key, stored in found.replacements.items():
-        mean = sum(part.replacements[key].value() for part in parts) / 2
-        np.testing.assert_allclose(stored.value(), mean)
-    assert superpose.merge(parts, [1.0, 0.0], Sum()).replacements
-
-
-def test_an_adapter_at_weight_0_asks_for_nothing() -> None:
-    plain = replace(classifier("plain"), replacements={}, settings={})
-    found = merged([plain, classifier("stored", seed=1)], Ties(density=1.0), [1.0, 0.0])
-    assert_close(dense(found), dense(plain))
-
-
-def test_entries_are_worked_on_in_memory_for_one_adapter_whatever_their_number() -> None:
-    side = 700
-    rng = np.random.default_rng(0)
-    parts = of(
-        *((rng.standard_normal((side, 2)), rng.standard_normal((2, side))) for _ in "abcdef")
-    )
-    tracemalloc.start()
-    merged(parts, Ties())
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 8 * side * side * 8
-
-
-def test_a_result_on_entries_of_a_wide_module_is_the_best_of_its_rank() -> None:
-    rng = np.random.default_rng(0)
-    parts = of(*((rng.standard_normal((600, 3)), rng.standard_normal((3, 640))) for _ in "ab"))
-    found = merged(parts, Ties(density=0.5))
-    U, s, Vt = np.linalg.svd(one(merged(parts, Ties(density=0.5, rank=600))), full_matrices=False)
-    kept = float(np.sum(s[:6] ** 2) / np.sum(s**2))
-    assert found.rank == 6
-    assert found.made.energy_kept == pytest.approx(kept, rel=1e-6)
-    np.testing.assert_allclose(one(found), (U[:, :6] * s[:6]) @ Vt[:6], atol=1e-3)
-
-
-def test_modules_of_other_shapes_are_merged_each_on_its_own() -> None:
-    found = merged(three(), Ties(density=0.5), WEIGHTS)
-    assert set(found) == {f"{LAYER}.{module}" for module in SHAPES}
-    for module, delta in found.items():
-        alone = [a for a in three() if module in a]
-        weights = [w for a, w in zip(three(), WEIGHTS, strict=True) if module in a]
-        right = merged([replace(a, deltas={module: a[module]}) for a in alone], Ties(density=0.5),
-                       weights)  # fmt: skip
-        np.testing.assert_allclose(dense(right)[module], dense(found)[module], atol=1e-12)
-        assert delta.shape == right[module].shape

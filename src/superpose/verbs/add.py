@@ -15,6 +15,7 @@ from superpose.verbs.adapters import Weighted
 from superpose.verbs.at_hand import read_back
 from superpose.verbs.base import Base, base_name
 from superpose.verbs.engine import check_rank, fitted, tell_of_ranks
+from superpose.verbs.merging import at_rank
 from superpose.verbs.progress import Progress
 from superpose.verbs.settings import Writing
 from superpose.verbs.summing import summed
@@ -156,7 +157,7 @@ def add(
     writable()  # all that can be refused without reading an adapter
     name = None if base is None else base_name(base)
     total, here = summed(
-        given, method, rank, base=name, heads=heads, same_base=same_base,
+        given, *at_rank(method, rank), base=name, heads=heads, same_base=same_base,
         ignore_keys=ignore_keys, writable=writable, progress=progress,
     )  # fmt: skip
     total = fitted(total, engine)

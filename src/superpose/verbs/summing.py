@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from superpose.verbs.adapters import loaded
 from superpose.verbs.heads import tell_of_heads
-from superpose.verbs.merging import at_rank
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, stepping
 from superpose.verbs.told import size
@@ -61,7 +60,6 @@ def summed(
     from superpose.verbs.at_hand import base_of
 
     checkpoint = None
-    method, rank = at_rank(method, rank)
     if isinstance(method, BestRank):
         rank, checkpoint, method = method.rank, method.base, Sum()
     parts = loaded(given.adapters, base=base, ignore_keys=ignore_keys, dora=base is not None)

@@ -1,0 +1,56 @@
+"""Modules are merged one by one: what memory that takes, at what rank, and who takes part."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.compose.battery import LAYER, SHAPES, WEIGHTS, assert_close, dense, merged, three
+from tests.compose.test_heads import made as classifier
+from tests.compose.test_methods import of, one
+
+from superpose.compose import Ties
+
+
+def test_an_adapter_at_weight_0_asks_for_nothing() -> None:
+    plain = replace(classifier("plain"), replacements={}, settings={})
+    found = merged([plain, classifier("stored", seed=1)], Ties(density=1.0), [1.0, 0.0])
+    assert_close(dense(found), dense(plain))
+
+
+def test_entries_are_worked_on_in_memory_for_one_adapter_whatever_their_number() -> None:
+    side = 700
+    rng = np.random.default_rng(0)
+    parts = of(
+        *((rng.standard_normal((side, 2)), rng.standard_normal((2, side))) for _ in "abcdef")
+    )
+    tracemalloc.start()
+    merged(parts, Ties())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * side * side * 8
+
+
+def test_a_result_on_entries_of_a_wide_module_is_the_best_of_its_rank() -> None:
+    rng = np.random.default_rng(0)
+    parts = of(*((rng.standard_normal((600, 3)), rng.standard_normal((3, 640))) for _ in "ab"))
+    found = merged(parts, Ties(density=0.5))
+    U, s, Vt = np.linalg.svd(one(merged(parts, Ties(density=0.5, rank=600))), full_matrices=False)
+    kept = float(np.sum(s[:6] ** 2) / np.sum(s**2))
+    assert found.rank == 6
+    assert found.made.energy_kept == pytest.approx(kept, rel=1e-6)
+    np.testing.assert_allclose(one(found), (U[:, :6] * s[:6]) @ Vt[:6], atol=1e-3)
+
+
+def test_modules_of_other_shapes_are_merged_each_on_its_own() -> None:
+    found = merged(three(), Ties(density=0.5), WEIGHTS)
+    assert set(found) == {f"{LAYER}.{module}" for module in SHAPES}
+    for module, delta in found.items():
+        alone = [a for a in three() if module in a]
+        weights = [w for a, w in zip(three(), WEIGHTS, strict=True) if module in a]
+        right = merged([replace(a, deltas={module: a[module]}) for a in alone], Ties(density=0.5),
+                       weights)  # fmt: skip
+        np.testing.assert_allclose(dense(right)[module], dense(found)[module], atol=1e-12)
+        assert delta.shape == right[module].shape
