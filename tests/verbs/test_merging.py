@@ -69,6 +69,7 @@ def test_settings_go_to_the_method_or_to_the_rule_in_it(merging: Merging, right:
     [
         (Merging("tis"), "method", "`tis` is no method; there are sum, average"),
         (Merging("best rank"), "method", "is no method"),
+        (Merging("regmean"), "method", "needs statistics of each adapter's domain"),
         (Merging("sum", density=0.2), "density", "`sum` has no such setting; its settings: none"),
         (Merging("ties", eta=0.2), "eta", "`ties` has no such setting; its settings: density"),
         (Merging("ties", density=0.0), "density", "above 0 and at most 1"),

@@ -78,8 +78,14 @@ def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method
     Raises BadSetting for a name that is none, a setting that neither has, and what the method
     refuses.
     """
-    from superpose.compose import METHODS
+    from superpose.compose import FROM_DATA, METHODS
 
+    if name in FROM_DATA:
+        raise BadSetting(
+            f"`{name}` needs statistics of each adapter's domain, which are not given here",
+            where=where,
+            hint="In Python: superpose.merge(adapters, weights, RegMean(statistics)).",
+        )
     if name not in offered():
         raise BadSetting(f"`{name}` is no method; there are {', '.join(offered())}", where=where)
     kind = METHODS[name]
