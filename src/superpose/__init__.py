@@ -19,15 +19,16 @@ from superpose._version import __version__
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
     from superpose.compose import exact_sum
-    from superpose.extraction import extract
     from superpose.formats import load, save
-    from superpose.interference import check
-    from superpose.interference.difference import diff
     from superpose.training.settings import LoraSettings, TrainingSettings
     from superpose.verbs.add import add
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
+    from superpose.verbs.check import check
+    from superpose.verbs.diff import diff
     from superpose.verbs.evaluate import TestQuestions, evaluate
+    from superpose.verbs.extract import extract
+    from superpose.verbs.info import info
     from superpose.verbs.input_statistics import InputQuestions, input_statistics
     from superpose.verbs.merge import merge
     from superpose.verbs.predict import predict
@@ -62,6 +63,7 @@ __all__ = [
     "evaluate",
     "exact_sum",
     "extract",
+    "info",
     "input_statistics",
     "load",
     "merge",
@@ -90,11 +92,12 @@ _HOMES = {
     "add": "superpose.verbs.add",
     "ask": "superpose.verbs.ask",
     "bake": "superpose.verbs.bake",
-    "check": "superpose.interference",
-    "diff": "superpose.interference.difference",
+    "check": "superpose.verbs.check",
+    "diff": "superpose.verbs.diff",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
-    "extract": "superpose.extraction",
+    "extract": "superpose.verbs.extract",
+    "info": "superpose.verbs.info",
     "input_statistics": "superpose.verbs.input_statistics",
     "load": "superpose.formats",
     "merge": "superpose.verbs.merge",

@@ -16,3 +16,9 @@ def adapters(write_adapter, tmp_path: Path) -> list[Path]:  # type: ignore[no-un
         )
         for seed, name in enumerate(("sums", "coins"))
     ]
+
+
+@pytest.fixture
+def here(adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapters lie in the working folder, as `sums` and `coins`."""
+    monkeypatch.chdir(tmp_path)

@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.verbs.given import GIVEN, as_json, files, names, shell
 
 import superpose
 from superpose.cli.app import main
 from superpose.compose import BestRank
 from superpose.errors import BadInput, BadSetting, DoesNotHold
 
-Files = dict[str, bytes]
-
-
-def files(folder: Path) -> Files:
-    """All that lies there, by name."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def shell(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
-    """What a command prints with --json."""
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, words), "--json"])
-    said = capsys.readouterr()
-    assert not end.value.code, said.err
-    return json.loads(said.out)
-
-
-def as_json(found: Any) -> Any:
-    return json.loads(json.dumps(found.to_json()))
-
-
-@pytest.fixture(autouse=True)
-def here(adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The adapters lie in the working folder, as `sums` and `coins`."""
-    monkeypatch.chdir(tmp_path)
-
-
-def names(weight: str = "") -> list[Any]:
-    return ["sums", f"coins{weight}"]
-
-
-def paths(weight: str = "") -> Any:
-    return {"sums": 1.0, "coins": float(weight[1:])} if weight else [Path("sums"), Path("coins")]
-
-
-def objects(weight: str = "") -> list[Any]:
-    sums, coins = superpose.load("sums"), superpose.load("coins")
-    return [sums, f"coins{weight}" if weight else coins]
-
-
-GIVEN = [names, paths, objects]
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.mark.parametrize("given", GIVEN)

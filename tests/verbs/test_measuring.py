@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.verbs.given import shell
 
 import superpose
 from superpose.cli.app import main
 from superpose.errors import BadSetting
-
-
-def shell(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
-    """What a command prints with --json."""
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, words), "--json"])
-    said = capsys.readouterr()
-    assert not end.value.code, said.err
-    return json.loads(said.out)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from superpose.cli.console import answer
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
-
-if TYPE_CHECKING:
-    from superpose.report import Page
 
 __all__ = ["check"]
 
@@ -53,29 +50,11 @@ def check(
     Example: superpose check runs/math runs/medicine --fail-on "cosine>0.1"
     """
     from superpose.cli.fail_on import insist, parse_condition
-    from superpose.errors import BadInput
-    from superpose.formats import load
-    from superpose.interference import check as check_adapters
-    from superpose.verbs.at_hand import tree_of
+    from superpose.verbs.check import check as check_all
 
     conditions = [parse_condition(text) for text in fail_on or ()]
-    if len(adapters) < 2:
-        raise BadInput(
-            "one adapter alone has nothing to be compared with",
-            where=adapters[0],
-            hint="Name two or more: superpose check A B",
-        )
     pages = Pages(html)
-    loaded = [
-        load(name, base=base, ignore_keys=ignore_key or (), beside=False) for name in adapters
-    ]
-    figures = check_adapters(loaded, same_base=same_base, heads=heads, tree=tree_of(loaded, base))
-
-    def page() -> Page:
-        from superpose.report import check_page
-
-        return check_page(figures.to_json(), pages.made(base=loaded[0].base_model))
-
-    with pages.beside(page):
-        answer(figures, json)
-    insist(conditions, figures.pairs)
+    found = check_all(adapters, same_base, base=base, heads=heads, ignore_keys=ignore_key or ())
+    with pages.showing(found):
+        answer(found, json)
+    insist(conditions, found.pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
@@ -52,19 +51,12 @@ def diff(
 
     Example: superpose diff runs/math runs/math-copy
     """
-    from superpose.errors import BadInput
-    from superpose.formats import load
-    from superpose.interference.difference import diff as difference_of
-    from superpose.verbs.at_hand import tree_of
+    from superpose.verbs.diff import diff as diff_all
 
-    if tolerance is not None and not 0.0 <= tolerance < math.inf:
-        raise BadInput(f"tolerance is {tolerance}; it must be at least 0", where="--tolerance")
-    loaded = [
-        load(x, base=base, ignore_keys=ignore_key or (), dora=True, beside=False) for x in (a, b)
-    ]
-    found = difference_of(
-        *loaded, tolerance=tolerance, same_base=same_base, heads=heads, tree=tree_of(loaded, base)
-    )
+    found = diff_all(
+        a, b, tolerance=tolerance, base=base, heads=heads, same_base=same_base,
+        ignore_keys=ignore_key or (),
+    )  # fmt: skip
     answer(found, json)
     if not found.same:
         raise typer.Exit(1)

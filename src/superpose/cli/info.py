@@ -25,7 +25,6 @@ def info(
 
     Example: superpose info runs/math
     """
-    from superpose.adapter.summary import summarise
-    from superpose.formats import load
+    from superpose.verbs.info import info as info_all
 
-    answer(summarise(load(adapter, ignore_keys=ignore_key or ())), json)
+    answer(info_all(adapter, ignore_keys=ignore_key or ()), json)

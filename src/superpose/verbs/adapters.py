@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.verbs.base import Base
 
 __all__ = [
     "AdapterName",
     "Adapters",
     "Weighted",
+    "called",
     "given_twice",
+    "listed",
     "loaded",
     "loaded_with_weights",
     "weighted",
@@ -26,14 +29,23 @@ AdapterName: TypeAlias = "str | os.PathLike[str] | Adapter"
 
 Adapters: TypeAlias = Sequence[AdapterName]
 
-Weighted: TypeAlias = Adapters | Mapping[str, float]
+Weighted: TypeAlias = "Adapters | AdapterName | Mapping[str, float]"
 """`["math", "finance:0.5"]`, or `{"math": 1.0, "finance": 0.5}`; loaded ones are at weight 1."""
+
+
+def listed(adapters: Adapters | AdapterName) -> list[AdapterName]:
+    """Give adapters as a list; one that stands alone, a name or a loaded one, is a list of it."""
+    from superpose.adapter import Adapter
+
+    if isinstance(adapters, str | os.PathLike | Adapter):
+        return [adapters]
+    return list(adapters)
 
 
 def loaded(
     adapters: Adapters,
     *,
-    base: str | os.PathLike[str] | None = None,
+    base: Base | None = None,
     ignore_keys: Sequence[str] = (),
     dora: bool = False,
     beside: bool = True,
@@ -45,13 +57,12 @@ def loaded(
     from superpose.adapter import Adapter
     from superpose.formats import load
 
-    if isinstance(adapters, str | os.PathLike | Adapter):
-        adapters = [adapters]
+    name = base if base is None or isinstance(base, str | os.PathLike) else base.name
     return [
         a
         if isinstance(a, Adapter)
-        else load(a, base=base, ignore_keys=ignore_keys, dora=dora, beside=beside)
-        for a in adapters
+        else load(a, base=name, ignore_keys=ignore_keys, dora=dora, beside=beside)
+        for a in listed(adapters)
     ]
 
 
@@ -78,6 +89,11 @@ def weighted(
     return names, list(weights)
 
 
+def called(adapter: AdapterName) -> str:
+    """Give what an adapter is called: as it was given, or by where it was read."""
+    return os.fspath(adapter) if isinstance(adapter, str | os.PathLike) else adapter.label
+
+
 def given_twice() -> BadSetting:
     """Say that task weights stand with the adapters and beside them."""
     return BadSetting("task weights are given twice: with the adapters as well", where="weights")
@@ -87,11 +103,12 @@ def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
     from superpose.adapter import Adapter
     from superpose.verbs.weighted import parse_weighted
 
-    if isinstance(adapters, str | os.PathLike | Adapter):  # an adapter is a mapping, too
-        adapters = [adapters]
+    if isinstance(adapters, Adapter):  # which is a mapping
+        return [adapters], [None]
     if isinstance(adapters, Mapping):
-        return list(adapters), [float(weight) for weight in adapters.values()]
-    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in adapters]
+        given = cast("Mapping[str, float]", adapters)
+        return list(given), [float(weight) for weight in given.values()]
+    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in listed(adapters)]
     return [name for name, _ in parsed], [weight for _, weight in parsed]
 
 

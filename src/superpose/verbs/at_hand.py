@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpose.verbs.base import base_name
 from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from superpose.baking.found import ReadBack
     from superpose.files.checkpoint import Checkpoint
     from superpose.names.tree import Tree
+    from superpose.verbs.base import Base
 
 __all__ = ["base_of", "read_back", "tree_of"]
 
@@ -32,9 +34,9 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
     return base_at_hand(next(filter(None, named), None))
 
 
-def tree_of(adapters: Sequence[Adapter], base: str | None) -> Tree | None:
+def tree_of(adapters: Sequence[Adapter], base: Base | None) -> Tree | None:
     """Give the base model's own names where it was given and lies on this machine."""
-    here = None if base is None else base_of(adapters, base)
+    here = None if base is None else base_of(adapters, base_name(base))
     if here is None:
         return None
     from superpose.baking.found import tree_of_base

@@ -1,0 +1,79 @@
+"""What the weights tell of a sum, before anything is added."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from superpose.errors import BadInput
+from superpose.interference import Check, check as compare
+from superpose.verbs.adapters import Adapters, called, listed, loaded
+
+if TYPE_CHECKING:
+    from superpose.adapter import Heads
+    from superpose.names.tree import Tree
+    from superpose.report import Page
+    from superpose.verbs.base import Base
+
+__all__ = ["Checked", "check"]
+
+
+@dataclass(frozen=True)
+class Checked(Check):
+    """What the weights tell, with what a page says of its making.
+
+    base: that the first adapter names.
+    """
+
+    base: str | None
+    seconds: float
+
+    def page(self, command: str = "") -> Page:
+        """Give the page. command: that which made it, as it was typed."""
+        from superpose.report import Made, check_page
+
+        made = Made(command=command, seconds={"this run": self.seconds}, base=self.base)
+        return check_page(self.to_json(), made)
+
+
+def check(
+    adapters: Adapters,
+    same_base: bool = False,
+    *,
+    base: Base | None = None,
+    heads: Heads = "sum",
+    tree: Tree | None = None,
+    ignore_keys: Sequence[str] = (),
+) -> Checked:
+    """Compare every pair of adapters, and all of them together, from their factors alone.
+
+    adapters: at least two of one base model, names or loaded ones. same_base: bases of different
+    names are one. base: the base model, for GGUF files, and for its own names, which tell what two
+    files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
+    this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
+    no figure, and deltas in heads are where all have one shape.
+
+    Figures, their floors and when they are NaN: `Pair` and `ModuleFigures`. Invariant under
+    A -> RA, B -> B R^-1.
+
+    Raises BadInput for fewer than two adapters, DifferentBase for adapters of different bases, and
+    as loading does.
+    """
+    started = time.perf_counter()
+    given = listed(adapters)
+    if len(given) < 2:
+        raise BadInput(
+            "one adapter alone has nothing to be compared with",
+            where=next(map(called, given), None),
+            hint="Name two or more: superpose check A B",
+        )
+    parts = loaded(given, base=base, ignore_keys=ignore_keys, beside=False)
+    if base is not None and tree is None:
+        from superpose.verbs.at_hand import tree_of
+
+        tree = tree_of(parts, base)
+    found = compare(parts, same_base, heads=heads, tree=tree)
+    seconds = time.perf_counter() - started
+    return Checked(**vars(found), base=parts[0].base_model, seconds=seconds)

@@ -1,0 +1,23 @@
+"""What is in an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from superpose.verbs.adapters import AdapterName, loaded
+
+if TYPE_CHECKING:
+    from superpose.adapter.summary import Summary
+
+__all__ = ["info"]
+
+
+def info(adapter: AdapterName, *, ignore_keys: Sequence[str] = ()) -> Summary:
+    """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
+
+    adapter: a name, or a loaded one. Raises as `superpose.load` does.
+    """
+    from superpose.adapter.summary import summarise
+
+    return summarise(*loaded([adapter], ignore_keys=ignore_keys))
