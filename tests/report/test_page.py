@@ -16,8 +16,8 @@ from tests.report.conftest import HOSTILE, MADE, foreseen, random_check
 
 from superpose.errors import OutputExists
 from superpose.landscape.adding_up import share_text
+from superpose.landscape.predictions import Predictions
 from superpose.report import check_page, ready, render, write_page
-from superpose.report.forecast import Predictions
 from superpose.report.heat import modules_grid
 from superpose.report.page import json_in_html
 from superpose.report.relation_tables import tournament_table
@@ -103,11 +103,11 @@ def test_figures_that_do_not_exist_do_not_stop_a_page(pages: Path) -> None:
 @pytest.mark.parametrize("end", [None, float("inf")])
 def test_a_share_without_an_interval_has_none(end: float | None) -> None:
     rows = [
-        {"weights": {"a": w}, "domain": "x", "predicted_nll": 2.0 - w, "interference": 1.0 - w,
-         "interference_low": end, "interference_high": end}
+        {"weights": {"a": w}, "domain": "x", "predicted_nll": 2.0 - w, "low": end, "high": end,
+         "interference": 1.0 - w, "interference_low": end, "interference_high": end}
         for w in (0.0, 1.0)
     ]  # fmt: skip
-    known = Predictions({"adapters": ["a"], "domains": ["x"], "rows": rows})
+    known = Predictions.from_json({"adapters": ["a"], "domains": ["x"], "rows": rows})
     assert share_text(known.least(known.naive)) == "100 %"
     assert share_text(known.share(known.base, "x")) == "0 %"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from superpose.landscape.adding_up import Share, which_add_up
-from superpose.report.forecast import Predictions
+from superpose.landscape.predictions import Predictions
 from superpose.report.page import Page, Section, render
 from superpose.report.predict import verdict_of_forecast
 from superpose.report.verdict_of_study import verdict_of_study
@@ -319,7 +319,7 @@ def forecast(names: tuple[str, ...], pairs: dict[frozenset[str], float]) -> dict
             lost += sum(pairs.get(frozenset((own, other)), 0.0) for other in there)
             rows.append(
                 {"weights": dict(zip(names, weights, strict=True)), "domain": f"{own}.jsonl",
-                 "predicted_nll": 1.0 + lost, "interference": lost,
+                 "predicted_nll": 1.0 + lost, "low": lost, "high": 2.0 + lost, "interference": lost,
                  "interference_low": lost - 0.01, "interference_high": lost + 0.01}
             )  # fmt: skip
     best = dict.fromkeys(names, 1.0)
@@ -346,7 +346,7 @@ def test_a_forecast_says_which_adapters_add_up() -> None:
 
 
 def test_a_sum_is_judged_on_the_domains_of_its_own_adapters() -> None:
-    sums = Predictions(forecast(("a", "b", "c"), {})).sums()
+    sums = Predictions.from_json(forecast(("a", "b", "c"), {})).sums()
     assert [share.domain for share in sums["a", "c"]] == ["a.jsonl", "c.jsonl"]
     assert {len(shares) for shares in sums.values()} == {2, 3}
     assert len(sums) == 4

@@ -130,3 +130,6 @@ def test_a_result_shows_itself_in_a_notebook_and_on_a_page(
         page = found.page()
         assert page.title
         assert len(page.sections) > 2
+    verdict = predicted.verdict
+    assert verdict.sentences == predicted.page().sections[0].values["sentences"]
+    assert len(verdict.shown()) == 2

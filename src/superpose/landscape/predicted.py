@@ -61,6 +61,15 @@ _KINDS = (
 )
 
 
+_ENDS = {
+    "low": -math.inf,
+    "high": math.inf,
+    "interference_low": -math.inf,
+    "interference_high": math.inf,
+}
+"""What an end is where there is no interval, for which a file has null."""
+
+
 @dataclass(frozen=True)
 class Predicted(Shown):
     """One weighting on one domain: nats an answer token, with a 95 % interval.
@@ -85,6 +94,12 @@ class Predicted(Shown):
     def to_json(self) -> dict[str, Any]:
         """Give one row of `predict --json`."""
         return {**vars(self), "weights": dict(self.weights), "perplexity": self.perplexity}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Predicted:
+        """Read what `to_json` gave, from a file or from memory."""
+        ends = {key: end if row[key] is None else row[key] for key, end in _ENDS.items()}
+        return cls(**{key: row[key] for key in cls.__dataclass_fields__} | ends)
 
     def shown(self) -> tuple[Part, ...]:
         """Give one weighting on one domain."""

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from superpose.landscape.adding_up import Share, share_text, sum_of, together, which_add_up
+from superpose.landscape.adding_up import Share, share_text
 from superpose.landscape.predicted import predicted_table
+from superpose.landscape.predictions import Predictions, forecast_verdict
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
-from superpose.report.forecast import Predictions
 from superpose.report.made import COVERS, Made, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import DataTable, Difference, difference
 from superpose.report.texts import public
-from superpose.shown.words import counted, figure, joined, weights_text
+from superpose.shown.words import counted, figure, joined
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 
@@ -66,17 +66,17 @@ def predict_page(
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
     """Say in two sentences which sums add up and what to do, with shares, intervals and rows."""
-    advice, known = found["advice"], Predictions(found)
-    rows = counted(int(found["calibration"]["rows"]), "calibration row")
-    naive = known.least(known.naive)
-    best = known.least([advice["weights"][name] for name in known.adapters])
+    advice, known = found["advice"], Predictions.from_json(found)
+    total = int(found["calibration"]["rows"])
+    verdict = forecast_verdict(known, advice["verdict"], advice["weights"], total)
+    rows = counted(total, "calibration row")
     cards = [
-        _card("Kept by the naive sum", naive, rows),
-        _card("Kept by the best weights", best, rows),
+        _card("Kept by the naive sum", verdict.naive, rows),
+        _card("Kept by the best weights", verdict.best, rows),
         _worst(known, rows),
     ]
     values = {
-        "sentences": _sentences(known, advice, naive, best, rows),
+        "sentences": verdict.sentences,
         "cards": cards,
         "remark": "The share of what each domain's own adapter gains over the base, in nats an "
         "answer token, that is left under the sum. Predicted: the 95 % intervals cover "
@@ -84,26 +84,6 @@ def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
-
-
-def _sentences(
-    known: Predictions, advice: Mapping[str, Any], naive: Share, best: Share, rows: str
-) -> list[tuple[str, str]]:
-    """Say which sums add up, and what to do about the sum of all; of one adapter what it keeps."""
-    weights = weights_text(advice["weights"])
-    if len(known.adapters) == 1:
-        then = f"with its best task weight, {weights}, it {sum_of(best)} ({rows})."
-        return [("One adapter alone is disturbed by none:", then)]
-    verdict = "keep them apart" if advice["verdict"] == "keep apart" else str(advice["verdict"])
-    return [
-        which_add_up(known.sums(), rows),
-        (
-            f"{together(len(known.adapters))}, {verdict}:",
-            f"the best weights, {weights}, keep at least {share_text(best)} of each adapter's "
-            f"gain, least on {best.domain}, and the naive sum at least {share_text(naive)}, least "
-            f"on {naive.domain} ({rows}).",
-        ),
-    ]
 
 
 def _card(name: str, share: Share, rows: str) -> dict[str, str]:
@@ -116,18 +96,18 @@ def _card(name: str, share: Share, rows: str) -> dict[str, str]:
 def _worst(known: Predictions, rows: str) -> dict[str, str]:
     """The largest interference of the naive sum."""
     on = [known.at(known.naive, domain) for domain in known.domains]
-    worst = max(on, key=lambda row: row["interference"])
-    low, high = worst["interference_low"], worst["interference_high"]
+    worst = max(on, key=lambda row: row.interference)
+    low, high = worst.interference_low, worst.interference_high
     return {
         "name": "Largest interference of the naive sum",
-        "value": f"{figure(worst['interference'], '+.3f')} nats",
+        "value": f"{figure(worst.interference, '+.3f')} nats",
         "beside": f"95 % interval {figure(low, '+.3f')} to {figure(high, '+.3f')}",
-        "count": f"{worst['domain']}; {rows}",
+        "count": f"{worst.domain}; {rows}",
     }
 
 
 def _table_section(found: Mapping[str, Any]) -> Section:
-    known = Predictions(found)
+    known = Predictions.from_json(found)
     groups = _groups(found, known)
     measured = {
         (tuple(m["weights"].values()), m["domain"]): m["nll"] for m in found.get("measured", ())
@@ -151,8 +131,7 @@ def _table_section(found: Mapping[str, Any]) -> Section:
 
 
 def _above_base(row: Mapping[str, Any], known: Predictions) -> float:
-    base: float = known.at(known.base, row["domain"])["predicted_nll"]
-    return float(row["predicted_nll"]) - base
+    return float(row["predicted_nll"]) - known.at(known.base, row["domain"]).predicted_nll
 
 
 def _groups(found: Mapping[str, Any], known: Predictions) -> list[Sequence[Mapping[str, Any]]]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from superpose.data.prompt import Example
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
+    from superpose.landscape.predicted import Predicted
+    from superpose.landscape.predictions import ForecastVerdict
     from superpose.model import SuperposedModel
     from superpose.report import Page
 
@@ -69,14 +71,27 @@ class Prediction(Shown):
                 )
         return tuple(cautions)
 
+    @cached_property
+    def best(self) -> list[Predicted]:
+        """The predictions for the advice's weights."""
+        return self.forecast.predict([list(self.advice.weights.values())])
+
+    @cached_property
+    def verdict(self) -> ForecastVerdict:
+        """Which sums add up, and what to do with the sum of all, in sentences."""
+        from superpose.landscape.predictions import Predictions, forecast_verdict
+
+        found, advice = self.forecast, self.advice
+        known = Predictions(found.names, found.domains, [*found.every_subset(), *self.best])
+        return forecast_verdict(known, advice.verdict, advice.weights, self.calibration["rows"])
+
     def to_json(self) -> dict[str, Any]:
         """Give what `predict --json` prints."""
         found, names = self.forecast, self.forecast.names
-        best = found.predict([list(self.advice.weights.values())])
         return {
             "base": self.base,
             **found.to_json(),
-            "best": [row.to_json() for row in best],
+            "best": [row.to_json() for row in self.best],
             "advice": self.advice.to_json(),
             "tuned": {"+".join(names): found.best_of(names)},
             "measured": list(self.measured),
