@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from benchmarks.adapters import Shapes
-from superpose.files.header import Entry, write_header
+from superpose.files.header import TensorEntry, write_header
 
 __all__ = ["llama_config", "llama_shapes", "llama_tensors", "write_llama"]
 
@@ -75,7 +75,7 @@ def _write(path: Path, tensors: list[tuple[str, tuple[int, ...]]], seed: int) ->
     entries, at = {}, 0
     for name, shape in tensors:
         end = at + 2 * int(np.prod(shape))
-        entries[name] = Entry("BF16", shape, at, end)
+        entries[name] = TensorEntry("BF16", shape, at, end)
         at = end
     # Rows of one block, each tensor shifted by another offset: as good as random, and quick.
     block = (rng.standard_normal(1 << 22, dtype=np.float32) * 0.02).astype(ml_dtypes.bfloat16)

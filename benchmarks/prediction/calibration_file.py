@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.prediction.field import Field
 from superpose.errors import BadInput
-from superpose.landscape.predictors import Calibration, DataInner
+from superpose.landscape.predictors import Calibrated, DataInner
 from superpose.landscape.sample import Sample
 
 __all__ = ["Cost", "costs_of", "of_inner", "of_sample", "read_calibration", "read_costs"]
@@ -49,7 +49,7 @@ def of_sample(sample: Sample) -> dict[str, Any]:
     }
 
 
-def read_calibration(field: Field, file: str, scattered: str) -> Calibration:
+def read_calibration(field: Field, file: str, scattered: str) -> Calibrated:
     """Read a calibration and, from a file of its own, its scattered values where they are there.
 
     Raises BadInput where a file is damaged.
@@ -60,7 +60,7 @@ def read_calibration(field: Field, file: str, scattered: str) -> Calibration:
         sample, inner = _to_sample(content["sample"]), _to_inner(content["inner"])
     with _reading(field.folder.path / scattered):
         values = _to_sample(field.folder.read(scattered)["sample"]) if there else None
-    return Calibration(sample, inner, values)
+    return Calibrated(sample, inner, values)
 
 
 def read_costs(field: Field, file: str) -> dict[str, Cost]:

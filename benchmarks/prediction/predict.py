@@ -13,7 +13,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured, losses, measured
 from superpose.adapter import Adapter
 from superpose.interference.predictors import DATA_FREE, Case
-from superpose.landscape.predictors import DATA_AWARE, Calibration, DataCase
+from superpose.landscape.predictors import DATA_AWARE, Calibrated, DataCase
 
 __all__ = ["Predicted", "costs", "predicted"]
 
@@ -38,7 +38,7 @@ def predicted(field: Field) -> Iterator[Predicted]:
         return beside(field, each.condition, each.seed, each.domain)
 
     @cache
-    def calibration(each: Calibrating) -> Calibration | None:
+    def calibration(each: Calibrating) -> Calibrated | None:
         there = (field.folder.path / each.file).exists()
         scattered = replace(each, scattered=True).file
         return read_calibration(field, each.file, scattered) if there else None
@@ -58,7 +58,7 @@ def costs(field: Field) -> dict[str, Cost]:
 
 
 def _figures(
-    field: Field, row: Measured, adapters: list[Adapter], calibration: Calibration | None
+    field: Field, row: Measured, adapters: list[Adapter], calibration: Calibrated | None
 ) -> dict[str, float]:
     place = field.names.index(row.domain)
     places = tuple(field.names.index(n) for n in row.point.domains if n != row.domain)

@@ -17,7 +17,7 @@ import pytest
 from superpose import errors
 from superpose.cli import app as program
 from superpose.cli.console import note, one_line, out, plain, visible
-from superpose.cli.streams import Answer
+from superpose.cli.streams import StandardOutput
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -70,10 +70,10 @@ def test_only_a_reader_that_went_away_is_not_an_error_of_the_output(
     stream = Broken()
     stream.error = BrokenPipeError()
     with pytest.raises(BrokenPipeError):
-        Answer(stream).write("x")
+        StandardOutput(stream).write("x")
     stream.error = OSError(5, "Input/output error")
     with pytest.raises(errors.BadInput, match="cannot be written: Input/output error"):
-        Answer(stream).write("x")
+        StandardOutput(stream).write("x")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others keep file names that are text only")

@@ -15,7 +15,7 @@ from superpose.landscape.predictors import (
     DATA_AWARE,
     PARTS,
     PREDICTORS,
-    Calibration,
+    Calibrated,
     DataCase,
     DataInner,
 )
@@ -56,7 +56,7 @@ class Bowl:
         scattered = self.sample(rng.uniform(size=(2 * coefficients, adapters)), 0)
         weighed = np.stack([self.curvature / 4, 3 * self.curvature / 4])
         inner = DataInner(weighed, weighed, ("a", "b"))
-        self.calibration = Calibration(design, inner, scattered)
+        self.calibration = Calibrated(design, inner, scattered)
 
     def loss(self, point: np.ndarray) -> float:
         return float(3.0 + self.slope @ point + point @ self.curvature @ point / 2)
@@ -124,7 +124,7 @@ def test_how_the_loss_bends_where_all_stand_together_does_not_reach_small_sums()
     sample = bowl.calibration.sample
     bent = sample.nll + 0.5 * sample.tokens * (sample.points.sum(axis=1) > 3)[:, None]
     other = Sample(sample.points, bent, sample.gradient, sample.tokens, sample.modules)
-    calibration = Calibration(other, bowl.calibration.inner)
+    calibration = Calibrated(other, bowl.calibration.inner)
     predict = BY_NAME["lambda space"].predict
     pair = DataCase(bowl.adapters[0], bowl.adapters[1:2], calibration, 0, (1,))
     assert predict(pair) == pytest.approx(bowl.interference(1))
@@ -143,7 +143,7 @@ def plain(adapters: tuple[Adapter, ...]) -> DataInner:
 @given(st.integers(0, 99))
 def test_white_data_make_the_weighted_cosine_the_plain_one(seed: int) -> None:
     adapters = tuple(adapter(seed + k) for k in range(3))
-    calibration = Calibration(Bowl(3, 0, 0).calibration.sample, plain(adapters))
+    calibration = Calibrated(Bowl(3, 0, 0).calibration.sample, plain(adapters))
     case = DataCase(adapters[0], adapters[1:], calibration, 0, (1, 2))
     weighted, unweighted = BY_NAME["Kronecker cosine"], BY_NAME["cosine"]
     assert weighted.predict(case) == pytest.approx(unweighted.predict(case), abs=1e-6)
@@ -159,7 +159,7 @@ def test_white_data_make_the_weighted_cosine_the_plain_one(seed: int) -> None:
 def test_a_figure_that_does_not_exist_is_nan() -> None:
     bowl = Bowl(2, 0, 0)
     nothing = DataInner(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)), ("a",))
-    bare = Calibration(bowl.calibration.sample, nothing)
+    bare = Calibrated(bowl.calibration.sample, nothing)
     case = DataCase(bowl.adapters[0], bowl.adapters[1:], bare, 0, (1,))
     for name in ("MAP", "OSRM", "Kronecker cosine"):
         assert math.isnan(BY_NAME[name].predict(case)), name
@@ -170,7 +170,7 @@ def test_what_was_not_measured_is_said(name: str) -> None:
     bowl = Bowl(2, 0, 0)
     scattered = bowl.calibration.scattered
     assert scattered is not None
-    other = Calibration(scattered, bowl.calibration.inner)
+    other = Calibrated(scattered, bowl.calibration.inner)
     case = DataCase(bowl.adapters[0], bowl.adapters[1:], other, 0, (1,))
     with pytest.raises(BadInput, match="not measured"):
         BY_NAME[name].predict(case)

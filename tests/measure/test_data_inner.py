@@ -15,7 +15,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.data.prompt import Example
 from superpose.interference.predictors import Predictor
 from superpose.landscape.polynomial import design_points
-from superpose.landscape.predictors import PREDICTORS, Calibration, DataCase
+from superpose.landscape.predictors import PREDICTORS, Calibrated, DataCase
 from superpose.lowrank import dense
 from superpose.measure import data_inner
 from superpose.measure.batches import collate
@@ -159,7 +159,7 @@ def test_measuring_leaves_the_model_as_it_was(tiny: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def calibration(tiny: Any) -> Calibration:
+def calibration(tiny: Any) -> Calibrated:
     with SuperposedModel(tiny, ADAPTERS) as model:
         rows = examples(6)
         with_slope, plain_points = design_points(0, 3)
@@ -168,12 +168,12 @@ def calibration(tiny: Any) -> Calibration:
         drawn = np.random.default_rng(0).uniform(size=(20, 3))
         scattered = measure(model, rows, drawn, gradients=False)
         inner = measure_inner(model, rows, [1.0, 0.0, 0.0])
-    return Calibration(sample, inner, scattered)
+    return Calibrated(sample, inner, scattered)
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda each: each.name)
 def test_every_predictor_gives_a_number_for_a_measured_domain(
-    calibration: Calibration, predictor: Predictor[DataCase]
+    calibration: Calibrated, predictor: Predictor[DataCase]
 ) -> None:
     for others in ((1,), (1, 2)):
         rest = tuple(ADAPTERS[k] for k in others)
@@ -182,7 +182,7 @@ def test_every_predictor_gives_a_number_for_a_measured_domain(
 
 
 def test_lambda_space_and_map_foretell_the_loss_of_a_sum(
-    tiny: Any, calibration: Calibration
+    tiny: Any, calibration: Calibrated
 ) -> None:
     with SuperposedModel(tiny, ADAPTERS) as model:
         found = measure(model, examples(6), [[1, 0, 0], [1, 1, 1], [1, 0, 1]], gradients=False)

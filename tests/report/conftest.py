@@ -15,7 +15,7 @@ import pytest
 from tests.landscape.test_forecast import Known
 
 from superpose.interference import check
-from superpose.report import Made, check_page, predict_page, tune_page, write_page
+from superpose.report import Making, check_page, predict_page, tune_page, write_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +31,7 @@ HOSTILE = (
 """Names of adapters that mean something to HTML, JavaScript, spreadsheets, templates and shells."""
 
 BASE = "/home/someone/models/tiny"
-MADE = Made("superpose predict base a b", seeds=(0,), base=BASE)
+MADE = Making("superpose predict base a b", seeds=(0,), base=BASE)
 
 KINDS = ("check", "three", "twelve", "hostile", "tune", "study")
 """What there are pages of."""

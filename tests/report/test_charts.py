@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.report.conftest import HOSTILE
 
-from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
+from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Segment
 from superpose.report.page import Page, Section, render
 from superpose.report.tables import DataTable
 from superpose.shown import Table
@@ -58,7 +58,7 @@ def test_a_chart_is_well_formed_and_says_hostile_names_as_they_stand() -> None:
             for k, (name, kind) in enumerate(zip(names, kinds, strict=True))
         ),
         table=DataTable("t", Table("", (), ()), "t.csv", ([], [])),
-        lines=(Line(names[3], "fit", (0, 0), (1, 1)),),
+        lines=(Segment(names[3], "fit", (0, 0), (1, 1)),),
         areas=(Area(names[3], "slope", ((0, 0), (1, 0), (1, 1))),),
     )
     text = render(Page("", "", (Section("figure", "", {"charts": [chart]}),)))

@@ -21,7 +21,7 @@ from superpose.report import check_page, ready, render, write_page
 from superpose.report.heat import modules_grid
 from superpose.report.page import json_in_html
 from superpose.report.relation_tables import tournament_table
-from superpose.report.texts import change, csv_text, perplexity, public, visible
+from superpose.report.texts import change_text, csv_text, perplexity_figure, public, visible_on_page
 from superpose.shown import Scale
 from superpose.shown.words import figure
 from superpose.statistics import correlate
@@ -67,7 +67,7 @@ def test_hostile_names_are_escaped_between_tags_and_in_the_data() -> None:
 def test_data_survives_the_way_into_the_page(text: str) -> None:
     written = json_in_html({"name": text, "none": float("nan")})
     assert not set(written) & set("<>&\u2028\u2029\x00")
-    assert json.loads(written) == {"name": visible(text), "none": None}
+    assert json.loads(written) == {"name": visible_on_page(text), "none": None}
 
 
 def test_an_earlier_page_is_replaced_and_no_other_file(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_base_in_a_folder_is_called_by_its_name() -> None:
 def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     names = ["=1+1", "+1", "-1", "@x", "\tx", "plain", 'quo"te', "a,b"]
     text = csv_text(["name", "value"], [[n, -1.5] for n in names])
-    assert visible(text) == text
+    assert visible_on_page(text) == text
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == ["name", "value"]
     assert [row[0] for row in rows[1:]] == [f"'{n}" for n in names[:5]] + names[5:]
@@ -179,7 +179,11 @@ def test_shades_grow_with_the_figure_and_keep_its_sign() -> None:
 
 
 def test_figures_that_do_not_exist_are_dashes_and_minus_is_a_minus() -> None:
-    assert figure(None) == figure(float("nan")) == perplexity(None) == "–"
+    assert figure(None) == figure(float("nan")) == perplexity_figure(None) == "–"
     assert figure(-1.25, "+.1f") == "−1.2"
-    assert (change(0.01), change(3.21), change(-250.0)) == ("=", "▲ +3.2\u00a0%", "▼ −250\u00a0%")
-    assert change(3.4e7) == "▲ +3.4e+07\u00a0%"
+    assert (change_text(0.01), change_text(3.21), change_text(-250.0)) == (
+        "=",
+        "▲ +3.2\u00a0%",
+        "▼ −250\u00a0%",
+    )
+    assert change_text(3.4e7) == "▲ +3.4e+07\u00a0%"

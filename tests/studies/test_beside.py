@@ -21,7 +21,7 @@ from superpose.measure.evaluate import score
 from superpose.measure.lambda_space import forecast
 from superpose.model import SuperposedModel
 from superpose.studies.baseline import baseline_settings
-from superpose.studies.cells import Cell
+from superpose.studies.cells import StudyCell
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec
@@ -125,7 +125,7 @@ def test_predicted_stands_beside_what_the_cells_measured(run: Run) -> None:
     found = summary.forecast
     assert found is not None
     for row in found.rows:
-        cell, own = Cell("sum", PAIR, 0), Cell("single", (row.domain,), 0)
+        cell, own = StudyCell("sum", PAIR, 0), StudyCell("single", (row.domain,), 0)
         nll = study.folder.read_scores(cell)[row.domain].nll
         assert row.measured_nll == pytest.approx(nll, abs=1e-5)
         less = study.folder.read_scores(own)[row.domain].nll
@@ -141,7 +141,7 @@ def test_tuned_and_average_are_scored_at_their_weights(run: Run) -> None:
     study, _ = run
     tuned = study.folder.read("cells/seed-0/forecast.json")["tuned"]["sums+coins"]
     for method, weights in (("average", dict.fromkeys(PAIR, 0.5)), ("tuned", tuned)):
-        cell = Cell(method, PAIR, 0)
+        cell = StudyCell(method, PAIR, 0)
         assert study.folder.read_weights(cell) == weights
         with (
             SuperposedModel(study.base.model, study.adapters(0)) as model,
@@ -176,7 +176,11 @@ def test_what_is_kept_is_of_the_gain_that_the_cells_measured(run: Run) -> None:
     for (method, domain), kept in rows.items():
         if domain == "union":
             continue
-        cells = [Cell(method, PAIR, 0), Cell("base", (), None), Cell("single", (domain,), 0)]
+        cells = [
+            StudyCell(method, PAIR, 0),
+            StudyCell("base", (), None),
+            StudyCell("single", (domain,), 0),
+        ]
         nll, base, own = (study.folder.read_scores(cell)[domain].nll for cell in cells)
         assert base > own  # or there would be no gain to share
         assert kept is not None
@@ -187,7 +191,7 @@ def test_what_is_kept_is_of_the_gain_that_the_cells_measured(run: Run) -> None:
 def test_each_baseline_keeps_equal_what_it_says(run: Run) -> None:
     study, _ = run
     records = {
-        method: study.folder.read(f"{Cell(method, names, 0).adapter}/training.json")
+        method: study.folder.read(f"{StudyCell(method, names, 0).adapter}/training.json")
         for method, names in (
             ("single", ("sums",)), ("merged", PAIR), ("merged_steps", PAIR), ("merged_rank", PAIR),
         )
@@ -200,7 +204,7 @@ def test_each_baseline_keeps_equal_what_it_says(run: Run) -> None:
 
 def test_the_rank_of_the_sum_keeps_the_scaling_with_rslora_too() -> None:
     lora = LoraSettings(rank=4, alpha=8, rslora=True)
-    wider, _ = baseline_settings(Cell("merged_rank", PAIR, 0), lora, TrainingSettings(), 0)
+    wider, _ = baseline_settings(StudyCell("merged_rank", PAIR, 0), lora, TrainingSettings(), 0)
     assert wider.rank == 8
     assert wider.alpha / math.sqrt(wider.rank) == pytest.approx(8 / math.sqrt(4))
 

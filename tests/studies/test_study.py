@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import write_questions
 
 from superpose.errors import BadInput
-from superpose.studies.cells import Cell, cell_seed, cells_of_seed, subsets
+from superpose.studies.cells import StudyCell, cell_seed, cells_of_seed, domain_subsets
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec, load_spec
@@ -110,7 +110,7 @@ def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None
     assert len(table) == 2 + 2 * (2 * 2 + 4 * 3)
 
     pair = ("sums", "coins")
-    scores = {m: study.folder.read_scores(Cell(m, pair, 1)) for m in ("sum", "merged")}
+    scores = {m: study.folder.read_scores(StudyCell(m, pair, 1)) for m in ("sum", "merged")}
     nats = {m: math.fsum(n for s in by.values() for n in s.row_nll) for m, by in scores.items()}
     tokens = sum(score.tokens for score in scores["sum"].values())
     wanted = 100 * (math.exp((nats["sum"] - nats["merged"]) / tokens) - 1)
@@ -140,7 +140,7 @@ def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Pa
         model.at([1.0]) as weighted,
     ):
         written = score(weighted, study.test_examples["sums"])
-    cell = study.folder.read_scores(Cell("sum", tuple(study.spec.domains), 0))["sums"]
+    cell = study.folder.read_scores(StudyCell("sum", tuple(study.spec.domains), 0))["sums"]
     assert written.row_nll == pytest.approx(cell.row_nll, rel=1e-4)
 
 
@@ -198,7 +198,7 @@ def test_no_two_trainings_of_a_study_share_their_seed() -> None:
     names = ["a", "b", "c"]
     cells = [cell for seed in (0, 1) for cell in cells_of_seed(names, seed) if cell.trained]
     assert len({cell_seed(cell.seed or 0, cell.name) for cell in cells}) == len(cells) == 14
-    assert subsets(names) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
+    assert domain_subsets(names) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
 
 
 GOOD = """

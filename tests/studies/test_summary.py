@@ -11,7 +11,7 @@ import pytest
 from superpose.errors import BadInput
 from superpose.studies.cells import TITLES
 from superpose.studies.correlations import FIGURES
-from superpose.studies.summary import Point, Summary
+from superpose.studies.summary import SubsetPoint, Summary
 from superpose.studies.verdict import measured_verdict
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
@@ -84,4 +84,4 @@ def test_every_method_has_a_title_and_every_figure_a_place_in_a_point() -> None:
     methods = {row.method for name in RECORDED for row in Summary.from_json(recorded(name)).methods}
     assert methods < set(TITLES)
     assert len(set(TITLES.values())) == len(TITLES)
-    assert set(FIGURES) <= set(Point.__dataclass_fields__)
+    assert set(FIGURES) <= set(SubsetPoint.__dataclass_fields__)

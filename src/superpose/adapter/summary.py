@@ -25,7 +25,7 @@ _KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModuleKind:
     """Target modules with one last name (q_proj). norm: Frobenius, of their deltas together.
 
     modules: deltas, one for each expert or group.
@@ -54,7 +54,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class Summary(Shown):
+class AdapterSummary(Shown):
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
@@ -71,7 +71,7 @@ class Summary(Shown):
     parameters: int
     dtypes: tuple[str, ...]
     norm: float
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ModuleKind, ...]
     stored: tuple[str, ...]
     parents: tuple[Parent, ...]
     made: Made
@@ -121,13 +121,13 @@ class Summary(Shown):
             yield Fact("parent", f"{p.weight:g} * {p.name}", f"{p.weight:g} * {p.path or p.name}")
 
 
-def summarise(adapter: Adapter) -> Summary:
+def summarise(adapter: Adapter) -> AdapterSummary:
     """Give an adapter in numbers; nothing is formed densely."""
     norms = {module: norm(delta.terms) for module, delta in adapter.items()}
     by_kind: dict[str, list[str]] = {}
     for module in adapter:
         by_kind.setdefault(_kind_name(module, adapter[module]), []).append(module)
-    return Summary(
+    return AdapterSummary(
         name=adapter.name,
         path=adapter.path,
         base_model=adapter.base_model,
@@ -166,8 +166,8 @@ def _kind_name(key: str, delta: Delta) -> str:
     return module if place.parameter == "weight" else f"{module}.{place.parameter}"
 
 
-def _kind(name: str, deltas: list[Delta], norms: list[float]) -> Kind:
-    return Kind(
+def _kind(name: str, deltas: list[Delta], norms: list[float]) -> ModuleKind:
+    return ModuleKind(
         name=name,
         modules=len(deltas),
         shapes=tuple(sorted({delta.shape for delta in deltas})),

@@ -22,7 +22,7 @@ from superpose.baking.ties import has_output, is_shared
 from superpose.errors import DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint, stored_dtype
 from superpose.files.differs import resize_hint, rows_agree
-from superpose.files.header import Entry
+from superpose.files.header import TensorEntry
 from superpose.names.stored import end_of
 
 Array = NDArray[Any]
@@ -50,7 +50,7 @@ def resized(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
         _check_ends(checkpoint, adapter, values, copies, max(rows))
     locations = dict(checkpoint.locations)
     for name, value in values.items():
-        entry = Entry(checkpoint.entry(name).dtype, tuple(value.shape), 0, value.nbytes)
+        entry = TensorEntry(checkpoint.entry(name).dtype, tuple(value.shape), 0, value.nbytes)
         locations[name] = locations[name]._replace(entry=entry)
     own = {f.name: getattr(checkpoint, f.name) for f in fields(Checkpoint)}
     return Resized(

@@ -24,7 +24,7 @@ from superpose.errors import BadInput
 from superpose.files.checkpoint import stored_dtype
 from superpose.files.copying import copy_bytes, write_all
 from superpose.files.finite import all_finite
-from superpose.files.header import SIZES, Entry, write_header
+from superpose.files.header import SIZES, TensorEntry, write_header
 from superpose.files.tensors import FLOATS
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ class FilePiece(NamedTuple):
     """One tensor of a new file: its name, its entry there, and where its values come from."""
 
     name: str
-    entry: Entry
+    entry: TensorEntry
     target: NewTensor
 
 
@@ -159,7 +159,7 @@ def _pieces(targets: list[NewTensor], dtype: str | None) -> Iterator[FilePiece]:
     for target in targets:
         own = dtype if dtype is not None and target.dtype in FLOATS else target.dtype
         end = at + target.rows * target.columns * SIZES[own]
-        yield FilePiece(target.name, Entry(own, target.shape, at, end), target)
+        yield FilePiece(target.name, TensorEntry(own, target.shape, at, end), target)
         at = end
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
-from superpose.cli.text import one_line, visible
+from superpose.cli.text import one_line, visible_in_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ __all__ = [
     "plain",
     "print_json",
     "progress",
-    "visible",
+    "visible_in_terminal",
 ]
 
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
@@ -73,7 +73,7 @@ def note(kind: str, message: object) -> None:
     control a terminal are shown as escapes, save line breaks.
     """
     with suppress(OSError):  # where standard error takes nothing, nobody can be told so
-        print(f"{kind}: {visible(message)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"{kind}: {visible_in_terminal(message)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def plain(value: object) -> str:

@@ -14,7 +14,7 @@ from superpose.cli.console import err
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
-    from superpose.report import Made, Page
+    from superpose.report import Making, Page
     from superpose.studies.run import Study
     from superpose.studies.summary import Summary
 
@@ -54,12 +54,12 @@ class Pages:
 
             ready(target)
 
-    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Made:
+    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Making:
         """Give how the page was made. seconds: by activity; the whole run where not told."""
-        from superpose.report import Made
+        from superpose.report import Making
 
         whole = {"this run": time.perf_counter() - self.started}
-        return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
+        return Making(command=typed(), seconds={**(seconds or {}), **whole}, **known)
 
     def of_study(self, summary: Summary, study: Study) -> Page:
         """Give the page of a finished study."""

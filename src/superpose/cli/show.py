@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from superpose.cli.text import one_line, visible
+from superpose.cli.text import one_line, visible_in_terminal
 from superpose.shown import Cell, Column, Facts, Heat, Line, Part, Table
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Need:
 
 def _text(column: Column, cell: Cell, by: str) -> str:
     """Give a cell's text. by: what stands between a figure and its bracket."""
-    text = visible(cell.text) if column.prose else one_line(cell.text)
+    text = visible_in_terminal(cell.text) if column.prose else one_line(cell.text)
     return f"{text}{by}({one_line(cell.beside)})" if cell.beside else text
 
 

@@ -14,10 +14,10 @@ from typing import Any, NoReturn, TextIO, cast
 
 from superpose.errors import BadInput
 
-__all__ = ["Answer", "is_utf8", "signals_end_the_run", "usable_streams"]
+__all__ = ["StandardOutput", "is_utf8", "signals_end_the_run", "usable_streams"]
 
 
-class Answer:
+class StandardOutput:
     """Standard output whose failures are told apart from those of the files a command opens.
 
     Everything but writing is the stream's own. `write` and `flush` raise BadInput for an OSError,
@@ -79,7 +79,7 @@ def usable_streams() -> Iterator[None]:
             reconfigure = getattr(getattr(sys, name), "reconfigure", None)
             if reconfigure is not None:
                 reconfigure(errors="backslashreplace")
-        sys.stdout = cast("TextIO", Answer(sys.stdout))
+        sys.stdout = cast("TextIO", StandardOutput(sys.stdout))
         try:
             yield
         finally:

@@ -32,7 +32,7 @@ Result: TypeAlias = Terms | Array
 """One module's delta: as factors, or formed where a method works on entries."""
 
 
-class Source(NamedTuple):
+class ModuleSource(NamedTuple):
     """What one adapter brings to a target module.
 
     label: of adapter and module, which draws at random go by. split: lambda_k dW_k, canonical, not
@@ -68,7 +68,7 @@ class ByModule(Method):
             whole_rank(self.rank)
 
     @abstractmethod
-    def of_module(self, sources: Sequence[Source]) -> Result:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Result:
         """Give one module's delta. sources: at least one, none of them zero; not written to."""
 
     def highest_rank(self, delta: Delta) -> int:
@@ -109,7 +109,9 @@ class ByModule(Method):
         return found._replace(term=without_zeros(found.term))
 
 
-def _sources(parts: Sequence[Adapter], weights: Sequence[float], key: str) -> Iterator[Source]:
+def _sources(
+    parts: Sequence[Adapter], weights: Sequence[float], key: str
+) -> Iterator[ModuleSource]:
     """Give what each adapter brings to a module; adapters of one name are numbered."""
     seen: Counter[str] = Counter()
     for part, weight in zip(parts, weights, strict=True):
@@ -122,7 +124,7 @@ def _sources(parts: Sequence[Adapter], weights: Sequence[float], key: str) -> It
         except Refused as error:
             raise refused_size(error, part.label) from None
         if split.B.any():
-            yield Source(f"{key}|{part.name}|{seen[part.name]}", split)
+            yield ModuleSource(f"{key}|{part.name}|{seen[part.name]}", split)
 
 
 def _zero(delta: Delta) -> Truncated:

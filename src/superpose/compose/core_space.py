@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from superpose.compose.by_module import Source
+from superpose.compose.by_module import ModuleSource
 from superpose.compose.method import Method
 from superpose.compose.ties import Ties
 from superpose.compose.with_rule import WithRule
@@ -31,7 +31,7 @@ class CoreSpace(WithRule):
 
     rule: Method = field(default=Ties(), kw_only=True)
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         labels = [source.label for source in sources]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import Array, Source
+from superpose.compose.by_module import Array, ModuleSource
 from superpose.compose.method import Method
 from superpose.compose.ties import Ties
 from superpose.compose.with_rule import WithRule
@@ -44,7 +44,7 @@ class Ctm(WithRule):
         if not 0.0 <= self.beta <= 1.0:
             raise BadSetting(f"beta is {self.beta:g}; it must be from 0 to 1", where="beta")
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         rank = self.rank or max(source.split.rank for source in sources)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from superpose.adapter import Delta
-from superpose.compose.by_module import Array, ByModule, Source
+from superpose.compose.by_module import Array, ByModule, ModuleSource
 from superpose.errors import BadSetting
 
 _DOUBLE = 1 << 22
@@ -37,7 +37,7 @@ class OnEntries(ByModule):
         """Give the most that the result can have in a module. delta: the sum's."""
         return min(delta.shape)
 
-    def of_module(self, sources: Sequence[Source]) -> Array:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Array:
         """Give the sum of what is kept, or the mean over the entries of the elected sign."""
         total = sum(self._each(sources))
         assert isinstance(total, np.ndarray)
@@ -53,7 +53,7 @@ class OnEntries(ByModule):
             total += np.where(agrees, x, 0.0)
         return np.asarray(total / np.maximum(count, 1))
 
-    def _each(self, sources: Sequence[Source]) -> Iterator[Array]:
+    def _each(self, sources: Sequence[ModuleSource]) -> Iterator[Array]:
         for label, (_, B, A) in sources:
             small = len(B) * A.shape[1] <= _DOUBLE
             x = B @ A if small else B.astype(np.float32) @ A.astype(np.float32)

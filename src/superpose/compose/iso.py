@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import Array, ByModule, Source
+from superpose.compose.by_module import Array, ByModule, ModuleSource
 from superpose.compose.entries import check_share
 from superpose.errors import BadSetting
 from superpose.lowrank import Terms
@@ -44,7 +44,7 @@ class Iso(ByModule):
             raise BadSetting(f"`{self.variant}` is none of c, cts", where="variant")
         check_share(self.common, "common")
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         left, s, right = np.linalg.svd(sum(spaces.middles))

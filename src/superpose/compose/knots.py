@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import ByModule, Source
+from superpose.compose.by_module import ByModule, ModuleSource
 from superpose.compose.entries import OnEntries
 from superpose.compose.method import Method
 from superpose.compose.ties import Ties
@@ -38,7 +38,7 @@ class Knots(WithRule):
         if isinstance(self.rule, ByModule) and not isinstance(self.rule, OnEntries):
             raise BadSetting(f"`{self.rule.name}` is no method on entries", where="rule")
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         U, s, Vt = np.linalg.svd(np.concatenate(spaces.middles, axis=1), full_matrices=False)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import ByModule, Source
+from superpose.compose.by_module import ByModule, ModuleSource
 from superpose.errors import BadSetting
 from superpose.lowrank import Term, Terms
 from superpose.lowrank.canonical_split import sides, significant, tall_svd
@@ -34,7 +34,7 @@ class Orthogonal(ByModule):
         if self.mu is not None and not 0.0 <= self.mu < np.inf:
             raise BadSetting(f"mu is {self.mu:g}; it must be at least 0, and finite", where="mu")
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         strength = 1.0 if self.mu is None else self.mu / (1.0 + self.mu)
         terms = [sources[0].split]

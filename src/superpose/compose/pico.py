@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import ByModule, Source
+from superpose.compose.by_module import ByModule, ModuleSource
 from superpose.lowrank import Terms
 from superpose.lowrank.canonical_split import shared
 
@@ -25,7 +25,7 @@ class Pico(ByModule):
     name: ClassVar[str] = "pico"
     what: ClassVar[str] = "a sum, shared outputs turned down (Pico),"
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         U, sigma, _ = np.linalg.svd(np.concatenate(spaces.middles, axis=1), full_matrices=False)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from superpose.adapter import Delta
-from superpose.compose.by_module import Array, Result, Source
+from superpose.compose.by_module import Array, ModuleSource, Result
 from superpose.compose.entries import check_share
 from superpose.compose.spectrum import with_spectrum
 from superpose.compose.with_rule import WithRule
@@ -40,7 +40,7 @@ class Star(WithRule):
         """Give the most that the result can have in a module: what the rule's can."""
         return self.ruled_rank(delta)
 
-    def of_module(self, sources: Sequence[Source]) -> Result:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Result:
         """Give one module's delta, in factors where the rule does."""
         if not self.each:
             return with_spectrum(self.ruled(sources), self._truncated)
@@ -48,7 +48,7 @@ class Star(WithRule):
         for label, split in sources:
             found = with_spectrum((split,), self._truncated)
             assert isinstance(found, tuple)
-            cut.append(Source(label, canonical(found)))
+            cut.append(ModuleSource(label, canonical(found)))
         return self.ruled(cut)
 
     def _truncated(self, U: Array, sigma: Array, Vt: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from superpose.adapter import Delta
-from superpose.compose.by_module import Array, Result, Source
+from superpose.compose.by_module import Array, ModuleSource, Result
 from superpose.compose.spectrum import with_spectrum
 from superpose.compose.with_rule import WithRule
 from superpose.errors import BadSetting
@@ -43,7 +43,7 @@ class Svc(WithRule):
         """Give the most that the result can have in a module: what the rule's can."""
         return self.ruled_rank(delta)
 
-    def of_module(self, sources: Sequence[Source]) -> Result:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Result:
         """Give one module's delta, in factors where the rule does."""
 
         def calibrated(U: Array, sigma: Array, Vt: Array) -> Array:

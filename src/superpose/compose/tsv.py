@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import ByModule, Source
+from superpose.compose.by_module import ByModule, ModuleSource
 from superpose.compose.entries import check_share
 from superpose.lowrank import Term, Terms
 from superpose.lowrank.canonical_split import polar, sides, sizes
@@ -35,7 +35,7 @@ class Tsv(ByModule):
         if self.share is not None:
             check_share(self.share, "share")
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         lefts, rights, values = [], [], []
         for _, split in sources:

@@ -9,7 +9,7 @@ import numpy as np
 
 from superpose.adapter import Delta
 from superpose.adapter.made import Setting
-from superpose.compose.by_module import Array, ByModule, Result, Source
+from superpose.compose.by_module import Array, ByModule, ModuleSource, Result
 from superpose.compose.method import Method
 from superpose.compose.sum import Sum
 from superpose.errors import BadSetting
@@ -41,7 +41,7 @@ class WithRule(ByModule):
         inner = [pair for pair in self.rule.settings if pair[0] != "rank"]
         return (*own, ("rule", self.rule.name), *inner)
 
-    def ruled(self, sources: Sequence[Source]) -> Result:
+    def ruled(self, sources: Sequence[ModuleSource]) -> Result:
         """Give what the rule makes of these."""
         if isinstance(self.rule, ByModule):
             return self.rule.of_module(sources)
@@ -57,7 +57,7 @@ class WithRule(ByModule):
         """Give what the rule makes of small matrices in place of deltas. labels: of their draws."""
         pairs = zip(labels, matrices, strict=True)
         splits = [(label, canonical((_as_term(x),))) for label, x in pairs if x.any()]
-        sources = [Source(label, split) for label, split in splits if split.B.any()]
+        sources = [ModuleSource(label, split) for label, split in splits if split.B.any()]
         if not sources:
             return 0.0 * matrices[0]
         found = self.ruled(sources)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import Array, ByModule, Source
+from superpose.compose.by_module import Array, ByModule, ModuleSource
 from superpose.errors import BadSetting
 from superpose.lowrank import Terms
 from superpose.lowrank.canonical_split import shared, sides, significant
@@ -44,7 +44,7 @@ class Wudi(ByModule):
                 f"ridge is {self.ridge:g}; it must be at least 0, and finite", where="ridge"
             )
 
-    def of_module(self, sources: Sequence[Source]) -> Terms:
+    def of_module(self, sources: Sequence[ModuleSource]) -> Terms:
         """Give one module's delta, in factors."""
         splits = [source.split for source in sources]
         spaces = shared(splits)

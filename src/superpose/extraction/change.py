@@ -20,7 +20,7 @@ CHUNK = 1 << 20
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-class Change(NamedTuple):
+class TensorChange(NamedTuple):
     """Fine-tuned minus base.
 
     matrix: the difference, float32, or float64 where one of the two is; None where it was not
@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 def change_between(
     base: Checkpoint, base_name: str, tuned: Checkpoint, tuned_name: str, *, wanted: bool
-) -> Change:
+) -> TensorChange:
     """Give what fine-tuning did to a tensor of one shape in both models.
 
     wanted: whether the difference is to be kept, or only measured: then no more than a row, or
@@ -66,7 +66,7 @@ def change_between(
         if matrix is not None:
             matrix[begin:end] = _narrowed(difference, matrix, tuned.path(tuned_name), tuned_name)
     norm = math.hypot(*norms)
-    return Change(matrix if norm > 0.0 else None, norm, math.hypot(*sizes))
+    return TensorChange(matrix if norm > 0.0 else None, norm, math.hypot(*sizes))
 
 
 def _parts(shape: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput, Refused
 from superpose.files.diffusers_model import CLASS, STEM
-from superpose.files.header import SIZES, Entry
+from superpose.files.header import SIZES, TensorEntry
 from superpose.files.index import weight_map
 from superpose.files.json_values import read_json
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
@@ -40,7 +40,7 @@ class Location(NamedTuple):
 
     file: str
     offset: int
-    entry: Entry
+    entry: TensorEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Checkpoint:
         """Names of all stored tensors."""
         return tuple(self.locations)
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> TensorEntry:
         """Give dtype and shape of a stored tensor, without reading it."""
         return self._location(name).entry
 

@@ -36,7 +36,7 @@ SIZES = {
 """Bytes of one value of each dtype that a safetensors header may name."""
 
 
-class Entry(NamedTuple):
+class TensorEntry(NamedTuple):
     """One tensor as announced: dtype as spelled in the header, shape, and its bytes in the data."""
 
     dtype: str
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 class Header(NamedTuple):
     """All tensors in the order of their bytes, and the file's metadata."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, TensorEntry]
     metadata: dict[str, str]
 
     @property
@@ -77,7 +77,7 @@ def parse_header(text: bytes, data_length: int) -> Header:
     return Header(ordered, metadata)
 
 
-def write_header(entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> bytes:
+def write_header(entries: Mapping[str, TensorEntry], metadata: Mapping[str, str]) -> bytes:
     """Give the bytes that stand before the data: length and JSON, padded to a multiple of 8."""
     fields: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     for name, entry in entries.items():
@@ -129,7 +129,7 @@ def _check_names(raw: Mapping[str, object], text: bytes) -> None:
             raise BadInput(f"the name of tensor {name!r} holds what cannot be printed")
 
 
-def _entry(name: str, value: object) -> Entry:
+def _entry(name: str, value: object) -> TensorEntry:
     if not isinstance(value, dict):
         raise BadInput(f"the header says nothing usable about tensor `{name}`")
     dtype, shape, offsets = (value.get(key) for key in ("dtype", "shape", "data_offsets"))
@@ -139,7 +139,7 @@ def _entry(name: str, value: object) -> Entry:
         raise BadInput(f"tensor `{name}` has no usable shape or offsets")
     if len(shape) > MAX_DIMENSIONS:
         raise BadInput(f"tensor `{name}` has {len(shape):,} dimensions")
-    entry = Entry(dtype, tuple(shape), *offsets)
+    entry = TensorEntry(dtype, tuple(shape), *offsets)
     if entry.end - entry.begin != math.prod(entry.shape) * SIZES[dtype]:
         raise BadInput(f"tensor `{name}` announces {entry.shape} {dtype} in the wrong space")
     return entry
@@ -150,7 +150,7 @@ def _whole_numbers(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
 
 
-def _check_layout(entries: Mapping[str, Entry], data_length: int) -> None:
+def _check_layout(entries: Mapping[str, TensorEntry], data_length: int) -> None:
     at = 0
     for name, entry in entries.items():
         if entry.begin != at:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput, placed
 from superpose.files.finite import all_finite
-from superpose.files.header import MAX_HEADER, Entry, Header, parse_header, write_header
+from superpose.files.header import MAX_HEADER, Header, TensorEntry, parse_header, write_header
 from superpose.files.json_values import LFS_START, lfs_pointer
 
 Array = NDArray[Any]
@@ -116,11 +116,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
     tensors: of the dtypes that are read. Raises OSError as the system does.
     """
     names = {ours: theirs for theirs, ours in _HELD.items()}
-    entries: dict[str, Entry] = {}
+    entries: dict[str, TensorEntry] = {}
     at = 0
     for name, tensor in tensors.items():
         end = at + tensor.nbytes
-        entries[name] = Entry(names[tensor.dtype.name], tensor.shape, at, end)
+        entries[name] = TensorEntry(names[tensor.dtype.name], tensor.shape, at, end)
         at = end
     with path.open("xb") as file:
         file.write(write_header(entries, metadata))
@@ -179,7 +179,7 @@ def _not_safetensors(start: bytes, size: int) -> BadInput:
     return BadInput(f"is not a safetensors file ({size:,} bytes)")
 
 
-def _view(name: str, data: Array, entry: Entry, integers: bool) -> Array:
+def _view(name: str, data: Array, entry: TensorEntry, integers: bool) -> Array:
     dtype = _HELD.get(entry.dtype) or (INTEGERS.get(entry.dtype) if integers else None)
     if dtype is None:
         raise BadInput(

@@ -14,7 +14,7 @@ from pathlib import Path
 from superpose.errors import BadInput, listed
 from superpose.files import TensorFile, open_tensors
 from superpose.files.file_format import PEFT
-from superpose.files.header import Entry, Header
+from superpose.files.header import Header, TensorEntry
 from superpose.files.index import weight_map
 from superpose.files.json_values import read_json
 
@@ -98,7 +98,9 @@ def _check_new(names: Mapping[str, object], before: Mapping[str, object], path: 
         raise BadInput(f"holds `{twice}`, which another shard holds too", where=path)
 
 
-def _check_index(index: Path, announced: Mapping[str, str], entries: Mapping[str, Entry]) -> None:
+def _check_index(
+    index: Path, announced: Mapping[str, str], entries: Mapping[str, TensorEntry]
+) -> None:
     for name, file in announced.items():
         if name not in entries:
             raise BadInput(f"says that {file} holds `{name}`, and it does not", where=index)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from superpose.files import without_nan
-from superpose.interference.facts import Fact
+from superpose.interference.facts import Property
 from superpose.shown import Column, Line, Part, Shown, Table, few
 
 MOST = 10
@@ -43,7 +43,7 @@ class Difference(Shown):
 
     a: str
     b: str
-    facts: tuple[Fact, ...]
+    facts: tuple[Property, ...]
     modules: tuple[ModuleDifference, ...]
     tensors: tuple[ModuleDifference, ...]
     difference: float

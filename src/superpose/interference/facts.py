@@ -10,7 +10,7 @@ from superpose.adapter.image_marks import MARKS
 
 
 @dataclass(frozen=True)
-class Fact:
+class Property:
     """A property in which the two adapters are held differently. a, b: its value in each."""
 
     name: str
@@ -18,11 +18,13 @@ class Fact:
     b: object
 
 
-def facts_of(a: Adapter, b: Adapter) -> tuple[Fact, ...]:
+def facts_of(a: Adapter, b: Adapter) -> tuple[Property, ...]:
     """Give the properties in which two adapters are held differently."""
     x, y = _held(a), _held(b)
     names = dict.fromkeys((*x, *y))
-    found = [Fact(name, x.get(name), y.get(name)) for name in names if x.get(name) != y.get(name)]
+    found = [
+        Property(name, x.get(name), y.get(name)) for name in names if x.get(name) != y.get(name)
+    ]
     for name, of in _PER_MODULE.items():
         found += _per_module(name, a, b, of)
     return tuple(found)
@@ -64,16 +66,16 @@ _PER_MODULE: Mapping[str, Callable[[Adapter], dict[str, object]]] = {
 
 def _per_module(
     name: str, a: Adapter, b: Adapter, of: Callable[[Adapter], dict[str, object]]
-) -> list[Fact]:
+) -> list[Property]:
     """Give one fact for each pair of values, with the number of modules that have it."""
     x, y = of(a), of(b)
     pairs = [(x[m], y[m]) for m in x if m in y]
     differing = [pair for pair in pairs if pair[0] != pair[1]]
     return [
-        Fact(name if often == len(pairs) else f"{name} ({often} modules)", *pair)
+        Property(name if often == len(pairs) else f"{name} ({often} modules)", *pair)
         for pair in dict.fromkeys(differing)
         for often in [differing.count(pair)]
     ]
 
 
-__all__ = ["Fact", "dtypes_of", "facts_of"]
+__all__ = ["Property", "dtypes_of", "facts_of"]

@@ -47,7 +47,7 @@ class Figures(Protocol):
     def norms(self) -> tuple[float, float]: ...
 
 
-class Beside(Protocol):
+class BesideOthers(Protocol):
     """Figures of the own adapter (a) beside the sum of the others (b): a `Case`, or a record."""
 
     @property
@@ -125,12 +125,12 @@ def _rms_of_factors(factor: Callable[[Term], Any]) -> Callable[[Case], float]:
     return predict
 
 
-def _norm_ratio(case: Beside) -> float:
+def _norm_ratio(case: BesideOthers) -> float:
     own, others = case.pair.norms
     return others / own if own > 0 else math.nan
 
 
-def _isotropic(case: Beside) -> float:
+def _isotropic(case: BesideOthers) -> float:
     own, others = case.pair.norms
     inner = 0.0 if math.isnan(case.pair.cosine) else case.pair.cosine * own * others
     return inner + others * others / 2
@@ -142,26 +142,26 @@ NORM_RATIO = Predictor(
     "how large the others are beside the own adapter",
     _norm_ratio,
 )
-RMS_COSINE = Predictor[Beside](
+RMS_COSINE = Predictor[BesideOthers](
     "rms cosine",
     r"\sqrt{\frac{1}{M}\sum_m \cos_m^2}",
     "the paper's: the angle in each target module that both sides have",
     lambda case: case.pair.rms_cosine,
     ("2508.11985",),  # for pairs; the sum of the others is our reading for more
 )
-COSINE = Predictor[Beside](
+COSINE = Predictor[BesideOthers](
     "cosine",
     r"\langle t_i, t_S\rangle / (\lVert t_i\rVert \lVert t_S\rVert)",
     "the angle of whole adapters, signed: large modules count more",
     lambda case: case.pair.cosine,
 )
-INPUT_OVERLAP = Predictor[Beside](
+INPUT_OVERLAP = Predictor[BesideOthers](
     "input overlap",
     r"\frac{1}{M}\sum_m \lVert P_i^\top P_S\rVert_F^2 / \min(r_i, r_S)",
     "whether they read the same inputs: P spans the rows of A",
     lambda case: case.pair.input_overlap,
 )
-OUTPUT_OVERLAP = Predictor[Beside](
+OUTPUT_OVERLAP = Predictor[BesideOthers](
     "output overlap",
     r"\frac{1}{M}\sum_m \lVert Q_i^\top Q_S\rVert_F^2 / \min(r_i, r_S)",
     "whether they write to the same outputs: Q spans the columns of B",

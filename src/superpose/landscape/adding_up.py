@@ -12,7 +12,7 @@ from superpose.interference.checking import all_of
 from superpose.landscape.advice import KEPT
 from superpose.shown.words import figure, joined
 
-__all__ = ["Names", "Share", "least", "share_text", "sum_of", "together", "which_add_up"]
+__all__ = ["Names", "Share", "for_all", "least", "share_text", "sum_of", "which_add_up"]
 
 BORDER = f"{100 * KEPT:.0f} %"
 
@@ -112,7 +112,7 @@ def sum_of(share: Share) -> str:
     return f"keeps {share_text(share)} of the gain on {share.domain}, where it keeps least"
 
 
-def together(count: int) -> str:
+def for_all(count: int) -> str:
     """Give `For all 3 together`."""
     return f"For {all_of(count)} together"
 

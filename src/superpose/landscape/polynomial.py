@@ -23,7 +23,7 @@ from superpose.errors import BadInput
 from superpose.landscape.basis import Basis
 from superpose.landscape.sample import Sample
 
-__all__ = ["Polynomial", "Prediction", "design_points"]
+__all__ = ["Polynomial", "PolynomialPrediction", "design_points"]
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ where its own is absent: nothing is measured there. One other alone was off by 0
 square), two by 0.3, on test rows of the demo and of `studies/smollm2.yaml`, seed 0."""
 
 
-class Prediction(NamedTuple):
+class PolynomialPrediction(NamedTuple):
     """Predicted nats an answer token at S task weights, each (S,), with its standard errors.
 
     sampling: from having these rows and not others. misfit: from the loss being no such polynomial.
@@ -165,7 +165,7 @@ class Polynomial:
         """Give the predicted slope at one lambda (K,): (K,)."""
         return np.asarray(self.coefficients @ self.basis.slopes(weights[None])[0])
 
-    def predict(self, weights: Array, *, against: Array | None = None) -> Prediction:
+    def predict(self, weights: Array, *, against: Array | None = None) -> PolynomialPrediction:
         """Give predictions at (S, K) task weights.
 
         against: (K,), predict how much more the loss is than there; what both share cancels, in
@@ -178,7 +178,7 @@ class Polynomial:
         nll = wanted @ self.coefficients
         sampling = np.sqrt(np.sum((self._spread @ wanted.T) ** 2, axis=0))
         changed = np.abs(wanted).max(axis=1) > 0
-        return Prediction(nll, sampling, np.where(changed, misfit, 0.0))
+        return PolynomialPrediction(nll, sampling, np.where(changed, misfit, 0.0))
 
     def _misfit(self, weights: Array) -> Array:
         """Give the standard error from the loss being no such polynomial, at (S, K) weights.

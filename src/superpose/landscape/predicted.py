@@ -16,20 +16,20 @@ __all__ = [
     "Disturbance",
     "Nats",
     "Predicted",
-    "change",
     "predicted_table",
+    "written_change",
 ]
 
 Nats: TypeAlias = Mapping[tuple[tuple[float, ...], str], float]
 """By task weights and domain, nats an answer token."""
 
 
-def change(nats: float) -> str:
+def written_change(nats: float) -> str:
     """Write a difference of losses as that of the perplexities, in per cent."""
     return f"{100 * math.expm1(min(nats, 700.0)):+.1f}"
 
 
-LOST = Scale("% of perplexity", "", 0.0, math.log(2.0), change)
+LOST = Scale("% of perplexity", "", 0.0, math.log(2.0), written_change)
 """Of a loss against that of the domain's own adapter alone: orange worse, blue better. The shade is
 strongest at twice its perplexity, or half of it."""
 
@@ -40,7 +40,7 @@ _COLUMNS = (
     Column("domain", "domain"),
     _NLL,
     Column(
-        "% against its own adapter", "interference", change,
+        "% against its own adapter", "interference", written_change,
         ("interference_low", "interference_high"),
     ),
 )  # fmt: skip
@@ -48,16 +48,18 @@ _COLUMNS = (
 DISTURBANCE_COLUMNS = (
     Column("domain", "domain"),
     Column("adapter", "adapter"),
-    Column("loses", "nll", change, ("low", "high")),
+    Column("loses", "nll", written_change, ("low", "high")),
     Column(
         "most through",
-        lambda row: ", ".join(f"{kind} {change(nll)}" for kind, nll in [*row.kinds().items()][:3]),
+        lambda row: ", ".join(
+            f"{kind} {written_change(nll)}" for kind, nll in [*row.kinds().items()][:3]
+        ),
     ),
 )
 
 _KINDS = (
     Column("kind", lambda item: item[0]),
-    Column("% of perplexity", lambda item: item[1], change),
+    Column("% of perplexity", lambda item: item[1], written_change),
 )
 
 

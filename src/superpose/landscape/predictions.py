@@ -10,10 +10,10 @@ from typing import Any
 
 from superpose.landscape.adding_up import (
     Share,
+    for_all,
     least,
     share_text,
     sum_of,
-    together,
     which_add_up,
 )
 from superpose.landscape.predicted import Predicted
@@ -128,7 +128,7 @@ def forecast_verdict(
         return ForecastVerdict((sentence,), naive, best)
     advice = "keep them apart" if verdict == "keep apart" else verdict
     what = (
-        f"{together(len(known.adapters))}, {advice}:",
+        f"{for_all(len(known.adapters))}, {advice}:",
         f"the best weights, {told}, keep at least {share_text(best)} of each adapter's "
         f"gain, least on {best.domain}, and the naive sum at least {share_text(naive)}, least "
         f"on {naive.domain} ({points}).",

@@ -19,7 +19,7 @@ from superpose.interference.predictors import DATA_FREE, Case, Predictor
 from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
 
-__all__ = ["DATA_AWARE", "PARTS", "PREDICTORS", "Calibration", "DataCase", "DataInner"]
+__all__ = ["DATA_AWARE", "PARTS", "PREDICTORS", "Calibrated", "DataCase", "DataInner"]
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class DataInner:
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibrated:
     """What was measured of one domain with K adapters: all that a predictor may look at.
 
     sample: at the points of `design_points`. inner: at the own adapter. scattered: values at task
@@ -88,7 +88,7 @@ class DataCase(Case):
     K the own adapter is, and which the others are.
     """
 
-    calibration: Calibration
+    calibration: Calibrated
     place: int
     places: tuple[int, ...]
 

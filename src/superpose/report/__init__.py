@@ -1,14 +1,14 @@
 """A check, a prediction or a study as one self-contained HTML page."""
 
 from superpose.report.check import check_page
-from superpose.report.made import Made
+from superpose.report.made import Making
 from superpose.report.page import Page, ready, render, write_page
 from superpose.report.predict import predict_page
 from superpose.report.study import study_page
 from superpose.report.tune import tune_page
 
 __all__ = [
-    "Made",
+    "Making",
     "Page",
     "check_page",
     "predict_page",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from superpose.report.tables import DataTable
 from superpose.shown.words import figure
 
-__all__ = ["Area", "Axis", "Chart", "Dot", "Dots", "Line"]
+__all__ = ["Area", "Axis", "Chart", "Dot", "Dots", "Segment"]
 
 MARGIN = 0.06
 """Share of an axis that stays free beyond its values, on either side."""
@@ -79,7 +79,7 @@ class Dots:
 
 
 @dataclass(frozen=True)
-class Line:
+class Segment:
     """A line between two points, each (x, y)."""
 
     name: str
@@ -112,7 +112,7 @@ class Chart:
     y: Axis
     dots: tuple[Dots, ...]
     table: DataTable
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Segment, ...] = ()
     areas: tuple[Area, ...] = ()
 
     def across(self, x: float) -> float:

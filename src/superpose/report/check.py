@@ -9,7 +9,7 @@ from typing import Any
 from superpose.files import short_names
 from superpose.interference import VERDICTS
 from superpose.interference.checking import ADAPTER_COLUMNS
-from superpose.report.made import Made, made_section
+from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import plain_table
@@ -21,7 +21,7 @@ __all__ = ["PAIR_TERMS", "check_page"]
 PAIR_TERMS = ("delta", "cosine", "RMS cosine", "floor", "overlap", "norm ratio", "energy ratio")
 
 
-def check_page(check: Mapping[str, Any], made: Made) -> Page:
+def check_page(check: Mapping[str, Any], made: Making) -> Page:
     """Give the page of what `check --json` holds."""
     short = short_names([adapter["name"] for adapter in check["adapters"]])
     names = list(short.values())

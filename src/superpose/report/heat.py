@@ -10,7 +10,7 @@ from typing import Any
 from superpose.shown import Scale
 from superpose.shown.words import figure, typeset
 
-__all__ = ["Cell", "Map", "matrix", "modules_grid", "scale_json", "union_of_modules"]
+__all__ = ["Map", "MapCell", "matrix", "modules_grid", "scale_json", "union_of_modules"]
 
 
 def legend(scale: Scale) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def scale_json(scale: Scale) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MapCell:
     """A figure on a shade, with the sentence that tells it, and what is chosen by it (or None)."""
 
     text: str
@@ -51,7 +51,7 @@ class Map:
     corner: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    cells: tuple[tuple[Cell | None, ...], ...]
+    cells: tuple[tuple[MapCell | None, ...], ...]
     scale: Scale
 
     @property
@@ -74,11 +74,11 @@ def matrix(
     that tells it, and the number of what is chosen by its cell; None where there is nothing.
     """
 
-    def cell(row: int, column: int) -> Cell | None:
+    def cell(row: int, column: int) -> MapCell | None:
         found = value(row, column)
         if found is None:
             return None
-        return Cell(typeset(scale.text(found[0])), scale.shade(found[0]), found[1], found[2])
+        return MapCell(typeset(scale.text(found[0])), scale.shade(found[0]), found[1], found[2])
 
     rows, columns = map(tuple, names)
     cells = tuple(tuple(cell(r, c) for c in range(len(columns))) for r in range(len(rows)))

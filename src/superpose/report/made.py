@@ -15,7 +15,7 @@ from superpose.report.page import Section
 from superpose.report.texts import public
 from superpose.shown.words import counted
 
-__all__ = ["COVERS", "DEFINITIONS", "Made", "made_section"]
+__all__ = ["COVERS", "DEFINITIONS", "Making", "made_section"]
 
 _PACKAGES = ("numpy", "torch", "transformers", "peft")
 
@@ -69,7 +69,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class Made:
+class Making:
     """What a command knows of its own run.
 
     command: as it was typed. seconds: by activity, wall time. seeds: none where nothing is random.
@@ -86,7 +86,7 @@ class Made:
     machine: Mapping[str, object] | None = None
 
 
-def made_section(made: Made, terms: Iterable[str], remarks: Sequence[str] = ()) -> Section:
+def made_section(made: Making, terms: Iterable[str], remarks: Sequence[str] = ()) -> Section:
     """Give the section. terms: keys of DEFINITIONS that the page speaks of."""
     machine = made.machine or {"cpus": os.cpu_count(), "processor": platform.machine()}
     cpus = machine["cpus"]

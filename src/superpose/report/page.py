@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from superpose._version import __version__
 from superpose.errors import BadInput, OutputExists, missing_extra
 from superpose.files import check_writable, new_file, without_nan
-from superpose.report.texts import prose, visible
+from superpose.report.texts import prose, visible_on_page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -112,10 +112,10 @@ def json_in_html(value: object) -> str:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {visible(str(key)): _shown(item) for key, item in value.items()}
+        return {visible_on_page(str(key)): _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
-    return visible(value)
+    return visible_on_page(value)
 
 
 def _check_replaceable(target: Path) -> None:
@@ -148,7 +148,7 @@ def _environment() -> Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=visible,
+        finalize=visible_on_page,
     )
     environment.filters["prose"] = prose
     return environment

@@ -13,10 +13,10 @@ from superpose.landscape.predictions import Predictions, forecast_verdict
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
-from superpose.report.made import COVERS, Made, made_section
+from superpose.report.made import COVERS, Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
-from superpose.report.tables import DataTable, Difference, difference
+from superpose.report.tables import DataTable, ShadedChange, difference
 from superpose.report.texts import public
 from superpose.shown.words import counted, figure, joined
 
@@ -36,7 +36,7 @@ def predict_page(
     model: Mapping[str, Any],
     check: Mapping[str, Any] | None,
     adapters: Sequence[str],
-    made: Made,
+    made: Making,
 ) -> Page:
     """Give the page of what `predict --json` holds.
 
@@ -162,7 +162,7 @@ def _key(row: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
     return tuple(row["weights"].values()), row["domain"]
 
 
-def _change(nats: float) -> Difference | None:
+def _change(nats: float) -> ShadedChange | None:
     return difference(100 * math.expm1(min(nats, 700.0)))
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from superpose.report.cautions import cautions
-from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Line
+from superpose.report.charts import Area, Axis, Chart, Dot, Dots, Segment
 from superpose.report.page import Section
 from superpose.report.relation_tables import foreseen_table, points_table, tournament_table
 from superpose.shown.words import counted, figure
 from superpose.studies.summary import (
-    Agreement,
+    Accuracy,
     FigureCorrelation,
     ForecastRow,
     ForecastSummary,
-    Point,
+    SubsetPoint,
     Summary,
 )
 from superpose.studies.tables import FORECAST, figure_name
@@ -72,8 +72,8 @@ def _paper(summary: Summary) -> Chart:
 
 
 def _fit(
-    points: Sequence[Point], of_pairs: FigureCorrelation
-) -> tuple[tuple[Line, ...], tuple[Area, ...]]:
+    points: Sequence[SubsetPoint], of_pairs: FigureCorrelation
+) -> tuple[tuple[Segment, ...], tuple[Area, ...]]:
     """The line through the pairs' points, and how far the interval of its slope turns it."""
     slope, start = of_pairs.slope, of_pairs.intercept
     pairs = [p for p in points if len(p.domains) == 2]
@@ -81,7 +81,7 @@ def _fit(
         return (), ()
     held = [_cosine(p) for p in pairs]
     x = [min(held), max(held)]
-    fit = Line("fit to the pairs", "fit", *((at, start + slope * at) for at in x))
+    fit = Segment("fit to the pairs", "fit", *((at, start + slope * at) for at in x))
     if of_pairs.slope_interval is None:
         return (fit,), ()
     middle = sum(held) / len(held)
@@ -112,11 +112,11 @@ def _foreseen(forecast: ForecastSummary) -> Chart:
         y=Axis.over("measured, nats", [*ends, *measured]),
         dots=_by_size((p.subset, _dot_of_row(p)) for p in rows),
         table=foreseen_table(rows),
-        lines=(Line("predicted = measured", "equal", *((end, end) for end in ends)),),
+        lines=(Segment("predicted = measured", "equal", *((end, end) for end in ends)),),
     )
 
 
-def _tournament(correlations: Sequence[FigureCorrelation], forecast: Agreement | None) -> Chart:
+def _tournament(correlations: Sequence[FigureCorrelation], forecast: Accuracy | None) -> Chart:
     """Each figure that the weights tell, by how it goes with dPPL; and the forecast beside them."""
     names = list(dict.fromkeys(figure_name(c.figure) for c in correlations))
     names += [figure_name(FORECAST)] if forecast else []
@@ -155,7 +155,7 @@ def _dots_of_figures(group: Sequence[FigureCorrelation], names: Sequence[str], a
     return Dots(name, kind, dots)
 
 
-def _dots_of_forecast(found: Agreement) -> Dots:
+def _dots_of_forecast(found: Accuracy) -> Dots:
     """The forecast's r, in the lowest row."""
     says = (
         f"{figure_name(FORECAST)}, domains of every sum: r {figure(found.pearson, '.2f')} (no "
@@ -181,7 +181,7 @@ def _r_among(c: FigureCorrelation, among: str = "") -> str:
     return f"{figure(c.pearson, '.2f')}{among} ({said})"
 
 
-def _dot_of_point(p: Point) -> Dot:
+def _dot_of_point(p: SubsetPoint) -> Dot:
     says = (
         f"{' + '.join(p.domains)}, seed {p.seed}: RMS cosine {figure(p.rms_cosine, '.4f')}"
         f", dPPL {figure(p.dppl_percent, '+.1f')} %"
@@ -189,7 +189,7 @@ def _dot_of_point(p: Point) -> Dot:
     return Dot(_cosine(p), p.dppl_percent, says)
 
 
-def _cosine(p: Point) -> float:
+def _cosine(p: SubsetPoint) -> float:
     assert p.rms_cosine is not None  # points without one are left out
     return p.rms_cosine
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from superpose.report.tables import DataTable
 from superpose.shown import Table
-from superpose.studies.summary import Agreement, FigureCorrelation, ForecastRow, Point
+from superpose.studies.summary import Accuracy, FigureCorrelation, ForecastRow, SubsetPoint
 from superpose.studies.tables import CORRELATIONS, FORECAST, FORESEEN, POINTS
 
 __all__ = ["foreseen_table", "points_table", "tournament_table"]
@@ -15,7 +15,7 @@ INTERVAL = "_interval"
 """How the name of an interval ends in `summary.json`."""
 
 
-def points_table(points: Sequence[Point]) -> DataTable:
+def points_table(points: Sequence[SubsetPoint]) -> DataTable:
     """Give RMS cosine and outcome, a row for each combination and seed."""
     table = Table.of("A point for each combination and seed", POINTS, points)
     return DataTable("points", table, "points.csv", _csv_of_sums(points, "domains"))
@@ -28,7 +28,7 @@ def foreseen_table(rows: Sequence[ForecastRow]) -> DataTable:
 
 
 def _csv_of_sums(
-    rows: Sequence[Point | ForecastRow], names: str
+    rows: Sequence[SubsetPoint | ForecastRow], names: str
 ) -> tuple[list[str], list[list[object]]]:
     """Give every field. names: which of them holds the domains of a sum."""
     keys = [key for key in (vars(rows[0]) if rows else ()) if key != names]
@@ -37,7 +37,7 @@ def _csv_of_sums(
 
 
 def tournament_table(
-    correlations: Sequence[FigureCorrelation], forecast: Agreement | None = None
+    correlations: Sequence[FigureCorrelation], forecast: Accuracy | None = None
 ) -> DataTable:
     """Give each figure's correlations with dPPL, and the forecast's with interference.
 

@@ -9,7 +9,7 @@ from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
-from superpose.report.made import Made, made_section
+from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.predict import FORECAST_TERMS
@@ -32,7 +32,7 @@ def study_page(
     checks: Mapping[int, Mapping[str, Any]],
     forecasts: Mapping[int, Mapping[str, Any]],
     adapters: Mapping[int, Sequence[str]],
-    made: Made,
+    made: Making,
 ) -> Page:
     """Give the page of a study's summary.
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from superpose.report.page import Section
-from superpose.report.tables import DataTable, Difference, difference
+from superpose.report.tables import DataTable, ShadedChange, difference
 from superpose.shown import Column, Table, four_digits
 from superpose.shown.words import figure
 from superpose.statistics.bootstrap import Interval
@@ -90,7 +90,9 @@ def _intervals(summary: Summary) -> dict[On, Intervals]:
     return found
 
 
-def _change(values: Values, method: str, reference: str, intervals: Intervals) -> Difference | None:
+def _change(
+    values: Values, method: str, reference: str, intervals: Intervals
+) -> ShadedChange | None:
     if method == reference:
         return None
     changes = _changes(values, method, reference)

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from superpose.report.page import Section
-from superpose.report.texts import change, csv_text
+from superpose.report.texts import change_text, csv_text
 from superpose.shown import Cell, Table
 from superpose.shown.words import typeset
 
-__all__ = ["DataTable", "Difference", "Entry", "difference", "plain_table"]
+__all__ = ["DataTable", "Entry", "ShadedChange", "difference", "plain_table"]
 
 FULL = 40.0
 """Change in per cent from which the shade of a difference is strongest."""
 
 
 @dataclass(frozen=True)
-class Difference:
+class ShadedChange:
     """How far a figure is from a reference: a text with its direction, and a shade (-1 to 1).
 
     ends: what stands below it, its interval or deviation.
@@ -30,7 +30,7 @@ class Difference:
     ends: str = ""
 
 
-Changes: TypeAlias = Sequence[Sequence[Difference | None]]
+Changes: TypeAlias = Sequence[Sequence[ShadedChange | None]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Entry:
     text: str
     sort: float | str | None
     note: str = ""
-    differences: tuple[Difference | None, ...] = ()
+    differences: tuple[ShadedChange | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def plain_table(table: Table) -> dict[str, Any]:
     }
 
 
-def _entry(cell: Cell, differences: tuple[Difference | None, ...]) -> Entry:
+def _entry(cell: Cell, differences: tuple[ShadedChange | None, ...]) -> Entry:
     return Entry(typeset(cell.text), cell.value, typeset(cell.beside), differences)
 
 
@@ -100,9 +100,9 @@ def _words(text: str) -> Entry:
     return Entry(text, text.casefold())
 
 
-def difference(percent: float | None, ends: str = "") -> Difference | None:
+def difference(percent: float | None, ends: str = "") -> ShadedChange | None:
     """Give a change of perplexity in per cent: more is orange and ▲, less is blue and ▼."""
     if percent is None or not math.isfinite(percent):
         return None
     shade = max(-1.0, min(1.0, percent / FULL))
-    return Difference(change(percent), round(shade, 3), ends)
+    return ShadedChange(change_text(percent), round(shade, 3), ends)

@@ -13,13 +13,13 @@ from superpose.shown import perplexity as written_perplexity, visible as html_vi
 from superpose.shown.words import figure
 
 __all__ = [
-    "change",
+    "change_text",
     "command_line",
     "csv_text",
-    "perplexity",
+    "perplexity_figure",
     "prose",
     "public",
-    "visible",
+    "visible_on_page",
 ]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
@@ -31,7 +31,7 @@ LARGEST = 700.0
 """Nats whose perplexity a float still holds."""
 
 
-def visible(value: object) -> object:
+def visible_on_page(value: object) -> object:
     """Give a text in which characters that a page cannot show are escapes; others as they are."""
     if type(value) is not str:
         return value
@@ -48,7 +48,7 @@ def public(name: str) -> str:
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if _ABSOLUTE.match(name) else name
 
 
-def change(percent: float | None) -> str:
+def change_text(percent: float | None) -> str:
     """Give a change in per cent with its direction, told by a sign and an arrow."""
     if percent is None or not math.isfinite(percent):
         return "–"
@@ -58,7 +58,7 @@ def change(percent: float | None) -> str:
     return f"{'▲' if percent > 0 else '▼'} {figure(percent, form)}\u00a0%"
 
 
-def perplexity(nll: float | None) -> str:
+def perplexity_figure(nll: float | None) -> str:
     """Give exp(nll), nats an answer token, to four digits at most."""
     return figure(nll, lambda nats: written_perplexity(min(nats, LARGEST)))
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.report.desk import Desk, desk_section, presets
-from superpose.report.made import Made, made_section
+from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
-from superpose.report.tables import DataTable, Difference, difference
-from superpose.report.texts import perplexity, public
+from superpose.report.tables import DataTable, ShadedChange, difference
+from superpose.report.texts import perplexity_figure, public
 from superpose.shown import Column, Table
 from superpose.shown.words import counted, figure, weights_text
 from superpose.studies.cells import TITLES
@@ -32,7 +32,7 @@ def tune_page(
     base: Mapping[str, float],
     model: Mapping[str, Any],
     adapters: Sequence[str],
-    made: Made,
+    made: Making,
 ) -> Page:
     """Give the page of what `tune --json` holds.
 
@@ -97,9 +97,10 @@ def _verdict(
     cards = [
         {
             "name": f"Perplexity on {row['domain']}",
-            "value": perplexity(row["predicted_nll"]),
-            "beside": f"95 % interval {perplexity(row['low'])} to {perplexity(row['high'])}",
-            "count": f"predicted; measured {perplexity(losses[row['domain']]['tuned'])} on "
+            "value": perplexity_figure(row["predicted_nll"]),
+            "beside": f"95 % interval {perplexity_figure(row['low'])} to "
+            f"{perplexity_figure(row['high'])}",
+            "count": f"predicted; measured {perplexity_figure(losses[row['domain']]['tuned'])} on "
             f"{rows.get(row['domain'], 'the calibration rows')}",
         }
         for row in predicted[:4]
@@ -141,7 +142,7 @@ def _finer(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
-    methods = (Column(title, key, perplexity) for key, title in METHODS.items())
+    methods = (Column(title, key, perplexity_figure) for key, title in METHODS.items())
     records = [{"domain": domain, **values} for domain, values in losses.items()]
     caption = f"Perplexity of the answers on the calibration rows, base {base}"
     changes = {
@@ -155,7 +156,7 @@ def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
     return table.section("What the weights bring")
 
 
-def _change(values: Mapping[str, float], method: str, reference: str) -> Difference | None:
+def _change(values: Mapping[str, float], method: str, reference: str) -> ShadedChange | None:
     if method == reference:
         return None
     return difference(100 * math.expm1(min(values[method] - values[reference], 700.0)))

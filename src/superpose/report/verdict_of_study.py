@@ -11,12 +11,12 @@ from superpose.shown.words import counted, figure, joined
 from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import UNION
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Summary
-from superpose.studies.verdict import BestSum, Verdict, sizes
+from superpose.studies.verdict import BestSum, StudyVerdict, rests_on
 
 __all__ = ["verdict_of_study"]
 
 
-def verdict_of_study(summary: Summary, found: Verdict) -> Section:
+def verdict_of_study(summary: Summary, found: StudyVerdict) -> Section:
     """Give the verdict in two sentences, and the figures it rests on. found: `measured_verdict`."""
     averaged = ", seeds averaged" if len(summary.seeds) > 1 else ""
     values = {
@@ -31,7 +31,7 @@ def verdict_of_study(summary: Summary, found: Verdict) -> Section:
     return Section("verdict", "Verdict", values)
 
 
-def _cards(summary: Summary, found: Verdict) -> list[dict[str, str]]:
+def _cards(summary: Summary, found: StudyVerdict) -> list[dict[str, str]]:
     whole, naive = summary.whole, found.naive
     change = summary.sums_on(whole, UNION).dppl_merged
     value, _, interval = share_text(naive).partition(" (")
@@ -40,13 +40,13 @@ def _cards(summary: Summary, found: Verdict) -> list[dict[str, str]]:
             "name": "Naive sum of all, against merged data",
             "value": f"{figure(change.mean, '+.1f')} %",
             "beside": _beside(change.interval, "+.1f", " %"),
-            "count": sizes(summary, whole),
+            "count": rests_on(summary, whole),
         },
         {
             "name": "Gain kept by the naive sum of all, at least",
             "value": value,
             "beside": f"95 % interval {interval.rstrip(')')}" if interval else "no interval",
-            "count": f"{naive.domain}; {sizes(summary, (naive.domain,))}",
+            "count": f"{naive.domain}; {rests_on(summary, (naive.domain,))}",
         },
         _paper_card(summary),
     ]
@@ -72,7 +72,7 @@ def _differing_card(summary: Summary, forecast: ForecastSummary, best: BestSum) 
         "value": f"{' to '.join(shares)}, {_percent(best.kept.kept)}",
         "beside": f"the forecast said: {_told(said)}; measured: {measured}",
         "count": f"{on}; {counted(forecast.calibration.rows, 'calibration row')}, "
-        f"{sizes(summary, (on,))}",
+        f"{rests_on(summary, (on,))}",
     }
 
 

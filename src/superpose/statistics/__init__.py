@@ -5,7 +5,7 @@ from superpose.statistics.permutation import Permutation, permute_domains
 from superpose.statistics.perplexity import (
     Perplexity,
     Ratio,
-    Share,
+    ShareKept,
     perplexity_interval,
     ratio_interval,
     share_interval,
@@ -17,7 +17,7 @@ __all__ = [
     "Permutation",
     "Perplexity",
     "Ratio",
-    "Share",
+    "ShareKept",
     "chance_correlation",
     "correlate",
     "permute_domains",

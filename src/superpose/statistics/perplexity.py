@@ -23,7 +23,7 @@ from superpose.statistics.bootstrap import (
 __all__ = [
     "Perplexity",
     "Ratio",
-    "Share",
+    "ShareKept",
     "perplexity_interval",
     "ratio_interval",
     "share_interval",
@@ -59,7 +59,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Share:
+class ShareKept:
     """What is left of a gain: 1 for all of it, 0 for none, below 0 where it became a loss.
 
     share is None where nothing was gained; the interval is None for a single row as well.
@@ -139,7 +139,7 @@ def share_interval(
     seed: int,
     resamples: int = 2000,
     level: float = 0.95,
-) -> Share:
+) -> ShareKept:
     """Share of a gain that is left, (base - nll) / (base - own), with its interval.
 
     (rows,) each: summed nats of each row's answer under the model in question, under the base, and
@@ -153,13 +153,13 @@ def share_interval(
     (nll, base, own), _ = _checked([nll_per_row, base_nll_per_row, own_nll_per_row], rows)
     left, gain = base - nll, base - own
     if gain.sum() <= 0:
-        return Share(len(nll), None, None)
+        return ShareKept(len(nll), None, None)
     share = float(left.sum() / gain.sum())
     if len(nll) < 2:
-        return Share(len(nll), share, None)
+        return ShareKept(len(nll), share, None)
     rng = np.random.default_rng(seed)
     shares = [_shares(drawn @ left, drawn @ gain) for drawn in counts(len(nll), resamples, rng)]
-    return Share(len(nll), share, percentiles(np.concatenate(shares), level))
+    return ShareKept(len(nll), share, percentiles(np.concatenate(shares), level))
 
 
 def _checked(columns: Sequence[ArrayLike], tokens: ArrayLike) -> tuple[list[Floats], Floats]:

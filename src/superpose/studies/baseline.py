@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from superpose.studies.cells import Cell
+from superpose.studies.cells import StudyCell
 from superpose.training.settings import LoraSettings, TrainingSettings
 
 __all__ = ["baseline_settings"]
 
 
 def baseline_settings(
-    cell: Cell, lora: LoraSettings, training: TrainingSettings, steps: int
+    cell: StudyCell, lora: LoraSettings, training: TrainingSettings, steps: int
 ) -> tuple[LoraSettings, TrainingSettings]:
     """Give the settings that a cell is trained with.
 

@@ -10,14 +10,13 @@ import numpy as np
 from superpose.measure.evaluate import Score
 from superpose.statistics import correlate, ratio_interval, share_interval
 from superpose.statistics.bootstrap import Interval
-from superpose.studies.cells import UNION, subsets
+from superpose.studies.cells import UNION, domain_subsets
 from superpose.studies.folder import StudyFolder
 from superpose.studies.forecasting import forecast_file
 from superpose.studies.scores import StudyScores, change_percent
 from superpose.studies.summary import (
-    Agreement,
-    Calibration,
-    Change,
+    Accuracy,
+    ForecastCost,
     ForecastRow,
     ForecastSummary,
     Inside,
@@ -26,16 +25,17 @@ from superpose.studies.summary import (
     MethodRow,
     SeedAdvice,
     Spread,
+    SpreadChange,
     TunedWeights,
 )
 
-__all__ = ["change", "forecast_summary", "methods_summary", "spread"]
+__all__ = ["forecast_summary", "methods_summary", "ratio_change", "spread"]
 
 
 def methods_summary(scores: StudyScores) -> tuple[MethodRow, ...]:
     """Every subset, domain and method: perplexity, its change in per cent, and the share kept."""
     rows: list[MethodRow] = []
-    for names in subsets(scores.domains):
+    for names in domain_subsets(scores.domains):
         for domain in (*names, UNION):
             rows += _methods_on(scores, names, domain)
     return tuple(rows)
@@ -51,8 +51,8 @@ def _methods_on(scores: StudyScores, names: tuple[str, ...], domain: str) -> Ite
             domain=domain,
             method=method,
             perplexity=spread([score.perplexity for score in found]),
-            dppl_merged=change(found, against["merged"], same=method == "merged"),
-            dppl_single=change(found, against["single"]),
+            dppl_merged=ratio_change(found, against["merged"], same=method == "merged"),
+            dppl_single=ratio_change(found, against["single"]),
             kept=_kept(found, base, against["single"]),
         )
 
@@ -75,7 +75,7 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
     rows = tuple(
         _row(scores, seed, names, domain, predicted)
         for seed, content in found.items()
-        for names in subsets(scores.domains)
+        for names in domain_subsets(scores.domains)
         for domain, predicted in _of_subset(content, names).items()
     )
     costs = [content["calibration"] for content in found.values()]
@@ -86,7 +86,7 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
         interference=_agreement(rows),
         advice=tuple(SeedAdvice(seed=seed, **content["advice"]) for seed, content in found.items()),
         tuned=tuple(TunedWeights(seed, content["tuned"]) for seed, content in found.items()),
-        calibration=Calibration(**(costs[0] | {"seconds": seconds})),
+        calibration=ForecastCost(**(costs[0] | {"seconds": seconds})),
     )
 
 
@@ -131,11 +131,11 @@ def _inside(rows: Sequence[ForecastRow]) -> InsideOf:
     return InsideOf(Inside(nll, len(rows)), Inside(interference, len(rows)))
 
 
-def _agreement(rows: Sequence[ForecastRow]) -> Agreement:
+def _agreement(rows: Sequence[ForecastRow]) -> Accuracy:
     predicted = np.array([row.predicted_interference for row in rows])
     measured = np.array([row.measured_interference for row in rows])
     found = correlate(predicted, measured, resamples=100)
-    return Agreement(
+    return Accuracy(
         n=found.n,
         pearson=found.pearson,
         spearman=found.spearman,
@@ -150,12 +150,14 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(round(float(np.mean(values)), 6), deviation, tuple(round(v, 6) for v in values))
 
 
-def change(found: Sequence[Score], others: Sequence[Score], *, same: bool = False) -> Change:
+def ratio_change(
+    found: Sequence[Score], others: Sequence[Score], *, same: bool = False
+) -> SpreadChange:
     """Give the change of perplexity in per cent. same: both are one method, so no interval."""
     told = spread([change_percent(a, b) for a, b in zip(found, others, strict=True)])
     rows = (_mean_rows(found), _mean_rows(others), found[0].row_tokens)
     interval = None if same else _rounded(ratio_interval(*rows, seed=0).interval, 4)
-    return Change(told.mean, told.spread, told.values, interval)
+    return SpreadChange(told.mean, told.spread, told.values, interval)
 
 
 def _rounded(interval: Interval | None, digits: int) -> Interval | None:

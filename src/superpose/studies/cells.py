@@ -16,10 +16,10 @@ __all__ = [
     "TITLES",
     "UNION",
     "WEIGHTED",
-    "Cell",
+    "StudyCell",
     "cell_seed",
     "cells_of_seed",
-    "subsets",
+    "domain_subsets",
 ]
 
 BASELINES = {"epochs": "merged", "steps": "merged_steps", "rank": "merged_rank"}
@@ -48,7 +48,7 @@ UNION = "union"
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyCell:
     """One model of the study: a method, the domains it is made from, and a seed.
 
     method: `base`, the bare base model; `single`, a domain's own adapter; `sum`, the naive sum of
@@ -98,7 +98,7 @@ def cell_seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4]) >> 1
 
 
-def subsets(domains: Sequence[str]) -> list[tuple[str, ...]]:
+def domain_subsets(domains: Sequence[str]) -> list[tuple[str, ...]]:
     """All subsets of two or more domains, small ones first, in the study's order."""
     return [s for size in range(2, len(domains) + 1) for s in combinations(domains, size)]
 
@@ -109,7 +109,7 @@ def cells_of_seed(
     *,
     merged: Sequence[str] = ("epochs",),
     tuned: bool = False,
-) -> list[Cell]:
+) -> list[StudyCell]:
     """A seed's cells, in the order in which they can be worked off.
 
     merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on.
@@ -117,6 +117,10 @@ def cells_of_seed(
     sums = SUMS if tuned else SUMS[:2]
     methods = [*sums, *(BASELINES[each] for each in merged)]
     return [
-        *(Cell("single", (domain,), seed) for domain in domains),
-        *(Cell(method, names, seed) for method in methods for names in subsets(domains)),
+        *(StudyCell("single", (domain,), seed) for domain in domains),
+        *(
+            StudyCell(method, names, seed)
+            for method in methods
+            for names in domain_subsets(domains)
+        ),
     ]

@@ -20,9 +20,9 @@ from superpose.interference.predictors import (
     RMS_COSINE,
 )
 from superpose.statistics import Correlation, correlate
-from superpose.studies.cells import UNION, subsets
+from superpose.studies.cells import UNION, domain_subsets
 from superpose.studies.scores import StudyScores, change_percent
-from superpose.studies.summary import FigureCorrelation, Point
+from superpose.studies.summary import FigureCorrelation, SubsetPoint
 
 __all__ = ["FIGURES", "correlations", "points"]
 
@@ -57,23 +57,23 @@ class Recorded:
         return cls(**{key: _known(pair[key]) for key in keys}, norms=(smaller, larger))
 
 
-def points(scores: StudyScores, checks: Mapping[int, Any]) -> tuple[Point, ...]:
+def points(scores: StudyScores, checks: Mapping[int, Any]) -> tuple[SubsetPoint, ...]:
     """One point for each subset and seed. checks: seed -> `check --json` of its adapters."""
     return tuple(
         _point(scores, checks[seed], seed, names)
         for seed in scores.seeds
-        for names in subsets(scores.domains)
+        for names in domain_subsets(scores.domains)
     )
 
 
-def _point(scores: StudyScores, check: Any, seed: int, names: tuple[str, ...]) -> Point:
+def _point(scores: StudyScores, check: Any, seed: int, names: tuple[str, ...]) -> SubsetPoint:
     score, merged, own = (
         scores.find(method, names, seed, UNION) for method in ("sum", "merged", "single")
     )
     assert score is not None
     assert merged is not None
     assert own is not None
-    return Point(
+    return SubsetPoint(
         seed=seed,
         domains=names,
         **_figures(check, scores.domains, names),
@@ -82,7 +82,7 @@ def _point(scores: StudyScores, check: Any, seed: int, names: tuple[str, ...]) -
     )
 
 
-def correlations(found: Sequence[Point]) -> tuple[FigureCorrelation, ...]:
+def correlations(found: Sequence[SubsetPoint]) -> tuple[FigureCorrelation, ...]:
     """Each figure against dPPL %: among the pairs, and among subsets of every size.
 
     Larger sums disturb more whatever the angles are, so the second alone would flatter every
@@ -99,7 +99,7 @@ def correlations(found: Sequence[Point]) -> tuple[FigureCorrelation, ...]:
     )
 
 
-def _against_change(found: Sequence[Point], figure: str) -> Correlation:
+def _against_change(found: Sequence[SubsetPoint], figure: str) -> Correlation:
     return correlate(
         [_known(getattr(point, figure)) for point in found],
         [point.dppl_percent for point in found],

@@ -17,7 +17,7 @@ import filelock
 from superpose.errors import BadInput
 from superpose.files import new_file
 from superpose.measure.evaluate import Score
-from superpose.studies.cells import Cell
+from superpose.studies.cells import StudyCell
 
 __all__ = ["DOMAINS", "StudyFolder"]
 
@@ -81,16 +81,20 @@ class StudyFolder:
         finally:
             lock.release()
 
-    def is_trained(self, cell: Cell) -> bool:
+    def is_trained(self, cell: StudyCell) -> bool:
         """Whether the cell's adapter lies here. Its folder is renamed into place when whole."""
         return (self.path / cell.adapter).is_dir()
 
-    def is_evaluated(self, cell: Cell) -> bool:
+    def is_evaluated(self, cell: StudyCell) -> bool:
         """Whether the cell's evaluation lies here."""
         return (self.path / cell.file).exists()
 
     def write_scores(
-        self, cell: Cell, scores: Mapping[str, Score], weights: Mapping[str, float], seconds: float
+        self,
+        cell: StudyCell,
+        scores: Mapping[str, Score],
+        weights: Mapping[str, float],
+        seconds: float,
     ) -> None:
         """Write a cell's evaluation: each row's nats and tokens, by domain.
 
@@ -112,7 +116,7 @@ class StudyFolder:
         }
         self._write(self.path / cell.file, content)
 
-    def read_scores(self, cell: Cell) -> dict[str, Score]:
+    def read_scores(self, cell: StudyCell) -> dict[str, Score]:
         """Read a cell's evaluation. Raises BadInput where the file is damaged."""
         content = self._read(self.path / cell.file)
         try:
@@ -123,7 +127,7 @@ class StudyFolder:
         except (KeyError, TypeError, AttributeError):
             raise _damaged(self.path / cell.file) from None
 
-    def read_weights(self, cell: Cell) -> dict[str, float]:
+    def read_weights(self, cell: StudyCell) -> dict[str, float]:
         """Read an evaluated cell's task weights. Raises BadInput where the file is damaged."""
         try:
             return dict(self._read(self.path / cell.file)["weights"])

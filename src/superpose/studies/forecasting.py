@@ -12,7 +12,7 @@ from superpose.files import without_nan
 from superpose.landscape.advice import advise
 from superpose.measure.lambda_space import calibration_cost, calibration_work, forecast
 from superpose.model import BaseModel, SuperposedModel
-from superpose.studies.cells import subsets
+from superpose.studies.cells import domain_subsets
 
 __all__ = ["forecast_file", "forecast_json", "forecast_tokens"]
 
@@ -46,7 +46,7 @@ def forecast_json(
     content = found.to_json() | {
         "advice": advice.to_json(),
         "best": [row.to_json() for row in found.predict([list(advice.weights.values())])],
-        "tuned": {"+".join(each): found.best_of(each) for each in subsets(names)},
+        "tuned": {"+".join(each): found.best_of(each) for each in domain_subsets(names)},
         "calibration": cost | {"rows_of": {name: len(rows) for name, rows in domains.items()}},
         "model": found.to_model(),
     }

@@ -11,15 +11,15 @@ from typing import Any
 from superpose._version import __version__
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
-from superpose.studies.beside import change, forecast_summary, methods_summary, spread
-from superpose.studies.cells import UNION, Cell, subsets
+from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
+from superpose.studies.cells import UNION, StudyCell, domain_subsets
 from superpose.studies.correlations import correlations, points
 from superpose.studies.folder import DOMAINS, StudyFolder
 from superpose.studies.scores import StudyScores
 from superpose.studies.spec import StudySpec
 from superpose.studies.summary import (
-    DomainRows,
     FigureCorrelation,
+    RowCounts,
     Spread,
     SubsetSums,
     Summary,
@@ -33,7 +33,7 @@ __all__ = ["write_results"]
 _PACKAGES = ("torch", "transformers", "peft", "numpy")
 
 
-def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -> Summary:
+def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCell]) -> Summary:
     """Write `table.csv` and `summary.json` from the cells that are finished; give the summary.
 
     Only seeds all of whose cells are evaluated count. Raises BadInput where there is none.
@@ -50,7 +50,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[Cell]) -
         settings=spec.model_dump(mode="json"),
         domains=domains,
         own_adapters=_own_adapters(scores),
-        subsets=tuple(_subset(scores, names) for names in subsets(scores.domains)),
+        subsets=tuple(_subset(scores, names) for names in domain_subsets(scores.domains)),
         methods=methods_summary(scores),
         forecast=forecast_summary(scores, folder),
         points=found,
@@ -74,7 +74,7 @@ def _sum_row(scores: StudyScores, names: tuple[str, ...], domain: str) -> SumRow
     sums = scores.each("sum", names, domain)
     against = {m: scores.each(m, names, domain) for m in ("merged", "base", "single")}
     found = {method: _perplexity(others) for method, others in against.items()}
-    changes = {f"dppl_{method}": change(sums, others) for method, others in against.items()}
+    changes = {f"dppl_{method}": ratio_change(sums, others) for method, others in against.items()}
     lost = spread([a.nll - b.nll for a, b in zip(sums, against["single"], strict=True)])
     kinds: dict[str, Any] = found | changes
     return SumRow(domain=domain, sum=_perplexity(sums), interference=lost, **kinds)
@@ -82,10 +82,10 @@ def _sum_row(scores: StudyScores, names: tuple[str, ...], domain: str) -> SumRow
 
 def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Spread]]:
     """Perplexity of the base and of every single adapter on every domain."""
-    base = scores.cells[Cell("base", (), None)]
+    base = scores.cells[StudyCell("base", (), None)]
     table = {"base": {name: _perplexity([score]) for name, score in base.items()}}
     for adapter in scores.domains:
-        cells = [Cell("single", (adapter,), seed) for seed in scores.seeds]
+        cells = [StudyCell("single", (adapter,), seed) for seed in scores.seeds]
         table[adapter] = {
             domain: _perplexity([scores.cells[cell][domain] for cell in cells])
             for domain in scores.domains
@@ -93,14 +93,14 @@ def _own_adapters(scores: StudyScores) -> dict[str, dict[str, Spread]]:
     return table
 
 
-def _domains(scores: StudyScores, notes: Mapping[str, Mapping[str, int]]) -> dict[str, DomainRows]:
-    base = scores.cells[Cell("base", (), None)]
+def _domains(scores: StudyScores, notes: Mapping[str, Mapping[str, int]]) -> dict[str, RowCounts]:
+    base = scores.cells[StudyCell("base", (), None)]
     return {
-        name: DomainRows(**notes[name], answer_tokens=base[name].tokens) for name in scores.domains
+        name: RowCounts(**notes[name], answer_tokens=base[name].tokens) for name in scores.domains
     }
 
 
-def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
+def _seconds(folder: StudyFolder, cells: Sequence[StudyCell]) -> dict[str, float]:
     training = [folder.read(f"{c.adapter}/{RECORD}")["seconds"] for c in cells if c.trained]
     evaluation = [folder.read(cell.file)["seconds"] for cell in cells]
     return {"training": round(sum(training), 1), "evaluation": round(sum(evaluation), 1)}
@@ -108,7 +108,7 @@ def _seconds(folder: StudyFolder, cells: Sequence[Cell]) -> dict[str, float]:
 
 def _remarks(
     correlated: Sequence[FigureCorrelation],
-    domains: Mapping[str, DomainRows],
+    domains: Mapping[str, RowCounts],
     spec: StudySpec,
     seeds: Sequence[int],
 ) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def _remarks(
     return tuple(remarks)
 
 
-def _remarks_on(rows: DomainRows, spec: StudySpec) -> Iterator[str]:
+def _remarks_on(rows: RowCounts, spec: StudySpec) -> Iterator[str]:
     if rows.cut_test_rows or rows.cut_train_rows:
         yield (
             f"at {spec.prompt.max_tokens} tokens {rows.cut_test_rows} of {rows.test_rows} test "

@@ -23,7 +23,7 @@ from superpose.measure.evaluate import Score, score
 from superpose.measure.lambda_space import FEWEST
 from superpose.model import SuperposedModel, load_base
 from superpose.studies.baseline import baseline_settings
-from superpose.studies.cells import WEIGHTED, Cell, cell_seed, cells_of_seed
+from superpose.studies.cells import WEIGHTED, StudyCell, cell_seed, cells_of_seed
 from superpose.studies.folder import DOMAINS, StudyFolder
 from superpose.studies.forecasting import forecast_file, forecast_json, forecast_tokens
 from superpose.studies.spec import StudySpec, load_domain
@@ -32,7 +32,7 @@ from superpose.training.train import RECORD, train
 
 __all__ = ["Study"]
 
-BASE_CELL = Cell("base", (), None)
+BASE_CELL = StudyCell("base", (), None)
 TRAINING_WORK = 3.0
 """A training token costs about three forward tokens: forward, and back through activations."""
 
@@ -99,7 +99,7 @@ class Study:
         return all(len(domain.calibration) >= FEWEST for domain in self.domains.values())
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[StudyCell]:
         """Every cell of the study, in the order in which they are worked off."""
         names, wanted = list(self.spec.domains), {"merged": self.spec.merged}
         of_seeds = [
@@ -142,7 +142,7 @@ class Study:
         paths = {domain: self.adapter_path(domain, seed) for domain in self.spec.domains}
         return [replace(load(path), name=domain) for domain, path in paths.items()]
 
-    def is_done(self, cell: Cell) -> bool:
+    def is_done(self, cell: StudyCell) -> bool:
         """Whether a cell's adapter and evaluation lie in the folder."""
         trained = not cell.trained or self.folder.is_trained(cell)
         return trained and self.folder.is_evaluated(cell)
@@ -180,9 +180,9 @@ class Study:
 
     def adapter_path(self, domain: str, seed: int) -> Path:
         """Where a domain's own adapter of a seed lies."""
-        return self.folder.path / Cell("single", (domain,), seed).adapter
+        return self.folder.path / StudyCell("single", (domain,), seed).adapter
 
-    def _work(self, cell: Cell) -> float:
+    def _work(self, cell: StudyCell) -> float:
         """What is still to be done for a cell, or all of it, in forward tokens."""
         training = cell.trained and not self.folder.is_trained(cell)
         return self._test_tokens + (self._training_work(cell) if training else 0.0)
@@ -191,16 +191,16 @@ class Study:
     def _test_tokens(self) -> int:
         return sum(example.length for rows in self.test_examples.values() for example in rows)
 
-    def _training_work(self, cell: Cell) -> float:
+    def _training_work(self, cell: StudyCell) -> float:
         tokens = sum(example.length for example in self._training_rows(cell))
         # As many steps as a single adapter see that share of the rows.
         share = 1 / len(cell.domains) if cell.method == "merged_steps" else 1.0
         return TRAINING_WORK * tokens * self.spec.training.epochs * share
 
-    def _training_rows(self, cell: Cell) -> list[Example]:
+    def _training_rows(self, cell: StudyCell) -> list[Example]:
         return [example for name in cell.domains for example in self.train_examples[name]]
 
-    def _train_missing(self, cells: Sequence[Cell]) -> None:
+    def _train_missing(self, cells: Sequence[StudyCell]) -> None:
         for cell in cells:
             if self.folder.is_trained(cell):
                 continue
@@ -220,9 +220,9 @@ class Study:
             )
             self.reporter.finish(f"trained {cell.label}", trained.seconds)
 
-    def _single_steps(self, cell: Cell) -> int:
+    def _single_steps(self, cell: StudyCell) -> int:
         """Optimiser steps that the own adapters of a cell's domains had; all have as many rows."""
-        own = [Cell("single", (name,), cell.seed) for name in cell.domains]
+        own = [StudyCell("single", (name,), cell.seed) for name in cell.domains]
         steps = (self.folder.read(f"{single.adapter}/{RECORD}")["steps"] for single in own)
         return max(map(int, steps))
 
@@ -250,7 +250,7 @@ class Study:
         self.folder.write(forecast_file(seed), found)
         self.reporter.finish(label, found["calibration"]["seconds"])
 
-    def _evaluate_group(self, cells: Sequence[Cell]) -> None:
+    def _evaluate_group(self, cells: Sequence[StudyCell]) -> None:
         """Score cells that are one superposed model at different task weights."""
         todo = [cell for cell in cells if not self.folder.is_evaluated(cell)]
         if not todo:
@@ -268,7 +268,7 @@ class Study:
                 self.folder.write_scores(cell, scores, weights[cell], seconds)
                 self.reporter.finish(f"evaluated {cell.label}", seconds)
 
-    def _weights(self, cell: Cell) -> dict[str, float]:
+    def _weights(self, cell: StudyCell) -> dict[str, float]:
         """The task weights of a superposition, by domain; none for a merged-data adapter."""
         if cell.method == "tuned":
             assert cell.seed is not None
@@ -279,7 +279,7 @@ class Study:
         weight = 1.0 / len(cell.domains) if cell.method == "average" else 1.0
         return dict.fromkeys(cell.domains, weight)
 
-    def _parts(self, cell: Cell, weights: Mapping[str, float]) -> dict[Path, float]:
+    def _parts(self, cell: StudyCell, weights: Mapping[str, float]) -> dict[Path, float]:
         """The adapters whose weighted sum a cell's model is."""
         if cell.trained:
             return {self.folder.path / cell.adapter: 1.0}
@@ -289,7 +289,7 @@ class Study:
     def _rows_of(self, tokens: float) -> Callable[[int], None]:
         return lambda rows: self.reporter.advance(rows * tokens)
 
-    def _scores(self, cell: Cell, model: Any) -> dict[str, Score]:
+    def _scores(self, cell: StudyCell, model: Any) -> dict[str, Score]:
         self.reporter.start(f"evaluate {cell.label}")
         scores = {}
         for name, examples in self.test_examples.items():

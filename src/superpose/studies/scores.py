@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from superpose.errors import BadInput
 from superpose.measure.evaluate import Score
-from superpose.studies.cells import UNION, Cell
+from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.folder import StudyFolder
 
 __all__ = ["StudyScores", "change_percent"]
@@ -21,13 +21,13 @@ class StudyScores:
     cells: cell -> domain -> score. weights: cell -> task weights of the superposition that it is.
     """
 
-    cells: Mapping[Cell, Mapping[str, Score]]
-    weights: Mapping[Cell, Mapping[str, float]]
+    cells: Mapping[StudyCell, Mapping[str, Score]]
+    weights: Mapping[StudyCell, Mapping[str, float]]
     domains: tuple[str, ...]
     seeds: tuple[int, ...]
 
     @classmethod
-    def read(cls, folder: StudyFolder, cells: Sequence[Cell]) -> StudyScores:
+    def read(cls, folder: StudyFolder, cells: Sequence[StudyCell]) -> StudyScores:
         """Read every seed all of whose cells are evaluated. Raises BadInput for none."""
         done = {cell for cell in cells if folder.is_evaluated(cell)}
         wanted = dict.fromkeys(cell.seed for cell in cells if cell.seed is not None)
@@ -57,11 +57,11 @@ class StudyScores:
             parts = [self.find(method, subset, seed, name) for name in subset]
             return Score.union(part for part in parts if part is not None)
         if method == "base":
-            return self.cells[Cell("base", (), None)][domain]
+            return self.cells[StudyCell("base", (), None)][domain]
         if method == "single":
-            own = Cell("single", (domain,), seed)
+            own = StudyCell("single", (domain,), seed)
             return self.cells[own][domain] if domain in subset else None
-        return self.cells[Cell(method, tuple(subset), seed)][domain]
+        return self.cells[StudyCell(method, tuple(subset), seed)][domain]
 
     def each(self, method: str, subset: Sequence[str], domain: str) -> list[Score]:
         """`find` for every seed."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from superpose.files import new_file
 from superpose.measure.evaluate import interval_of
-from superpose.studies.cells import SUMS, UNION, Cell
+from superpose.studies.cells import SUMS, UNION, StudyCell
 from superpose.studies.scores import StudyScores, change_percent
 
-__all__ = ["COLUMNS", "rows_of", "write_table"]
+__all__ = ["COLUMNS", "table_rows", "write_table"]
 
 COLUMNS = (
     *("seed", "method", "subset", "weights", "domain", "nll", "tokens"),
@@ -35,10 +35,10 @@ def write_table(scores: StudyScores, path: Path) -> None:
     with new_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(rows_of(scores))
+        writer.writerows(table_rows(scores))
 
 
-def rows_of(scores: StudyScores) -> Iterator[dict[str, Any]]:
+def table_rows(scores: StudyScores) -> Iterator[dict[str, Any]]:
     """Every cell on every domain, and a subset's cells on the union of its domains."""
     for cell, found in scores.cells.items():
         union = [UNION] if len(cell.domains) > 1 else []
@@ -46,7 +46,7 @@ def rows_of(scores: StudyScores) -> Iterator[dict[str, Any]]:
             yield _row(scores, cell, domain)
 
 
-def _row(scores: StudyScores, cell: Cell, domain: str) -> dict[str, Any]:
+def _row(scores: StudyScores, cell: StudyCell, domain: str) -> dict[str, Any]:
     on = scores.cells[cell]
     score = on[domain] if domain in on else scores.find(cell.method, cell.domains, cell.seed, UNION)
     assert score is not None

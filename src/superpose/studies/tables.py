@@ -10,7 +10,7 @@ from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
 from superpose.shown.words import counted
 from superpose.studies.cells import TITLES
-from superpose.studies.summary import Change, ForecastSummary, SeedAdvice, Spread, Summary
+from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict
 
 __all__ = [
@@ -147,7 +147,7 @@ def _because(advice: SeedAdvice) -> str:
     return f"{reason}. Best for the worst-off domain: {weights}"
 
 
-def _change(figure: Change) -> str:
+def _change(figure: SpreadChange) -> str:
     """Write `+1.2`, with the standard deviation over seeds where there are several."""
     return f"{figure.mean:+.1f}" + ("" if figure.spread is None else f" ±{figure.spread:.1f}")
 

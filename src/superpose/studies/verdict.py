@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superpose.errors import BadInput
-from superpose.landscape.adding_up import Names, Share, least, sum_of, together, which_add_up
+from superpose.landscape.adding_up import Names, Share, for_all, least, sum_of, which_add_up
 from superpose.landscape.advice import KEPT, LITTLE, MOSTLY_KEPT
 from superpose.shown import Line, Part, Shown
 from superpose.shown.words import counted, figure, weights_text
@@ -15,7 +15,7 @@ from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import SUMS, TITLES, UNION
 from superpose.studies.summary import Summary
 
-__all__ = ["BestSum", "Verdict", "measured_verdict", "sizes"]
+__all__ = ["BestSum", "StudyVerdict", "measured_verdict", "rests_on"]
 
 TRAIN = "train on merged data instead"
 
@@ -64,7 +64,7 @@ class BestSum:
 
 
 @dataclass(frozen=True)
-class Verdict(Shown):
+class StudyVerdict(Shown):
     """What a study says, in two sentences, each a claim up to a colon and the figures behind it.
 
     which: which sums add up. advice: what to do with the sum of all. best: what that rests on.
@@ -85,7 +85,7 @@ class Verdict(Shown):
         )
 
 
-def measured_verdict(summary: Summary) -> Verdict:
+def measured_verdict(summary: Summary) -> StudyVerdict:
     """Reach the verdict. Raises BadInput for a summary that is older than the share kept."""
     whole = summary.whole
     rows = sorted({summary.domains[name].test_rows for name in whole})
@@ -94,10 +94,10 @@ def measured_verdict(summary: Summary) -> Verdict:
     kept = {subset.domains: _kept(summary, subset.domains, "sum") for subset in summary.subsets}
     naive = least(kept[whole])
     best = _best_sum(summary, naive)
-    return Verdict(which_add_up(kept, points), _advice(summary, best), best, naive)
+    return StudyVerdict(which_add_up(kept, points), _advice(summary, best), best, naive)
 
 
-def sizes(summary: Summary, domains: Sequence[str], among: str = "") -> str:
+def rests_on(summary: Summary, domains: Sequence[str], among: str = "") -> str:
     """Say on how many test questions and seeds a figure rests. among: what stands between."""
     questions = sum(summary.domains[name].test_rows for name in domains)
     seeds = counted(len(summary.seeds), "seed")
@@ -134,9 +134,9 @@ def _advice(summary: Summary, best: BestSum) -> tuple[str, str]:
     least_on = best.kept.domain
     questions = f"{summary.domains[least_on].test_rows:,} of them on {least_on}"
     return (
-        f"{together(len(whole))}, {advice}:",
+        f"{for_all(len(whole))}, {advice}:",
         f"{what} has perplexity {figure(best.change, '+.1f')} %{between} against merged data and "
-        f"{sum_of(best.kept)} ({sizes(summary, whole, questions)}).",
+        f"{sum_of(best.kept)} ({rests_on(summary, whole, questions)}).",
     )
 
 

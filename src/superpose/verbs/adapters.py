@@ -16,9 +16,9 @@ __all__ = [
     "AdapterName",
     "Adapters",
     "Weighted",
-    "called",
+    "as_list",
+    "called_by",
     "given_twice",
-    "listed",
     "loaded",
     "loaded_with_weights",
     "weighted",
@@ -33,7 +33,7 @@ Weighted: TypeAlias = "Adapters | AdapterName | Mapping[str, float]"
 """`["math", "finance:0.5"]`, or `{"math": 1.0, "finance": 0.5}`; loaded ones are at weight 1."""
 
 
-def listed(adapters: Adapters | AdapterName) -> list[AdapterName]:
+def as_list(adapters: Adapters | AdapterName) -> list[AdapterName]:
     """Give adapters as a list; one that stands alone, a name or a loaded one, is a list of it."""
     from superpose.adapter import Adapter
 
@@ -62,7 +62,7 @@ def loaded(
         a
         if isinstance(a, Adapter)
         else load(a, base=name, ignore_keys=ignore_keys, dora=dora, beside=beside)
-        for a in listed(adapters)
+        for a in as_list(adapters)
     ]
 
 
@@ -89,7 +89,7 @@ def weighted(
     return names, list(weights)
 
 
-def called(adapter: AdapterName) -> str:
+def called_by(adapter: AdapterName) -> str:
     """Give what an adapter is called: as it was given, or by where it was read."""
     return os.fspath(adapter) if isinstance(adapter, str | os.PathLike) else adapter.label
 
@@ -108,7 +108,7 @@ def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
     if isinstance(adapters, Mapping):
         given = cast("Mapping[str, float]", adapters)
         return list(given), [float(weight) for weight in given.values()]
-    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in listed(adapters)]
+    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in as_list(adapters)]
     return [name for name, _ in parsed], [weight for _, weight in parsed]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from superpose.names.tree import Tree
     from superpose.verbs.base import Base
 
-__all__ = ["base_of", "read_back", "tree_of"]
+__all__ = ["base_of", "read_back", "tree_at_hand"]
 
 
 def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
@@ -34,7 +34,7 @@ def base_of(adapters: Sequence[Adapter], base: str | None) -> Checkpoint | None:
     return base_at_hand(next(filter(None, named), None))
 
 
-def tree_of(adapters: Sequence[Adapter], base: Base | None) -> Tree | None:
+def tree_at_hand(adapters: Sequence[Adapter], base: Base | None) -> Tree | None:
     """Give the base model's own names where it was given and lies on this machine."""
     here = None if base is None else base_of(adapters, base_name(base))
     if here is None:

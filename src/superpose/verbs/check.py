@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from superpose.errors import BadInput
 from superpose.interference import Check, check as compare
-from superpose.verbs.adapters import Adapters, called, listed, loaded
+from superpose.verbs.adapters import Adapters, as_list, called_by, loaded
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
@@ -32,9 +32,9 @@ class Checked(Check):
 
     def page(self, command: str = "") -> Page:
         """Give the page. command: that which made it, as it was typed."""
-        from superpose.report import Made, check_page
+        from superpose.report import Making, check_page
 
-        made = Made(command=command, seconds={"this run": self.seconds}, base=self.base)
+        made = Making(command=command, seconds={"this run": self.seconds}, base=self.base)
         return check_page(self.to_json(), made)
 
 
@@ -62,18 +62,18 @@ def check(
     as loading does.
     """
     started = time.perf_counter()
-    given = listed(adapters)
+    given = as_list(adapters)
     if len(given) < 2:
         raise BadInput(
             "one adapter alone has nothing to be compared with",
-            where=next(map(called, given), None),
+            where=next(map(called_by, given), None),
             hint="Name two or more: superpose check A B",
         )
     parts = loaded(given, base=base, ignore_keys=ignore_keys, beside=False)
     if base is not None and tree is None:
-        from superpose.verbs.at_hand import tree_of
+        from superpose.verbs.at_hand import tree_at_hand
 
-        tree = tree_of(parts, base)
+        tree = tree_at_hand(parts, base)
     found = compare(parts, same_base, heads=heads, tree=tree)
     seconds = time.perf_counter() - started
     return Checked(**vars(found), base=parts[0].base_model, seconds=seconds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import AdapterName, loaded
-from superpose.verbs.at_hand import tree_of
+from superpose.verbs.at_hand import tree_at_hand
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
@@ -45,5 +45,5 @@ def diff(
     if tolerance is not None and not 0.0 <= tolerance < math.inf:
         raise BadSetting(f"tolerance is {tolerance}; it must be at least 0", where="tolerance")
     parts = loaded((a, b), base=base, ignore_keys=ignore_keys, dora=True, beside=False)
-    tree = tree_of(parts, base) if tree is None else tree
+    tree = tree_at_hand(parts, base) if tree is None else tree
     return compare(*parts, tolerance=tolerance, same_base=same_base, heads=heads, tree=tree)

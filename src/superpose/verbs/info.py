@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from superpose.verbs.adapters import AdapterName, loaded
 
 if TYPE_CHECKING:
-    from superpose.adapter.summary import Summary
+    from superpose.adapter.summary import AdapterSummary
 
 __all__ = ["info"]
 
 
-def info(adapter: AdapterName, *, ignore_keys: Sequence[str] = ()) -> Summary:
+def info(adapter: AdapterName, *, ignore_keys: Sequence[str] = ()) -> AdapterSummary:
     """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
 
     adapter: a name, or a loaded one. Raises as `superpose.load` does.

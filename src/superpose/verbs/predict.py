@@ -101,9 +101,9 @@ class Prediction(Shown):
     def page(self, command: str = "") -> Page:
         """Give the page. command: that which made it, as it was typed."""
         from superpose.interference import check
-        from superpose.report import Made, predict_page
+        from superpose.report import Making, predict_page
 
-        made = Made(
+        made = Making(
             command=command,
             seconds={"calibration": self.calibration["seconds"], "this run": self.seconds},
             seeds=[self.seed],

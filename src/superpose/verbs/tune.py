@@ -107,12 +107,12 @@ class Tuning(Shown):
         """Give the page. command: that which made it, as it was typed."""
         import numpy as np
 
-        from superpose.report import Made, tune_page
+        from superpose.report import Making, tune_page
 
         found = self.forecast
         nothing = np.zeros(len(found.names))
         losses = [float(sample.loss[sample.at(nothing)]) for sample in found.samples]
-        made = Made(
+        made = Making(
             command=command,
             seconds={"this run": self.seconds},
             seeds=[self.seed],

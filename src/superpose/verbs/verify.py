@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
-from superpose.verbs.adapters import AdapterName, Weighted, called, loaded
+from superpose.verbs.adapters import AdapterName, Weighted, called_by, loaded
 from superpose.verbs.base import Base, located
 from superpose.verbs.progress import Progress, stepping
 from superpose.verbs.summing import sum_on_base
@@ -77,7 +77,7 @@ def verify(
     here = located(base)
     total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
     tell_of_trained(total.beside, "which lies in no file that is compared")
-    return Verified(called(result), total.name, _proof(here, total, result, progress))
+    return Verified(called_by(result), total.name, _proof(here, total, result, progress))
 
 
 def _proof(
@@ -86,7 +86,7 @@ def _proof(
     from superpose.baking import prove_model, prove_sum
 
     if isinstance(result, str | os.PathLike) and _is_model(result):
-        step = stepping(progress, f"verify {called(result)}")
+        step = stepping(progress, f"verify {called_by(result)}")
         return prove_model(base.folder, total, Path(result).expanduser(), progress=step)
     (adapter,) = loaded([result], base=base.folder, dora=True)
     return prove_sum(total, adapter, base.folder)

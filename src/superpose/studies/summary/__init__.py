@@ -1,8 +1,8 @@
 """A study's summary: what was measured, foreseen, and told by the weights."""
 
 from superpose.studies.summary.foreseen import (
-    Agreement,
-    Calibration,
+    Accuracy,
+    ForecastCost,
     ForecastRow,
     ForecastSummary,
     Inside,
@@ -11,32 +11,32 @@ from superpose.studies.summary.foreseen import (
     TunedWeights,
 )
 from superpose.studies.summary.measured import (
-    Change,
-    DomainRows,
     Kept,
     MethodRow,
+    RowCounts,
     Spread,
+    SpreadChange,
     SubsetSums,
     SumRow,
 )
-from superpose.studies.summary.related import FigureCorrelation, Point
+from superpose.studies.summary.related import FigureCorrelation, SubsetPoint
 from superpose.studies.summary.summary import Summary
 
 __all__ = [
-    "Agreement",
-    "Calibration",
-    "Change",
-    "DomainRows",
+    "Accuracy",
     "FigureCorrelation",
+    "ForecastCost",
     "ForecastRow",
     "ForecastSummary",
     "Inside",
     "InsideOf",
     "Kept",
     "MethodRow",
-    "Point",
+    "RowCounts",
     "SeedAdvice",
     "Spread",
+    "SpreadChange",
+    "SubsetPoint",
     "SubsetSums",
     "SumRow",
     "Summary",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from superpose.studies.summary.measured import Held, Names
 
 __all__ = [
-    "Agreement",
-    "Calibration",
+    "Accuracy",
+    "ForecastCost",
     "ForecastRow",
     "ForecastSummary",
     "Inside",
@@ -53,7 +53,7 @@ class InsideOf(Held):
 
 
 @dataclass(frozen=True)
-class Agreement(Held):
+class Accuracy(Held):
     """Predicted against measured interference: correlations, and the error in nats.
 
     Without intervals: the points share adapters and domains, and are not independent.
@@ -87,7 +87,7 @@ class TunedWeights(Held):
 
 
 @dataclass(frozen=True)
-class Calibration(Held):
+class ForecastCost(Held):
     """What the forecasts cost: rows and tokens of one seed, seconds of all."""
 
     rows: int
@@ -103,7 +103,7 @@ class ForecastSummary(Held):
 
     rows: tuple[ForecastRow, ...]
     inside: InsideOf
-    interference: Agreement
+    interference: Accuracy
     advice: tuple[SeedAdvice, ...]
     tuned: tuple[TunedWeights, ...]
-    calibration: Calibration
+    calibration: ForecastCost

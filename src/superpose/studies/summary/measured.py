@@ -8,13 +8,13 @@ from typing import Any, ClassVar, TypeAlias
 from superpose.statistics.bootstrap import Interval
 
 __all__ = [
-    "Change",
-    "DomainRows",
     "Held",
     "Kept",
     "MethodRow",
     "Names",
+    "RowCounts",
     "Spread",
+    "SpreadChange",
     "SubsetSums",
     "SumRow",
 ]
@@ -39,7 +39,7 @@ class Spread(Held):
 
 
 @dataclass(frozen=True)
-class Change(Spread):
+class SpreadChange(Spread):
     """A change in per cent, with its 95 % interval over test questions, seeds averaged."""
 
     interval: Interval | None = None
@@ -54,7 +54,7 @@ class Kept(Held):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DomainRows(Held):
+class RowCounts(Held):
     """Rows of a domain, how many of their answers were cut or left out, answer tokens scored."""
 
     train_rows: int = 0
@@ -76,11 +76,11 @@ class SumRow(Held):
     domain: str
     sum: Spread
     merged: Spread
-    dppl_merged: Change
+    dppl_merged: SpreadChange
     base: Spread
-    dppl_base: Change
+    dppl_base: SpreadChange
     single: Spread
-    dppl_single: Change
+    dppl_single: SpreadChange
     interference: Spread
 
 
@@ -104,6 +104,6 @@ class MethodRow(Held):
     domain: str
     method: str
     perplexity: Spread
-    dppl_merged: Change
-    dppl_single: Change
+    dppl_merged: SpreadChange
+    dppl_single: SpreadChange
     kept: Kept | None = None

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from superpose.statistics import Correlation
 from superpose.studies.summary.measured import Held, Names
 
-__all__ = ["FigureCorrelation", "Point"]
+__all__ = ["FigureCorrelation", "SubsetPoint"]
 
 
 @dataclass(frozen=True)
-class Point(Held):
+class SubsetPoint(Held):
     """One subset at one seed: what the weights tell, and what its naive sum did.
 
     A figure that does not exist is None.

@@ -13,15 +13,15 @@ from typing import Any
 from superpose.errors import BadInput
 from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
-    DomainRows,
     Held,
     MethodRow,
     Names,
+    RowCounts,
     Spread,
     SubsetSums,
     SumRow,
 )
-from superpose.studies.summary.related import FigureCorrelation, Point
+from superpose.studies.summary.related import FigureCorrelation, SubsetPoint
 
 __all__ = ["Summary"]
 
@@ -39,12 +39,12 @@ class Summary(Held):
     base: str
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
-    domains: Mapping[str, DomainRows]
+    domains: Mapping[str, RowCounts]
     own_adapters: Mapping[str, Mapping[str, Spread]]
     subsets: tuple[SubsetSums, ...]
     methods: tuple[MethodRow, ...] = ()
     forecast: ForecastSummary | None = None
-    points: tuple[Point, ...]
+    points: tuple[SubsetPoint, ...]
     correlations: tuple[FigureCorrelation, ...]
     remarks: tuple[str, ...]
     seconds: Mapping[str, float]
