@@ -104,6 +104,11 @@ def test_a_setting_is_named_as_python_names_it(
     with pytest.raises(SystemExit):
         main(["add", "sums", "coins", "-o", "both", "--rank", "0"])
     assert "error: --rank: rank is 0" in capsys.readouterr().err
+    with pytest.raises(BadSetting, match=r"^engine: 'ollama' is no engine"):
+        superpose.add(names(), "both", engine="ollama")
+    with pytest.raises(SystemExit):
+        main(["add", "sums", "coins", "-o", "both", "--for", "ollama"])
+    assert "error: --for: 'ollama' is no engine" in capsys.readouterr().err
     with pytest.raises(BadSetting, match=r"^weights: task weights are given twice"):
         superpose.merge(names(":0.5"), [1.0, 2.0])
     with pytest.raises(BadSetting, match=r"^verify: .* made in memory"):

@@ -82,6 +82,11 @@ def test_a_tolerance_is_named_as_python_names_it(capsys: pytest.CaptureFixture[s
     assert "error: --tolerance: tolerance is -1" in capsys.readouterr().err
 
 
+def test_targets_that_no_layer_has_are_named_as_python_names_them(tiny_base: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^targets: no layer of .* is called `w9`"):
+        superpose.extract(tiny_base, tiny_base, 2, targets="o_proj, w9")
+
+
 @pytest.mark.parametrize("loaded", [False, True], ids=["names", "objects"])
 def test_extract_writes_what_the_command_writes(
     loaded: bool, tiny_base: Path, capsys: pytest.CaptureFixture[str]

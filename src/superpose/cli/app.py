@@ -63,6 +63,9 @@ COMMANDS = {
     "study": "superpose.cli.study:study",
 }
 
+# What a verb calls a setting -> what the command line calls it, where that is another word.
+_OPTIONS = {"engine": "for", "ignore_keys": "ignore_key"}
+
 _SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
@@ -197,7 +200,11 @@ def _fail(error: SuperposeError) -> int:
 
 def _option(settings: str | None) -> str:
     """What a shell calls settings that a verb calls `max_tokens` or `least, most`."""
-    return re.sub(r"[a-z]\w*", lambda name: "--" + name[0].replace("_", "-"), settings or "")
+    return re.sub(r"[a-z]\w*", lambda name: f"--{_named(name[0])}", settings or "")
+
+
+def _named(setting: str) -> str:
+    return _OPTIONS.get(setting, setting).replace("_", "-")
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from superpose.errors import BadInput, DifferentBase
+from superpose.errors import BadSetting, DifferentBase
 from superpose.extraction.kinds import (
     Kind,
     kind_in_diffusers,
@@ -55,8 +55,8 @@ def pairs_of(
     targets: names of layers or ends of them, as PEFT's `target_modules`; None takes every linear
     layer that is no head and no router.
 
-    Raises DifferentBase when the two are not one architecture; BadInput when a target is not there
-    or is no matrix.
+    Raises DifferentBase when the two are not one architecture; BadSetting when a target is not
+    there or is no matrix.
     """
     _check_architecture(base, tuned)
     names = _matched(base, tuned)
@@ -152,11 +152,11 @@ def _ends(module: str, target: str) -> bool:
     return module == target or module.endswith(f".{target}")
 
 
-def _no_target(target: str, pairs: list[TensorPair], base: Checkpoint) -> BadInput:
+def _no_target(target: str, pairs: list[TensorPair], base: Checkpoint) -> BadSetting:
     kinds = sorted({p.module.rpartition(".")[2] for p in pairs if p.kind == "linear"})
-    return BadInput(
+    return BadSetting(
         f"no layer of {base.folder} is called `{target}`",
-        where="--targets",
+        where="targets",
         hint=f"Its linear layers: {', '.join(kinds)}",
     )
 
@@ -170,4 +170,4 @@ def _check_target(pair: TensorPair, base: Checkpoint) -> None:
         reason = "is tied: factors of the embedding alone would not change the output layer"
     else:
         return
-    raise BadInput(f"`{pair.module}` {reason}", where="--targets")
+    raise BadSetting(f"`{pair.module}` {reason}", where="targets")

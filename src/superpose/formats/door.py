@@ -12,7 +12,7 @@ from pathlib import Path
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
-from superpose.errors import BadInput, SuperposeError
+from superpose.errors import BadInput, BadSetting, SuperposeError
 from superpose.files import called, is_here, locate
 from superpose.formats.format import Format, Output, Source
 from superpose.formats.table import ENGINES, FORMATS, engines_of, format_in, format_of
@@ -151,7 +151,7 @@ def _check_engine(out: Output) -> None:
     if engine is None:
         return
     if engine not in ENGINES:
-        raise BadInput(f"{engine!r} is no engine; there are {', '.join(ENGINES)}", where="--for")
+        raise BadSetting(f"{engine!r} is no engine; there are {', '.join(ENGINES)}", where="engine")
     read = engines_of(out.path)
     if engine in read or not read:  # what no engine reads is told by the format
         return

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from superpose.data.prompt import Example
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 from superpose.landscape.best_weights import BOUNDS, Objective
 from superpose.measure.batches import collate, evaluation_batches
 from superpose.measure.evaluate import BATCH_TOKENS
@@ -78,7 +78,7 @@ def groups_of(modules: Sequence[str], by: By) -> NDArray[np.int64]:
     """Give the group of each of M target modules: (M,), numbered from 0 in order of appearance.
 
     layer: by the first number in the name; those without one are a group. kind: by the last part.
-    Raises BadInput for another word.
+    Raises BadSetting for another word.
     """
     keys: dict[str, Callable[[str], str]] = {
         "layer": lambda name: next(iter(re.findall(r"\.(\d+)\.", f".{name}.")), ""),
@@ -86,7 +86,7 @@ def groups_of(modules: Sequence[str], by: By) -> NDArray[np.int64]:
         "module": lambda name: name,
     }
     if by not in keys:
-        raise BadInput(f"{by!r} is none of adapter, layer, kind and module", where="--by")
+        raise BadSetting(f"{by!r} is none of adapter, layer, kind and module", where="by")
     found = [keys[by](module) for module in modules]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(found))}
     return np.array([numbers[key] for key in found])
