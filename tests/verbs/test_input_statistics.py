@@ -108,3 +108,32 @@ def test_what_cannot_be_is_refused_before_the_base_is_loaded(
     assert measured(tiny_base, data, adapters[0], "--force") in (0, None)
     assert measured(tiny_base, data, adapters[0], "--directions", 0) == 2
     assert "--directions: 0 directions are none" in capsys.readouterr().err
+
+
+def test_add_merges_with_what_lies_beside_the_adapters(
+    tiny_base: Path, adapters: list[Path], question_files: dict[str, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    words = ["add", *map(str, adapters), "--method", "regmean", "--ridge", "0.01", "-o"]
+    with pytest.raises(SystemExit) as end:
+        main([*words, str(tmp_path / "none")])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert (
+        f"--method: `regmean` needs statistics of each adapter's domain, and beside `{adapters[0]}`"
+        in said
+    )
+    assert not (tmp_path / "none").exists()
+    for data, adapter in zip(question_files.values(), adapters, strict=True):
+        superpose.input_statistics(tiny_base, data, adapter, FEW)
+    with pytest.raises(SystemExit) as end:
+        main([*words, str(tmp_path / "both")])
+    assert not end.value.code, capsys.readouterr().err
+    assert "the regression of deltas" in capsys.readouterr().out
+    written = superpose.load(tmp_path / "both")
+    found = tuple(InputStatistics.load(path) for path in adapters)
+    parts = [superpose.load(path) for path in adapters]
+    expected = superpose.merge(parts, method=RegMean(found, 0.01))
+    for key, delta in expected.items():
+        one, other = (np.asarray(dense(d.terms), np.float64) for d in (delta, written[key]))
+        assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()

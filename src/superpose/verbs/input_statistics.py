@@ -16,9 +16,10 @@ from superpose.verbs.settings import Questions
 from superpose.verbs.told import Told, size
 
 if TYPE_CHECKING:
+    from superpose.adapter import Adapter
     from superpose.data.input_statistics import InputStatistics
 
-__all__ = ["InputQuestions", "MeasuredInputs", "input_statistics"]
+__all__ = ["InputQuestions", "MeasuredInputs", "input_statistics", "statistics_beside"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,26 @@ def input_statistics(
         with new_file(path) as part:
             found.save(part)
     return MeasuredInputs(found, directions, path, path.stat().st_size if path else 0)
+
+
+def statistics_beside(adapter: Adapter) -> InputStatistics:
+    """Read what lies beside an adapter that was loaded from a folder here.
+
+    Raises BadSetting where there is none, BadInput for a damaged file.
+    """
+    from superpose.data.input_statistics import InputStatistics
+
+    folder = None if adapter.path is None else Path(adapter.path)
+    folder = folder.parent if folder is not None and folder.is_file() else folder
+    if folder is None or not (folder / INPUT_STATISTICS).is_file():
+        raise BadSetting(
+            f"`regmean` needs statistics of each adapter's domain, and beside {adapter.label} lies "
+            f"no {INPUT_STATISTICS}",
+            where="method",
+            hint="Make them once, from rows of that adapter's domain: superpose statistics BASE "
+            "ROWS.jsonl -o ADAPTER. In Python: merge(adapters, method=RegMean(statistics)).",
+        )
+    return InputStatistics.load(folder)
 
 
 def _one_domain(data: Source | Data) -> Data:

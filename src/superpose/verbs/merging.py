@@ -26,7 +26,8 @@ class Merging:
         str,
         Option(
             "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
-            "knots, tsv, iso, core, ctm, pico, wudi, svc, star or orthogonal.",
+            "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal, or regmean, with "
+            "what superpose statistics wrote beside each adapter.",
             metavar="NAME",
         ),
     ] = "sum"
@@ -51,7 +52,9 @@ class Merging:
     beta: Annotated[float | None, "ctm: 1 leaves adapters at their sizes, 0 makes them alike."] = (
         None
     )
-    ridge: Annotated[float | None, "wudi: what is added where inputs are shared."] = None
+    ridge: Annotated[
+        float | None, "wudi, regmean: what is added where inputs are shared, by their mean."
+    ] = None
     alpha: Annotated[float | None, "svc: the least of a direction that counts."] = None
     eta: Annotated[float | None, "star: share of the nuclear norm that is kept."] = None
     each: Annotated[
@@ -66,10 +69,10 @@ class Merging:
 
 
 def offered() -> list[str]:
-    """Give the names of the methods that need nothing but the adapters."""
-    from superpose.compose import METHODS
+    """Give the names of the methods that merge adapters and what lies beside them."""
+    from superpose.compose import FROM_DATA, METHODS
 
-    return [name for name in METHODS if " " not in name]
+    return [name for name in (*METHODS, *FROM_DATA) if " " not in name]
 
 
 def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method") -> Method:
@@ -80,16 +83,11 @@ def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method
     """
     from superpose.compose import FROM_DATA, METHODS
 
-    if name in FROM_DATA:
-        raise BadSetting(
-            f"`{name}` needs statistics of each adapter's domain, which are not given here",
-            where=where,
-            hint="In Python: superpose.merge(adapters, weights, RegMean(statistics)).",
-        )
     if name not in offered():
         raise BadSetting(f"`{name}` is no method; there are {', '.join(offered())}", where=where)
-    kind = METHODS[name]
-    given, names = dict(settings), [f.name for f in fields(kind) if f.name != "rank"]
+    kind = {**METHODS, **FROM_DATA}[name]
+    given = dict(settings)
+    names = [f.name for f in fields(kind) if f.repr and f.name != "rank"]
     left = {key: given.pop(key) for key in list(given) if key not in names}
     rule = _default_rule(kind)
     if rule is not None:

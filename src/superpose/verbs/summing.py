@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from superpose.verbs.adapters import loaded
@@ -54,10 +55,11 @@ def summed(
     """
     from superpose.adapter import met
     from superpose.baking.found import tree_of_base
-    from superpose.compose import BestRank, OnBase, Sum, merge
+    from superpose.compose import BestRank, OnBase, RegMean, Sum, merge
     from superpose.files.base import locate_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.verbs.at_hand import base_of
+    from superpose.verbs.input_statistics import statistics_beside
 
     checkpoint = None
     if isinstance(method, BestRank):
@@ -73,6 +75,8 @@ def summed(
     if given.table is not None:
         # By the names that the model had when it was tuned, whatever the files call its modules.
         parts, weights = given.table.apply(met(parts, tree) if given.table.modules else parts)
+    if isinstance(method, RegMean) and not method.statistics:
+        method = replace(method, statistics=tuple(map(statistics_beside, parts)))
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     step = _step(progress, method.name)
     total = merge(
