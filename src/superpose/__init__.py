@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
     from superpose.verbs.check import check
+    from superpose.verbs.demo import demo
     from superpose.verbs.diff import diff
     from superpose.verbs.evaluate import TestQuestions, evaluate
     from superpose.verbs.extract import extract
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from superpose.verbs.predict import predict
     from superpose.verbs.push import push
     from superpose.verbs.settings import Calibration, Loading, Questions, Writing
+    from superpose.verbs.study import study
     from superpose.verbs.train import TrainingQuestions, train
     from superpose.verbs.tune import Goal, tune
     from superpose.verbs.verify import verify
@@ -58,6 +60,7 @@ __all__ = [
     "bake",
     "check",
     "cosine",
+    "demo",
     "diff",
     "errors",
     "evaluate",
@@ -70,6 +73,7 @@ __all__ = [
     "predict",
     "push",
     "save",
+    "study",
     "train",
     "tune",
     "verify",
@@ -93,7 +97,10 @@ _HOMES = {
     "ask": "superpose.verbs.ask",
     "bake": "superpose.verbs.bake",
     "check": "superpose.verbs.check",
+    "check": "superpose.interference",
+    "demo": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",
+    "diff": "superpose.interference.difference",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.verbs.extract",
@@ -104,6 +111,7 @@ _HOMES = {
     "predict": "superpose.verbs.predict",
     "push": "superpose.verbs.push",
     "save": "superpose.formats",
+    "study": "superpose.verbs.study",
     "train": "superpose.verbs.train",
     "tune": "superpose.verbs.tune",
     "verify": "superpose.verbs.verify",

@@ -6,6 +6,7 @@ Names or loaded objects, one answer; settings that cannot be used are named as e
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.verbs.test_measuring import rows_of, shell, without_times
 
 import superpose
 from superpose.cli.app import main
-from superpose.errors import BadSetting, OutputExists
+from superpose.errors import BadInput, BadSetting, OutputExists
 from superpose.model import load_base
 
 SETTINGS: dict[str, Any] = {
@@ -107,3 +108,88 @@ def test_what_stands_at_out_is_kept_unless_it_may_be_replaced(
     superpose.train(tiny_base, path, tmp_path / "a", **SETTINGS, force=True)
     record = json.loads((tmp_path / "a" / "training.json").read_text())
     assert record["lora"] == {**asdict(SETTINGS["lora"]), "targets": ["q_proj", "v_proj"]}
+
+
+def study_file(base: Path, files: dict[str, Path]) -> dict[str, Any]:
+    """What stands in the file of a small study."""
+    return {
+        "name": "tiny",
+        "base": str(base),
+        "domains": {name: {"data": str(path)} for name, path in files.items()},
+        "train_rows": 8,
+        "test_rows": 4,
+        "calibration_rows": 8,
+        "seeds": [0],
+        "prompt": {"max_tokens": 64},
+        "lora": {"rank": 2, "dropout": 0, "targets": ["q_proj"]},
+        "training": {"learning_rate": 0.02, "batch_size": 4},
+    }
+
+
+@pytest.fixture
+def demo_file(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:  # fmt: skip
+    """A study file; the demo runs it in place of its own, which takes minutes."""
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(study_file(tiny_base, question_files)), encoding="utf-8")
+    monkeypatch.setattr("superpose.verbs.demo.FILE", path)
+    return path
+
+
+def test_a_study_in_python_is_the_study_of_the_command(
+    demo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    told: list[tuple[float, float | None, str]] = []
+    looked_at = superpose.study(demo_file, tmp_path / "run", dry_run=True)
+    assert looked_at.to_json() == {"folder": str(tmp_path / "run"), "cells": 7, "done": 0}
+    assert "0 of 7 cells are done" in looked_at._repr_html_()
+    assert not (tmp_path / "run").exists()
+    with caplog.at_level(logging.INFO, logger="superpose"):
+        content = json.loads(demo_file.read_text())
+        found = superpose.study(content, tmp_path / "run", progress=lambda *step: told.append(step))
+    printed = shell(capsys, "study", demo_file, "-o", tmp_path / "run", "--quiet")
+    assert without_times(json.loads(json.dumps(found.to_json()))) == without_times(printed)
+    assert (found.cells, found.done) == (7, 7)
+    assert told[0][0] == 0
+    assert told[-1][0] == pytest.approx(told[-1][1] or 0.0, rel=0.02)
+    assert "train single-sums (seed 0)" in {what for _, _, what in told}
+    assert any(r.getMessage().startswith("trained single-sums (seed 0): ") for r in caplog.records)
+    assert "sums + coins" in found._repr_html_()
+    page = found.page("typed")
+    assert len(page.sections) > 3
+    with pytest.raises(BadInput, match="nothing for a page"):
+        looked_at.page()
+
+
+def test_what_stands_in_a_study_file_is_refused_in_memory_by_its_key_too(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    content = study_file(tiny_base, question_files)
+    for section, message in (
+        ({"lora": {"rnk": 2}}, r"the study: unknown key `lora\.rnk`\nDid you mean `rank`"),
+        ({"training": {"epochs": 0}}, r"the study, training\.epochs: Input should be greater"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            superpose.study(content | section, tmp_path / "run")
+
+
+def test_the_demo_in_python_is_the_demo_of_the_command(
+    demo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    found = superpose.demo(out)
+    printed = shell(capsys, "demo", "-o", out, "--quiet")
+    assert without_times(json.loads(json.dumps(found.to_json()))) == without_times(printed)
+    assert "Sample answers: What" in found._repr_html_()
+    assert demo_file.exists()
+    parts = [superpose.load(path) for path in found.adapters]
+    assert (superpose.load(found.superposition) - sum(parts)).norm() < 1e-6 * sum(parts).norm()
+    assert (out / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    with pytest.raises(SystemExit):
+        main(["demo", "-o", str(out), "--quiet"])
+    said = capsys.readouterr().out
+    assert f"The sum of all three, for PEFT, vLLM and llama.cpp: {found.superposition}" in said
+    assert f'--prompt "{found.question}"' in said

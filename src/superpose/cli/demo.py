@@ -17,7 +17,7 @@ def demo(
         Path, typer.Option("--out", "-o", help="Folder for the results; goes on where it stood.")
     ] = Path("superpose-demo"),
     html: Html = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train three adapters on a 135M-parameter model, add them, and see whether it worked.
@@ -33,27 +33,18 @@ def demo(
     Example:
       superpose demo --out superpose-demo
     """
-    import time
-
-    from superpose.cli.console import err, out as console, print_json
-    from superpose.cli.running import StudyBars
-    from superpose.cli.show import show
-    from superpose.studies.demo import run_demo
+    from superpose.cli.console import answer, bars, err, out as console
+    from superpose.verbs.demo import demo as run_demo
 
     pages = Pages(html or out / "page.html")
-    started = time.perf_counter()
-    with StudyBars(quiet=quiet) as bars:
-        found = run_demo(out, bars)
-    screen = console()
-    with pages.beside(lambda: pages.of_study(found.summary, found.study)):
-        if as_json:
-            print_json(found.summary.to_json())
-        else:
-            show(found.shown(), screen)
-    if not as_json:
+    with bars(quiet=quiet, percent=True) as progress:
+        found = run_demo(out, progress=None if quiet else progress)
+    with pages.showing(found):
+        answer(found, json)
+    if not json:
         a, b = (str(path) for path in found.adapters[:2])
-        screen.print(
-            f"\nDone in {time.perf_counter() - started:.0f} s. Results: {out}/summary.json, "
+        console().print(
+            f"\nDone in {found.studied.seconds:.0f} s. Results: {out}/summary.json, "
             f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
             "The sum of all three, for PEFT, vLLM and llama.cpp: "
             f"{found.superposition}\n\n{_NEXT.format(a=a, b=b, question=found.question)}",

@@ -14,9 +14,7 @@ from superpose.cli.console import err
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
-    from superpose.report import Making, Page
-    from superpose.studies.run import Study
-    from superpose.studies.summary import Summary
+    from superpose.report import Made, Page
 
 __all__ = ["Html", "Paged", "Pages"]
 
@@ -54,32 +52,12 @@ class Pages:
 
             ready(target)
 
-    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Making:
+    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Made:
         """Give how the page was made. seconds: by activity; the whole run where not told."""
-        from superpose.report import Making
+        from superpose.report import Made
 
         whole = {"this run": time.perf_counter() - self.started}
-        return Making(command=typed(), seconds={**(seconds or {}), **whole}, **known)
-
-    def of_study(self, summary: Summary, study: Study) -> Page:
-        """Give the page of a finished study."""
-        from superpose.report import study_page
-        from superpose.studies.page_parts import page_parts
-
-        parts = page_parts(study, summary.seeds)
-        seconds = dict(summary.seconds)
-        if parts.forecasts:
-            forecasts = parts.forecasts.values()
-            seconds["forecast"] = sum(found["calibration"]["seconds"] for found in forecasts)
-        made = self.made(
-            seconds,
-            seeds=summary.seeds,
-            base=summary.base,
-            data=parts.data,
-            versions=summary.versions,
-            machine=summary.machine,
-        )
-        return study_page(summary, parts.checks, parts.forecasts, parts.adapters, made)
+        return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
 
     @contextmanager
     def showing(self, found: Paged) -> Iterator[None]:

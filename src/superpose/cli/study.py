@@ -21,7 +21,7 @@ def study(
         bool, typer.Option("--dry-run", help="Say what is done and what is left; do nothing.")
     ] = False,
     html: Html = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train, forecast, add, baseline, evaluate, correlate: a study from one YAML file.
@@ -38,33 +38,19 @@ def study(
     Example:
       superpose study studies/smollm2.yaml --out runs/smollm2
     """
-    from superpose.cli.console import err, out as console, print_json
-    from superpose.cli.running import StudyBars
+    from superpose.cli.console import answer, bars, err
     from superpose.cli.show import show
-    from superpose.studies.results import write_results
-    from superpose.studies.run import Study
-    from superpose.studies.spec import load_spec
-    from superpose.studies.tables import study_parts
+    from superpose.verbs.study import study as study_all
 
     pages = Pages(html)
-    spec = load_spec(file)
-    folder = out or Path("runs") / spec.name
-    with StudyBars(quiet=quiet) as bars:
-        run = Study(spec, folder, relative_to=file.parent, reporter=bars)
-        if dry_run:
-            run.folder.claim(run.identity(), begin=False)
-            done = sum(run.is_done(cell) for cell in run.cells)
-            if as_json:
-                print_json({"folder": str(folder), "cells": len(run.cells), "done": done})
-            else:
-                err().print(f"{folder}: {done} of {len(run.cells)} cells are done", markup=False)
-            return
-        run.run()
-    summary = write_results(run.folder, spec, run.cells)
-    with pages.beside(lambda: pages.of_study(summary, run)):
-        if as_json:
-            print_json(summary.to_json())
-        else:
-            show(study_parts(summary), console())
-    if not as_json:
-        err().print(f"cells, table.csv and summary.json: {folder}", markup=False)
+    with bars(quiet=quiet, percent=True) as progress:
+        found = study_all(file, out, dry_run=dry_run, progress=None if quiet else progress)
+    if dry_run and not json:
+        show(found.shown(), err())
+    elif dry_run:
+        answer(found, json)
+    else:
+        with pages.showing(found):
+            answer(found, json)
+        if not json:
+            err().print(f"cells, table.csv and summary.json: {found.folder}", markup=False)

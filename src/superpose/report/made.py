@@ -82,7 +82,7 @@ class Making:
     seeds: Sequence[int] = ()
     base: str | None = None
     data: Sequence[tuple[str, str, str]] = ()
-    versions: Mapping[str, str] | None = None
+    versions: Mapping[str, str | None] | None = None
     machine: Mapping[str, object] | None = None
 
 
@@ -120,8 +120,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _listed(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in versions.items())
+def _listed(versions: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items() if number)
 
 
 def _time(seconds: float) -> str:

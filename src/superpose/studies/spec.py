@@ -30,7 +30,7 @@ from superpose.data.questions import generate, generate_spare
 from superpose.errors import BadInput
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 
-__all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec"]
+__all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec", "spec_of"]
 
 _LARGEST = 1_000_000
 
@@ -123,14 +123,20 @@ class StudySpec(Settings):
 
 def load_spec(path: str | Path) -> StudySpec:
     """Read a study file. Raises BadInput naming the line (YAML) or the key that is wrong."""
-    path = Path(path)
-    content = _read_yaml(path)
+    return spec_of(_read_yaml(Path(path)), path)
+
+
+def spec_of(content: object, where: object) -> StudySpec:
+    """Give the study that a mapping describes. Raises BadInput naming the key that is wrong.
+
+    where: what an error calls it.
+    """
     if not isinstance(content, Mapping):
-        raise BadInput("a study file holds keys and values", where=path)
+        raise BadInput("a study file holds keys and values", where=where)
     try:
         return StudySpec.model_validate(content)
     except pydantic.ValidationError as error:
-        raise _explained(error, path) from None
+        raise _explained(error, where) from None
 
 
 def _read_yaml(path: Path) -> object:
@@ -215,17 +221,17 @@ def _fitting(
     return fitting, len(rows) - len(fitting)
 
 
-def _explained(error: pydantic.ValidationError, path: Path) -> BadInput:
+def _explained(error: pydantic.ValidationError, where: object) -> BadInput:
     """The first thing pydantic found, in the words of the file."""
     found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"])
     if found["type"] not in {"extra_forbidden", "unexpected_keyword_argument"}:
         message = found["msg"].removeprefix("Value error, ")
-        return BadInput(message, where=f"{path}, {place}" if place else path)
+        return BadInput(message, where=f"{where}, {place}" if place else where)
     known = _keys_at(found["loc"][:-1])
     close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
     meant = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
-    return BadInput(f"unknown key `{place}`", where=path, hint=meant)
+    return BadInput(f"unknown key `{place}`", where=where, hint=meant)
 
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:

@@ -1,0 +1,164 @@
+"""A whole study from one file: its cells on disk, its summary, its page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superpose.errors import BadInput
+from superpose.shown import Line, Part, Shown
+from superpose.training.reporter import Reporter
+from superpose.verbs.notes import note
+from superpose.verbs.progress import Progress
+
+if TYPE_CHECKING:
+    from superpose.report import Page
+    from superpose.studies.run import Study
+    from superpose.studies.summary import Summary
+
+__all__ = ["Studied", "Telling", "studied", "study"]
+
+
+@dataclass(frozen=True)
+class Studied(Shown):
+    """A study's folder, how many of its cells are done, and what it found.
+
+    summary: None of a study that was only looked at. seconds: that this run took.
+    """
+
+    study: Study
+    cells: int
+    done: int
+    summary: Summary | None
+    seconds: float
+
+    @property
+    def folder(self) -> Path:
+        """Where its cells, table.csv and summary.json lie."""
+        return self.study.folder.path
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `study --json` prints: the summary, or how far the study is."""
+        if self.summary is not None:
+            return self.summary.to_json()
+        return {"folder": str(self.folder), "cells": self.cells, "done": self.done}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give what the study found, or a line of how far it is."""
+        if self.summary is None:
+            said = f"{self.folder}: {self.done} of {self.cells} cells are done"
+            return (Line(said, whole=True),)
+        from superpose.studies.tables import study_parts
+
+        return study_parts(self.summary)
+
+    def page(self, command: str = "") -> Page:
+        """Give the page. command: that which made it, as it was typed.
+
+        Raises BadInput for a study that was only looked at.
+        """
+        from superpose.report import Made, study_page
+        from superpose.studies.page_parts import page_parts
+
+        found = self.summary
+        if found is None:
+            raise BadInput("only looked at, a study has nothing for a page", where=self.folder)
+        parts = page_parts(self.study, found.seeds)
+        seconds = dict(found.seconds)
+        if parts.forecasts:
+            forecasts = parts.forecasts.values()
+            seconds["forecast"] = sum(each["calibration"]["seconds"] for each in forecasts)
+        made = Made(
+            command=command,
+            seconds={**seconds, "this run": self.seconds},
+            seeds=found.seeds,
+            base=found.base,
+            data=parts.data,
+            versions=found.versions,
+            machine=found.machine,
+        )
+        return study_page(found, parts.checks, parts.forecasts, parts.adapters, made)
+
+
+def study(
+    file: str | os.PathLike[str] | Mapping[str, Any],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Studied:
+    """Train, forecast, add, baseline, evaluate, correlate: what a study file says.
+
+    file: its path, to which paths in it are relative; or what stands in one. out: the study's
+    folder, runs/NAME by default; one that was stopped is gone on with. dry_run: look how far it is,
+    and do nothing. progress: called with work done, how much there is, and what is done; what is
+    finished is noted too.
+
+    Raises BadInput for a study file that cannot be used, naming its line or key, and for a folder
+    of another study; and what training and evaluating raise.
+    """
+    from superpose.studies.run import Study
+    from superpose.studies.spec import load_spec, spec_of
+
+    started = time.perf_counter()
+    if isinstance(file, Mapping):
+        spec, beside = spec_of(file, "the study"), Path()
+    else:
+        spec, beside = load_spec(Path(file)), Path(file).parent
+    run = Study(
+        spec,
+        Path("runs", spec.name) if out is None else Path(out),
+        relative_to=beside,
+        reporter=None if progress is None else Telling(progress),
+    )
+    if dry_run:
+        run.folder.claim(run.identity(), begin=False)
+    else:
+        run.run()
+    return studied(run, started, summed_up=not dry_run)
+
+
+def studied(run: Study, started: float, *, summed_up: bool = True) -> Studied:
+    """Give a study as it lies on disk. summed_up: write table.csv and summary.json of its cells."""
+    from superpose.studies.results import write_results
+
+    cells = run.cells
+    return Studied(
+        run,
+        len(cells),
+        sum(run.is_done(cell) for cell in cells),
+        write_results(run.folder, run.spec, cells) if summed_up else None,
+        time.perf_counter() - started,
+    )
+
+
+class Telling(Reporter):
+    """Tells a verb's progress how far a study is, and notes what lies on disk."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.done, self.total = 0.0, 0.0
+        self.activity = "preparing"
+
+    def plan(self, total: float, left: float, cells: int) -> None:
+        """Tell the whole: `total` work, of which `left` is to be done."""
+        self.done, self.total = total - left, total
+        self.advance(0.0)
+
+    def start(self, activity: str) -> None:
+        """Tell what is being done."""
+        self.activity = activity
+        self.advance(0.0)
+
+    def advance(self, work: float) -> None:
+        """Tell that so much more is done."""
+        self.done += work
+        self.progress(self.done, self.total, self.activity)
+
+    def finish(self, activity: str, seconds: float) -> None:
+        """Note what was done in how many seconds."""
+        note("note", f"{activity}: {seconds:.0f} s")
