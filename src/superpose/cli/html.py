@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -14,7 +13,7 @@ from superpose.cli.console import err
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
-    from superpose.report import Made, Page
+    from superpose.report import Page
 
 __all__ = ["Html", "Paged", "Pages"]
 
@@ -39,39 +38,24 @@ class Paged(Protocol):
 
 
 class Pages:
-    """Where a command's page goes, if anywhere, and how long the command took.
+    """Where a command's page goes, if anywhere.
 
     target: None for no page. Raises what `report.ready` raises, before any work is done.
     """
 
     def __init__(self, target: Path | None) -> None:
         self.target = target
-        self.started = time.perf_counter()
         if target is not None:
             from superpose.report import ready
 
             ready(target)
 
-    def made(self, seconds: Mapping[str, float] | None = None, **known: Any) -> Made:
-        """Give how the page was made. seconds: by activity; the whole run where not told."""
-        from superpose.report import Made
-
-        whole = {"this run": time.perf_counter() - self.started}
-        return Made(command=typed(), seconds={**(seconds or {}), **whole}, **known)
-
     @contextmanager
     def showing(self, found: Paged) -> Iterator[None]:
-        """Print the answer in the block; then the result's page is written, as by `beside`."""
-        with self.beside(lambda: found.page(typed())):
-            yield
-
-    @contextmanager
-    def beside(self, page: Callable[[], Page]) -> Iterator[None]:
         """Print the answer in the block; then the page is written, and said where it lies.
 
         The answer is there whatever becomes of the page, and the page where nobody reads the answer
-        to its end. page: makes it; not asked where there is no target. Raises what `write_page`
-        does.
+        to its end. found: asked for it where there is a target. Raises what `write_page` does.
         """
         try:
             yield
@@ -79,5 +63,5 @@ class Pages:
             if self.target is not None:
                 from superpose.report import write_page
 
-                write_page(self.target, page())
+                write_page(self.target, found.page(typed()))
                 err().print(f"page: {self.target}", markup=False)

@@ -61,7 +61,7 @@ class Studied(Shown):
 
         Raises BadInput for a study that was only looked at.
         """
-        from superpose.report import Made, study_page
+        from superpose.report import Making, study_page
         from superpose.studies.page_parts import page_parts
 
         found = self.summary
@@ -72,7 +72,7 @@ class Studied(Shown):
         if parts.forecasts:
             forecasts = parts.forecasts.values()
             seconds["forecast"] = sum(each["calibration"]["seconds"] for each in forecasts)
-        made = Made(
+        made = Making(
             command=command,
             seconds={**seconds, "this run": self.seconds},
             seeds=found.seeds,
