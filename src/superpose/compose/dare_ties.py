@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from superpose.compose.by_module import Array
-from superpose.compose.drawing import check_seed, drawn
-from superpose.compose.entries import OnEntries, check_share
+from superpose.compose.dare import Dare
 
 
 @dataclass(frozen=True)
-class DareTies(OnEntries):
+class DareTies(Dare):
     """mean over k of the kept M_k * D_k / density whose sign is that of their sum.
 
     DARE (arXiv 2311.03099) in place of the trimming of TIES (arXiv 2306.01708), as in PEFT and
@@ -21,15 +19,3 @@ class DareTies(OnEntries):
     name: ClassVar[str] = "dare-ties"
     what: ClassVar[str] = "a DARE-TIES merge"
     elects: ClassVar[bool] = True
-
-    density: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seed(self.seed)
-        check_share(self.density, "density")
-
-    def kept(self, x: Array, label: str) -> Array:
-        """Give a delta with some of its entries, scaled up."""
-        return drawn(x, self.density, self.seed, label)

@@ -16,8 +16,8 @@ class Ties(OnEntries):
     """mean over k of the kept D_k(i, j) whose sign is that of sum_k kept D_k(i, j).
 
     D_k = lambda_k dW_k, of which the `density` largest entries by magnitude are kept, in each
-    module on its own (the paper counts over the whole model). Yadav et al., TIES-Merging, arXiv
-    2306.01708, whose own scale is a common task weight.
+    module on its own (the paper counts over the whole model, and its code keeps one more). Yadav et
+    al., TIES-Merging, arXiv 2306.01708, whose own scale is a common task weight.
 
     density: share of entries kept, in (0, 1], or BadSetting is raised.
     """

@@ -13,6 +13,9 @@ from superpose.lowrank.truncation import Truncated, truncated_svd
 _SMALL = 512
 """Up to this side the whole SVD takes a fraction of a second."""
 
+_ROUNDS = 4
+"""What a merge of entries leaves is spread over all directions, and more rounds gain little."""
+
 _ROUNDING = 1e-13
 
 
@@ -25,7 +28,10 @@ def truncated_dense(x: Array, rank: int) -> Truncated:
     few = min(rank, *x.shape)
     Q = None
     if min(x.shape) > _SMALL and 4 * few < min(x.shape):
-        Q = range_of(lambda y: x @ y, lambda y: x.T @ y, x.shape, few).astype(x.dtype)
+        # In x's own precision: else every product would widen all of x.
+        Q = range_of(
+            lambda y: x @ y.astype(x.dtype), lambda y: x.T @ y, x.shape, few, rounds=_ROUNDS
+        )
     U, s, Vt = np.linalg.svd(x if Q is None else Q.T @ x, full_matrices=False)
     s = s.astype(np.float64)
     left = np.asarray(U[:, :few], np.float64)

@@ -33,12 +33,16 @@ def projected(terms: Terms, rank: int) -> Term:
 
 
 def range_of(
-    times: Products, transposed_times: Products, shape: tuple[int, int], rank: int
+    times: Products,
+    transposed_times: Products,
+    shape: tuple[int, int],
+    rank: int,
+    rounds: int = _ITERATIONS,
 ) -> Array:
     """Give Q, (out_features, a little more than rank), of what is known by its products alone."""
     few = min(rank + _OVERSAMPLED, *shape)
     x = np.random.default_rng(_SEED).standard_normal((shape[1], few))
-    for _ in range(_ITERATIONS):
+    for _ in range(rounds):
         x = _basis(transposed_times(_basis(times(x))))
     return _basis(times(x))
 
