@@ -90,6 +90,7 @@ def test_a_result_that_is_not_the_sum_is_exit_code_1(
     assert run(*pair, "-o", tmp_path / "sum", "--verify", "tiny") == 1
     captured = capfd.readouterr()
     assert f"wrote {tmp_path / 'sum'}" in captured.out
+    assert "  not the sum: logits differ by" in captured.out
     assert "the result is not the sum" in captured.err
     assert "What was written stays" in captured.err
     assert (tmp_path / "sum/adapter_model.safetensors").exists()

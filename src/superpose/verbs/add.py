@@ -101,8 +101,12 @@ class Added(Told):
             lines.append(f"  {total.made}")
         if written.carried:
             lines.append(f"  with the tokenizer of its parents: {', '.join(written.carried)}")
-        proofs = (self.read_back, self.verification)
-        return "\n".join(lines + [f"  {proof}" for proof in proofs if proof is not None])
+        if self.read_back is not None:
+            lines.append(f"  {self.read_back}")
+        if (checked := self.verification) is not None:
+            fails = "" if checked.approximate or checked.holds else "not the sum: "
+            lines.append(f"  {fails}{checked}")
+        return "\n".join(lines)
 
     def _kept(self) -> str:
         if self.exact:
