@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -11,6 +13,10 @@ from rich.console import Console
 
 from superpose.cli.show import show
 from superpose.shown import Cell, Column, Fact, Facts, Heat, Line, Part, Scale, Table
+from superpose.studies.summary import Summary
+from superpose.studies.tables import adapters_table, study_parts
+
+SUMMARIES = sorted((Path(__file__).parents[2] / "docs" / "results").glob("*/summary.json"))
 
 figures = st.floats(-1e9, 1e9, allow_nan=False).map(lambda x: f"{x:+.4g}")
 titles = st.text("abc ", max_size=30)
@@ -38,19 +44,34 @@ def tables(draw: st.DrawFn) -> Table:
     return Table("table", tuple(columns), tuple(rows))
 
 
-@given(table=tables(), width=st.integers(80, 160))
-def test_no_figure_is_ever_cut_and_no_line_is_too_long(table: Table, width: int) -> None:
+def assert_whole(table: Table, width: int) -> None:
+    """Fail where a line is too long for the terminal, or a figure is not whole."""
     text = printed(table, width=width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    found = re.split(r" {2,}|\n", text)
-    seen = {piece.strip() for piece in found}
+    seen = {piece.strip() for piece in re.split(r" {2,}|\n", text)}
     for row in table.rows:
-        for cell in (cell for cell, column in zip(row, table.columns, strict=True)
-                     if column.figures):  # fmt: skip
-            both = f"{cell.text} ({cell.beside})"
-            pieces = {cell.text, f"({cell.beside})"} if cell.beside else {cell.text}
-            assert both in seen or pieces <= seen
+        for cell, column in zip(row, table.columns, strict=True):
+            if column.figures:
+                below = f"({cell.beside})"
+                pieces = {cell.text, below} if cell.beside else {cell.text}
+                assert f"{cell.text} {below}" in seen or pieces <= seen, cell
+
+
+@given(table=tables(), width=st.integers(80, 160))
+def test_no_figure_is_ever_cut_and_no_line_is_too_long(table: Table, width: int) -> None:
+    assert_whole(table, width)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.parent.name)
+def test_no_figure_of_a_recorded_study_is_cut(path: Path, width: int) -> None:
+    summary = Summary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    parts = (adapters_table(summary), *study_parts(summary))
+    tables = [part for part in parts if isinstance(part, Table)]
+    assert len(tables) > 2
+    for table in tables:
+        assert_whole(table, width)
 
 
 def test_a_table_that_is_too_wide_goes_on_below_with_its_names_again() -> None:
@@ -67,7 +88,7 @@ def test_a_table_that_is_too_wide_goes_on_below_with_its_names_again() -> None:
 def test_an_answer_keeps_its_lines() -> None:
     columns = (Column("weights"), Column("answer", prose=True))
     text = printed(Table("t", columns, ((Cell("a"), Cell("first\n\x1b[31m[bold]")),)))
-    assert [line.split() for line in text.splitlines()[4:6]] == [
+    assert [line.split() for line in text.splitlines()[3:5]] == [
         ["a", "first"], ["\\x1b[31m[bold]"]
     ]  # fmt: skip
 

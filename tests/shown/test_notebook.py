@@ -19,10 +19,9 @@ from superpose.shown import (
     Part,
     Scale,
     Table,
-    escaped,
-    shortened,
 )
 from superpose.shown.notebook import notebook_html
+from superpose.shown.text import escaped, shortened
 
 HOSTILE = (
     "<script>alert(1)</script>",

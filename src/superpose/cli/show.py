@@ -40,9 +40,8 @@ def show(parts: Iterable[Part], console: Console) -> None:
                 console.print(said, markup=False, highlight=False, soft_wrap=True)
         elif (table := part.listed if isinstance(part, Heat) else part) is not None:
             console.print(Text(one_line(table.title), style="bold"))
-            console.print(*tables(table, console.width))
-            if table.remark:
-                console.print(Text(one_line(table.remark)))
+            console.print(*tables(table, console.width), sep="\n\n")
+            console.print(Text(one_line(table.remark)), end="\n\n" if table.remark else "\n")
 
 
 def tables(table: Table, room: int) -> list[RichTable]:
@@ -92,9 +91,9 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _width(widths: Iterable[int]) -> int:
-    """Give the width of a table of columns: two of padding each, one between, two at the edges."""
+    """Give the width of a table of columns: two of padding each, and one between."""
     widths = list(widths)
-    return sum(widths) + 3 * len(widths) + 1
+    return sum(widths) + 3 * len(widths) - 1
 
 
 def _blocks(needs: Sequence[_Need], room: int) -> list[list[int]]:
@@ -112,7 +111,7 @@ def _blocks(needs: Sequence[_Need], room: int) -> list[list[int]]:
 def _drawn(table: Table, needs: Sequence[_Need], block: Sequence[int], room: int) -> RichTable:
     widths, broken = _widths(needs, room)
     apart = int(any(table.columns[at].prose for at in block))
-    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1), leading=apart)
+    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1), leading=apart, show_edge=False)
     for at, width in zip(block, widths, strict=True):
         column = table.columns[at]
         drawn.add_column(

@@ -212,7 +212,7 @@ class Forecast(Shown):
         table = predicted_table(predicted, self.domains, measured)
         if not every:
             remark = f"The base, each adapter and the sum of all, of {2**count:,} subsets."
-            table = replace(table, remark=f"{remark} {table.remark}")
+            table = replace(table, remark=remark)
         return table, *([self._disturbed()] if count > 1 else [])
 
     def _disturbed(self) -> Heat:

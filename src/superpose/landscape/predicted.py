@@ -171,5 +171,5 @@ def predicted_table(
         tuple(
             (Cell(formula(field_of(group[0], "weights"))), *map(cell, group)) for group in groups
         ),
-        "Orange: worse than the domain's own adapter alone, blue: better.",
+        shades="Orange: worse than the domain's own adapter alone, blue: better",
     )

@@ -9,7 +9,8 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from superpose.shown import perplexity as written_perplexity, visible as html_visible
+from superpose.shown import perplexity as written_perplexity
+from superpose.shown.text import visible as html_visible
 from superpose.shown.words import figure
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What results show: parts that say it once, and a notebook's way of drawing them."""
+"""What results show: parts that say it once. `notebook` draws them for notebooks."""
 
 from superpose.shown.mixin import Shown
 from superpose.shown.parts import (
@@ -18,7 +18,6 @@ from superpose.shown.parts import (
     perplexity,
     written,
 )
-from superpose.shown.text import escaped, shortened, visible
 
 __all__ = [
     "Cell",
@@ -32,12 +31,9 @@ __all__ = [
     "Scale",
     "Shown",
     "Table",
-    "escaped",
     "few",
     "field_of",
     "four_digits",
     "perplexity",
-    "shortened",
-    "visible",
     "written",
 ]

@@ -48,7 +48,7 @@ def _table(table: Table) -> str:
         for column in table.columns
     )
     body = "".join(f"<tr>{''.join(_cells(table.columns, row))}</tr>" for row in table.rows)
-    caption = f"{table.title}. {table.remark}" if table.remark else table.title
+    caption = ". ".join(filter(None, (table.title, table.remark.rstrip("."), table.shades)))
     return (
         f'<table style="{_TABLE}"><caption style="{_CAPTION}">{escaped(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -96,12 +96,14 @@ class Table:
     """Rows of cells, as long as `columns`; the first column names the rows.
 
     remark: what a reader must know of it, such as what stands in brackets, or what is left out.
+    shades: what these say, where there are any.
     """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     remark: str = ""
+    shades: str = ""
 
     @classmethod
     def of(
