@@ -16,8 +16,9 @@ import pytest
 
 from superpose import errors
 from superpose.cli import app as program
-from superpose.cli.console import note, one_line, out, plain, visible
+from superpose.cli.console import note, one_line, out, plain
 from superpose.cli.streams import StandardOutput
+from superpose.cli.text import visible_in_terminal
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -163,7 +164,7 @@ app.main(["body"])
 def test_what_controls_a_terminal_is_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
     note("error", "a\x1b[31m\x07\x9b\u202e.safetensors\nthe hint")
     assert capsys.readouterr().err == ("error: a\\x1b[31m\\x07\\x9b\\u202e.safetensors\nthe hint\n")
-    assert visible("é\n") == "é\n"
+    assert visible_in_terminal("é\n") == "é\n"
     assert one_line("é\n\t") == plain("é\n\t") == "é\\n\\t"
 
 
