@@ -28,7 +28,8 @@ def named(kind: str, model: Path, hub: Hub, cache: Path, monkeypatch: pytest.Mon
     cache: an empty place for what superpose converted. The hub's default branch holds no model
     where a revision is named.
     """
-    from superpose.files import embedded, sha256
+    from superpose.files import embedded
+    from superpose.files.checksum import sha256
 
     files = {path.name: path.read_bytes() for path in model.iterdir()}
     if kind == "folder":

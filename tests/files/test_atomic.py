@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from superpose.errors import BadInput, OutputExists
-from superpose.files import check_free, check_writable, new_file, new_folder, sha256
+from superpose.files import check_free, check_writable, new_file, new_folder
+from superpose.files.checksum import sha256
 
 
 def write(

@@ -7,8 +7,6 @@ from superpose.files.atomic import (
     new_file,
     new_folder,
 )
-from superpose.files.checksum import sha256
-from superpose.files.hub import download_command
 from superpose.files.json_values import without_nan
 from superpose.files.names import (
     called,
@@ -29,7 +27,6 @@ __all__ = [
     "check_free",
     "check_free_file",
     "check_writable",
-    "download_command",
     "encodable",
     "exists",
     "is_here",
@@ -39,7 +36,6 @@ __all__ = [
     "new_folder",
     "open_tensors",
     "read_header",
-    "sha256",
     "short_name",
     "short_names",
     "without_nan",

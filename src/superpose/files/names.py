@@ -10,9 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from superpose.errors import BadInput, Missing
-from superpose.files.embedded import NAME
 from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
-from superpose.files.hub import fetch, hub_files
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 from superpose.files.pickles import PICKLES, refused_pickle
 
@@ -37,7 +35,11 @@ def locate(given: str | os.PathLike[str]) -> Path:
     if exists(path, given):
         return _adapter_file(path, given)
     if is_hub_name(given):
+        from superpose.files.hub import fetch  # only who names something of the hub pays for it
+
         return fetch(text)
+    from superpose.files.embedded import NAME
+
     hint = "That is the embedded base model; an adapter is needed here." if text == NAME else None
     raise BadInput("no such folder or file", where=given, hint=hint)
 
@@ -100,6 +102,8 @@ def listing(given: str | os.PathLike[str], folder: Path) -> list[str]:
     """
     if not is_here(given):
         with suppress(BadInput, Missing):
+            from superpose.files.hub import hub_files
+
             return hub_files(os.fspath(given))
     found = [*folder.glob("*"), *folder.glob("*/*")]
     return sorted(path.relative_to(folder).as_posix() for path in found)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, Refused, listed
-from superpose.files import download_command, is_here, listing
+from superpose.files import is_here, listing
 from superpose.files.file_format import DIFFUSERS, PEFT
 from superpose.files.header import Header
 from superpose.files.pickles import check_pointer, conversion
@@ -163,7 +163,7 @@ def _pickle(folder: Path, given: str) -> BadInput:
     if is_here(given):
         check_pointer(folder / PICKLE)
         return BadInput(problem, where=given, hint=conversion(PICKLE, WEIGHTS))
-    fetch = f"Fetch it into a folder of yours: {download_command(given)}\n"
+    fetch = f"Fetch it into a folder of yours: {_download(given)}\n"
     return BadInput(problem, where=given, hint=fetch + conversion(PICKLE, WEIGHTS, _fetched(given)))
 
 
@@ -174,7 +174,13 @@ def _rename(folder: Path, given: str, name: str, to: str) -> str:
         return f"mv {old} {new}"
     inside = _fetched(given)
     old, new = (shlex.quote(f"{inside}/{n}") for n in (name, to))
-    return f"{download_command(given)} && mv {old} {new}"
+    return f"{_download(given)} && mv {old} {new}"
+
+
+def _download(given: str) -> str:
+    from superpose.files.hub import download_command  # of what is refused alone
+
+    return download_command(given)
 
 
 def _fetched(given: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.data.domain import Row, read_rows, rows_of, sample_rows
 from superpose.data.prompt import DEFAULT_TEMPLATE, Example, Prompt
-from superpose.files import sha256
+from superpose.files.checksum import sha256
 from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
