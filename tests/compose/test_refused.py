@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from tests.compose.battery import merged, three
 from tests.compose.test_heads import made as classifier
 
 import superpose
+from superpose.adapter import Adapter, Delta
 from superpose.compose import (
     Average,
     BestRank,
@@ -32,6 +34,7 @@ from superpose.compose import (
     Wudi,
 )
 from superpose.errors import BadInput, BadSetting, Refused
+from superpose.lowrank import Kronecker
 
 BAD: dict[str, tuple[Callable[[], Method], str, str]] = {
     "no density": (lambda: Ties(density=0.0), "density", "above 0 and at most 1"),
@@ -110,3 +113,18 @@ def test_stored_tensors_are_averaged_and_the_refusal_of_others_says_so() -> None
         mean = sum(part.replacements[key].value() for part in parts) / 2
         np.testing.assert_allclose(stored.value(), mean)
     assert superpose.merge(parts, [1.0, 0.0], Sum()).replacements
+
+
+def test_a_product_too_large_to_be_formed_is_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beyond the most that is formed, which is put low here."""
+    rng = np.random.default_rng(0)
+    for module in ("superpose.lowrank.truncation", "superpose.lowrank.terms"):
+        monkeypatch.setattr(sys.modules[module], "MOST_OF_ONE", 100)
+    wide = Kronecker(1.0, (rng.standard_normal((4, 4)),), (rng.standard_normal((5, 5)),))
+    parts = [Adapter({"q": Delta((wide,))}, name) for name in "ab"]
+    with pytest.raises(Refused, match="as factors of rank 20") as error:
+        merged(parts, Tsv())
+    assert "superpose add ADAPTER --rank 64 -o SMALL" in str(error.value)
+    assert merged([part.compress(3) for part in parts], Tsv()).rank <= 6
