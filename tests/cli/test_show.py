@@ -7,10 +7,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
+from superpose.adapter import Adapter, Delta
 from superpose.cli.show import show
 from superpose.shown import Cell, Column, Fact, Facts, Heat, Line, Part, Scale, Table
 from superpose.studies.summary import Summary
@@ -83,6 +85,19 @@ def test_a_table_that_is_too_wide_goes_on_below_with_its_names_again() -> None:
     assert text.count("Perplexity") == 1
     assert text.count("12.34") == text.count("(11.11 to 13.13)") == 9
     assert re.findall(r"domain-\d", text) == names
+
+
+def test_of_many_ranks_and_scalings_each_is_whole() -> None:
+    scales = [0.125 * k for k in range(1, 30)]
+    deltas = {
+        f"layers.{k}.q": Delta.of(np.ones((20 + k, k)), np.ones((k, 30)), s)
+        for k, s in enumerate(scales, start=1)
+    }
+    text = printed(*Adapter(deltas).shown())
+    assert max(map(len, text.splitlines())) <= 80
+    words = set(re.split(r"[\s,]+", text))
+    assert {f"{s:g}" for s in scales} <= words
+    assert {str(20 + k) for k in range(1, 30)} <= words
 
 
 def test_an_answer_keeps_its_lines() -> None:

@@ -46,9 +46,9 @@ def _shape(shape: tuple[int, int]) -> str:
 _KINDS = (
     Column("kind", "name"),
     Column("modules", "modules", "d"),
-    Column("out x in", "shapes", lambda shapes: ", ".join(map(_shape, shapes))),
-    Column("rank", "ranks", lambda ranks: ", ".join(map(str, ranks))),
-    Column("scaling", "scalings", lambda scalings: ", ".join(f"{s:g}" for s in scalings)),
+    Column("out x in", lambda kind: ", ".join(map(_shape, kind.shapes))),
+    Column("rank", lambda kind: ", ".join(map(str, kind.ranks))),
+    Column("scaling", lambda kind: ", ".join(f"{s:g}" for s in kind.scalings)),
     Column("norm", "norm", ".4g"),
 )
 
