@@ -40,7 +40,8 @@ def show(parts: Iterable[Part], console: Console) -> None:
                 console.print(said, markup=False, highlight=False, soft_wrap=True)
         elif (table := part.listed if isinstance(part, Heat) else part) is not None:
             console.print(Text(one_line(table.title), style="bold"))
-            console.print(*tables(table, console.width), sep="\n\n")
+            for at, drawn in enumerate(tables(table, console.width)):
+                console.print(*([""] if at else []), drawn)
             console.print(Text(one_line(table.remark)), end="\n\n" if table.remark else "\n")
 
 
