@@ -155,7 +155,7 @@ def missing_extra(module: str | None, what: str = "this", where: object = None) 
     """Say that `what` needs a package that an extra brings. module: its importable name."""
     name = (module or "").partition(".")[0]
     return MissingExtra(
-        f"{what} needs {_INSTALLED_AS.get(name, name)}, which is not installed",
+        f"{what} needs {_INSTALLED_AS.get(name, name) or 'a package'}, which is not installed",
         where=where,
         hint=f'Install it with: pip install "superpose[{EXTRA_OF.get(name, "study")}]"',
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from superpose.shown import Column, Table, few, perplexity, written
+from superpose.shown import Column, Table, perplexity, written
 
 CHANCE = Column("cosine", "cosine", "+.2f", ("floor",), "floor")
 INTERVAL = Column("loss", "loss", "+.2f", ("low", "high"))
@@ -29,11 +29,6 @@ def test_a_figure_that_does_not_exist_is_a_dash_beside_nothing(value: float | No
     cell = CHANCE.cell({"cosine": value, "floor": 0.1})
     assert (cell.text, cell.beside) == ("-", "")
     assert written(value, str) == "-"
-
-
-def test_names_beyond_a_few_are_counted() -> None:
-    assert few(["a", "b", "c"]) == "a, b, c"
-    assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 def test_a_perplexity_has_four_digits_at_most() -> None:

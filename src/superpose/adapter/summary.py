@@ -18,7 +18,7 @@ from superpose.adapter.place import place_of
 from superpose.errors import listed
 from superpose.files.file_format import PEFT
 from superpose.lowrank import norm
-from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table, few
+from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table
 
 # ..._1_attn1_to_q, but not the numbers in net_0_proj and to_out_0.
 _KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
@@ -108,11 +108,11 @@ class AdapterSummary(Shown):
             yield Fact("dtype", ", ".join(self.dtypes))
         yield Fact("norm", f"{self.norm:.4g}")
         if self.stored:
-            yield Fact("stored whole", few(self.stored))
+            yield Fact("stored whole", listed(self.stored, 3, "{}"))
         for one in trained(self.beside):
             yield Fact("not in it", f"{one.file}: {one.what}")
         if tokenizer := [one.file for one in self.beside if one.kind == "tokenizer"]:
-            yield Fact("beside it", few(tokenizer))
+            yield Fact("beside it", listed(tokenizer, 3, "{}"))
         if self.made.method != GIVEN:
             yield Fact("made", str(self.made))
         if self.made.rounding_error is not None:

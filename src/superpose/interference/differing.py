@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from superpose.errors import listed
 from superpose.files import without_nan
 from superpose.interference.facts import Property
-from superpose.shown import Column, Line, Part, Shown, Table, few
+from superpose.shown import Column, Line, Part, Shown, Table
 
 MOST = 10
 """Differing modules that are shown; `diff --json` lists all."""
@@ -109,7 +110,7 @@ class Difference(Shown):
             parts.append(Table.of("Held differently", self._held(), self.facts))
         for name, only in ((self.a, self.only_in("a")), (self.b, self.only_in("b"))):
             if only:
-                parts.append(Line(few(only), f"only in {name}:", whole=True))
+                parts.append(Line(listed(only, 3, "{}"), f"only in {name}:", whole=True))
         if self.differing:
             most = self.differing[:MOST]
             remark = "" if len(most) == len(self.differing) else f"{MOST} of {len(self.differing)}."

@@ -7,7 +7,7 @@ A terminal, a notebook and a page draw these parts, each by one renderer: `cli/s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +22,6 @@ __all__ = [
     "Part",
     "Scale",
     "Table",
-    "few",
     "field_of",
     "four_digits",
     "perplexity",
@@ -228,12 +227,6 @@ def perplexity(nll: float) -> str:
 def four_digits(value: float) -> str:
     """Write a size: two decimals, whole numbers from a hundred on, powers from a million on."""
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
-
-
-def few(names: Sequence[str], most: int = 3) -> str:
-    """Name a few and count the rest: there may be thousands."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def field_of(record: object, name: str) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 import superpose
 from superpose.errors import BadInput, DifferentBase, MissingBase, Refused, SuperposeWarning
-from superpose.formats.gguf import LLAMA_CPP
+from superpose.files.file_format import LLAMA_CPP
 from superpose.lowrank import dense
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_beside_a_peft_folder_the_base_is_asked_for_and_then_the_sum_is_right(
     path = write_lora("a", factors("blk.0.attn_q", out=8, width=8), general__name="a")
     folder = superpose.load(write_adapter("math", modules=(Q,)))
     left = superpose.load(path)
-    assert left.format == LLAMA_CPP
+    assert left.format == LLAMA_CPP.name
     with pytest.raises(Refused, match="name their target modules differently") as caught:
         _ = left + folder
     assert "--base" in str(caught.value)

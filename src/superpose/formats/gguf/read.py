@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Delta, Place, place_of
 from superpose.errors import BadInput, MissingBase, Refused, SuperposeWarning, placed
 from superpose.files import short_name
-from superpose.files.file_format import GGUF
+from superpose.files.file_format import GGUF, LLAMA_CPP
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype, opened
 from superpose.formats.gguf.architectures import of_gguf
@@ -38,7 +38,7 @@ from superpose.formats.gguf.header import (
     read_gguf_header,
 )
 from superpose.formats.gguf.names import interleaved_as, module_of
-from superpose.formats.gguf.translate import ARCHITECTURE, LLAMA_CPP, to_transformers
+from superpose.formats.gguf.translate import ARCHITECTURE, to_transformers
 from superpose.formats.noted import noted
 from superpose.formats.stubs import check_stubs
 
@@ -84,7 +84,7 @@ def read_gguf(
         base_model=_base_model(header),
         path=where,
         **noted(header.metadata),
-        format=LLAMA_CPP,
+        format=LLAMA_CPP.name,
         metadata=_kept(header),
     )
     numbers = read_base(base) if base is not None else _base(adapter)

@@ -13,15 +13,11 @@ from dataclasses import replace
 
 from superpose.adapter import Adapter, Delta, Place, is_head, place_of
 from superpose.errors import BadInput, DifferentBase, MissingBase, Refused, bullets
-from superpose.files import file_format
+from superpose.files.file_format import GGUF, LLAMA_CPP
 from superpose.formats.gguf.base import HINT, NOTED, Base, read_base
 from superpose.formats.gguf.names import TensorHalf, interleaved_as, llama_cpp_tensors, module_of
 from superpose.formats.gguf.rows import halved, interleaved
 from superpose.lowrank.terms import Term, formed, namespace_of
-
-LLAMA_CPP = file_format.LLAMA_CPP.name
-"""`Adapter.format` of an adapter under llama.cpp's names; `GGUF` of one that came from a file."""
-GGUF = file_format.GGUF.name
 
 ARCHITECTURE = "general.architecture"
 
@@ -56,7 +52,7 @@ def to_llama_cpp(adapter: Adapter, base: Base) -> Adapter:
     if reasons:
         raise _refused(adapter, reasons)
     metadata = {**adapter.metadata, ARCHITECTURE: base.architecture.gguf, NOTED: base.to_json()}
-    return replace(adapter, deltas=deltas, format=LLAMA_CPP, metadata=metadata)
+    return replace(adapter, deltas=deltas, format=LLAMA_CPP.name, metadata=metadata)
 
 
 def to_transformers(adapter: Adapter, base: Base) -> Adapter:
@@ -78,7 +74,7 @@ def to_transformers(adapter: Adapter, base: Base) -> Adapter:
         deltas[own] = deltas[own] + part if own in deltas else part
     if unknown:
         raise _refused(adapter, unknown)
-    return replace(adapter, deltas=deltas, format=GGUF, metadata=metadata)
+    return replace(adapter, deltas=deltas, format=GGUF.name, metadata=metadata)
 
 
 def given_base(adapter: Adapter, given: str | os.PathLike[str] | None) -> Base:

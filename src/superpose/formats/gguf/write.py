@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter, Place, place_of
 from superpose.errors import BadInput, OutputExists, missing_extra
 from superpose.files import check_free_file, encodable, new_file
+from superpose.files.file_format import LLAMA_CPP
 from superpose.formats.folded import Folded, fold
 from superpose.formats.gguf.base import base_numbers, read_base
 from superpose.formats.gguf.header import read_gguf_header
 from superpose.formats.gguf.read import ALPHA
 from superpose.formats.gguf.translate import (
     ARCHITECTURE,
-    LLAMA_CPP,
     check_architecture,
     to_llama_cpp,
 )
@@ -130,7 +130,7 @@ def _library() -> Any:
 
 
 def _under_llama_cpps_names(adapter: Adapter, base: str | os.PathLike[str] | None) -> Adapter:
-    if adapter.format != LLAMA_CPP:
+    if adapter.format != LLAMA_CPP.name:
         return to_llama_cpp(adapter, base_numbers(adapter, base))
     check_architecture(adapter, None if base is None else read_base(base))
     return adapter

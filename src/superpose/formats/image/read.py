@@ -9,7 +9,8 @@ from pathlib import Path
 from superpose.adapter import Adapter
 from superpose.adapter.image_marks import MARKS, Marks
 from superpose.errors import BadInput, SuperposeWarning, placed
-from superpose.files import file_format, open_tensors, short_name
+from superpose.files import open_tensors, short_name
+from superpose.files.file_format import DIFFUSERS, KOHYA
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.expanded import Array, small_formed
@@ -29,8 +30,6 @@ from superpose.formats.stubs import check_stubs
 from superpose.lowrank import is_zero
 from superpose.names.image_files import check_once
 
-KOHYA = file_format.KOHYA.name
-DIFFUSERS = file_format.DIFFUSERS.name
 """Values of `Adapter.format`."""
 
 _BASE_MODEL = "ss_base_model_version"
@@ -76,7 +75,7 @@ def read_image(
         path=where,
         **noted(header.metadata),
         settings={MARKS: _marks(found)},
-        format=KOHYA if found.kohya else DIFFUSERS,
+        format=(KOHYA if found.kohya else DIFFUSERS).name,
         metadata={key: text for key, text in header.metadata.items() if key != KEY},
     )
 
@@ -164,7 +163,7 @@ def _configured(
 
 
 def _name(where: str) -> str:
-    return short_name(where).removesuffix(file_format.KOHYA.ending)
+    return short_name(where).removesuffix(KOHYA.ending)
 
 
 def _base_model(metadata: Mapping[str, str], configured: Mapping[str, LoraConfig]) -> str | None:
