@@ -16,9 +16,11 @@ import pytest
 
 from superpose import errors
 from superpose.cli import app as program
-from superpose.cli.console import note, one_line, out, plain
+from superpose.cli.console import note, one_line, out
+from superpose.cli.show import show
 from superpose.cli.streams import StandardOutput
 from superpose.cli.text import visible_in_terminal
+from superpose.shown import Line
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -165,7 +167,7 @@ def test_what_controls_a_terminal_is_an_escape(capsys: pytest.CaptureFixture[str
     note("error", "a\x1b[31m\x07\x9b\u202e.safetensors\nthe hint")
     assert capsys.readouterr().err == ("error: a\\x1b[31m\\x07\\x9b\\u202e.safetensors\nthe hint\n")
     assert visible_in_terminal("é\n") == "é\n"
-    assert one_line("é\n\t") == plain("é\n\t") == "é\\n\\t"
+    assert one_line("é\n\t") == "é\\n\\t"
 
 
 def test_a_name_breaks_no_line_of_an_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +191,6 @@ def test_a_narrow_width_cuts_nothing(
 def test_a_name_is_not_read_as_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     out.cache_clear()
     out().print("runs/:smile:", markup=False)
-    out().print(plain("runs/:smile:"))
+    show([Line("runs/:smile:")], out())
     out.cache_clear()
     assert re.findall(":smile:", capsys.readouterr().out) == [":smile:"] * 2

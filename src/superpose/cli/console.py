@@ -29,7 +29,6 @@ __all__ = [
     "note",
     "one_line",
     "out",
-    "plain",
     "print_json",
     "progress",
     "visible_in_terminal",
@@ -74,13 +73,6 @@ def note(kind: str, message: object) -> None:
     """
     with suppress(OSError):  # where standard error takes nothing, nobody can be told so
         print(f"{kind}: {visible_in_terminal(message)}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def plain(value: object) -> str:
-    """Text for a table or a styled line: rich reads no markup into a name such as `[math]`."""
-    from rich.markup import escape
-
-    return escape(one_line(value))
 
 
 def print_json(value: object) -> None:
