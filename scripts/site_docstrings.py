@@ -23,7 +23,6 @@ class Readable(griffe.Extension):
     def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
         """Called by griffe when a package is read, after its own extension for dataclasses."""
         _rewrite(pkg)
-        _uncover(pkg)
 
 
 def as_markdown(text: str, names: Collection[str] = ()) -> str:
@@ -47,24 +46,6 @@ def _rewrite(obj: griffe.Object) -> None:
     for member in obj.members.values():
         if isinstance(member, griffe.Object):
             _rewrite(member)
-
-
-def _uncover(package: griffe.Module) -> None:
-    """Let a function hide the module that it came from, as Python does.
-
-    `from superpose.interference.checking import check` makes `superpose.interference.check` the
-    function; griffe alone keeps the module under that name.
-    """
-    modules = dict(package.modules)
-    for module in modules.values():
-        _uncover(module)
-    for name, path in package.imports.items():
-        home, _, own = path.removeprefix(f"{package.path}.").rpartition(".")
-        if home in modules and own in modules[home].members:
-            package.members[name] = griffe.Alias(name, modules[home].members[own], parent=package)
-        elif name in package.members and package.members[name].is_alias:
-            # It may have been resolved to such a module before.
-            package.members[name] = griffe.Alias(name, path, parent=package)
 
 
 def _names(obj: griffe.Object) -> Iterator[str]:
