@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
     from superpose.compose import exact_sum
     from superpose.formats import load, save
+    from superpose.model import load_base
     from superpose.training.settings import LoraSettings, TrainingSettings
     from superpose.verbs.add import add
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
     from superpose.verbs.check import check
-    from superpose.verbs.demo import demo
+    from superpose.verbs.demo import demo, demo_questions
     from superpose.verbs.diff import diff
     from superpose.verbs.evaluate import TestQuestions, evaluate
     from superpose.verbs.extract import extract
@@ -61,6 +62,7 @@ __all__ = [
     "check",
     "cosine",
     "demo",
+    "demo_questions",
     "diff",
     "errors",
     "evaluate",
@@ -69,6 +71,7 @@ __all__ = [
     "info",
     "input_statistics",
     "load",
+    "load_base",
     "merge",
     "predict",
     "push",
@@ -98,6 +101,7 @@ _HOMES = {
     "bake": "superpose.verbs.bake",
     "check": "superpose.verbs.check",
     "demo": "superpose.verbs.demo",
+    "demo_questions": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
@@ -105,6 +109,7 @@ _HOMES = {
     "info": "superpose.verbs.info",
     "input_statistics": "superpose.verbs.input_statistics",
     "load": "superpose.formats",
+    "load_base": "superpose.model",
     "merge": "superpose.verbs.merge",
     "predict": "superpose.verbs.predict",
     "push": "superpose.verbs.push",

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.shown.reading import Reading
 
+import superpose
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
@@ -84,3 +86,13 @@ def test_a_notebook_runs_and_shows_what_its_committed_form_shows(
     for new, old in zip(cells(made), cells(path), strict=True):
         found, known = ([gist(o) for o in cell.get("outputs", ())] for cell in (new, old))
         assert found == known, "run `make docs`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_takes_nothing_from_inside(path: Path) -> None:
+    """What it shows, anybody can do with what `superpose` offers."""
+    lines = [line for cell in cells(path) for line in "".join(cell["source"]).split("\n")]
+    imports = [line for line in lines if re.match(r"\s*(import|from) superpose", line)]
+    assert imports == ["import superpose"]
+    code = "\n".join("".join(c["source"]) for c in cells(path) if c["cell_type"] == "code")
+    assert set(re.findall(r"superpose\.([A-Za-z_]+)", code)) <= set(superpose.__all__)

@@ -16,12 +16,13 @@ from superpose.verbs.study import Studied, Telling, studied
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.data.domain import Row
     from superpose.interference import Check
     from superpose.measure.answer import Answer
     from superpose.report import Page
     from superpose.studies.run import Study
 
-__all__ = ["Demo", "demo"]
+__all__ = ["Demo", "demo", "demo_questions"]
 
 FILE = Path(superpose.studies.__path__[0], "demo.yaml")
 """The demo's study file."""
@@ -103,6 +104,18 @@ def demo(
         superposition=superposition,
         samples=samples,
     )
+
+
+def demo_questions(
+    domain: str, train: int, test: int, seed: int = 0
+) -> tuple[list[Row], list[Row]]:
+    """Give made-up questions of math, medicine or finance: rows to train on, and others.
+
+    Raises BadInput for another domain, and where there are not so many.
+    """
+    from superpose.data.questions import generate
+
+    return generate(domain, train=train, test=test, seed=seed)
 
 
 def _sample(expected: str, said: Sequence[Answer]) -> Table:
