@@ -55,11 +55,10 @@ def summed(
     """
     from superpose.adapter import met
     from superpose.baking.found import tree_of_base
-    from superpose.compose import BestRank, OnBase, RegMean, Sum, merge
+    from superpose.compose import BestRank, OnBase, Sum, merge
     from superpose.files.base import locate_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.verbs.at_hand import base_of
-    from superpose.verbs.input_statistics import statistics_beside
 
     checkpoint = None
     if isinstance(method, BestRank):
@@ -75,8 +74,7 @@ def summed(
     if given.table is not None:
         # By the names that the model had when it was tuned, whatever the files call its modules.
         parts, weights = given.table.apply(met(parts, tree) if given.table.modules else parts)
-    if isinstance(method, RegMean) and not method.statistics:
-        method = replace(method, statistics=tuple(map(statistics_beside, parts)))
+    method = _with_statistics(method, parts)
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     step = _step(progress, method.name)
     total = merge(
@@ -89,12 +87,21 @@ def summed(
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
     if base is not None and _asks_for_weights(total):
         checkpoint = Checkpoint.open(locate_base(base).folder)
-        carriers = {t: a.path for a in parts for t in a.copies}
-        total = OnBase(checkpoint, carriers).of(total)
+        total = OnBase(checkpoint, {t: a.path for a in parts for t in a.copies}).of(total)
     if rank is None:
         return total, here
     _tell_of_size(total, rank)
     return BestRank(rank, checkpoint).of(total, _step(progress, f"best rank {rank}")), here
+
+
+def _with_statistics(method: Method, parts: Sequence[Adapter]) -> Method:
+    """Give a merge by regression what lies beside its adapters, where it was given nothing."""
+    from superpose.compose import RegMean
+    from superpose.verbs.input_statistics import statistics_beside
+
+    if isinstance(method, RegMean) and not method.statistics:
+        return replace(method, statistics=tuple(map(statistics_beside, parts)))
+    return method
 
 
 def _step(progress: Progress | None, what: str) -> Callable[[int, int, str], None] | None:
