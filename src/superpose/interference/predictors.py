@@ -1,4 +1,4 @@
-"""What the weights alone say about interference: every known figure, in one table.
+"""What the weights alone say about interference: its figures, in one table.
 
 A predictor gives a figure of a case, one adapter t_i among others. An adapter is a vector, so the
 others of a larger subset stand in a case as their sum t_S: what predicts pairs predicts triples.

@@ -1,12 +1,13 @@
 """The small model of lambda space: each domain's loss as a polynomial in the K task weights.
 
 Quadratic in all of them, and cubic along the axes where slopes were measured at both ends: there a
-value and a slope on either side fix four coefficients, so a pair's loss is met where it was
-measured. The own adapter's axis has a shape of its own (`own_axis`). What the sum of all adapters
-shows beyond is one coefficient of all products of three other adapters' weights: far away, it bends
-nothing near the own adapter. Fitted by least squares to values and gradients; the coefficients are
-linear in what was measured, so each row of data has its own share in them, and the uncertainty that
-comes of having few rows is exact linear algebra.
+value and a slope on either side fix four coefficients, so from four adapters on a pair's loss is
+met where it was measured; with two or three, values and slopes outnumber the coefficients, and the
+fit lies between them. The own adapter's axis has a shape of its own (`own_axis`). What the sum of
+all adapters shows beyond is one coefficient of all products of three other adapters' weights: far
+away, it bends nothing near the own adapter. Fitted by least squares to values and gradients; the
+coefficients are linear in what was measured, so each row of data has its own share in them, and the
+uncertainty that comes of having few rows is exact linear algebra.
 """
 
 from __future__ import annotations
