@@ -25,6 +25,8 @@ def locate(given: str | os.PathLike[str]) -> Path:
     Raises BadInput when there is no such thing, or not on the hub; Missing when it can only be a
     hub name and the hub cannot be asked, MissingExtra then without huggingface_hub.
     """
+    if not isinstance(given, str | os.PathLike):
+        raise BadInput(f"{given!r} is no adapter: neither a name nor a path")
     text = os.fspath(given)
     if not text:
         raise BadInput("the name of an adapter is empty")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from superpose.errors import BadSetting
@@ -17,6 +17,7 @@ __all__ = [
     "Adapters",
     "Weighted",
     "as_list",
+    "as_number",
     "called_by",
     "given_twice",
     "loaded",
@@ -39,6 +40,14 @@ def as_list(adapters: Adapters | AdapterName) -> list[AdapterName]:
 
     if isinstance(adapters, str | os.PathLike | Adapter):
         return [adapters]
+    if isinstance(adapters, Mapping):
+        raise BadSetting(
+            "a mapping has task weights, which are not taken here",
+            where="adapters",
+            hint="Give a list: list(adapters).",
+        )
+    if isinstance(adapters, Set) or not isinstance(adapters, Iterable):
+        raise BadSetting(f"{adapters!r} is no list of adapters", where="adapters")
     return list(adapters)
 
 
@@ -78,6 +87,9 @@ def weighted(
     names, given = _parsed(adapters)
     if weights is None:
         return names, [1.0 if weight is None else weight for weight in given]
+    if isinstance(weights, Set) or not isinstance(weights, Iterable):
+        raise BadSetting(f"{weights!r} is no list of task weights", where="weights")
+    weights = [as_number(weight) for weight in weights]
     if any(weight is not None for weight in given):
         raise given_twice()
     if len(weights) != len(names):
@@ -86,7 +98,15 @@ def weighted(
             where="weights",
             hint="Give one task weight for each adapter.",
         )
-    return names, list(weights)
+    return names, weights
+
+
+def as_number(weight: object) -> float:
+    """Give a task weight as a number; raises BadSetting where it is none."""
+    try:
+        return float(weight)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise BadSetting(f"{weight!r} is no task weight", where="weights") from None
 
 
 def called_by(adapter: AdapterName) -> str:
@@ -107,7 +127,7 @@ def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
         return [adapters], [None]
     if isinstance(adapters, Mapping):
         given = cast("Mapping[str, float]", adapters)
-        return list(given), [float(weight) for weight in given.values()]
+        return list(given), [as_number(weight) for weight in given.values()]
     parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in as_list(adapters)]
     return [name for name, _ in parsed], [weight for _, weight in parsed]
 

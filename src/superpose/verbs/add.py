@@ -17,7 +17,7 @@ from superpose.verbs.base import Base, base_name
 from superpose.verbs.engine import check_rank, fitted, tell_of_ranks
 from superpose.verbs.merging import at_rank
 from superpose.verbs.progress import Progress
-from superpose.verbs.settings import Writing
+from superpose.verbs.settings import Writing, held
 from superpose.verbs.summing import summed
 from superpose.verbs.told import Told, size
 from superpose.verbs.weights_file import TaskWeights, given as given_weights
@@ -152,6 +152,7 @@ def add(
     """
     from superpose.formats import check_output, engines_of, save
 
+    held(writing, Writing, "writing")
     given = given_weights(adapters, weights)
     check_rank(rank, engine)
     if verify is not None and not isinstance(method, BestRank | OnBase | Sum):

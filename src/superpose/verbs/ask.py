@@ -12,7 +12,7 @@ from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import prompt_of
-from superpose.verbs.settings import Loading
+from superpose.verbs.settings import Loading, Settings, held
 
 if TYPE_CHECKING:
     from superpose.measure.answer import Answer
@@ -21,7 +21,7 @@ __all__ = ["Answering", "Answers", "ask"]
 
 
 @dataclass(frozen=True)
-class Answering:
+class Answering(Settings):
     """How answers are drawn."""
 
     max_new_tokens: Annotated[int, "Longest answer."] = 64
@@ -77,7 +77,12 @@ def ask(
     from superpose.measure.sweep import weightings
     from superpose.model import SuperposedModel
 
+    held(answering, Answering, "answering")
+    held(loading, Loading, "loading")
+    held(prompt, Sequence, "prompt")
     questions = [prompt] if isinstance(prompt, str) else list(prompt)
+    for question in questions:
+        held(question, str, "prompt")
     parts, weights = loaded_with_weights(
         adapters, base=base_name(base), ignore_keys=loading.ignore_keys
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
+from superpose.errors import BadSetting
+
 if TYPE_CHECKING:
     from superpose.files.base import LocatedBase
     from superpose.model import BaseModel
@@ -17,13 +19,15 @@ Base: TypeAlias = "str | os.PathLike[str] | BaseModel"
 
 def base_name(base: Base) -> str:
     """Give the name that a base was asked for by."""
-    return os.fspath(base) if isinstance(base, str | os.PathLike) else base.name
+    if isinstance(base, str | os.PathLike):
+        return os.fspath(base)
+    return _checked(base).name
 
 
 def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
     """Load it where it is a name; a loaded one keeps its dtype. Raises as `load_base` does."""
     if not isinstance(base, str | os.PathLike):
-        return base
+        return _checked(base)
     from superpose.model import load_base
 
     return load_base(base, dtype=dtype)
@@ -34,3 +38,12 @@ def located(base: Base) -> LocatedBase:
     from superpose.files.base import locate_base
 
     return locate_base(base if isinstance(base, str | os.PathLike) else base_name(base))
+
+
+def _checked(base: BaseModel) -> BaseModel:
+    """Give a loaded base. Raises BadSetting for what is none; its class would bring torch."""
+    if not all(hasattr(base, part) for part in ("name", "model", "tokenizer")):
+        raise BadSetting(
+            f"{base!r} is no base model: give a name, or what load_base gave", where="base"
+        )
+    return base

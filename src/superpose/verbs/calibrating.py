@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superpose.errors import BadSetting
-from superpose.verbs.adapters import Adapters, loaded
+from superpose.verbs.adapters import Adapters, as_list, loaded
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.given import given_to_add
 from superpose.verbs.questions import Data, DomainRows, encoded, prompt_of, read_domains
+from superpose.verbs.settings import Calibration, Loading, Questions, held
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.data.prompt import Example, Prompt
     from superpose.model import BaseModel
-    from superpose.verbs.settings import Calibration, Loading
 
 __all__ = ["Calibrating", "calibrating", "data_rows"]
 
@@ -55,7 +55,11 @@ def calibrating(
     from superpose.adapter import check_same_base
     from superpose.interference import told_apart
 
-    name = base_name(base)
+    held(questions, Questions, "questions")
+    held(loading, Loading, "loading")
+    name, adapters = base_name(base), as_list(adapters)
+    if not adapters:
+        raise BadSetting("there is no adapter", where="adapters")
     parts = loaded(adapters, base=name, ignore_keys=loading.ignore_keys)
     check_same_base(parts, same_base)
     read = read_domains(data, questions)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from superpose.errors import BadSetting
 from superpose.verbs.notes import note
+from superpose.verbs.settings import held
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -18,6 +19,8 @@ def check_rank(rank: int | None, engine: str | None) -> None:
     """Raise BadSetting for a rank that there is not, or that the engine does not serve."""
     from superpose.formats.vllm import VLLM_RANKS
 
+    if rank is not None:
+        held(rank, int, "rank")
     if rank is not None and rank < 1:
         raise BadSetting(f"rank is {rank}; it must be at least 1", where="rank")
     if rank is not None and engine == "vllm" and rank > VLLM_RANKS[-1]:

@@ -12,7 +12,7 @@ from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data, encoded, prompt_of, read_domains
-from superpose.verbs.settings import Loading, Questions
+from superpose.verbs.settings import Loading, Questions, held
 
 if TYPE_CHECKING:
     from superpose.measure.sweep import Evaluation
@@ -79,6 +79,8 @@ def evaluate(
     """
     if only not in {"all", "sum"}:
         raise BadSetting(f"`{only}` is neither `all` nor `sum`", where="only")
+    held(questions, Questions, "questions")
+    held(loading, Loading, "loading")
     from superpose.measure.sweep import evaluate_subsets, weightings
     from superpose.model import SuperposedModel
 
@@ -86,6 +88,8 @@ def evaluate(
         adapters, base=base_name(base), ignore_keys=loading.ignore_keys
     )
     read = read_domains(data, questions)
+    if not read:
+        raise BadSetting("there are no test questions", where="data")
     model = loaded_base(base, loading.dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     examples = {

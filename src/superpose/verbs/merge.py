@@ -9,6 +9,7 @@ from superpose.compose import Method, Sum
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name
 from superpose.verbs.progress import Progress
+from superpose.verbs.settings import held
 from superpose.verbs.summing import summed
 from superpose.verbs.weights_file import TaskWeights, given
 
@@ -50,6 +51,7 @@ def merge(
 
     >>> superpose.merge(["math", "medicine:0.5"], method=BestRank(rank=8))  # doctest: +SKIP
     """
+    held(method, Method, "method")
     total, _ = summed(
         given(adapters, weights),
         method,

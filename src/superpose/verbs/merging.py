@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.errors import BadSetting
-from superpose.verbs.settings import Option
+from superpose.verbs.settings import Option, held
 
 if TYPE_CHECKING:
     from superpose.compose import Method
@@ -106,6 +106,9 @@ def at_rank(method: Method, rank: int | None) -> tuple[Method, int | None]:
 
     Those that know ranks themselves cut once, and say of their own result what energy is kept.
     """
+    from superpose.compose import Method
+
+    held(method, Method, "method")
     if rank is None or getattr(method, "rank", rank) is not None:
         return method, rank
     return replace(method, rank=rank), None  # type: ignore[call-arg]

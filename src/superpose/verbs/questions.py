@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.data.domain import Row, read_rows, rows_of, sample_rows
 from superpose.data.prompt import DEFAULT_TEMPLATE, Example, Prompt
+from superpose.errors import BadSetting
 from superpose.files.checksum import sha256
 from superpose.verbs.notes import note
 
@@ -47,6 +48,10 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
 
     Raises as `read_rows` does, and for rows in memory as for those of a file.
     """
+    if isinstance(data, str | os.PathLike):
+        data = [data]
+    if not isinstance(data, Iterable):
+        raise BadSetting(f"{data!r} is no list of question files or rows", where="data")
     given: list[tuple[str | None, Source]]
     given = list(data.items()) if isinstance(data, Mapping) else [(None, s) for s in data]
     found: dict[str, DomainRows] = {}
@@ -57,6 +62,8 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
             rows = read_rows(source, **columns)
             name = name or Path(text).name.removesuffix(".jsonl") or text
         else:
+            if not isinstance(source, Iterable):
+                raise BadSetting(f"{source!r} is no question file and no rows", where="data")
             text = None
             rows = rows_of(source, **columns, where=name or f"rows {position + 1}")
             name = name or f"domain {position + 1}"

@@ -6,17 +6,64 @@ with an `Option` where the command line calls it something else.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated
+from numbers import Integral, Real
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from superpose.errors import BadSetting
 from superpose.option import Option
 from superpose.training.settings import MAX_TOKENS
 
-__all__ = ["Calibration", "Loading", "Option", "Questions", "Writing"]
+__all__ = ["Calibration", "Loading", "Option", "Questions", "Settings", "Writing", "held"]
+
+_LEAST = {"seed": 0, "max_new_tokens": 1, "temperature": 0}
+_MOST = {"seed": 2**63 - 1}  # what torch draws from
+
+
+class Settings:
+    """What a frozen dataclass of settings refuses: what is not of a field's type, or out of range.
+
+    Raises BadSetting with the field's name.
+    """
+
+    def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
+        for name, value in vars(self).items():
+            if not _fits(value, kinds[name]):
+                called = getattr(kinds[name], "__name__", str(kinds[name]))
+                raise BadSetting(f"{value!r} is not of type {called}", where=name)
+            if name in _LEAST and not value >= _LEAST[name]:  # NaN is in no range
+                raise BadSetting(f"{value} is below {_LEAST[name]}", where=name)
+            if name in _MOST and value > _MOST[name]:
+                raise BadSetting(f"{value} is above {_MOST[name]}", where=name)
+
+
+def held(value: object, kind: type, where: str) -> None:
+    """Raise BadSetting where an argument is not of its class. where: what it is called."""
+    if not isinstance(value, kind):
+        shown = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        raise BadSetting(
+            f"{shown} is no {kind.__name__}",
+            where=where,
+            hint=f"Give an instance of {kind.__module__}.{kind.__name__}.",
+        )
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        if isinstance(value, str) or not isinstance(value, Collection):
+            return False
+        return all(isinstance(one, str) for one in value)
+    if options := get_args(kind):
+        return any(_fits(value, option) for option in options)
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return isinstance(value, kind)
 
 
 @dataclass(frozen=True)
-class Loading:
+class Loading(Settings):
     """How a base model and adapters of it are loaded."""
 
     dtype: Annotated[str, "The base's weights in memory."] = "float32"
@@ -27,7 +74,7 @@ class Loading:
 
 
 @dataclass(frozen=True)
-class Questions:
+class Questions(Settings):
     """Which rows of question files are taken, and how they become tokens.
 
     template: empty for the default one.
@@ -49,7 +96,7 @@ class Calibration(Questions):
 
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Settings):
     """How an adapter is written."""
 
     dtype: Annotated[

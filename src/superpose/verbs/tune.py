@@ -15,7 +15,7 @@ from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data
-from superpose.verbs.settings import Calibration, Loading
+from superpose.verbs.settings import Calibration, Loading, Settings, held
 
 if TYPE_CHECKING:
     from superpose.landscape.forecast import Forecast
@@ -28,7 +28,7 @@ __all__ = ["Goal", "Tuning", "tune"]
 
 
 @dataclass(frozen=True)
-class Goal:
+class Goal(Settings):
     """Which task weights are the best ones.
 
     Raises BadSetting for another word, or for bounds that leave no weights.
@@ -49,6 +49,7 @@ class Goal:
     ] = 1.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.objective not in ("mean", "worst"):
             raise BadSetting(f"`{self.objective}` is neither `mean` nor `worst`", where="objective")
         if self.by not in ("adapter", "layer", "kind", "module"):
@@ -147,6 +148,7 @@ def tune(
 
     Raises BadInput for what does not belong together, and what reading and loading raise.
     """
+    held(goal, Goal, "goal")
     from superpose.measure.lambda_space import calibration_work, forecast
     from superpose.measure.tune import tune as tuned_weights, tuning_work
     from superpose.model import SuperposedModel

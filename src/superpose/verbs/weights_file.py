@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.errors import BadInput
-from superpose.verbs.adapters import AdapterName, Weighted, given_twice, weighted
+from superpose.verbs.adapters import AdapterName, Weighted, as_number, given_twice, weighted
 from superpose.verbs.weighted import parse_weights
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def given(adapters: Weighted, weights: TaskWeights = None) -> Given:
     if any(number != 1.0 for number in numbers):
         raise given_twice()
     if isinstance(weights, Mapping):
-        table = WeightsFile(None, weights, {})
+        table = WeightsFile(None, {name: as_number(w) for name, w in weights.items()}, {})
     else:
         table = read_weights_file(weights)
     return Given(tuple(names), tuple(numbers), table)
