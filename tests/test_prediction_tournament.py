@@ -33,7 +33,7 @@ from benchmarks.prediction.relation import (
 )
 from benchmarks.prediction.settings import Tournament
 from benchmarks.prediction.weigh import METHODS, Weighting, weigh_missing
-from benchmarks.prediction.weighed import weighed
+from benchmarks.prediction.weighed import weighed, widened
 
 import superpose
 from superpose.errors import BadInput
@@ -312,6 +312,14 @@ def test_few_domains_have_no_permutation() -> None:
     few = [row for row in points.rows if set(row.point.domains) <= {"a", "b", "c"}]
     assert permutation_p(Points(few), np.arange(len(few), dtype=float)) is None
     assert permutation_p(points, np.ones(len(points.rows))) is None
+
+
+def test_a_share_of_few_sums_reaches_as_far_as_independent_sums_would() -> None:
+    nine = widened({"value": 1.0, "interval": [1.0, 1.0]}, 9)
+    assert nine == {"value": 1.0, "interval": [0.6637, 1.0]}
+    wider = widened({"value": 0.9464, "interval": [0.7778, 1.0]}, 56)
+    assert wider["interval"] == [0.7778, 1.0]
+    assert widened(nine, 9) == nine
 
 
 def test_tuned_weights_are_measured_on_test_rows_beside_naive_and_average(played: Field) -> None:

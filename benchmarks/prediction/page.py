@@ -53,8 +53,9 @@ them, or for finer weights a few drawn of each size. One weight an adapter is th
 closed form alone, without the Newton steps that `superpose tune` takes from there. Regret is the
 mean, over a sum's domains, of what each loses against its own adapter, in nats an answer token; the
 gap is the naive sum's regret. Promised: better than naive in 90 % of sums and than the average in
-75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. A bootstrap cannot
-leave 100 %: nine sums of nine would not be surprising of a share of 66 % or more.
+75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. The interval of a
+share of sums reaches to the farther ends of two: the bootstrap's over domains, which cannot leave
+100 %, and Clopper and Pearson's of as many independent sums, by which nine of nine may be 66 %.
 """
 
 CONTROLS = {

@@ -16,9 +16,10 @@ from benchmarks.prediction.measured import Losses, losses
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.weigh import METHODS
 from superpose.measure.evaluate import Score
+from superpose.statistics import clopper_pearson
 from superpose.statistics.bootstrap import Floats, cluster_counts, percentiles
 
-__all__ = ["weighed"]
+__all__ = ["weighed", "widened"]
 
 _RESAMPLES = 2000
 _LEVEL = 0.95
@@ -58,7 +59,7 @@ def _judged(rows: Sequence[_Row], averages: Mapping[tuple[str, ...], float]) -> 
         [frozenset(domains) for domains, _, _ in rows], _RESAMPLES, np.random.default_rng(0)
     )
     shares = {"better_than_naive": method < naive, "better_than_average": method < average}
-    said = {name: _figure(held.astype(float), np.ones(len(rows)), draws)
+    said = {name: widened(_figure(held.astype(float), np.ones(len(rows)), draws), len(rows))
             for name, held in shares.items()}  # fmt: skip
     return {
         "sums": len(rows),
@@ -78,6 +79,18 @@ def _figure(above: Floats, below: Floats, draws: Floats) -> dict[str, Any]:
         "value": _short(above.mean() / below.mean()),
         "interval": None if interval is None else [_short(end) for end in interval],
     }
+
+
+def widened(share: Mapping[str, Any], sums: int) -> dict[str, Any]:
+    """A share of so many sums, its interval reaching as far as Clopper and Pearson's at least.
+
+    Sums that share a domain are not independent, which the bootstrap over domains knows; that all
+    of nine say little of a tenth, it does not. Each end is the farther one of both.
+    """
+    low, high = clopper_pearson(round(share["value"] * sums), sums)
+    drawn = share["interval"] or (low, high)
+    ends = [_short(min(low, drawn[0])), _short(max(high, drawn[1]))]
+    return {"value": share["value"], "interval": ends}
 
 
 def _short(x: float) -> float:

@@ -10,6 +10,7 @@ from superpose.statistics.perplexity import (
     ratio_interval,
     share_interval,
 )
+from superpose.statistics.shares import clopper_pearson
 from superpose.statistics.student import student_quantile
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Ratio",
     "ShareKept",
     "chance_correlation",
+    "clopper_pearson",
     "correlate",
     "permute_domains",
     "perplexity_interval",
