@@ -141,3 +141,11 @@ def test_merge_names_a_method_that_is_none(a: Path) -> None:
     with pytest.raises(BadSetting) as refused:
         superpose.merge(["a"], method="ties")  # type: ignore[arg-type]
     assert refused.value.where == "method"
+
+
+def test_one_text_does_not_ignore_every_key_that_is_part_of_it(write_adapter: WriteAdapter) -> None:
+    folder = write_adapter("a", new_key=1)
+    for verb in (superpose.load, superpose.info):
+        with pytest.raises(BadSetting, match="ignore_keys: is a list of keys"):
+            verb(folder, ignore_keys="other_new_key")
+    assert superpose.load(folder, ignore_keys=["new_key"]).name == "a"

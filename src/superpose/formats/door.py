@@ -45,6 +45,8 @@ def load(
 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
+    if isinstance(ignore_keys, str):  # whose every part would be ignored
+        raise BadSetting("is a list of keys, and not one text", where="ignore_keys")
     _check_base(base)
     path, given = locate(name), called(name)
     kind = format_of(path)
