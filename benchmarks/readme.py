@@ -11,15 +11,19 @@ __all__ = ["README", "block_of", "write_block"]
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-def block_of(command: str, page: Path = README) -> str:
-    """What stands between the markers of a command. Raises ValueError where they are missing."""
-    text = page.read_text(encoding="utf-8")
+def block_of(command: str, page: Path | None = None) -> str:
+    """What stands between the markers of a command. Raises ValueError where they are missing.
+
+    page: README.md by default, looked up at each call, so that a test can put a copy in its place.
+    """
+    text = (page or README).read_text(encoding="utf-8")
     start, end = _borders(text, command)
     return text[start:end].strip("\n")
 
 
-def write_block(command: str, block: str, page: Path = README) -> None:
+def write_block(command: str, block: str, page: Path | None = None) -> None:
     """Put a block in the place of the one that stands there. Raises ValueError as block_of does."""
+    page = page or README
     text = page.read_text(encoding="utf-8")
     start, end = _borders(text, command)
     with new_file(page) as beside:

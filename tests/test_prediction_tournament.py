@@ -171,7 +171,9 @@ def test_judging_writes_the_record_and_its_page(
 ) -> None:
     monkeypatch.setattr(tournament, "RECORD", tmp_path / "prediction.json")
     monkeypatch.setattr(pages, "PAGE", tmp_path / "prediction.md")
-    copy(readme.README, tmp_path / "README.md")
+    ours = readme.README
+    before = ours.read_bytes()
+    copy(ours, tmp_path / "README.md")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(command, "Field", lambda *_, **__: played)
     with played.folder.locked():  # Another process may be measuring meanwhile.
@@ -183,6 +185,7 @@ def test_judging_writes_the_record_and_its_page(
     text = (tmp_path / "prediction.md").read_text(encoding="utf-8")
     assert text == pages.page(record)
     assert readme.block_of(COMMAND) == brief(record)
+    assert ours.read_bytes() == before
     for predictor in PREDICTORS:
         assert text.count(f"| {predictor.name} |") == 3
     assert "lambda space" in text
