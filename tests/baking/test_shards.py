@@ -132,7 +132,8 @@ def test_progress_ends_with_all_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 _SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from superpose.adapter import Adapter, Delta
 from superpose.baking import bake, blocks
 import numpy as np

@@ -75,9 +75,13 @@ def test_large_perplexities_are_written_as_python_writes_them(
 ) -> None:
     page = open_page(three.path)
     nats = [0.5, 4.6, 4.61, 9.3, 13.7, 13.9, 23.1, 240.0, 750.0]
-    assert page.evaluate("nats => nats.map(perplexity)", nats) == [*map(texts.perplexity, nats)]
+    assert page.evaluate("nats => nats.map(perplexity)", nats) == [
+        *map(texts.perplexity_figure, nats)
+    ]
     said = page.evaluate("() => [99.94, 1234.6, 3.4e7].map(short)")
-    assert [f"▲ +{text}\u00a0%" for text in said] == [*map(texts.change, [99.94, 1234.6, 3.4e7])]
+    assert [f"▲ +{text}\u00a0%" for text in said] == [
+        *map(texts.change_text, [99.94, 1234.6, 3.4e7])
+    ]
 
 
 def test_sliders_and_boxes_move_the_numbers(open_page: Open, three: Foreseen) -> None:

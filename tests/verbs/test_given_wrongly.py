@@ -149,3 +149,19 @@ def test_one_text_does_not_ignore_every_key_that_is_part_of_it(write_adapter: Wr
         with pytest.raises(BadSetting, match="ignore_keys: is a list of keys"):
             verb(folder, ignore_keys="other_new_key")
     assert superpose.load(folder, ignore_keys=["new_key"]).name == "a"
+
+
+def test_a_training_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    rows = [{"question": "1+1?", "answer": "2"}]
+    wrong: dict[str, dict[str, Any]] = {
+        "lora: .* is no LoraSettings": {"lora": {"rank": 4}},
+        "training: 5 is no TrainingSettings": {"training": 5},
+        "questions: .* is no Questions": {"questions": {"rows": 4}},
+        "resume: .* is no checkpoint of the Trainer": {"resume": tmp_path},
+    }
+    for message, settings in wrong.items():
+        with pytest.raises(BadSetting, match=message):
+            superpose.train("no-such-base", rows, tmp_path / "out", **settings)
+    with pytest.raises(BadSetting, match=r"directions: 2.5 is no int"):
+        superpose.input_statistics("no-such-base", rows, directions=2.5)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()

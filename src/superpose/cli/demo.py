@@ -33,6 +33,7 @@ def demo(
     Example:
       superpose demo --out superpose-demo
     """
+    import superpose.studies.run  # noqa: F401 - torch is told of before the page's jinja2
     from superpose.cli.console import answer, bars, err, out as console
     from superpose.verbs.demo import demo as run_demo
 

@@ -12,7 +12,7 @@ from superpose.files.file_format import INPUT_STATISTICS
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data, DomainRows, Source, encoded, prompt_of, read_domains
-from superpose.verbs.settings import Questions
+from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import Told, size
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class MeasuredInputs(Told):
     """
 
     statistics: InputStatistics
-    directions: int
     path: Path | None
     bytes: int
 
@@ -48,7 +47,7 @@ class MeasuredInputs(Told):
             "base_model": found.base_model,
             "modules": len(found),
             "inputs": len({id(moment) for moment in found.values()}),
-            "directions": self.directions,
+            "directions": max(len(moment.values) for moment in found.values()),
             "rows": found.rows,
             "tokens": found.tokens,
             "output": None if self.path is None else str(self.path),
@@ -59,8 +58,8 @@ class MeasuredInputs(Told):
         said = self.to_json()
         where = "" if self.path is None else f"wrote {self.path}: "
         what = (
-            f"{said['inputs']} inputs of {said['modules']} modules, {self.directions} directions "
-            f"of each, from {said['rows']} rows ({said['tokens']:,} tokens)"
+            f"{said['inputs']} inputs of {said['modules']} modules, {said['directions']} "
+            f"directions of each, from {said['rows']} rows ({said['tokens']:,} tokens)"
         )
         return f"{where}{what}" + (f"; {size(self.bytes)}" if self.bytes else "")
 
@@ -87,6 +86,8 @@ def input_statistics(
     Raises BadSetting for directions below 1, OutputExists where the file stands, and what reading
     and loading raise.
     """
+    held(questions, Questions, "questions")
+    held(directions, int, "directions")
     if directions < 1:
         raise BadSetting(f"{directions} directions are none", where="directions")
     from superpose.files import check_free_file, new_file
@@ -112,7 +113,7 @@ def input_statistics(
     if path is not None:
         with new_file(path) as part:
             found.save(part)
-    return MeasuredInputs(found, directions, path, path.stat().st_size if path else 0)
+    return MeasuredInputs(found, path, path.stat().st_size if path else 0)
 
 
 def statistics_beside(adapter: Adapter) -> InputStatistics:

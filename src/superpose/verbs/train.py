@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from superpose.data.domain import Row
+from superpose.errors import BadSetting
 from superpose.training.settings import LoraSettings, TrainingSettings, checked
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.progress import Progress
 from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_domains
-from superpose.verbs.settings import Questions
+from superpose.verbs.settings import Questions, held
 
 if TYPE_CHECKING:
     from superpose.training.train import Trained
@@ -55,8 +56,13 @@ def train(
     from superpose.training import train as trainer
 
     # Everything that can be wrong is looked at before the minutes that loading takes.
+    held(lora, LoraSettings, "lora")
+    held(training, TrainingSettings, "training")
+    held(questions, Questions, "questions")
     lora, training = checked(lora), checked(training)
     check_free(out, force=force, replaceable=trainer.FILES)
+    if resume is not None and not (Path(resume) / "trainer_state.json").is_file():
+        raise BadSetting(f"{str(resume)!r} is no checkpoint of the Trainer", where="resume")
     read = [domain for given in _each(data) for domain in read_domains(given, questions)]
     model = loaded_base(base, dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
