@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.prediction.points import Point
 from superpose.errors import BadInput
 from superpose.measure.evaluate import Score
 from superpose.studies.folder import StudyFolder
 
-__all__ = ["Measured", "losses", "measured"]
+__all__ = ["Measured", "Outcome", "losses", "measured"]
 
 Losses = Mapping[Point, Mapping[str, Score]]
+
+
+class Outcome(Protocol):
+    """What the other adapters of `point` do to one of its domains, in nats an answer token."""
+
+    @property
+    def point(self) -> Point:
+        """The sum."""
+
+    @property
+    def domain(self) -> str:
+        """The domain that it is measured on."""
+
+    @property
+    def interference(self) -> float:
+        """L_i(sum) - L_i(own); above 0 where the sum is worse."""
 
 
 @dataclass(frozen=True)

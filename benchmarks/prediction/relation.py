@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.prediction.measured import Measured
+from benchmarks.prediction.measured import Measured, Outcome
 from superpose.statistics import correlate
 
 __all__ = ["Points", "ceiling", "left_out_error", "permutation_p", "relation"]
@@ -22,11 +22,14 @@ _FEWEST_DOMAINS = 4
 """Three domains have six orders: no p-value below 1/6, whatever the points."""
 
 
+_R = TypeVar("_R", bound=Outcome, covariant=True)
+
+
 @dataclass(frozen=True, eq=False)
-class Points:
+class Points(Generic[_R]):
     """Measured points of one condition; a point is a sum on one of its domains."""
 
-    rows: Sequence[Measured]
+    rows: Sequence[_R]
 
     @cached_property
     def interference(self) -> Array:
@@ -39,7 +42,7 @@ class Points:
         return tuple(sorted({name for row in self.rows for name in row.point.domains}))
 
 
-def relation(points: Points, figures: Array, *, in_nats: bool) -> dict[str, Any]:
+def relation(points: Points[Outcome], figures: Array, *, in_nats: bool) -> dict[str, Any]:
     """Give everything that is said of one predictor on these points.
 
     figures: (points,), NaN where there is none; such points are left out, and `n` says how many
@@ -68,7 +71,7 @@ def relation(points: Points, figures: Array, *, in_nats: bool) -> dict[str, Any]
     }
 
 
-def left_out_error(points: Points, figures: Array) -> float | None:
+def left_out_error(points: Points[Outcome], figures: Array) -> float | None:
     """Mean absolute error in nats on a domain that the map from figure to nats has not seen.
 
     The map is the least-squares line over the points without that domain; the error is taken on
@@ -86,7 +89,7 @@ def left_out_error(points: Points, figures: Array) -> float | None:
     return float(np.mean(errors)) if errors else None
 
 
-def permutation_p(points: Points, figures: Array) -> float | None:
+def permutation_p(points: Points[Outcome], figures: Array) -> float | None:
     """Two-sided p-value of |Spearman| among pairs when domain labels are permuted.
 
     All seeds are relabelled alike and both directions of a pair go together, so what hangs
@@ -110,7 +113,7 @@ def permutation_p(points: Points, figures: Array) -> float | None:
     return _share_as_large(x, y, apart)
 
 
-def ceiling(points: Points) -> float | None:
+def ceiling(points: Points[Measured]) -> float | None:
     """Spearman that a perfect predictor would reach, from how two halves of the test rows agree.
 
     The halves' correlation r, stepped up to all rows, 2 r / (1 + r) (Spearman 1910, Brown 1910),

@@ -56,7 +56,10 @@ def _judged(rows: Sequence[_Row], averages: Mapping[tuple[str, ...], float]) -> 
     method = np.array([regret for _, _, regret in rows])
     average = np.array([averages.get(domains, np.nan) for domains, _, _ in rows])
     draws = cluster_counts(
-        [frozenset(domains) for domains, _, _ in rows], _RESAMPLES, np.random.default_rng(0)
+        [[frozenset(domains) for domains, _, _ in rows]],
+        _RESAMPLES,
+        np.random.default_rng(0),
+        [len(domains) for domains, _, _ in rows],
     )
     shares = {"better_than_naive": method < naive, "better_than_average": method < average}
     said = {name: widened(_figure(held.astype(float), np.ones(len(rows)), draws), len(rows))

@@ -72,8 +72,29 @@ def test_three_pairs_over_several_seeds_still_prove_nothing_about_domains() -> N
     result = correlate(x, x + rng.normal(0, 0.1, 12), seed=0, domains=domains, seeds=seeds)
     assert (result.n, result.combinations) == (12, 3)
     assert "12 points of three domain combinations prove nothing" in result.note
-    assert "over seeds alone" in result.note
-    assert result.pearson_interval is not None
+    assert "three domains and four seeds: too few to resample, no interval" in result.note
+    assert result.pearson_interval is None
+
+
+def test_seeds_however_many_give_no_interval_of_few_domains() -> None:
+    domains, seeds = pairs_of("abcd") * 6, np.repeat(range(6), 6).tolist()
+    x, y = np.random.default_rng(0).normal(size=(2, 36))
+    result = correlate(x, y, domains=domains, seeds=seeds)
+    assert [getattr(result, f"{name}_interval") for name in FIGURES] == [None] * 4
+    assert "four domains: too few to resample, no interval" in result.note
+
+
+def test_three_seeds_beside_enough_domains_are_drawn_too_and_named() -> None:
+    domains, seeds = pairs_of("abcde") * 3, np.repeat(range(3), 10).tolist()
+    rng = np.random.default_rng(0)
+    shift = np.repeat([0.0, 3.0, 9.0], 10)
+    x, y = rng.normal(size=30) + shift, rng.normal(size=30) + shift
+    both = correlate(x, y, domains=domains, seeds=seeds)
+    assert both.intercept_interval is not None
+    assert "the intervals know of three seeds alone, and say little of others" in both.note
+    domains_alone = correlate(x, y, domains=domains)
+    assert "seeds" not in domains_alone.note
+    assert both.pearson_interval != domains_alone.pearson_interval
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 1, 1, 1], [1, 2, 3, 4]), ([1, 2, 3, 4], [0.3] * 4)])
@@ -161,7 +182,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 
 def test_the_figures_of_a_correlation_can_be_written_as_json() -> None:
-    record = correlate([1, 2, 3, 5], [1, 2, 2, 3], seeds=[0, 1, 2, 3]).to_json()
+    record = correlate([1, 2, 3, 5, 6], [1, 2, 2, 3, 2], seeds=[0, 1, 2, 3, 4]).to_json()
     assert json.loads(json.dumps(record)) == record
     assert len(record["slope_interval"]) == 2
 

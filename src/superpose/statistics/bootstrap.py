@@ -44,22 +44,42 @@ def counts(points: int, resamples: int, rng: np.random.Generator) -> Iterator[Fl
 
 
 def cluster_counts(
-    members: Sequence[frozenset[Hashable]], resamples: int, rng: np.random.Generator
+    factors: Sequence[Sequence[frozenset[Hashable]]],
+    resamples: int,
+    rng: np.random.Generator,
+    sizes: Sequence[int] | None = None,
 ) -> Floats:
     """Multiplicities (resamples, points) when clusters are drawn instead of points.
 
-    members: for each point the clusters it belongs to: one for a training seed, several for the
-    domains of a sum. A point occurs once for each way of picking one drawn copy of each of its
-    clusters, and not at all where one of them was not drawn (Owen, "The pigeonhole bootstrap",
-    2007, doi:10.1214/07-AOAS122).
+    factors: of each factor, each point's clusters: one training seed, the several domains of a sum.
+    Every factor's clusters are drawn by themselves, as many as there are, with replacement, and a
+    point counts as often as the product says over all its clusters (Owen, "The pigeonhole
+    bootstrap", 2007, doi:10.1214/07-AOAS122; there a point has one row and one column. For several
+    clusters of one factor it is the number of ways of picking one drawn copy of each).
+
+    sizes: each point's, such as the number of adapters of its sum. The product is above 0 less
+    often for a point of many clusters, so resamples would hold fewer of the larger sums than were
+    measured. Multiplicities are scaled for every size to have its share of the points in each
+    resample that holds any of it.
     """
-    clusters = sorted({cluster for member in members for cluster in member}, key=repr)
-    column = {cluster: index for index, cluster in enumerate(clusters)}
-    drawn = np.concatenate(list(counts(len(clusters), resamples, rng)))
-    return np.stack(
-        [np.prod(drawn[:, [column[each] for each in member]], axis=1) for member in members],
-        axis=1,
-    )
+    total = np.ones((resamples, len(factors[0])))
+    for members in factors:
+        clusters = sorted({cluster for member in members for cluster in member}, key=repr)
+        column = {cluster: index for index, cluster in enumerate(clusters)}
+        drawn = np.concatenate(list(counts(len(clusters), resamples, rng)))
+        for point, member in enumerate(members):
+            total[:, point] *= np.prod(drawn[:, [column[each] for each in member]], axis=1)
+    return total if sizes is None else _at_their_share(total, np.asarray(sizes))
+
+
+def _at_their_share(drawn: Floats, sizes: NDArray[np.int_]) -> Floats:
+    """Scale the multiplicities of each size's points to add up to their number, or to none."""
+    kept = drawn.copy()
+    for size in np.unique(sizes):
+        of_it = sizes == size
+        held = drawn[:, of_it].sum(axis=1, keepdims=True)
+        kept[:, of_it] *= of_it.sum() / np.where(held > 0, held, 1.0)
+    return kept
 
 
 def percentiles(values: Floats, level: float) -> Interval | None:

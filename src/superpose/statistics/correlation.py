@@ -24,9 +24,9 @@ from superpose.statistics.permutation import permute_domains
 __all__ = ["Correlation", "chance_correlation", "correlate"]
 
 _FEWEST_POINTS = 4
-_FEWEST_SEEDS = 3
-_FEWEST_DOMAINS = 5
-"""With four domains a third of the resamples hold two of them: one pair, no correlation."""
+_FEWEST_CLUSTERS = 5
+"""Three seeds have ten different resamples, and with four domains a third of them hold two: one
+pair, no correlation. Their middle 95 % are no interval of 95 %."""
 
 _F = TypeVar("_F")
 
@@ -94,9 +94,13 @@ def correlate(
 
     x, y: (points,) predictor and outcome; points with a NaN (a zero delta has no cosine) are
     left out, and the note says so. domains: the domains of each point's sum; points that share
-    one share an adapter and are not independent, so domains are resampled (five at least).
-    seeds: each point's training seed, resampled too (three at least). With neither, points are
-    resampled as if independent. seed: of the resamples, not of a training.
+    one share an adapter and are not independent, so domains are resampled. seeds: each point's
+    training seed, resampled by itself beside the domains, so that a point counts as often as its
+    seed and each of its domains were drawn (`bootstrap.cluster_counts`), and sums of every size
+    keep their share of the points. There is no interval with fewer than five domains, or without
+    domains with fewer than five seeds; beside five domains fewer seeds are drawn too, and the note
+    says so. With neither, points are resampled as if independent. seed: of the resamples, not of a
+    training.
 
     Raises BadInput for lengths that differ.
     """
@@ -192,41 +196,31 @@ def _intervals(
     """The figures' intervals over resamples, and what is to be said of them."""
     if len(points.x) < _FEWEST_POINTS:
         return _NO_INTERVALS, []
-    members, notes = _clusters(points)
-    if any(members):
-        drawn = cluster_counts(members, resamples, rng)
+    factors, notes = _factors(points)
+    if factors:
+        sizes = None if points.domains is None else [len(each) for each in points.domains]
+        drawn = cluster_counts(factors, resamples, rng, sizes)
     elif points.domains is None and points.seeds is None:
         drawn = np.concatenate(list(counts(len(points.x), resamples, rng)))
     else:
-        return _NO_INTERVALS, [*notes, "no interval"]
+        return _NO_INTERVALS, notes
     intervals = _Intervals(*(percentiles(each, level) for each in fit(points.x, points.y, drawn)))
     if intervals.pearson is None:
         notes.append("no interval: x or y does not vary in most resamples")
     return intervals, notes
 
 
-def _clusters(points: _Points) -> tuple[list[frozenset[Hashable]], list[str]]:
-    """The clusters of each point that there are enough of to resample, and the others named."""
-    members: list[frozenset[Hashable]] = [frozenset()] * len(points.x)
-    notes = []
+def _factors(points: _Points) -> tuple[list[list[frozenset[Hashable]]], list[str]]:
+    """Each point's clusters by factor; none, and why, where there are too few to resample."""
     domains: list[frozenset[Hashable]] = points.domains or []
     seeds = [frozenset([seed]) for seed in points.seeds or []]
-    labelled: list[tuple[str, Sequence[frozenset[Hashable]], int]] = [
-        ("domain", domains, _FEWEST_DOMAINS),
-        ("seed", seeds, _FEWEST_SEEDS),
-    ]
-    for what, labels, fewest in labelled:
-        number = len(frozenset().union(*labels))
-        if number >= fewest:
-            members = [
-                member | {(what, each) for each in label}
-                for member, label in zip(members, labels, strict=True)
-            ]
-        elif number:
-            notes.append(f"{_count(number, what)}: too few to resample")
-            if what == "domain" and len(frozenset().union(*seeds)) >= _FEWEST_SEEDS:
-                notes.append("the intervals are over seeds alone and do not reach other domains")
-    return members, notes
+    labelled = [(w, each) for w, each in (("domain", domains), ("seed", seeds)) if each]
+    number = {what: len(frozenset().union(*labels)) for what, labels in labelled}
+    few = [_count(n, what) for what, n in number.items() if n < _FEWEST_CLUSTERS]
+    if few and number.get("domain", 0) < _FEWEST_CLUSTERS:
+        return [], [f"{' and '.join(few)}: too few to resample, no interval"]
+    notes = [f"the intervals know of {few[0]} alone, and say little of others"] if few else []
+    return [labels for _, labels in labelled], notes
 
 
 def _caution(n: int, combinations: int) -> str:
