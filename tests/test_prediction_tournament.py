@@ -184,10 +184,12 @@ def test_judging_writes_the_record_and_its_page(
     assert len(record["points"]) == 9 + 3 * 6
     text = (tmp_path / "prediction.md").read_text(encoding="utf-8")
     assert text == pages.page(record)
+    assert command.main(["again"]) == 0
+    assert json.loads((tmp_path / "prediction.json").read_text(encoding="utf-8")) == record
     assert readme.block_of(COMMAND) == brief(record)
     assert ours.read_bytes() == before
     for predictor in PREDICTORS:
-        assert text.count(f"| {predictor.name} |") == 3
+        assert text.count(f"| {predictor.name} |") >= 4
     assert "lambda space" in text
     assert "nan" not in text.lower().replace("finance", "")
 

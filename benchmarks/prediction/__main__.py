@@ -5,6 +5,7 @@
     python -m benchmarks.prediction calibrate --out runs/tournament  # what predictors may look at
     python -m benchmarks.prediction weigh --out runs/tournament      # what tuned weights do
     python -m benchmarks.prediction judge --out runs/tournament      # the record, and its page
+    python -m benchmarks.prediction again                            # the record, by its own points
     python -m benchmarks.prediction page                             # the page alone
 
 The first four take hours of two cores and go on where they were stopped; judging takes minutes,
@@ -26,7 +27,7 @@ from benchmarks.prediction.calibrate import calibrate_missing
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import measure_missing
 from benchmarks.prediction.settings import DATA
-from benchmarks.prediction.tournament import play, write
+from benchmarks.prediction.tournament import again, play, write
 from benchmarks.prediction.weigh import weigh_missing
 from superpose.errors import SuperposeError
 
@@ -36,9 +37,10 @@ STEPS = {
     "calibrate": calibrate_missing,
     "weigh": weigh_missing,
     "judge": play,
+    "again": again,
     "page": write,
 }
-READS = {"judge", "page"}
+READS = {"judge", "again", "page"}
 """Steps that write nothing into the folder, so that another one may be at work there."""
 
 INTERRUPTED = 130

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.prediction.markdown import percent, spearman, table
+from benchmarks.prediction.elsewhere import elsewhere
+from benchmarks.prediction.markdown import percent, signed, spearman, table
 
 __all__ = ["COMMAND", "METHODS", "best_without_data", "brief"]
 
@@ -18,7 +19,7 @@ METHODS = {
     "by-module": "one an adapter and module",
 }
 
-GROUPS = ("all", "pairs")
+GROUPS = {"all": "all sums", "pairs": "pairs", "triples": "of three", "quadruples": "of four"}
 
 PLAINLY = {"count": "the number of adapters"}
 
@@ -26,23 +27,25 @@ PLAINLY = {"count": "the number of adapters"}
 def brief(record: Mapping[str, Any]) -> str:
     """Two tables as Markdown, from the record."""
     by_name = {each["name"]: each["groups"] for each in record["predictors"]}
+    groups = {name: title for name, title in GROUPS.items() if record["groups"][name]}
     told = {
-        "lambda space, as `superpose predict` fits it": "lambda space",
+        "lambda space, as `superpose predict` fits it to nine adapters": "lambda space",
         "every pair evaluated on the calibration rows": "pairs evaluated",
-        "RMS cosine, the paper's": "rms cosine",
+        "RMS cosine, for pairs the paper's": "rms cosine",
     }
     rows = [
-        [label, *(spearman(by_name[name][group]) for group in GROUPS)]
+        [label, *(spearman(by_name[name][group]) for group in groups)]
         for label, name in told.items()
     ]
-    free = {group: best_without_data(record, group) for group in GROUPS}
+    free = {group: best_without_data(record, group) for group in groups}
     cells = [f"{spearman(by_name[n][g])} ({PLAINLY.get(n, n)})" for g, n in free.items()]
     rows.insert(2, ["the best without data", *cells])
     group = record["groups"]["all"]
     lines = [
         f"How well each ranks {group['n']} losses in {group['sums']} sums (Spearman's rank "
         "correlation, with 95 % intervals over domains and seeds):\n",
-        *table(["predictor", "all sums", "pairs alone"], rows),
+        *table(["predictor", *groups.values()], rows),
+        *_leads(record),
     ]
     tuned = {name: each for name, each in record["weights"].items() if name != "average"}
     if tuned:
@@ -53,11 +56,28 @@ def brief(record: Mapping[str, Any]) -> str:
         ]
         head = ["tuned weights", "sums", "better than naive", "of naive's gap closed"]
         lines += [
-            "What tuned weights gain on test rows; the gap is what domains lose against their own "
-            "adapters:\n",
+            "What tuned weights gain on test rows, for one seed; the gap is what domains lose "
+            "against their own adapters:\n",
             *table(head, rows),
+            elsewhere("docs/results.md"),
         ]
     return "\n".join(lines).strip("\n")
+
+
+def _leads(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say what over all sums lambda space is ahead by, with intervals."""
+    leads = (record["promised"] or {"leads": {}})["leads"]
+    rivals = {
+        "pairs evaluated": "pairs evaluated",
+        best_without_data(record, "all"): "the best without data",
+    }
+    said = [
+        f"of {called} by {leads[name]['value']:+.2f} {signed(leads[name]['interval'])}"
+        for name, called in rivals.items()
+        if name in leads
+    ]
+    if said:
+        yield f"Over all sums lambda space is ahead {' and '.join(said)}.\n"
 
 
 def best_without_data(record: Mapping[str, Any], group: str) -> str:

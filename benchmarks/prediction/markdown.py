@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["figure", "nats", "percent", "plain", "spearman", "table"]
+__all__ = ["figure", "nats", "percent", "plain", "signed", "spearman", "table"]
 
 
 def spearman(found: Mapping[str, Any] | None) -> str:
@@ -25,6 +25,11 @@ def figure(value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return "none"
     return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+
+def signed(interval: Sequence[float] | None) -> str:
+    """Give the ends of a difference's interval with their signs."""
+    return "none" if interval is None else f"[{interval[0]:+.2f}, {interval[1]:+.2f}]"
 
 
 def nats(value: float | None) -> str:

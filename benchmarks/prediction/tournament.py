@@ -7,36 +7,29 @@ is then missing from the record too, and its counts say so.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmarks.prediction.again import judged_anew
 from benchmarks.prediction.calibration_file import Cost
 from benchmarks.prediction.field import Field
+from benchmarks.prediction.judging import GROUPS
 from benchmarks.prediction.measured import Losses, losses
 from benchmarks.prediction.page import write_pages
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.predict import Predicted, costs, predicted
-from benchmarks.prediction.relation import Points, ceiling, relation
+from benchmarks.prediction.relation import Points, ceiling
 from benchmarks.prediction.weighed import weighed
 from benchmarks.result import RESULTS, stamp
 from superpose.errors import BadInput
 from superpose.files import new_file
 from superpose.landscape.predictors import PREDICTORS
 
-__all__ = ["GROUPS", "RECORD", "play", "record", "write"]
+__all__ = ["RECORD", "again", "play", "record", "write"]
 
 RECORD = RESULTS / "prediction.json"
-
-GROUPS: Mapping[str, Callable[[Point], bool]] = {
-    "all": lambda point: point.condition == "main",
-    "pairs": lambda point: point.condition == "main" and len(point.domains) == 2,
-    "same-a": lambda point: point.condition == "same-a",
-    "random": lambda point: point.condition == "random",
-    "calibration": lambda point: point.condition == "calibration",
-}
-"""Points that are judged together: all main ones, their pairs, and each control."""
 
 
 def play(field: Field, jobs: int = 1) -> None:
@@ -44,17 +37,34 @@ def play(field: Field, jobs: int = 1) -> None:
 
     Raises BadInput where nothing was measured.
     """
-    text = json.dumps(record(field), indent=1, allow_nan=False, ensure_ascii=False)
-    with new_file(RECORD) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    _keep(record(field))
+    write(field)
+
+
+def again(field: Field, jobs: int = 1) -> None:
+    """Judge the record that lies here by its own points, and write it and the page.
+
+    Raises BadInput where there is none.
+    """
+    _keep(judged_anew(_recorded()))
     write(field)
 
 
 def write(field: Field, jobs: int = 1) -> None:
     """Write the page from the record that lies here. Raises BadInput where none does."""
+    write_pages(_recorded())
+
+
+def _recorded() -> dict[str, Any]:
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.prediction judge")
-    write_pages(json.loads(RECORD.read_text(encoding="utf-8")))
+    return dict(json.loads(RECORD.read_text(encoding="utf-8")))
+
+
+def _keep(judged: Mapping[str, Any]) -> None:
+    text = json.dumps(judged, indent=1, allow_nan=False, ensure_ascii=False)
+    with new_file(RECORD) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
 
 
 def record(field: Field) -> dict[str, Any]:
@@ -66,71 +76,31 @@ def record(field: Field) -> dict[str, Any]:
             where=field.folder.path,
             hint="Run: python -m benchmarks.prediction measure",
         )
-    groups = {
-        name: [each for each in found if belongs(each.row.point)]
-        for name, belongs in GROUPS.items()
-    }
     spent = costs(field)
-    return {
+    measured = {
         "tournament": field.tournament.to_json(),
         "seeds": list(field.tournament.seeds),
         "domains": _domains(field, losses(field.folder.path)),
-        "groups": {name: _group(each) for name, each in groups.items()},
+        "groups": {name: {"ceiling": _ceiling(found, name)} for name in GROUPS},
         "predictors": [
             {
                 "name": predictor.name,
                 "in_nats": predictor.in_nats,
                 "needs": sorted(predictor.needs),
                 "cost": _cost(predictor.needs, spent),
-                "groups": {
-                    name: _judged(each, predictor.name, predictor.in_nats)
-                    for name, each in groups.items()
-                },
             }
             for predictor in PREDICTORS
         ],
-        "parts": _parts(groups["all"]),
         "weights": weighed(field.folder.path),
         "points": [_point(each) for each in found],
         "measured_with": stamp(),
     }
+    return judged_anew(measured)
 
 
-def _parts(found: Sequence[Predicted]) -> dict[str, Any]:
-    """What is measured, and how lambda space fares, within one size, seed and domain."""
-    parts: dict[str, list[Predicted]] = {}
-    for each in found:
-        point = each.row.point
-        for part in (f"{len(point.domains)} adapters", f"seed {point.seed}", each.row.domain):
-            parts.setdefault(part, []).append(each)
-    order = sorted(parts, key=lambda p: (not p[0].isdigit(), not p.startswith("seed "), p))
-    judged = {part: _judged(parts[part], "lambda space", True) for part in order}
-    return {part: [_group(parts[part]), each] for part, each in judged.items() if each}
-
-
-def _judged(found: Sequence[Predicted], name: str, in_nats: bool) -> dict[str, Any] | None:
-    figures = np.array([each.figures[name] for each in found], dtype=np.float64)
-    if not np.isfinite(figures).any():
-        return None
-    return relation(Points([each.row for each in found]), figures, in_nats=in_nats)
-
-
-def _group(found: Sequence[Predicted]) -> dict[str, Any] | None:
-    """What was measured in a group, whatever is predicted."""
-    if not found:
-        return None
-    points = Points([each.row for each in found])
-    values, most = points.interference, ceiling(points)
-    return {
-        "n": len(values),
-        "sums": len({row.point for row in points.rows}),
-        "mean": round(float(values.mean()), 5),
-        "spread": round(float(values.std()), 5),
-        "least": round(float(values.min()), 5),
-        "most": round(float(values.max()), 5),
-        "harmed": round(float((values > 0).mean()), 4),
-        "ceiling": None if most is None else round(most, 4),
-    }
+def _ceiling(found: Sequence[Predicted], group: str) -> float | None:
+    rows = [each.row for each in found if GROUPS[group](each.row.point)]
+    return ceiling(Points(rows)) if rows else None
 
 
 def _domains(field: Field, found: Losses) -> dict[str, dict[str, float | None]]:

@@ -62,7 +62,7 @@ def _judged(rows: Sequence[_Row], averages: Mapping[tuple[str, ...], float]) -> 
         [len(domains) for domains, _, _ in rows],
     )
     shares = {"better_than_naive": method < naive, "better_than_average": method < average}
-    said = {name: widened(_figure(held.astype(float), np.ones(len(rows)), draws), len(rows))
+    said = {name: _figure(held.astype(float), np.ones(len(rows)), draws)
             for name, held in shares.items()}  # fmt: skip
     return {
         "sums": len(rows),
