@@ -6,6 +6,7 @@
     python -m benchmarks.prediction weigh --out runs/tournament      # what tuned weights do
     python -m benchmarks.prediction judge --out runs/tournament      # the record, and its page
     python -m benchmarks.prediction again                            # the record, by its own points
+    python -m benchmarks.prediction count                            # its rows, cut answers too
     python -m benchmarks.prediction page                             # the page alone
 
 The first four take hours of two cores and go on where they were stopped; judging takes minutes,
@@ -27,7 +28,7 @@ from benchmarks.prediction.calibrate import calibrate_missing
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import measure_missing
 from benchmarks.prediction.settings import DATA
-from benchmarks.prediction.tournament import again, play, write
+from benchmarks.prediction.tournament import again, count, play, write
 from benchmarks.prediction.weigh import weigh_missing
 from superpose.errors import SuperposeError
 
@@ -38,9 +39,10 @@ STEPS = {
     "weigh": weigh_missing,
     "judge": play,
     "again": again,
+    "count": count,
     "page": write,
 }
-READS = {"judge", "again", "page"}
+READS = {"judge", "again", "count", "page"}
 """Steps that write nothing into the folder, so that another one may be at work there."""
 
 INTERRUPTED = 130

@@ -87,4 +87,4 @@ def best_without_data(record: Mapping[str, Any], group: str) -> str:
         for each in record["predictors"]
         if not each["needs"] and each["groups"][group]
     }
-    return max(free, key=lambda name: free[name])
+    return str(max(free, key=lambda name: free[name]))

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief
 from benchmarks.prediction.elsewhere import elsewhere
 from benchmarks.prediction.markdown import figure, nats, percent, plain, signed, spearman, table
+from benchmarks.prediction.page_measured import CONTROLS, group_name, what_was_measured
 from benchmarks.readme import write_block
 from superpose.files import new_file
 
@@ -76,19 +77,13 @@ Differences of Spearman over all sums, lambda space's less the other's, each wit
 over the same resamples. One that reaches zero leaves open which of both is better.
 """
 
-CONTROLS = {
-    "same-a": "adapters that start from the same A",
-    "random": "the others replaced by random factors of the same norms in every module",
-    "calibration": "adapters trained on the calibration rows alone, which predictors see again",
-}
-
 
 def page(record: Mapping[str, Any]) -> str:
     """The whole page, as Markdown."""
     return "\n".join(
         [
             HEAD,
-            *_measured(record),
+            *what_was_measured(record),
             *_predictors(record),
             *_parts(record),
             *_targets(record),
@@ -103,37 +98,6 @@ def write_pages(record: Mapping[str, Any]) -> None:
     with new_file(PAGE) as beside:
         beside.write_text(page(record), encoding="utf-8")
     write_block(COMMAND, brief(record))
-
-
-def _measured(record: Mapping[str, Any]) -> Iterator[str]:
-    settings = record["tournament"]
-    train, calibration, test = settings["rows"]
-    lora = settings["lora"]
-    yield "## What was measured\n"
-    yield (
-        f"Base `{settings['base']}`, {len(record['domains'])} domains, seeds "
-        f"{', '.join(map(str, record['seeds']))}; rank {lora['rank']}, alpha {lora['alpha']:g}; "
-        f"{train} training, {calibration} calibration and at least {test} test rows a domain of at "
-        f"most {settings['max_tokens']} tokens.\n"
-    )
-    head = ["points", "number", "sums", "mean (nats)", "deviation", "least", "most", "harmed"]
-    rows = [
-        [_group_name(name), str(found["n"]), str(found["sums"])]
-        + [f"{found[key]:+.4f}" for key in ("mean", "spread", "least", "most")]
-        + [f"{100 * found['harmed']:.0f} %"]
-        for name, found in record["groups"].items()
-        if found
-    ]
-    yield from table(head, rows)
-    yield (
-        "The controls, one seed each: "
-        + "; ".join(f"*{_group_name(name)}*, {what}" for name, what in CONTROLS.items())
-        + ".\n"
-    )
-    head = ["nats on test rows", "base", "own adapter", "same-A adapter", "trained on calibration"]
-    kinds = ("base", "main", "same-a", "calibration")
-    losses = record["domains"].items()
-    yield from table(head, [[name, *(nats(loss[k]) for k in kinds)] for name, loss in losses])
 
 
 def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
@@ -157,7 +121,7 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
         [each["name"], *(spearman(each["groups"][name]) for name in ("pairs", *names))]
         for each in record["predictors"]
     ]
-    yield from table(["Spearman", "pairs", *map(_group_name, names)], rows)
+    yield from table(["Spearman", "pairs", *map(group_name, names)], rows)
 
 
 def _rival(record: Mapping[str, Any]) -> str:
@@ -275,10 +239,6 @@ def _end(record: Mapping[str, Any]) -> Iterator[str]:
         f"{made['cores']} cores of {made['processor']}, {made['system']}; python {made['python']}, "
         f"{libraries}. Other work ran on the same cores, so seconds are upper bounds.\n"
     )
-
-
-def _group_name(name: str) -> str:
-    return {"same-a": "same A", "calibration": "calibration rows"}.get(name, name)
 
 
 def _cost(cost: Mapping[str, float] | None) -> list[str]:

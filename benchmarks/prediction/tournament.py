@@ -27,7 +27,7 @@ from superpose.errors import BadInput
 from superpose.files import new_file
 from superpose.landscape.predictors import PREDICTORS
 
-__all__ = ["RECORD", "again", "play", "record", "write"]
+__all__ = ["RECORD", "again", "count", "counted", "play", "record", "write"]
 
 RECORD = RESULTS / "prediction.json"
 
@@ -47,6 +47,18 @@ def again(field: Field, jobs: int = 1) -> None:
     Raises BadInput where there is none.
     """
     _keep(judged_anew(_recorded()))
+    write(field)
+
+
+def count(field: Field, jobs: int = 1) -> None:
+    """Put into the record that lies here what `counted` says of the question sets, and the page.
+
+    Raises BadInput where there is no record.
+    """
+    known = _recorded()
+    for name, domain in known["domains"].items():
+        domain["rows"] = counted(field, name)
+    _keep(known)
     write(field)
 
 
@@ -103,8 +115,8 @@ def _ceiling(found: Sequence[Predicted], group: str) -> float | None:
     return ceiling(Points(rows)) if rows else None
 
 
-def _domains(field: Field, found: Losses) -> dict[str, dict[str, float | None]]:
-    """Each domain's test loss under the base and under single adapters, of the first seed."""
+def _domains(field: Field, found: Losses) -> dict[str, dict[str, Any]]:
+    """Each domain's rows, and its test loss under base and single adapters of the first seed."""
     first = field.tournament.seeds[0]
 
     def loss(point: Point, name: str) -> float | None:
@@ -113,7 +125,21 @@ def _domains(field: Field, found: Losses) -> dict[str, dict[str, float | None]]:
     return {
         name: {"base": loss(Point("base", first, tuple(field.names)), name)}
         | {kind: loss(Point(kind, first, (name,)), name) for kind in _SINGLES}
+        | {"rows": counted(field, name)}
         for name in field.names
+    }
+
+
+def counted(field: Field, domain: str) -> dict[str, dict[str, int]]:
+    """Rows of calibration and test, the answer tokens that are scored, and how many are cut."""
+    held = {part: field.examples(domain, part) for part in ("calibration", "test")}
+    return {
+        part: {
+            "rows": len(examples),
+            "tokens": sum(len(each.answer) for each in examples),
+            "cut": sum(each.cut for each in examples),
+        }
+        for part, examples in held.items()
     }
 
 
