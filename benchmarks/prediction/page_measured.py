@@ -16,7 +16,6 @@ CONTROLS = {
     "calibration": "adapters trained on the calibration rows alone, which predictors see again",
 }
 
-
 EMBEDDED = {
     "smollm2": " The embedded base is tuned for instructions, held in four bits (Q4_1) and "
     "dequantised, and asked without its chat template."
@@ -24,6 +23,7 @@ EMBEDDED = {
 
 
 def what_was_measured(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the points are, what of each domain is scored, and what single adapters lose."""
     settings = record["tournament"]
     train, calibration, test = settings["rows"]
     lora = settings["lora"]
@@ -65,8 +65,7 @@ def _rows(record: Mapping[str, Any]) -> Iterator[str]:
         f"answer up to {settings['max_tokens']} tokens of question and answer together: of a cut "
         "answer its beginning, which of *math* is a worked solution without its end, where the "
         "result stands. Whether an answer is right was not measured."
-        + EMBEDDED.get(settings["base"], "")
-        + "\n"
+        f"{EMBEDDED.get(settings['base'], '')}\n"
     )
     head = ["answer tokens", "calibration", "test", "test rows", "of them cut"]
     rows = []
@@ -78,4 +77,5 @@ def _rows(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def group_name(name: str) -> str:
+    """Name a group as the page does."""
     return {"same-a": "same A", "calibration": "calibration rows"}.get(name, name)
