@@ -10,9 +10,12 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
+from superpose.statistics import over_seeds
 from superpose.studies.cells import TITLES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -25,7 +28,8 @@ HEAD = """\
 Made by `make docs` from the JSON under `docs/results/`, as measured. Perplexity is that of the
 answer's tokens given the question. dPPL % = 100 · (PPL of the sum / PPL of the other - 1): below
 zero the naive sum of the adapters is better. ± is the standard deviation over seeds; brackets
-hold a 95 % bootstrap interval over test questions.
+hold a 95 % interval over test questions, of several seeds over them too: Student's interval over
+seeds and the bootstrap over questions, their margins joined in squares.
 """
 
 # The abstract of arXiv 2508.11985: GPT-2 Small on other data, so to be set beside, not equal.
@@ -42,7 +46,7 @@ NOTES = {
     "merged_rank": "Rank K·r: that of the exact sum, at the same scaling.",
 }
 
-STATISTICS = ("pearson", "spearman", "slope")
+BASES = {"smollm2": " (tuned for instructions, held in Q4_1, asked without its chat template)"}
 
 DATA = {
     "smollm2": "Real questions: finance from virattt/financial-qa-10K (no licence stated), "
@@ -91,13 +95,14 @@ def _settings(summary: Mapping[str, Any]) -> Iterator[str]:
     settings, seconds = summary["settings"], summary["seconds"]
     lora, training = settings["lora"], settings["training"]
     machine, versions = summary["machine"], summary["versions"]
+    steps = ceil(settings["train_rows"] / training["batch_size"]) * training["epochs"]
     yield (
-        f"Base `{summary['base']}`; rank {lora['rank']}, alpha {lora['alpha']:g}, dropout "
-        f"{lora['dropout']:g}, targets {' '.join(lora['targets'])}; "
+        f"Base `{summary['base']}`{BASES.get(summary['base'], '')}; rank {lora['rank']}, "
+        f"alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, targets {' '.join(lora['targets'])}; "
         f"{settings['train_rows']} training and {settings['test_rows']} test rows a domain, "
         f"at most {settings['prompt']['max_tokens']} tokens; {training['epochs']:g} epoch(s), "
-        f"batch {training['batch_size']}, learning rate {training['learning_rate']:g} "
-        f"({training['scheduler']}); seeds {', '.join(map(str, summary['seeds']))}, split seed "
+        f"batch {training['batch_size']}: {steps:.0f} steps an adapter; learning rate "
+        f"{training['learning_rate']:g} ({training['scheduler']}); seeds {', '.join(map(str, summary['seeds']))}, split seed "
         f"{settings['split_seed']}. Test answers: "
         + ", ".join(f"{n} {d['answer_tokens']} tokens" for n, d in summary["domains"].items())
         + ".\n"
@@ -128,15 +133,33 @@ def _sums(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def _beside_the_paper(summary: Mapping[str, Any]) -> Iterator[str]:
-    rows = []
+    """Set the paper's changes beside ours, against merged data of both budgets where measured."""
+    equal_steps = {
+        tuple(row["subset"]): row["perplexity"]["values"]
+        for row in summary.get("methods", ())
+        if row["method"] == "merged_steps" and row["domain"] == "union"
+    }
+    rows, turned = [], 0
     for subset in summary["subsets"]:
         claimed = PAPER.get(frozenset(subset["domains"]))
         if claimed is not None:
-            union = subset["rows"][-1]["dppl_merged"]
-            rows.append([" + ".join(subset["domains"]), f"{claimed:+.2f}", _change(union)])
+            union = subset["rows"][-1]
+            row = [" + ".join(subset["domains"]), f"{claimed:+.2f}", _change(union["dppl_merged"])]
+            if steps := equal_steps.get(tuple(subset["domains"])):
+                pairs = zip(union["sum"]["values"], steps, strict=True)
+                changes = [100 * (mine / theirs - 1) for mine, theirs in pairs]
+                turned += union["dppl_merged"]["mean"] * fmean(changes) < 0
+                row.append(_with_spread(changes))
+            rows.append(row)
     if rows:
         yield "Beside the paper's abstract (GPT-2 Small, other data, another perplexity):\n"
-        yield from _table(["pair", "paper, dPPL %", "here, on the union"], rows)
+        head = ["pair", "paper, dPPL %", "here, on the union", "merged data of equal steps"]
+        yield from _table(head[: len(rows[0])], rows)
+    if equal_steps:
+        yield (
+            "Merged data for equal epochs takes K times the steps of one adapter; against merged "
+            f"data of one adapter's steps the sign turns in {turned} of {len(rows)} pairs.\n"
+        )
 
 
 def _methods(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -156,8 +179,8 @@ def _side_by_side(group: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line: a subset's methods on one domain."""
     names, domain = group[0]["subset"], group[0]["domain"]
     figures = [
-        f"{_mean(row['perplexity'])} ({_plain_change(row['dppl_merged'])}; "
-        f"{_plain_change(row['dppl_single'])})"
+        f"{_mean(row['perplexity'])} ({_with_spread(row['dppl_merged']['values'])}; "
+        f"{_with_spread(row['dppl_single']['values'])})"
         for row in group
     ]
     return [" + ".join(names) if domain == names[0] else "", domain, *figures]
@@ -202,10 +225,6 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
     for advice in found["advice"]:
         yield f"- Advice (seed {advice['seed']}): {advice['verdict']}; {advice['reason']}."
     yield ""
-
-
-def _plain_change(figure: Mapping[str, Any]) -> str:
-    return _change({**figure, "interval": None})
 
 
 def _points(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -253,10 +272,13 @@ def _mean(figure: Mapping[str, Any]) -> str:
 
 
 def _change(figure: Mapping[str, Any]) -> str:
-    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.1f}"
-    interval = figure["interval"]
+    interval = over_seeds(figure["values"], figure["interval"])
     bounds = f" [{interval[0]:+.1f}, {interval[1]:+.1f}]" if interval else ""
-    return f"{figure['mean']:+.1f}{spread}{bounds}"
+    return f"{_with_spread(figure['values'])}{bounds}"
+
+
+def _with_spread(values: Sequence[float]) -> str:
+    return f"{fmean(values):+.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -14,7 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("results", ROOT / "scripts" / "results.py")
+    return loaded("results")
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -36,3 +40,26 @@ def test_every_study_on_the_page_shows_its_changes_of_perplexity(script: ModuleT
         for subset in summary["subsets"]:
             mean = subset["rows"][-1]["dppl_merged"]["mean"]
             assert f"{mean:+.1f}" in page
+
+
+def test_the_recorded_correlations_are_those_of_the_recorded_points() -> None:
+    """Run `python scripts/correlate_again.py` where they are not."""
+    again = loaded("correlate_again").again
+    for path in sorted((ROOT / "docs" / "results").glob("*/summary.json")):
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        assert json.loads(json.dumps(again(summary))) == summary, path
+
+
+def test_three_seeds_show_in_the_intervals_and_give_no_interval_of_a_correlation(
+    script: ModuleType,
+) -> None:
+    page = script.page()
+    assert "+8.4 ± 2.1 [+3.0, +14.0]" in page
+    assert "| rms cosine | pairs | 9 | 0.603 | 0.567 | 777 |" in page
+    assert "three domains and three seeds: too few to resample, no interval" in page
+
+
+def test_the_papers_change_stands_beside_both_budgets_of_merged_data(script: ModuleType) -> None:
+    assert (
+        "| finance + medicine | +27.56 | +8.4 ± 2.1 [+3.0, +14.0] | -2.9 ± 1.4 |" in script.page()
+    )

@@ -59,9 +59,11 @@ DEFINITIONS = {
     "merged data": "One adapter of the same configuration, trained on the union of the domains' "
     "training rows for as many epochs.",
     "dPPL": "Change of perplexity in per cent against merged data, or against what is named. The "
-    "95 % interval is a bootstrap over test questions; ± is the standard deviation over seeds.",
+    "95 % interval is a bootstrap over test questions, with several seeds joined with Student's "
+    "interval over them, the margins in squares; ± is the standard deviation over seeds.",
     "correlation": "Pearson's r over combinations and seeds, with a bootstrap interval over "
-    "domains and seeds where there are enough. Points that share an adapter are not independent.",
+    "domains and seeds where there are at least five domains. Points that share an adapter are not "
+    "independent.",
     "objective": "Mean, or largest, of the domains' losses above their own adapters, in nats an "
     "answer token.",
 }

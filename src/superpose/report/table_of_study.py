@@ -49,7 +49,7 @@ def table_section(summary: Summary) -> Section:
     }
     caption = (
         "Perplexity of the answers; below it the change in per cent with its 95 % interval over "
-        "test questions or ± its standard deviation over seeds"
+        "test questions and seeds or ± its standard deviation over seeds"
     )
     table = Table.of(caption, columns, found)
     csv = _csv(found, intervals)
@@ -79,14 +79,14 @@ def _intervals(summary: Summary) -> dict[On, Intervals]:
     for subset in summary.subsets:
         for sums in subset.rows:
             found[subset.domains, sums.domain] = {
-                ("sum", "merged"): sums.dppl_merged.interval,
-                ("sum", "single"): sums.dppl_single.interval,
-                ("sum", "base"): sums.dppl_base.interval,
+                ("sum", "merged"): sums.dppl_merged.ends,
+                ("sum", "single"): sums.dppl_single.ends,
+                ("sum", "base"): sums.dppl_base.ends,
             }
     for row in summary.methods:
         ends = found[row.subset, row.domain]
-        ends[row.method, "merged"] = row.dppl_merged.interval
-        ends[row.method, "single"] = row.dppl_single.interval
+        ends[row.method, "merged"] = row.dppl_merged.ends
+        ends[row.method, "single"] = row.dppl_single.ends
     return found
 
 

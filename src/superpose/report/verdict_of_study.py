@@ -18,7 +18,7 @@ __all__ = ["verdict_of_study"]
 
 def verdict_of_study(summary: Summary, found: StudyVerdict) -> Section:
     """Give the verdict in two sentences, and the figures it rests on. found: `measured_verdict`."""
-    averaged = ", seeds averaged" if len(summary.seeds) > 1 else ""
+    averaged = ", seeds averaged, those of changes over seeds too" if len(summary.seeds) > 1 else ""
     values = {
         "sentences": [found.which, found.advice],
         "cards": _cards(summary, found),
@@ -39,7 +39,7 @@ def _cards(summary: Summary, found: StudyVerdict) -> list[dict[str, str]]:
         {
             "name": "Naive sum of all, against merged data",
             "value": f"{figure(change.mean, '+.1f')} %",
-            "beside": _beside(change.interval, "+.1f", " %"),
+            "beside": _beside(change.ends, "+.1f", " %"),
             "count": rests_on(summary, whole),
         },
         {

@@ -10,6 +10,7 @@ from superpose.statistics.perplexity import (
     ratio_interval,
     share_interval,
 )
+from superpose.statistics.seeds import over_seeds
 from superpose.statistics.shares import clopper_pearson
 from superpose.statistics.student import student_quantile
 
@@ -22,6 +23,7 @@ __all__ = [
     "chance_correlation",
     "clopper_pearson",
     "correlate",
+    "over_seeds",
     "permute_domains",
     "perplexity_interval",
     "ratio_interval",

@@ -77,14 +77,17 @@ def _sums_table(summary: Summary) -> Table:
         Column("measured on", "domain"),
         *(Column(f"PPL {title}", attrgetter(f"{kind}.mean"), four_digits)
           for title, kind in kinds.items()),
-        *(Column(f"% vs {title}", f"dppl_{kind}", _change)
+        *(Column(f"% vs {title}", f"dppl_{kind}", _between if kind == "merged" else _change)
           for title, kind in kinds.items() if kind != "sum"),
     )  # fmt: skip
     records = [row for subset in summary.subsets for row in subset.rows]
+    seeds = len(summary.seeds)
     title = (
         "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
-        f"the base, and each domain's own adapter ({counted(len(summary.seeds), 'seed')})"
+        f"the base, and each domain's own adapter ({counted(seeds, 'seed')})"
     )
+    if seeds > 1:
+        title += "; ± over seeds, in brackets a 95 % interval over seeds and test questions"
     return Table.of(title, columns, records)
 
 
@@ -150,6 +153,14 @@ def _because(advice: SeedAdvice) -> str:
 def _change(figure: SpreadChange) -> str:
     """Write `+1.2`, with the standard deviation over seeds where there are several."""
     return f"{figure.mean:+.1f}" + ("" if figure.spread is None else f" ±{figure.spread:.1f}")
+
+
+def _between(figure: SpreadChange) -> str:
+    """Write `+1.2 [-0.3, +2.7]` where there are several seeds, and as `_change` for one."""
+    if figure.spread is None or figure.ends is None:
+        return _change(figure)
+    low, high = figure.ends
+    return f"{figure.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _sum(field: str) -> Column:

@@ -45,12 +45,12 @@ class BestSum:
 
     @property
     def behind(self) -> bool:
-        """Whether merged data is better by more than chance over test questions."""
+        """Whether merged data is better by more than chance over test questions and seeds."""
         return self.ends is not None and self.ends[0] > 0
 
     @property
     def ahead(self) -> bool:
-        """Whether merged data is worse by more than chance over test questions."""
+        """Whether merged data is worse by more than chance over test questions and seeds."""
         return self.ends is not None and self.ends[1] < 0
 
     @property
@@ -119,7 +119,7 @@ def _best_sum(summary: Summary, naive: Share) -> BestSum:
         method,
         least(_kept(summary, whole, method)),
         100 * (math.fsum(ratio) / len(ratio) - 1),
-        on_all[method].dppl_merged.interval,
+        on_all[method].dppl_merged.ends,
     )
 
 

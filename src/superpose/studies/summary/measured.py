@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from superpose.statistics import over_seeds
 from superpose.statistics.bootstrap import Interval
 
 __all__ = [
@@ -40,9 +41,17 @@ class Spread(Held):
 
 @dataclass(frozen=True)
 class SpreadChange(Spread):
-    """A change in per cent, with its 95 % interval over test questions, seeds averaged."""
+    """A change in per cent.
+
+    interval: 95 %, over test questions alone, seeds averaged. What is shown is `ends`.
+    """
 
     interval: Interval | None = None
+
+    @property
+    def ends(self) -> Interval | None:
+        """The 95 % interval over test questions and seeds (`statistics.over_seeds`)."""
+        return over_seeds(self.values, self.interval)
 
 
 @dataclass(frozen=True)
