@@ -98,12 +98,14 @@ def _settings(summary: Mapping[str, Any]) -> Iterator[str]:
     steps = ceil(settings["train_rows"] / training["batch_size"]) * training["epochs"]
     yield (
         f"Base `{summary['base']}`{BASES.get(summary['base'], '')}; rank {lora['rank']}, "
-        f"alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, targets {' '.join(lora['targets'])}; "
-        f"{settings['train_rows']} training and {settings['test_rows']} test rows a domain, "
-        f"at most {settings['prompt']['max_tokens']} tokens; {training['epochs']:g} epoch(s), "
+        f"alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, targets "
+        f"{' '.join(lora['targets'])}; {settings['train_rows']} training and "
+        f"{settings['test_rows']} test rows a domain, at most "
+        f"{settings['prompt']['max_tokens']} tokens; {training['epochs']:g} epoch(s), "
         f"batch {training['batch_size']}: {steps:.0f} steps an adapter; learning rate "
-        f"{training['learning_rate']:g} ({training['scheduler']}); seeds {', '.join(map(str, summary['seeds']))}, split seed "
-        f"{settings['split_seed']}. Test answers: "
+        f"{training['learning_rate']:g} ({training['scheduler']}); seeds "
+        f"{', '.join(map(str, summary['seeds']))}, split seed {settings['split_seed']}. Test "
+        "answers: "
         + ", ".join(f"{n} {d['answer_tokens']} tokens" for n, d in summary["domains"].items())
         + ".\n"
     )

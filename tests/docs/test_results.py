@@ -56,7 +56,7 @@ def test_three_seeds_show_in_the_intervals_and_give_no_interval_of_a_correlation
     page = script.page()
     assert "+8.4 ± 2.1 [+3.0, +14.0]" in page
     assert "| rms cosine | pairs | 9 | 0.603 | 0.567 | 777 |" in page
-    assert "three domains and three seeds: too few to resample, no interval" in page
+    assert "three domains and three seeds: too few to resample; no interval" in page
 
 
 def test_the_papers_change_stands_beside_both_budgets_of_merged_data(script: ModuleType) -> None:

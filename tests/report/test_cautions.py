@@ -30,7 +30,7 @@ def test_a_caution_is_said_once_in_sentences() -> None:
     assert pairs.endswith(ORDERS)
     every = cautions(found, "all", but=pairs)
     assert every.startswith("Four points: ")
-    assert "Three domains only: too few to draw again for an interval." in every
+    assert "Three domains and one seed only: too few to draw again for an interval." in every
     assert ORDERS in cautions(found, "all")
     assert ORDERS not in every
 

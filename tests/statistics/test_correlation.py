@@ -72,7 +72,7 @@ def test_three_pairs_over_several_seeds_still_prove_nothing_about_domains() -> N
     result = correlate(x, x + rng.normal(0, 0.1, 12), seed=0, domains=domains, seeds=seeds)
     assert (result.n, result.combinations) == (12, 3)
     assert "12 points of three domain combinations prove nothing" in result.note
-    assert "three domains and four seeds: too few to resample, no interval" in result.note
+    assert "three domains and four seeds: too few to resample; no interval" in result.note
     assert result.pearson_interval is None
 
 
@@ -81,7 +81,7 @@ def test_seeds_however_many_give_no_interval_of_few_domains() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 36))
     result = correlate(x, y, domains=domains, seeds=seeds)
     assert [getattr(result, f"{name}_interval") for name in FIGURES] == [None] * 4
-    assert "four domains: too few to resample, no interval" in result.note
+    assert "four domains: too few to resample; no interval" in result.note
 
 
 def test_three_seeds_beside_enough_domains_are_drawn_too_and_named() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from superpose.errors import BadInput
-from superpose.studies.cells import TITLES
+from superpose.shown import Table
+from superpose.studies.cells import TITLES, UNION
 from superpose.studies.correlations import FIGURES
 from superpose.studies.summary import SubsetPoint, Summary
+from superpose.studies.tables import study_parts
 from superpose.studies.verdict import measured_verdict
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
@@ -85,3 +87,22 @@ def test_every_method_has_a_title_and_every_figure_a_place_in_a_point() -> None:
     assert methods < set(TITLES)
     assert len(set(TITLES.values())) == len(TITLES)
     assert set(FIGURES) <= set(SubsetPoint.__dataclass_fields__)
+
+
+def test_several_seeds_widen_every_interval_that_is_shown() -> None:
+    """In the table of sums, in the verdict, and on the page; what one seed shows stays as it is."""
+    summary = Summary.from_json(recorded())
+    change = summary.sums_on(("finance", "medicine"), UNION).dppl_merged
+    assert change.interval == (6.9803, 9.8152)
+    assert change.ends == pytest.approx((3.0, 14.0), abs=0.05)
+    (sums, *_) = study_parts(summary)
+    assert isinstance(sums, Table)
+    assert "over seeds and test questions" in sums.title
+    assert "+8.4 [+3.0, +14.0]" in [cell.text for row in sums.rows for cell in row]
+    best = measured_verdict(summary).best
+    merged = summary.methods_on(summary.whole, UNION)[best.method].dppl_merged
+    assert best.ends == merged.ends
+    assert best.ends != merged.interval
+    once = Summary.from_json(recorded("demo"))
+    of_all = once.sums_on(once.whole, UNION).dppl_merged
+    assert of_all.ends == of_all.interval

@@ -218,7 +218,7 @@ def _factors(points: _Points) -> tuple[list[list[frozenset[Hashable]]], list[str
     number = {what: len(frozenset().union(*labels)) for what, labels in labelled}
     few = [_count(n, what) for what, n in number.items() if n < _FEWEST_CLUSTERS]
     if few and number.get("domain", 0) < _FEWEST_CLUSTERS:
-        return [], [f"{' and '.join(few)}: too few to resample, no interval"]
+        return [], [f"{' and '.join(few)}: too few to resample", "no interval"]
     notes = [f"the intervals know of {few[0]} alone, and say little of others"] if few else []
     return [labels for _, labels in labelled], notes
 
