@@ -30,6 +30,7 @@ from benchmarks.prediction.relation import (
     left_out_error,
     permutation_p,
     relation,
+    within_domains,
 )
 from benchmarks.prediction.settings import Tournament
 from benchmarks.prediction.weigh import METHODS, Weighting, weigh_missing
@@ -302,6 +303,17 @@ def test_points_without_a_figure_are_left_out_and_counted() -> None:
     assert found["n"] == len(points.rows) - 5
     assert found["spearman"] == 1.0
     assert found["permutation_p"] is None
+
+
+def test_within_a_domain_only_its_own_partners_are_ranked() -> None:
+    """A figure that is right within each domain and knows nothing of domains has 1 there alone."""
+    points = made_up(7, seeds=1)
+    shift = dict(zip(NAMES, np.random.default_rng(0).normal(0, 10, 6), strict=True))
+    figures = np.array([row.interference + shift[row.domain] for row in points.rows])
+    assert within_domains(points, figures) == pytest.approx(1.0)
+    assert judged(points, figures)["spearman"] < 0.9
+    own = np.array([shift[row.domain] for row in points.rows])
+    assert within_domains(points, own) is None
 
 
 def test_noisy_test_rows_lower_the_ceiling() -> None:

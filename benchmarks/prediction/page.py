@@ -34,7 +34,10 @@ from figure to nats was not fitted on. Error and bias: of predictions that are i
 
 NOTES = """\
 A figure for more than two adapters is that of the own adapter beside the sum of the others; the
-cosines of A and of B, which a sum does not have, are root mean squares over the others. *Pairs
+cosines of A and of B, which a sum does not have, are root mean squares over the others. *Within a
+domain* is the mean over domains of Spearman among the pairs measured on one: which partner disturbs
+this domain least. Random partners of the same norms disturb next to nothing, so size is not the
+cause, and norms tell nothing of pairs. *Pairs
 evaluated* adds up what each other adapter does alone on the calibration rows, so for pairs it is
 a measurement on other rows of the same domain, and what lambda space costs beyond it buys slopes,
 weights other than 1 and what several do together. *Lambda space* fits one polynomial of all
@@ -69,6 +72,9 @@ SIZED = """\
 Here knowing the number of adapters is of no use. A resample can hold very few of the sums of three
 and four that were drawn, so their intervals are wide.
 """
+
+OF_PAIRS = ("within a domain", "p, labels permuted")
+"""Columns that pairs alone have."""
 
 SIZES = ("pairs", "triples", "quadruples")
 
@@ -153,16 +159,17 @@ def _sizes(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _standing(record: Mapping[str, Any], group: str) -> tuple[list[str], list[list[str]]]:
-    head = ["predictor", "points", "Spearman", "Pearson", "p, labels permuted", "left-out error"]
-    head += ["error", "bias", "tokens a domain", "seconds a domain"]
+    head = ["predictor", "points", "Spearman", "within a domain", "Pearson", "p, labels permuted"]
+    head += ["left-out error", "error", "bias", "tokens a domain", "seconds a domain"]
     if group != "pairs":
-        head.remove("p, labels permuted")
+        head = [title for title in head if title not in OF_PAIRS]
     rows = []
     for each in record["predictors"]:
         found = each["groups"][group]
         if found is None:
             continue
         row = [each["name"], str(found["n"]), spearman(found)]
+        row += [figure(found["within_domains"], None)] if group == "pairs" else []
         row += [figure(found["pearson"], found["pearson_interval"])]
         row += [plain(found["permutation_p"])] if group == "pairs" else []
         row += [nats(found[key]) for key in ("left_out_error", "error", "bias")]

@@ -13,11 +13,19 @@ from numpy.typing import NDArray
 from benchmarks.prediction.measured import Measured, Outcome
 from superpose.statistics import correlate
 
-__all__ = ["Points", "ceiling", "left_out_error", "permutation_p", "relation"]
+__all__ = [
+    "Points",
+    "ceiling",
+    "left_out_error",
+    "permutation_p",
+    "relation",
+    "within_domains",
+]
 
 Array = NDArray[np.float64]
 
 _PERMUTATIONS = 2000
+_FEWEST_WITHIN = 3
 _FEWEST_DOMAINS = 4
 """Three domains have six orders: no p-value below 1/6, whatever the points."""
 
@@ -64,11 +72,28 @@ def relation(points: Points[Outcome], figures: Array, *, in_nats: bool) -> dict[
         "spearman_interval": _interval(found.spearman_interval),
         "pearson": _short(found.pearson),
         "pearson_interval": _interval(found.pearson_interval),
+        "within_domains": _short(within_domains(points, figures)),
         "permutation_p": _short(permutation_p(points, figures)),
         "left_out_error": _short(left_out_error(points, figures)),
         "error": _short(float(np.abs(off).mean())) if in_nats and len(off) else None,
         "bias": _short(float(off.mean())) if in_nats and len(off) else None,
     }
+
+
+def within_domains(points: Points[Outcome], figures: Array) -> float | None:
+    """Mean over domains of Spearman's correlation among the points measured on one domain.
+
+    It answers which partner disturbs a given domain least. None where on some domain figures or
+    interference do not vary, or there are fewer than three points.
+    """
+    found = []
+    for name in points.names:
+        itself = np.array([name == row.domain for row in points.rows])
+        x, y = figures[itself], points.interference[itself]
+        if len(x) < _FEWEST_WITHIN or np.ptp(x) == 0 or np.ptp(y) == 0:
+            return None
+        found.append(float(np.corrcoef(_ranks(x), _ranks(y))[0, 1]))
+    return float(np.mean(found)) if found else None
 
 
 def left_out_error(points: Points[Outcome], figures: Array) -> float | None:
