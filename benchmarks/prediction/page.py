@@ -52,9 +52,12 @@ than two adapters, which the paper does not have.
 
 PARTS = """\
 Larger sums lose more, and every predictor that knows the size gains from that in the table of all
-sums; within one size it does not. The polynomial's form was settled while the tournament was under
-way, when forecasts of the first two seeds could be held against what was measured; the last seed
-was calibrated afterwards, so its row is the cleanest.
+sums; within one size it does not. The polynomial's form was settled while the tournament was
+under way, when forecasts of the first two seeds could be held against what was measured: a plain
+quadratic got cubes along the others' axes, one coefficient of all triples, and a shape of the own
+axis, and a variant fitted to each subset alone was entered and taken out. No other predictor was
+reshaped. The last seed was calibrated afterwards, so its row is the cleanest; its adapters, order
+and sampled sums are new, its domains and rows are not.
 """
 
 WEIGHTS = """\
