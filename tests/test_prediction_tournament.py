@@ -20,6 +20,7 @@ from benchmarks.prediction.calibrate import beside, calibrate_missing, calibrati
 from benchmarks.prediction.calibration_file import read_calibration
 from benchmarks.prediction.domains import Source
 from benchmarks.prediction.field import Field
+from benchmarks.prediction.judging import Judged, promised
 from benchmarks.prediction.measure import content, measure_missing
 from benchmarks.prediction.measured import Measured, losses, measured
 from benchmarks.prediction.points import Point, points
@@ -314,6 +315,37 @@ def test_within_a_domain_only_its_own_partners_are_ranked() -> None:
     assert judged(points, figures)["spearman"] < 0.9
     own = np.array([shift[row.domain] for row in points.rows])
     assert within_domains(points, own) is None
+
+
+def test_a_lead_is_taken_on_the_points_that_the_rival_knows() -> None:
+    """A rival that is perfect where it has a figure is not behind for the points it lacks."""
+    rows = made_up(8).rows
+    noise = np.random.default_rng(0).normal(0, 0.05, len(rows))
+    found = [
+        Judged(
+            row,
+            {
+                "lambda space": row.interference + off,
+                "knows one seed": row.interference if row.point.seed == 0 else math.nan,
+                "twin": row.interference + off,
+                "constant": 1.0,
+                "silent": math.nan,
+            },
+        )
+        for row, off in zip(rows, noise, strict=True)
+    ]
+    names = ["lambda space", "knows one seed", "twin", "constant", "silent"]
+    said = promised(found, names)
+    assert said is not None
+    leads = said["leads"]
+    assert list(leads) == ["knows one seed", "twin"]
+    assert leads["twin"] == {"n": 90, "value": 0.0, "interval": [0.0, 0.0]}
+    assert leads["knows one seed"]["n"] == 30
+    assert leads["knows one seed"]["value"] < 0
+    mean = np.mean([row.interference for row in rows])
+    assert said["error_share"]["value"] == pytest.approx(np.abs(noise).mean() / mean, rel=1e-3)
+    low, high = said["error_share"]["interval"]
+    assert low < said["error_share"]["value"] < high
 
 
 def test_noisy_test_rows_lower_the_ceiling() -> None:

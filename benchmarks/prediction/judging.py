@@ -69,7 +69,7 @@ def outcomes(found: Group, most: float | None) -> dict[str, Any] | None:
     """Give what was measured in a group. most: the ceiling that a perfect predictor reaches."""
     if not found:
         return None
-    values = Points([each.row for each in found]).interference
+    values = _outcome(found)
     return {
         "n": len(values),
         "sums": len({each.row.point for each in found}),
@@ -97,39 +97,50 @@ def parts(found: Group) -> dict[str, Any]:
 def promised(found: Group, rivals: Sequence[str]) -> dict[str, Any] | None:
     """Give the best one's error beside the mean interference, and its lead over each rival.
 
-    A lead is a difference of Spearman correlations. Both have intervals over the same resamples
-    of domains and seeds, so what makes a resample hard for both cancels. None where a point lacks
-    the best one's figure.
+    A lead is a difference of Spearman correlations on the points that the rival has a figure of.
+    Both are taken on the same resamples of domains and seeds, so what makes one hard for both
+    cancels. None where a point lacks the best one's figure.
     """
-    figures, values = _figures(found, BEST), Points([each.row for each in found]).interference
+    figures, values = _figures(found, BEST), _outcome(found)
     if not len(values) or not np.isfinite(figures).all():
         return None
-    labels = [each.row.point for each in found]
-    drawn = cluster_counts(
-        [[frozenset(p.domains) for p in labels], [frozenset([p.seed]) for p in labels]],
-        _RESAMPLES,
-        np.random.default_rng(0),
-        [len(point.domains) for point in labels],
-    )
-    off = np.abs(figures - values)
-    weights = np.vstack([np.ones((1, len(values))), drawn])
-    own = _spearman(found, BEST, weights)
+    off, drawn = np.abs(figures - values), _drawn(found)
+    share = float(off.mean() / values.mean())
+    leads = {name: _lead(found, name) for name in rivals if name != BEST}
     return {
-        "error_share": _with_interval(
-            float(off.mean() / values.mean()), _ratio(drawn @ off, drawn @ values)
-        ),
-        "leads": {
-            name: _with_interval(float(lead[0]), lead[1:])
-            for name in rivals
-            if name != BEST and np.isfinite((lead := own - _spearman(found, name, weights))[0])
-        },
+        "error_share": _with_interval(share, _ratio(drawn @ off, drawn @ values)),
+        "leads": {name: lead for name, lead in leads.items() if lead},
     }
 
 
-def _spearman(found: Group, name: str, weights: Floats) -> Floats:
-    """A predictor's Spearman correlation in each weighting; NaN where a figure is missing."""
-    values = Points([each.row for each in found]).interference
-    return fit(_figures(found, name), values, weights).spearman
+def _lead(found: Group, rival: str) -> dict[str, Any] | None:
+    """The best one's lead; None where the rival does not vary, or has no figure of any point."""
+    known = [each for each in found if np.isfinite(each.figures[rival])]
+    if not known:
+        return None
+    weights = np.vstack([np.ones((1, len(known))), _drawn(known)])
+    one, other = (
+        fit(_figures(known, name), _outcome(known), weights).spearman for name in (BEST, rival)
+    )
+    leads = one - other
+    if not np.isfinite(leads[0]):
+        return None
+    return {"n": len(known)} | _with_interval(float(leads[0]), leads[1:])
+
+
+def _drawn(found: Group) -> Floats:
+    """Multiplicities (resamples, points) over domains and seeds, sizes at their share."""
+    points = [each.row.point for each in found]
+    return cluster_counts(
+        [[frozenset(p.domains) for p in points], [frozenset([p.seed]) for p in points]],
+        _RESAMPLES,
+        np.random.default_rng(0),
+        [len(point.domains) for point in points],
+    )
+
+
+def _outcome(found: Group) -> Floats:
+    return Points([each.row for each in found]).interference
 
 
 def _with_interval(value: float, resampled: Floats) -> dict[str, Any]:

@@ -82,8 +82,9 @@ OF_PAIRS = ("within a domain", "p, labels permuted")
 SIZES = ("pairs", "triples", "quadruples")
 
 LEADS = """\
-Differences of Spearman over all sums, lambda space's less the other's, each with its own interval
-over the same resamples. One that reaches zero leaves open which of both is better.
+Differences of Spearman over all sums that the other has a figure of, lambda space's less the
+other's, each with its own interval: both are taken on the same resamples. One that reaches zero
+leaves open which of both is better.
 """
 
 
@@ -216,8 +217,11 @@ def _targets(record: Mapping[str, Any]) -> Iterator[str]:
     yield from table(["figure", "promised", "measured", "the point value holds"], marked)
     yield LEADS
     leads = promised["leads"].items()
-    rows = [[name, f"{lead['value']:+.2f}", signed(lead["interval"])] for name, lead in leads]
-    yield from table(["lambda space ahead of", "by", "95 % interval"], rows)
+    rows = [
+        [name, str(lead["n"]), f"{lead['value']:+.2f}", signed(lead["interval"])]
+        for name, lead in leads
+    ]
+    yield from table(["lambda space ahead of", "points", "by", "95 % interval"], rows)
 
 
 def _weights(record: Mapping[str, Any]) -> Iterator[str]:
