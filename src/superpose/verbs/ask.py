@@ -12,7 +12,7 @@ from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import prompt_of
-from superpose.verbs.settings import Loading, Settings, held
+from superpose.verbs.settings import Loading, TypedSettings, held
 
 if TYPE_CHECKING:
     from superpose.measure.answer import Answer
@@ -21,7 +21,7 @@ __all__ = ["Answering", "Answers", "ask"]
 
 
 @dataclass(frozen=True)
-class Answering(Settings):
+class Answering(TypedSettings):
     """How answers are drawn."""
 
     max_new_tokens: Annotated[int, "Longest answer."] = 64

@@ -15,13 +15,13 @@ from superpose.errors import BadSetting
 from superpose.option import Option
 from superpose.training.settings import MAX_TOKENS
 
-__all__ = ["Calibration", "Loading", "Option", "Questions", "Settings", "Writing", "held"]
+__all__ = ["Calibration", "Loading", "Option", "Questions", "TypedSettings", "Writing", "held"]
 
 _LEAST = {"seed": 0, "max_new_tokens": 1, "temperature": 0}
 _MOST = {"seed": 2**63 - 1}  # what torch draws from
 
 
-class Settings:
+class TypedSettings:
     """What a frozen dataclass of settings refuses: what is not of a field's type, or out of range.
 
     Raises BadSetting with the field's name.
@@ -63,7 +63,7 @@ def _fits(value: object, kind: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Loading(Settings):
+class Loading(TypedSettings):
     """How a base model and adapters of it are loaded."""
 
     dtype: Annotated[str, "The base's weights in memory."] = "float32"
@@ -74,7 +74,7 @@ class Loading(Settings):
 
 
 @dataclass(frozen=True)
-class Questions(Settings):
+class Questions(TypedSettings):
     """Which rows of question files are taken, and how they become tokens.
 
     template: empty for the default one.
@@ -96,7 +96,7 @@ class Calibration(Questions):
 
 
 @dataclass(frozen=True)
-class Writing(Settings):
+class Writing(TypedSettings):
     """How an adapter is written."""
 
     dtype: Annotated[

@@ -15,7 +15,7 @@ from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data
-from superpose.verbs.settings import Calibration, Loading, Settings, held
+from superpose.verbs.settings import Calibration, Loading, TypedSettings, held
 
 if TYPE_CHECKING:
     from superpose.landscape.forecast import Forecast
@@ -28,7 +28,7 @@ __all__ = ["Goal", "Tuning", "tune"]
 
 
 @dataclass(frozen=True)
-class Goal(Settings):
+class Goal(TypedSettings):
     """Which task weights are the best ones.
 
     Raises BadSetting for another word, or for bounds that leave no weights.
