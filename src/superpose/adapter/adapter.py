@@ -190,11 +190,13 @@ class Adapter(Shown, Mapping[str, Delta]):
         zero. Raises DifferentBase.
         """
         x, y = together((self, other), deltas_alone=True)
-        lengths = self.norm(), other.norm()
+        own = [{m: norm(delta.terms) for m, delta in part.items()} for part in (x, y)]
+        lengths = math.hypot(*own[0].values()), math.hypot(*own[1].values())
         if not min(lengths) > 0.0:
             return math.nan
-        shared = [module for module in x if module in y]
-        both = math.fsum(share(x[m].terms, y[m].terms, lengths) for m in shared)
+        both = math.fsum(
+            share(x[m].terms, y[m].terms, (own[0][m], own[1][m]), lengths) for m in x if m in y
+        )
         # Rounding may carry the cosine of a delta with itself past 1.
         return max(-1.0, min(1.0, both))
 

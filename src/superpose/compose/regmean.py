@@ -41,7 +41,8 @@ class RegMean(Method):
     of a module does not count there.
 
     statistics: of each adapter's domain, in the adapters' order. ridge: eps by the mean diagonal of
-    sum_j C_j; 0.01 where adapters share their A. rank: the most that a module of the result has.
+    sum_j C_j; take 0.01 where adapters share their A. rank: the most that a module of the result
+    has.
 
     Merging raises BadSetting for another number of statistics than of adapters, BadInput for a
     module that none of them tells of or of another size, Refused for adapters that hold more than

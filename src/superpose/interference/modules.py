@@ -15,6 +15,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.interference.products import side_overlaps, unformed_modules
 from superpose.lowrank import Overlaps, SideGrams, Terms, gram, overlaps, side_grams, tamed, units
+from superpose.lowrank.terms import CANCELLING
 
 _FLOAT32_CONDITION = 1e3
 """Up to this condition of a side's Gram matrix float32 products will do: their error of about 3e-7
@@ -22,9 +23,6 @@ becomes 3e-4 of an overlap. Beyond, the module is taken again in float64."""
 
 _FLOAT32_RANGE, _FLOAT64_RANGE = 28.0, 140.0
 """Powers of ten of the squares that are summed and multiplied without leaving the type."""
-
-_CANCELLING = 1e-6
-"""Share of (sum of its terms' sizes)^2 below which a squared norm has lost digits to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +159,8 @@ def _chosen(group: SideGrams, held: np.ndarray) -> SideGrams:
 def _inner(group: SideGrams, rows: Sequence[Sequence[Terms | None]]) -> np.ndarray:
     """Give the (M, K, K) inner products, from a QR where terms of a delta almost cancel."""
     inner = group.inner()
-    lengths = np.sqrt(
-        np.diagonal(group.output, axis1=1, axis2=2) * np.diagonal(group.input, axis1=1, axis2=2)
-    )
-    owner = np.repeat(np.eye(len(group.ranks)), group.ranks, axis=0)
-    sizes = (np.abs(group.coefficients) * lengths) @ owner
     left = np.diagonal(inner, axis1=1, axis2=2)
-    for at in np.flatnonzero(np.any(left < _CANCELLING * sizes**2, axis=1)):
+    for at in np.flatnonzero(np.any(left < CANCELLING * group.sizes() ** 2, axis=1)):
         found = units(rows[group.modules[at]])
         inner[at] = found.cosines * np.outer(found.norms, found.norms)
     return inner

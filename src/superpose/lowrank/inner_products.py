@@ -15,11 +15,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from array_api_compat import device as array_device
 
-from superpose.lowrank.careful import tamed, units
+from superpose.lowrank.careful import units
 from superpose.lowrank.core import core
 from superpose.lowrank.kronecker import rearranged
 from superpose.lowrank.operator import gram_of, norm_of
 from superpose.lowrank.terms import (
+    CANCELLING,
     Array,
     Term,
     Terms,
@@ -34,9 +35,6 @@ from superpose.lowrank.to_numpy import to_numpy
 
 Module: TypeAlias = Sequence[Terms | None]
 """The K deltas of one target module; None where an adapter does not have it."""
-
-_LEAST = 1e-6
-"""Share of (sum of the terms' sizes)^2 from which a squared norm is good to 1e-9 of itself."""
 
 _SMALLEST = 1e-280
 """Squared norms below it, or above its inverse, are close to the end of float64."""
@@ -64,10 +62,20 @@ class SideGrams(NamedTuple):
         left = self.coefficients[:, :, None] * self.output * self.input
         return self.blocks(left * self.coefficients[:, None, :])
 
+    def sizes(self) -> np.ndarray:
+        """Give the (M, K) sums of the sizes of each delta's terms, of which its norm is a part."""
+        squares = (np.diagonal(side, axis1=1, axis2=2) for side in (self.output, self.input))
+        lengths = np.sqrt(math.prod(squares))
+        return np.asarray((np.abs(self.coefficients) * lengths) @ self._owner)
+
     def blocks(self, x: np.ndarray) -> np.ndarray:
         """Sum each (r_i, r_j) block of x (M, R, R): (M, K, K)."""
-        owner = np.repeat(np.eye(len(self.ranks)), self.ranks, axis=0)
-        return np.asarray(owner.T @ x @ owner)
+        return np.asarray(self._owner.T @ x @ self._owner)
+
+    @property
+    def _owner(self) -> np.ndarray:
+        """Say with 1 and 0 which delta each rank belongs to: (R, K)."""
+        return np.repeat(np.eye(len(self.ranks)), self.ranks, axis=0)
 
 
 def inner(x: Terms, y: Terms) -> float:
@@ -78,22 +86,21 @@ def inner(x: Terms, y: Terms) -> float:
     return float(gram((x, y))[0, 1])
 
 
-def share(x: Terms, y: Terms, lengths: tuple[float, float]) -> float:
+def share(x: Terms, y: Terms, own: tuple[float, float], lengths: tuple[float, float]) -> float:
     """Give <x, y> / (lengths[0] lengths[1]), whatever the size of the factors.
 
-    lengths: of the wholes that x and y are parts of, positive. Where squares leave float64, or have
-    lost what cancelling terms leave, it comes from a QR.
+    own: the norms of x and y. lengths: of the wholes that they are parts of, positive. Where
+    squares leave float64, or have lost what cancelling terms leave, it comes from a QR.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         found = gram((x, y))
-    own = norm(x), norm(y)
     squares = np.array(own) ** 2
     if is_unformed((*x, *y)) or (
         np.all((squares > _SMALLEST) & (squares < 1 / _SMALLEST))
-        and np.all(np.abs(found.diagonal() / squares - 1.0) < _LEAST)
+        and np.all(np.abs(found.diagonal() / squares - 1.0) < CANCELLING)
     ):
         return float(found[0, 1]) / lengths[0] / lengths[1]
-    cosine = float(units((tamed(x)[0], tamed(y)[0])).cosines[0, 1])
+    cosine = float(units((x, y)).cosines[0, 1])
     return cosine * (own[0] / lengths[0]) * (own[1] / lengths[1])
 
 
@@ -112,9 +119,8 @@ def norm(terms: Terms) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # squares that leave float64 are seen below
         (group,) = side_grams(((terms,),))
         square = float(group.inner()[0, 0, 0])
-        lengths = np.sqrt(group.output[0].diagonal() * group.input[0].diagonal())
-        size = float(np.sum(np.abs(group.coefficients[0]) * lengths))
-    if _LEAST * size * size < square < math.inf:
+        size = float(group.sizes()[0, 0])
+    if CANCELLING * size * size < square < math.inf:
         return math.sqrt(square)
     found = core(terms)
     length = float(np.linalg.norm(to_numpy(found.middle)))

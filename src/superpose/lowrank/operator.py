@@ -8,13 +8,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from superpose.lowrank.kronecker import Kronecker
-from superpose.lowrank.terms import AnyTerm, Array, Term, Terms, Unformed, nonzero, shape, upcast
+from superpose.lowrank.terms import (
+    CANCELLING,
+    AnyTerm,
+    Array,
+    Term,
+    Terms,
+    Unformed,
+    nonzero,
+    shape,
+    upcast,
+)
 
 _CHUNK = 1 << 22
 """Entries of a delta that are formed at once."""
-
-_LEAST = 1e-6
-"""As in `gram`: share of the terms' size from which a squared norm is good to 1e-9 of itself."""
 
 _ROUNDING = 10 * float(np.finfo(np.float64).eps)
 
@@ -41,7 +48,7 @@ def norm_of(terms: Terms) -> float:
     size, square = math.fsum(sizes), inner_of(terms, terms)
     if len(terms) == 1:
         return size
-    if square > _LEAST * size * size:
+    if square > CANCELLING * size * size:
         return math.sqrt(square)
     found = math.hypot(*(float(np.linalg.norm(part)) for part in _parts(terms)))
     return found if found > _ROUNDING * size else 0.0

@@ -25,6 +25,10 @@ Array: TypeAlias = Any
 MOST_OF_ONE = 1 << 25
 """Entries of one module's formed factors: 268 MB in float64, twice a large UNet's largest."""
 
+CANCELLING = 1e-6
+"""Share of (sum of the terms' sizes)^2 from which a squared norm is good to 1e-9 of itself: below
+it the terms nearly cancel, and what is left is not to be squared on the way."""
+
 
 class Term(NamedTuple):
     """`coefficient * B @ A`: B (out_features, rank), A (rank, in_features)."""

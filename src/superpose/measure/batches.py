@@ -6,7 +6,7 @@ themselves, so the padding needs no attention mask and cannot change a score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch.utils.data import Sampler
 
 from superpose.data.prompt import Example
 
-__all__ = ["Batch", "LengthGroupedSampler", "collate", "evaluation_batches"]
+__all__ = ["Batch", "LengthGroupedSampler", "collate", "evaluation_batches", "unpadded"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,17 @@ def collate(examples: Sequence[Example], pad: int = 0) -> Batch:
         torch.from_numpy(np.concatenate(rows)),
         torch.tensor([example.length for example in examples]),
     )
+
+
+def unpadded(batch: Batch) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Give what takes a module's inputs (rows, tokens, d) without the padding: (T, d).
+
+    Inputs of another shape are taken whole: the output layer is shown the answer's positions alone,
+    none of them padding.
+    """
+    width = batch.input_ids.shape[1]
+    real = torch.arange(width, device=batch.lengths.device) < batch.lengths[:, None]
+    return lambda x: x[real] if x.shape[:-1] == real.shape else x.reshape(-1, x.shape[-1])
 
 
 def evaluation_batches(examples: Sequence[Example], tokens: int) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ from superpose.adapter import Adapter
 from superpose.data.prompt import Example
 from superpose.landscape.predictors import DataInner
 from superpose.lowrank import stack
-from superpose.measure.batches import Batch, collate, evaluation_batches
+from superpose.measure.batches import Batch, collate, evaluation_batches, unpadded
 from superpose.measure.evaluate import BATCH_TOKENS
 from superpose.measure.loss import answer_logits
 from superpose.model.superposed import SuperposedModel
@@ -95,14 +95,11 @@ def _watched(
     model: nn.Module, projections: dict[str, _Projections], batch: Batch
 ) -> Iterator[None]:
     """Let the projections see what goes into the modules and which gradients come back."""
-    width = batch.input_ids.shape[1]
-    real = torch.arange(width, device=batch.lengths.device) < batch.lengths[:, None]
+    tokens_of = unpadded(batch)
 
     def hook(into: _Projections) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def see(_: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            x = args[0]
-            # The output layer is shown the answer's positions alone, none of them padding.
-            into.read(x[real] if x.shape[:-1] == real.shape else x.reshape(-1, x.shape[-1]))
+            into.read(tokens_of(args[0]))
             output.register_hook(into.wrote)
 
         return see

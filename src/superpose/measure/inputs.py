@@ -19,7 +19,7 @@ from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.lowrank.second_moment import SecondMoment
-from superpose.measure.batches import Batch, collate, evaluation_batches
+from superpose.measure.batches import Batch, collate, evaluation_batches, unpadded
 from superpose.measure.evaluate import BATCH_TOKENS
 
 __all__ = ["WIDEST", "linear_layers", "measure_inputs"]
@@ -135,8 +135,7 @@ def _watched(
 
     shared: module -> the first module that read the same tensor, known after the first pass.
     """
-    width = batch.input_ids.shape[1]
-    real = torch.arange(width, device=batch.lengths.device) < batch.lengths[:, None]
+    tokens_of = unpadded(batch)
     seen: dict[int, tuple[str, torch.Tensor]] = {}
 
     def hook(name: str) -> Callable[[Any, tuple[torch.Tensor, ...]], None]:
@@ -147,8 +146,7 @@ def _watched(
                 return
             if name not in sums:
                 sums[name] = _Sum(x.shape[-1], x.device, *kept)
-            flat = x[real] if x.shape[:-1] == real.shape else x.reshape(-1, x.shape[-1])
-            sums[name].read(flat)
+            sums[name].read(tokens_of(x))
 
         return see
 

@@ -11,7 +11,7 @@ from superpose.errors import BadSetting
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, DomainRows, Source, encoded, prompt_of, read_domains
+from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_one_domain
 from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import Told, size
 
@@ -97,11 +97,12 @@ def input_statistics(
     path = path / INPUT_STATISTICS if path is not None and path.is_dir() else path
     if path is not None:
         check_free_file(path, force=force)
-    read = read_domains(_one_domain(data), questions)
+    read = read_one_domain(data, questions)
     model = loaded_base(base, dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     name = ", ".join(domain.name for domain in read)
-    examples = encoded(name, _rows(read), prompt, questions.rows, questions.seed)
+    rows = [row for domain in read for row in domain.rows]
+    examples = encoded(name, rows, prompt, questions.rows, questions.seed)
     found = measure_inputs(
         model.model,
         linear_layers(model.model),
@@ -134,15 +135,3 @@ def statistics_beside(adapter: Adapter) -> InputStatistics:
             "ROWS.jsonl -o ADAPTER. In Python: merge(adapters, method=RegMean(statistics)).",
         )
     return InputStatistics.load(folder)
-
-
-def _one_domain(data: Source | Data) -> Data:
-    """Give rows in memory as one source; files may be several."""
-    if isinstance(data, str | os.PathLike):
-        return [data]
-    rows = not hasattr(data, "keys") and not all(isinstance(s, str | os.PathLike) for s in data)
-    return [data] if rows else data  # type: ignore[list-item,return-value]
-
-
-def _rows(read: list[DomainRows]) -> list[Any]:
-    return [row for domain in read for row in domain.rows]

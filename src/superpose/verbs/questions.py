@@ -17,7 +17,15 @@ from superpose.verbs.notes import note
 if TYPE_CHECKING:
     from superpose.verbs.settings import Questions
 
-__all__ = ["Data", "DomainRows", "Source", "encoded", "prompt_of", "read_domains"]
+__all__ = [
+    "Data",
+    "DomainRows",
+    "Source",
+    "encoded",
+    "prompt_of",
+    "read_domains",
+    "read_one_domain",
+]
 
 Source: TypeAlias = str | os.PathLike[str] | Sequence[Row | Mapping[str, str]]
 
@@ -71,6 +79,24 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
             name = text or f"{name} ({position + 1})"
         found[name] = DomainRows(name, text, tuple(rows))
     return list(found.values())
+
+
+def read_one_domain(data: Source | Data, questions: Questions) -> list[DomainRows]:
+    """Read rows that belong together, source by source: a file that stands twice is read twice.
+
+    data: one source, several, or rows in memory. Raises as `read_domains` does.
+    """
+    return [domain for source in _each(data) for domain in read_domains(source, questions)]
+
+
+def _each(data: Source | Data) -> list[Data]:
+    if isinstance(data, Mapping):
+        return [{name: source} for name, source in data.items()]
+    if isinstance(data, str | os.PathLike):
+        return [[data]]
+    rows = [given for given in data if isinstance(given, Row | Mapping)]
+    sources = [given for given in data if not isinstance(given, Row | Mapping)]
+    return [*([rows] for _ in rows[:1]), *([source] for source in sources)]
 
 
 def prompt_of(tokenizer: Any, max_tokens: int | None, template: str) -> Prompt:

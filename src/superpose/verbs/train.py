@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from superpose.data.domain import Row
 from superpose.errors import BadSetting
 from superpose.training.settings import LoraSettings, TrainingSettings, checked
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.progress import Progress
-from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_domains
+from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_one_domain
 from superpose.verbs.settings import Questions, held
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ def train(
     check_free(out, force=force, replaceable=trainer.FILES)
     if resume is not None and not (Path(resume) / "trainer_state.json").is_file():
         raise BadSetting(f"{str(resume)!r} is no checkpoint of the Trainer", where="resume")
-    read = [domain for given in _each(data) for domain in read_domains(given, questions)]
+    read = read_one_domain(data, questions)
     model = loaded_base(base, dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     rows = [row for domain in read for row in domain.rows]
@@ -79,17 +77,6 @@ def train(
         resume=resume,
         progress=_steps(progress, f"train {out}"),
     )
-
-
-def _each(data: Source | Data) -> list[Data]:
-    """Give sources one by one: a file that stands twice is trained on twice."""
-    if isinstance(data, Mapping):
-        return [{name: source} for name, source in data.items()]
-    if isinstance(data, str | os.PathLike):
-        return [[data]]
-    rows = [given for given in data if isinstance(given, Row | Mapping)]
-    sources = [given for given in data if not isinstance(given, Row | Mapping)]
-    return [*([rows] for _ in rows[:1]), *([source] for source in sources)]
 
 
 def _steps(progress: Progress | None, what: str) -> Callable[[int, int, float | None], None] | None:
