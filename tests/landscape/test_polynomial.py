@@ -48,6 +48,72 @@ def test_a_loss_of_that_shape_is_found_again(adapters: int, domain: int, seed: i
     np.testing.assert_allclose(fitted.gradient(at), right @ basis.slopes(at[None])[0], atol=1e-7)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 8), st.integers(0, 999))
+def test_whatever_was_measured_the_polynomial_meets_every_value(
+    adapters: int, domain: int, seed: int
+) -> None:
+    """Values and slopes of each row are drawn at random: no loss of any shape is behind them."""
+    rng = np.random.default_rng(seed)
+    with_slope, plain = design_points(domain % adapters, adapters)
+    points, rows = np.array([*with_slope, *plain]), int(rng.integers(1, 9))
+    slopes = rng.normal(size=(len(points), rows, 2, adapters), scale=5)
+    slopes[len(with_slope) :] = np.nan
+    tokens = rng.integers(1, 40, rows)
+    nll = rng.normal(size=(len(points), rows), scale=9)
+    sample = Sample(points, nll, slopes, tokens, ("a", "b"))
+    fitted = Polynomial.fit(sample)
+    np.testing.assert_allclose(fitted.predict(points).nll, sample.loss, rtol=0, atol=1e-9)
+    met = fitted.basis.features(points) @ fitted.row_coefficients.T
+    np.testing.assert_allclose(met, nll, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("adapters", [2, 3])
+def test_with_two_and_three_adapters_the_slopes_have_what_the_values_leave(adapters: int) -> None:
+    """No other polynomial through the values comes nearer to the slopes."""
+    sample, *_ = sample_of(adapters, 7, 3, beyond=0.05)
+    fitted = Polynomial.fit(sample)
+    known = ~np.isnan(sample.slope).any(axis=1)
+    at_slope = fitted.basis.slopes(sample.points[known])
+    values = fitted.basis.features(sample.points)
+    free = np.eye(len(fitted.basis)) - np.linalg.pinv(values) @ values
+
+    def missed(coefficients: np.ndarray) -> float:
+        found = np.einsum("c,pck->pk", coefficients, at_slope)
+        return float(np.sum((found - sample.slope[known]) ** 2))
+
+    least = missed(fitted.coefficients)
+    assert least > 1e-3
+    for bump in np.random.default_rng(0).normal(size=(50, len(free)), scale=0.02) @ free:
+        assert missed(fitted.coefficients + bump) >= least
+
+
+def test_values_that_contradict_each_other_are_refused() -> None:
+    sample, *_ = sample_of(3, 4, 0)
+    twice = sample.joined(
+        Sample(
+            sample.points[:1], sample.nll[:1], sample.gradient[:1], sample.tokens, sample.modules
+        )
+    )
+    again = Polynomial.fit(twice)  # the same once more says nothing new
+    np.testing.assert_allclose(again.predict(sample.points).nll, sample.loss, atol=1e-9)
+    twice.nll[-1] += 0.01 * sample.tokens
+    with pytest.raises(BadInput, match="contradict"):
+        Polynomial.fit(twice)
+
+
+def test_more_values_than_coefficients_are_met_as_least_squares_do() -> None:
+    rng = np.random.default_rng(1)
+    points, tokens = rng.random((30, 3)), np.array([3, 5])
+    nll = rng.normal(size=(30, 2))
+    sample = Sample(points, nll, np.full((30, 2, 1, 3), np.nan), tokens, ("a",))
+    fitted = Polynomial.fit(sample, through=False)
+    right = np.linalg.lstsq(fitted.basis.features(points), sample.loss, rcond=None)[0]
+    np.testing.assert_allclose(fitted.coefficients, right, atol=1e-9)
+    with pytest.raises(BadInput, match="contradict"):
+        Polynomial.fit(sample)
+
+
 def test_the_intervals_cover_as_often_as_they_say() -> None:
     inside = []
     for seed in range(400):

@@ -1,11 +1,13 @@
 """The small model of lambda space: each domain's loss as a polynomial in the K task weights.
 
 Quadratic in all of them, and cubic along the axes where slopes were measured at both ends: there a
-value and a slope on either side fix four coefficients, so from four adapters on a pair's loss is
-met where it was measured; with two or three, values and slopes outnumber the coefficients, and the
-fit lies between them. The own adapter's axis has a shape of its own (`own_axis`). What the sum of
-all adapters shows beyond is one coefficient of all products of three other adapters' weights: far
-away, it bends nothing near the own adapter. Fitted by least squares to values and gradients; the
+value and a slope on either side fix four coefficients. The own adapter's axis has a shape of its
+own (`own_axis`). What the sum of all adapters shows beyond is one coefficient of all products of
+three other adapters' weights: far away, it bends nothing near the own adapter.
+
+It meets every loss that was measured, and with what is free beside that comes as near to the slopes
+as least squares do: an equality-constrained least squares problem, solved in the null space of the
+values' equations (Lawson and Hanson, Solving Least Squares Problems (1974), chapter 20). The
 coefficients are linear in what was measured, so each row of data has its own share in them, and the
 uncertainty that comes of having few rows is exact linear algebra.
 """
@@ -29,7 +31,13 @@ __all__ = ["Polynomial", "PolynomialPrediction", "design_points"]
 Array = NDArray[np.float64]
 
 GRADIENT_WEIGHT = 0.5
-"""Weight of an equation about a slope beside one about a value: a step of half a task weight."""
+"""What a slope that is missed counts beside a value that is: a step of half a task weight."""
+
+MET = 1e-6
+"""Nats an answer token by which values at one point may differ and still be one: float32 does."""
+
+RANK = 1e-8
+"""Singular values below it are none: the points and the functions at them are of order one."""
 
 BEND = 0.08
 """Share of an adapter's gain that its own axis is unsure of, halfway from the base to it: how far
@@ -78,34 +86,38 @@ class Polynomial:
     gain: float = 0.0
 
     @classmethod
-    def fit(cls, sample: Sample) -> Polynomial:
-        """Fit to a sample. Raises BadInput where its points leave a coefficient undetermined."""
+    def fit(cls, sample: Sample, *, through: bool = True) -> Polynomial:
+        """Fit to a sample: through its values, and as near to its slopes as that leaves.
+
+        through: False asks for least squares over values too, for more of them than a polynomial of
+        this shape can meet.
+
+        Raises BadInput where its points leave a coefficient undetermined, or no such polynomial
+        meets all values.
+        """
         known = ~np.isnan(sample.gradient).any(axis=(1, 2, 3))
-        count = sample.points.shape[1]
-        others = _both_ends(sample.points[known])
-        own = _only(set(range(count)) - set(others))
-        basis = Basis.of(count, others, own)
-        if not (np.count_nonzero(sample.points[:, list(others)], axis=1) > 2).any():
-            basis = replace(basis, triples=())  # no point tells of three others together
+        basis, others = _shape(sample.points, known)
         at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
-        equations = np.concatenate([basis.features(sample.points), GRADIENT_WEIGHT * at_slope])
-        if np.linalg.matrix_rank(equations, tol=1e-8) < len(basis):
+        values, slopes = basis.features(sample.points), GRADIENT_WEIGHT * at_slope
+        equations = np.concatenate([values, slopes])
+        if np.linalg.matrix_rank(equations, tol=RANK) < len(basis):
             raise BadInput("these points leave the loss's polynomial undetermined")
         rows = sample.gradient[known].sum(axis=2)  # (P', R, K): of all modules together
-        slopes = np.moveaxis(rows, 1, 0).reshape(len(sample.tokens), -1)
-        measured = np.concatenate([sample.nll.T, GRADIENT_WEIGHT * slopes], axis=1)
-        shares = measured @ np.linalg.pinv(equations).T
+        each = np.moveaxis(rows, 1, 0).reshape(len(sample.tokens), -1)
+        measured = np.concatenate([sample.nll.T, GRADIENT_WEIGHT * each], axis=1)
+        solution = _through(values, slopes) if through else np.linalg.pinv(equations)
+        shares = measured @ solution.T
         total = sample.tokens.sum()
         coefficients = shares.sum(axis=0) / total
         left = measured.sum(axis=0) / total - equations @ coefficients
+        if through and np.abs(left[: len(values)]).max() > MET:
+            raise BadInput("the values at these points contradict each other")
         residual = float(np.sqrt(np.sum(left**2) / max(1, len(left) - len(basis))))
-        gain = 0.0
-        if own is not None:
-            base, alone = basis.features(np.array([np.zeros(count), np.eye(count)[own]]))
-            gain = abs(float((base - alone) @ coefficients))
-        return cls(
-            basis, coefficients, shares, sample.tokens, residual, sample.points, others, gain
-        )
+        fitted = cls(basis, coefficients, shares, sample.tokens, residual, sample.points, others)
+        if basis.own is None:
+            return fitted
+        alone = np.eye(basis.adapters)[basis.own]
+        return replace(fitted, gain=abs(fitted.value(0 * alone) - fitted.value(alone)))
 
     @property
     def bend(self) -> float:
@@ -198,6 +210,35 @@ class Polynomial:
         away = self.away * (1 - along) ** 2 * np.abs(beside).sum(axis=1)
         spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
         return spread
+
+
+def _shape(points: Array, known: NDArray[np.bool_]) -> tuple[Basis, tuple[int, ...]]:
+    """Give the functions that these points determine, and the adapters whose axes are cubic.
+
+    points: (P, K). known: (P,), where slopes were measured as well.
+    """
+    count = points.shape[1]
+    others = _both_ends(points[known])
+    basis = Basis.of(count, others, _only(set(range(count)) - set(others)))
+    if not (np.count_nonzero(points[:, list(others)], axis=1) > 2).any():
+        basis = replace(basis, triples=())  # no point tells of three others together
+    return basis, others
+
+
+def _through(values: Array, slopes: Array) -> Array:
+    """Give the matrix (C, P + Q) that makes coefficients of P measured values and Q slopes.
+
+    values, slopes: (P, C) and (Q, C), what they are of the coefficients. The values are met; what
+    is free in their null space, N, is the least squares solution of the slopes' equations there:
+    V+ v + N (G N)+ (g - G V+ v).
+    """
+    left, sizes, right = np.linalg.svd(values)
+    rank = int(np.sum(sizes > RANK))
+    met = right[:rank].T / sizes[:rank] @ left[:, :rank].T
+    free = right[rank:].T
+    rest = free @ np.linalg.pinv(slopes @ free)
+    found: Array = np.hstack([met - rest @ slopes @ met, rest])
+    return found
 
 
 def _both_ends(points: Array) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ class Calibrated:
     @cached_property
     def scattered_loss(self) -> Polynomial | None:
         """The domain's loss, fitted to scattered values alone; None where there are none."""
-        return None if self.scattered is None else Polynomial.fit(self.scattered)
+        return None if self.scattered is None else Polynomial.fit(self.scattered, through=False)
 
 
 @dataclass(frozen=True, eq=False)
