@@ -95,7 +95,7 @@ class Polynomial:
         Raises BadInput where its points leave a coefficient undetermined, or no such polynomial
         meets all values.
         """
-        known = ~np.isnan(sample.gradient).any(axis=(1, 2, 3))
+        known = np.asarray(~np.isnan(sample.gradient).any(axis=(1, 2, 3)))
         basis, others = _shape(sample.points, known)
         at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
         values, slopes = basis.features(sample.points), GRADIENT_WEIGHT * at_slope
