@@ -18,6 +18,7 @@ from superpose.compose.on_base import OnBase
 from superpose.compose.orthogonal import Orthogonal
 from superpose.compose.pico import Pico
 from superpose.compose.regmean import RegMean
+from superpose.compose.ssr import Ssr
 from superpose.compose.star import Star
 from superpose.compose.sum import Sum
 from superpose.compose.svc import Svc
@@ -51,7 +52,7 @@ METHODS: Mapping[str, type[Method]] = {
 }
 """Every method by its name, which files that it made note, that needs nothing but the adapters."""
 
-FROM_DATA: Mapping[str, type[Method]] = {RegMean.name: RegMean}
+FROM_DATA: Mapping[str, type[Method]] = {method.name: method for method in (RegMean, Ssr)}
 """Every method that needs something of the adapters' domains as well."""
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Orthogonal",
     "Pico",
     "RegMean",
+    "Ssr",
     "Star",
     "Sum",
     "Svc",

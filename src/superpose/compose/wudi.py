@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import Array, ByModule, ModuleSource
+from superpose.compose.by_module import ByModule, ModuleSource
+from superpose.compose.shared_inputs import RIDGE, overlapping
 from superpose.errors import BadSetting
 from superpose.lowrank import Terms
 from superpose.lowrank.canonical_split import shared, sides, significant
-
-SHARED, RIDGE = 0.5, 0.01
-"""From this overlap of two adapters' inputs on, this ridge is taken where none is given: without it
-adapters that started from one A give hundreds of times their own norm."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,3 @@ class Wudi(ByModule):
         pairs = zip(spaces.middles, unit, strict=True)
         N = sum(middle @ (x.T @ (x @ Vt.T)) for middle, x in pairs)
         return (spaces.back((N / (s**2 + ridge * np.mean(s**2))) @ Vt),)
-
-
-def overlapping(inputs: Sequence[Array]) -> bool:
-    """Say whether two adapters share half of their inputs. inputs: bases, (in_features, rank)."""
-    return any(
-        np.sum((x.T @ y) ** 2) >= SHARED * min(x.shape[1], y.shape[1])
-        for x, y in combinations(inputs, 2)
-    )

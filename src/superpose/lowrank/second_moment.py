@@ -22,6 +22,10 @@ __all__ = ["SecondMoment", "regressed"]
 Array: TypeAlias = NDArray[Any]
 
 
+SINGULAR = 1e-10
+"""Share of its largest eigenvalue up to which a matrix's smallest is the rounding of zero."""
+
+
 @dataclass(frozen=True, eq=False)
 class SecondMoment:
     """The second moment of one module's inputs over tokens, positive semidefinite.
@@ -53,11 +57,23 @@ class SecondMoment:
             return float(np.trace(self.whole))
         return float(self.values.sum()) + self.rest * (self.size - len(self.values))
 
+    @cached_property
+    def strongest(self) -> float:
+        """At least the largest eigenvalue, and at most the trace."""
+        if self.whole is not None:
+            return self.trace
+        return max(self.rest, float(self.values.max(initial=0.0)))
+
     def times(self, A: Array) -> Array:
         """Give A C, (r, d). A: (r, d)."""
         if self.whole is not None:
             return np.asarray(A @ self.whole)
         return self.rest * A + (A @ self.vectors) * (self.values - self.rest) @ self.vectors.T
+
+    def between(self, basis: Array) -> SecondMoment:
+        """Give V^T C V, (m, m). basis: V (d, m), orthonormal columns."""
+        found = self.times(basis.T) @ basis
+        return SecondMoment.of((found + found.T) / 2)
 
     def sketched(self, directions: int) -> SecondMoment:
         """Keep the strongest directions, and of the others their mean."""
@@ -102,18 +118,27 @@ def regressed(rows: Sequence[Array], moments: Sequence[SecondMoment], ridge: flo
 
 
 def _solved(y: Array, moments: Sequence[SecondMoment], eps: float) -> Array:
-    """Give y (sum_j C_j + eps I)^-1. y: (r, d)."""
+    """Give y (sum_j C_j + eps I)^-1. y: (r, d). Raises LinAlgError where that is singular."""
     size = moments[0].size
+    strongest = max(moment.strongest for moment in moments)
     if any(m.whole is not None for m in moments) or sum(len(m.values) for m in moments) >= size:
         total = np.zeros((size, size))
         for moment in moments:
             total += moment.times(np.eye(size)) if moment.whole is None else moment.whole
         total.flat[:: size + 1] += eps
+        if eps < SINGULAR * strongest:
+            _check_regular(float(np.linalg.eigvalsh(total)[0]), strongest)
         return np.asarray(np.linalg.solve(total, y.T).T)
     level = sum(moment.rest for moment in moments) + eps
+    _check_regular(level, strongest)
     V = np.hstack([moment.vectors for moment in moments]).astype(np.float64)
     excess = np.concatenate([moment.values - moment.rest for moment in moments])
     # (V D V^T + l I)^-1 = (I - V (l I + D V^T V)^-1 D V^T) / l: D may hold zeros.
     inner = level * np.eye(len(excess)) + excess[:, None] * (V.T @ V)
     low = np.linalg.solve(inner.T, (y @ V).T).T * excess
     return np.asarray((y - low @ V.T) / level)
+
+
+def _check_regular(smallest: float, largest: float) -> None:
+    if smallest <= SINGULAR * largest:
+        raise np.linalg.LinAlgError("singular")

@@ -23,7 +23,7 @@ from superpose.errors import BadInput, DifferentBase, Refused, listed
 from superpose.lowrank import stack
 from superpose.names.tree import Tree, tree_of_model
 
-__all__ = ["SuperposedModel"]
+__all__ = ["SuperposedModel", "tree_of_loaded"]
 
 Weights = Sequence[float] | torch.Tensor
 """K task weights; (rows, K) of them for a batch, one weighting a row; or (rows, M, K), one for each
@@ -45,7 +45,7 @@ class SuperposedModel:
         for adapter in adapters:
             _check_linear(adapter)
         self.model = model
-        self.adapters = met(adapters, _tree_of(model))
+        self.adapters = met(adapters, tree_of_loaded(model))
         names = dict.fromkeys(name for adapter in self.adapters for name in adapter)
         self._stacks = {name: _Stack.of(model, name, self.adapters) for name in names}
         self._hooks = [
@@ -97,7 +97,7 @@ class SuperposedModel:
         return weights
 
 
-def _tree_of(model: nn.Module) -> Tree:
+def tree_of_loaded(model: nn.Module) -> Tree:
     """The model's own names: an adapter's files may call its modules otherwise."""
     shapes = {name: tuple(x.shape) for name, x in model.named_parameters()}
     config = getattr(model, "config", None)

@@ -117,8 +117,8 @@ def input_statistics(
     return MeasuredInputs(found, path, path.stat().st_size if path else 0)
 
 
-def statistics_beside(adapter: Adapter) -> InputStatistics:
-    """Read what lies beside an adapter that was loaded from a folder here.
+def statistics_beside(adapter: Adapter, method: str) -> InputStatistics:
+    """Read what lies beside an adapter that was loaded from a folder here. method: that needs it.
 
     Raises BadSetting where there is none, BadInput for a damaged file.
     """
@@ -128,8 +128,8 @@ def statistics_beside(adapter: Adapter) -> InputStatistics:
     folder = folder.parent if folder is not None and folder.is_file() else folder
     if folder is None or not (folder / INPUT_STATISTICS).is_file():
         raise BadSetting(
-            f"`regmean` needs statistics of each adapter's domain, and beside {adapter.label} lies "
-            f"no {INPUT_STATISTICS}",
+            f"`{method}` needs statistics of each adapter's domain, and beside {adapter.label} "
+            f"lies no {INPUT_STATISTICS}",
             where="method",
             hint="Make them once, from rows of that adapter's domain: superpose statistics BASE "
             "ROWS.jsonl -o ADAPTER. In Python: merge(adapters, method=RegMean(statistics)).",

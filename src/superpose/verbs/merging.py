@@ -26,7 +26,7 @@ class Merging:
         str,
         Option(
             "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
-            "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal, or regmean, with "
+            "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal; regmean and ssr, with "
             "what superpose statistics wrote beside each adapter.",
             metavar="NAME",
         ),
@@ -53,7 +53,7 @@ class Merging:
         None
     )
     ridge: Annotated[
-        float | None, "wudi, regmean: what is added where inputs are shared, by their mean."
+        float | None, "wudi, regmean, ssr: what is added where inputs are shared, by their mean."
     ] = None
     alpha: Annotated[float | None, "svc: the least of a direction that counts."] = None
     eta: Annotated[float | None, "star: share of the nuclear norm that is kept."] = None

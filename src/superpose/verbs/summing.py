@@ -96,11 +96,12 @@ def summed(
 
 def _with_statistics(method: Method, parts: Sequence[Adapter]) -> Method:
     """Give a merge by regression what lies beside its adapters, where it was given nothing."""
-    from superpose.compose import RegMean
+    from superpose.compose.from_inputs import FromInputs
     from superpose.verbs.input_statistics import statistics_beside
 
-    if isinstance(method, RegMean) and not method.statistics:
-        return replace(method, statistics=tuple(map(statistics_beside, parts)))
+    if isinstance(method, FromInputs) and not method.statistics:
+        beside = tuple(statistics_beside(part, method.name) for part in parts)
+        return replace(method, statistics=beside)
     return method
 
 

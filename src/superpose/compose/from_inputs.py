@@ -1,0 +1,165 @@
+"""Methods that ask what each adapter's domain sends into the modules: second moments of inputs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from superpose.adapter import Adapter, Delta
+from superpose.adapter.made import energy_kept
+from superpose.adapter.progress import told
+from superpose.compose.deltas_alone import check_deltas_alone
+from superpose.compose.method import Method
+from superpose.compose.shared_inputs import RIDGE, overlapping
+from superpose.compose.weighted import weighted_sum
+from superpose.data.input_statistics import InputStatistics
+from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
+from superpose.lowrank import Term, Terms, stack
+from superpose.lowrank.canonical_split import significant, tall_svd
+from superpose.lowrank.second_moment import SecondMoment
+from superpose.lowrank.terms import Array
+
+if TYPE_CHECKING:
+    from superpose.adapter.progress import Progress
+
+_RIDGE = 1e-3
+"""Where none is given, and no two adapters read the same inputs."""
+
+_LEAST_RIDGE = 1e-6
+"""Where the sum of second moments cannot be inverted."""
+
+
+@dataclass(frozen=True)
+class FromInputs(Method):
+    """A method that keeps each adapter's B in a module, and finds its A from a regression there.
+
+    statistics: of each adapter's domain, in the adapters' order. ridge: what is added to the
+    regression's matrix, by its mean diagonal; None is 0.001, and 0.01 in modules where half of one
+    adapter's inputs are another's, as with a common A (|V_i^T V_j|^2 / the smaller rank >= 0.5).
+    rank: the most that a module of the result has.
+
+    Merging raises BadSetting for another number of statistics than of adapters, BadInput for a
+    module that none of them tells of or of another size, Refused for adapters that hold more than
+    deltas of linear layers. A matrix that cannot be inverted is said with a SuperposeWarning, and
+    a ridge of 1e-6 is taken.
+    """
+
+    what: ClassVar[str]
+    """What the result is, in words, before `of deltas`."""
+
+    counts_all: ClassVar[bool]
+    """Whether a domain counts in modules that its adapter lacks: there it asks for no change."""
+
+    statistics: tuple[InputStatistics, ...] = field(default=(), repr=False)
+    ridge: float | None = None
+    rank: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.ridge is not None and not (self.ridge >= 0.0 and math.isfinite(self.ridge)):
+            raise BadSetting(f"{self.ridge:g} is no ridge: it is at least 0", where="ridge")
+
+    @abstractmethod
+    def solved(
+        self, rows: Sequence[Array], moments: Sequence[SecondMoment], ridge: float
+    ) -> list[Array]:
+        """Give the As of the regression, (r_k, d) each.
+
+        rows: lambda_k A_k (r_k, d), float64. moments: theirs in that order, then the others'.
+        Raises LinAlgError where the matrix cannot be inverted.
+        """
+
+    def merged(
+        self, parts: Sequence[Adapter], weights: Sequence[float], progress: Progress | None
+    ) -> Adapter:
+        """Give the adapters' Bs with the As of the regression."""
+        check_deltas_alone(parts, weights, self.name)
+        if len(self.statistics) != len(parts):
+            raise BadSetting(
+                f"{len(parts)} adapters and the input statistics of {len(self.statistics)} domains",
+                where="statistics",
+                hint=f"`{self.name}` needs statistics of each adapter's own domain: calibration "
+                "rows and the base model, or a file beside the adapter that `superpose statistics` "
+                "wrote.",
+            )
+        total = weighted_sum(parts, weights)
+        deltas = {
+            key: replace(delta, terms=self._terms(key, delta, parts, weights))
+            for key, delta in told(total, progress)
+        }
+        found = replace(total, deltas=deltas, made=self.made_of(total, parts, self.what))
+        if self.rank is None:
+            return found
+        cut, kept = found.compress_measured(self.rank)
+        share = None if all(each.exact for each in kept) else energy_kept(kept)
+        return replace(cut, made=self.made_of(total, parts, self.what, share))
+
+    def _terms(
+        self, key: str, delta: Delta, parts: Sequence[Adapter], weights: Sequence[float]
+    ) -> Terms:
+        """Give one module's terms, one an adapter that has it."""
+        if delta.place is not None:
+            raise Refused(
+                f"`{self.name}` knows inputs of linear layers, and this is a {delta.place.kind}",
+                where=key,
+                hint="Take another --method, or leave that module out.",
+            )
+        known = [k for k, found in enumerate(self.statistics) if key in found]
+        have = [
+            k for k, w in enumerate(weights) if w != 0.0 and key in parts[k] and k in set(known)
+        ]
+        missing = [k for k, part in enumerate(parts) if key in part and k not in set(known)]
+        if missing:
+            raise BadInput(
+                f"the input statistics of {parts[missing[0]].name}'s domain do not tell of `{key}`",
+                where="statistics",
+            )
+        if not have:
+            return delta.terms
+        factors = [stack(parts[k][key].terms, "float64") for k in have]
+        others = [k for k in known if k not in have] if self.counts_all else []
+        moments = [self._moment(k, key, delta.shape[1]) for k in (*have, *others)]
+        rows = [weights[k] * np.asarray(f.A) for k, f in zip(have, factors, strict=True)]
+        found = self._solved(key, rows, moments)
+        return tuple(Term(1.0, f.B, A) for f, A in zip(factors, found, strict=True))
+
+    def _moment(self, domain: int, key: str, size: int) -> SecondMoment:
+        moment = self.statistics[domain][key]
+        if moment.size != size:
+            raise BadInput(
+                f"`{key}` has {size} inputs, and statistics of {moment.size}", where="statistics"
+            )
+        return moment
+
+    def _solved(
+        self, key: str, rows: Sequence[Array], moments: Sequence[SecondMoment]
+    ) -> list[Array]:
+        """Solve; where that cannot be done without a ridge, say so and take a small one."""
+        if not any(moment.trace for moment in moments):
+            raise BadInput("all inputs of this module are zero", where=key)
+        ridge = self.ridge
+        if ridge is None:
+            ridge = RIDGE if overlapping([read_by(A) for A in rows]) else _RIDGE
+        try:
+            found = self.solved(rows, moments, ridge)
+            if all(np.isfinite(A).all() for A in found):
+                return found
+        except np.linalg.LinAlgError:
+            pass
+        warnings.warn(
+            f"`{key}`: the inputs' second moment is singular; a ridge of {_LEAST_RIDGE:g} is taken",
+            SuperposeWarning,
+            stacklevel=2,
+        )
+        return self.solved(rows, moments, max(ridge, _LEAST_RIDGE))
+
+
+def read_by(A: Array) -> Array:
+    """Give an orthonormal basis (d, m) of the inputs that an A (r, d) reads."""
+    V, s, _ = tall_svd(A.T)
+    return V[:, : significant(s)]

@@ -1,0 +1,89 @@
+"""The merge methods that are held against each other, and the settings that each is tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from superpose.compose import (
+    Average,
+    CoreSpace,
+    Ctm,
+    Dare,
+    DareTies,
+    Della,
+    EqualNorm,
+    Iso,
+    Knots,
+    Method,
+    Orthogonal,
+    Pico,
+    RegMean,
+    Ssr,
+    Star,
+    Sum,
+    Svc,
+    Ties,
+    Tsv,
+    Wudi,
+)
+from superpose.errors import BadSetting
+
+__all__ = ["CONTENDERS", "Contender", "contenders"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A merge method by its name, with the settings of which the best is taken.
+
+    What a method needs of the adapters' domains it is given where it is tried.
+    """
+
+    name: str
+    tries: tuple[Method, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tries:
+            raise BadSetting("there are no settings to try", where=self.name)
+
+
+_ALL: tuple[tuple[Method, ...], ...] = (
+    (Sum(),),
+    (Average(),),
+    (EqualNorm(), EqualNorm(rule="meta")),
+    (Ties(density=0.2), Ties(density=0.5)),
+    (Dare(density=0.5), Dare(density=0.8)),
+    (DareTies(density=0.5), DareTies(density=0.8)),
+    (Della(density=0.5), Della(density=0.8)),
+    (Knots(rule=Ties(density=0.2)), Knots(rule=Ties(density=0.5))),
+    (Tsv(),),
+    (Iso(), Iso(variant="cts")),
+    (CoreSpace(rule=Ties(density=0.2)), CoreSpace(rule=Ties(density=0.5))),
+    (Ctm(rule=Ties(density=0.25)), Ctm(beta=0.75, rule=Ties(density=0.25))),
+    (Pico(),),
+    (Wudi(), Wudi(ridge=0.1)),
+    (Svc(), Svc(alpha=1.0)),
+    (Star(), Star(eta=0.8)),
+    (Orthogonal(), Orthogonal(mu=1.0)),
+    (RegMean(), RegMean(ridge=0.1)),
+    (Ssr(), Ssr(ridge=0.1)),
+)
+
+CONTENDERS: Mapping[str, Contender] = {
+    tries[0].name: Contender(tries[0].name, tries) for tries in _ALL
+}
+"""Every method with the published default first, and one other setting where it has any."""
+
+
+def contenders(names: Sequence[str] = ()) -> tuple[Contender, ...]:
+    """Give contenders by name, each once, the plain sum among them; without names all.
+
+    Raises BadSetting for a name that is none of CONTENDERS.
+    """
+    wrong = [name for name in names if name not in CONTENDERS]
+    if wrong:
+        raise BadSetting(
+            f"`{wrong[0]}` is no method; there are {', '.join(CONTENDERS)}", where="methods"
+        )
+    chosen = dict.fromkeys(("sum", *names)) if names else CONTENDERS
+    return tuple(CONTENDERS[name] for name in chosen)

@@ -1,0 +1,120 @@
+"""Merge methods held against each other: one budget, chosen on some rows, measured on others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from superpose import load, merge
+from superpose.adapter import Adapter
+from superpose.compose import RegMean, Ties
+from superpose.data.prompt import Example, Prompt
+from superpose.data.questions import generate
+from superpose.errors import BadInput, BadSetting
+from superpose.measure.arena import Arena, Standing, scores_of
+from superpose.measure.contenders import CONTENDERS, Contender, contenders
+from superpose.measure.inputs import measure_inputs
+from superpose.model import SuperposedModel
+from superpose.model.base_model import load_base
+
+MODULES = tuple(f"model.layers.{n}.self_attn.{m}_proj" for n in range(2) for m in "oq")
+KINDS = ("math", "finance")
+PASSES = 4
+
+Rows = dict[str, list[Example]]
+
+
+@pytest.fixture
+def base(tiny_base: Path) -> Any:
+    return load_base(str(tiny_base))
+
+
+@pytest.fixture
+def adapters(write_adapter: Any) -> list[Adapter]:
+    return [
+        load(write_adapter(k, seed=n, modules=MODULES, width=32, base_model="tiny-llama"))
+        for n, k in enumerate(KINDS)
+    ]
+
+
+@pytest.fixture
+def rows(base: Any) -> tuple[Rows, Rows]:
+    """Calibration and test rows."""
+    prompt = Prompt(base.tokenizer, max_tokens=120)
+    found = {kind: prompt.encode_all(generate(kind, 1, 7, seed=0)[1]) for kind in KINDS}
+    return {k: r[:3] for k, r in found.items()}, {k: r[3:] for k, r in found.items()}
+
+
+@pytest.fixture
+def arena(base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]) -> Arena:
+    return Arena(base.model, adapters, *rows, passes=PASSES)
+
+
+@pytest.mark.parametrize("name", ["sum", "average", "ties", "regmean", "ssr"])
+def test_every_method_has_the_same_budget_and_is_measured_once(
+    name: str, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    done: list[float] = []
+    arena = Arena(base.model, adapters, *rows, passes=PASSES, progress=done.append)
+    found = arena.standing(CONTENDERS[name])
+    assert found.passes == PASSES
+    assert sum(done) == arena.work == PASSES * 6 + 8
+    asked = 1 if name in ("regmean", "ssr") else 0
+    assert len(found.trials) == PASSES - asked
+    assert {len(score.row_nll) for score in found.scores.values()} == {4}
+    chosen = [t for t in found.trials if (t.settings, t.scale) == (found.settings, found.scale)]
+    assert chosen[0].objective == min(t.objective for t in found.trials)
+
+
+def test_the_test_rows_are_scored_under_the_chosen_merge_at_its_scale(
+    arena: Arena, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    found = arena.standing(Contender("ties", (Ties(density=0.3), Ties(density=0.9))))
+    whole = found.scale * merge(adapters, None, Ties(density=dict(found.settings)["density"]))
+    right = scores_of(base.model, whole, 1.0, rows[1])
+    for domain, score in right.items():
+        assert found.scores[domain].row_nll == pytest.approx(score.row_nll, rel=1e-4)
+    assert found.rank == whole.rank
+    assert found.bytes == 4 * whole.parameters
+
+
+def test_a_method_on_inputs_gets_those_of_the_bare_base_on_the_calibration_rows(
+    arena: Arena, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    moments = tuple(measure_inputs(base.model, MODULES, rows[0][kind]) for kind in KINDS)
+    right = merge(adapters, None, RegMean(moments))
+    found = arena.merged(RegMean())
+    assert (found - right).norm() < 1e-5 * right.norm()
+
+
+def test_a_standing_comes_back_from_json(arena: Arena) -> None:
+    found = arena.standing(CONTENDERS["sum"])
+    assert Standing.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_the_bare_base_is_scored_without_an_adapter(base: Any, rows: tuple[Rows, Rows]) -> None:
+    with SuperposedModel(base.model, []) as bare:
+        assert bare.modules == ()
+    assert set(scores_of(base.model, None, 1.0, rows[1])) == set(KINDS)
+
+
+def test_what_cannot_be_held_against_each_other_is_refused(
+    base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    with pytest.raises(BadInput, match="1 adapters, calibration rows of 2 domains"):
+        Arena(base.model, adapters[:1], *rows)
+    with pytest.raises(BadSetting, match="`tis` is no method; there are sum, average"):
+        contenders(["tis"])
+    few = Arena(base.model, adapters, *rows, passes=2)
+    with pytest.raises(BadSetting, match=r"2 passes .* too few for 2 settings of `regmean`"):
+        few.standing(CONTENDERS["regmean"])
+    assert [one.name for one in contenders(["ties"])] == ["sum", "ties"]
+
+
+def test_a_scale_that_breaks_the_model_is_not_chosen(arena: Arena, adapters: list[Adapter]) -> None:
+    arena.adapters = tuple(1e37 * one for one in adapters)
+    with pytest.raises(BadInput, match="not finite"):
+        arena.standing(CONTENDERS["sum"])
