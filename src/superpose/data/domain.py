@@ -13,10 +13,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from superpose.errors import BadInput, Missing, missing_extra
+from superpose.data.choices import check_choices, read_choices, whole_text
+from superpose.data.hub_table import data_set, table
+from superpose.errors import BadInput, placed
 from superpose.files.hub import fetch_file
-from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
+from superpose.files.hub_name import is_hub_address, parse_hub_name
 
 __all__ = [
     "Domain",
@@ -31,16 +34,24 @@ __all__ = [
     "split_rows",
 ]
 
-_TABLES = {".arrow", ".csv", ".gz", ".json", ".parquet", ".tsv", ".zst"}
-"""Endings of one file in a data set, which `datasets` reads."""
+Columns: TypeAlias = tuple[str, str, str]
+"""Names of the columns of questions, answers and choices."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question and its answer, as text."""
+    """One question and its answer, as text.
+
+    choices: what is offered to choose from, in their order, the answer among them; none where the
+    question is open. Raises BadInput for choices that are no choice.
+    """
 
     question: str
     answer: str
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choices(self.choices, self.answer)
 
 
 @dataclass(frozen=True)
@@ -63,19 +74,21 @@ def read_rows(
     *,
     question: str = "question",
     answer: str = "answer",
+    choices: str = "choices",
     split: str = "train",
 ) -> list[Row]:
     """Read the rows of a `.jsonl` file or, where no such file exists, of a hub data set.
 
     source: a path, or a hub name: `org/name`, `org/name@revision:config`, `org/name/folder`, one
     file of it such as `org/name/train.jsonl`, or an address from a browser.
-    question, answer: the columns that hold them. split: the hub data set's split.
+    question, answer: the columns that hold them. choices: the column of a list of texts to choose
+    from, which rows need not have; empty to read none. split: the hub data set's split.
 
-    Raises BadInput for an empty or malformed file (with its line) and for rows without a
-    question or an answer; Missing where the hub cannot be asked, MissingExtra where `datasets` is
-    not installed.
+    Raises BadInput for an empty or malformed file (with its line), for rows without a question or
+    an answer and for choices without the answer among them; Missing where the hub cannot be
+    asked, MissingExtra where `datasets` is not installed.
     """
-    path = Path(source)
+    path, columns = Path(source), (question, answer, choices)
     if path.is_dir():
         raise BadInput(
             "this is a folder; a question file was expected",
@@ -83,26 +96,28 @@ def read_rows(
             hint='Give a .jsonl file with a {"question": ..., "answer": ...} object on each line.',
         )
     if path.exists():
-        rows = list(_rows_of_file(path, question, answer))
+        rows = list(_rows_of_file(path, columns))
     elif is_file_name(source):
         raise BadInput("there is no such question file", where=source)
     else:
-        rows = list(_rows_of_hub(str(source), split, question, answer))
+        rows = list(_rows_of_hub(str(source), split, columns))
     if not rows:
         raise BadInput("no questions in it", where=source)
     return rows
 
 
 def rows_of(
-    records: Iterable[Row | Mapping[str, str]],
+    records: Iterable[Row | Mapping[str, Any]],
     *,
     question: str = "question",
     answer: str = "answer",
+    choices: str = "choices",
     where: object = "rows",
 ) -> list[Row]:
     """Read rows that are in memory. where: what an error calls them. Raises as `read_rows` does."""
+    columns = question, answer, choices
     rows = [
-        record if isinstance(record, Row) else _row(record, question, answer, f"{where}, row {n}")
+        record if isinstance(record, Row) else _row(record, columns, f"{where}, row {n}")
         for n, record in enumerate(records, start=1)
     ]
     if not rows:
@@ -187,11 +202,13 @@ def fingerprint(rows: Iterable[Row]) -> str:
     """A short SHA-256 of the rows in their order: tells whether two runs saw the same data."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row.question, row.answer]).encode())
+        # Rows without choices have the fingerprint that they had before there were any.
+        texts = [row.question, row.answer, *([list(row.choices)] if row.choices else ())]
+        digest.update(json.dumps(texts).encode())
     return digest.hexdigest()[:16]
 
 
-def _rows_of_file(path: Path, question: str, answer: str) -> Iterable[Row]:
+def _rows_of_file(path: Path, columns: Columns) -> Iterable[Row]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -208,58 +225,21 @@ def _rows_of_file(path: Path, question: str, answer: str) -> Iterable[Row]:
             raise BadInput(f"not a JSON object: {error.msg}", where=where) from None
         except (ValueError, RecursionError):  # a number of thousands of digits, endless brackets
             raise BadInput("not a JSON object of a sensible size", where=where) from None
-        yield _row(record, question, answer, where)
+        yield _row(record, columns, where)
 
 
-def _rows_of_hub(source: str, split: str, question: str, answer: str) -> Iterable[Row]:
-    name, config = _data_set(source)
+def _rows_of_hub(source: str, split: str, columns: Columns) -> Iterable[Row]:
+    name, config = data_set(source)
     if name.path.endswith(".jsonl"):
         # Its lines are ours to read: nothing is converted, and a bad one is named.
-        yield from _rows_of_file(fetch_file(source, name), question, answer)
+        yield from _rows_of_file(fetch_file(source, name), columns)
         return
-    for number, record in enumerate(_table(source, name, config, split)):
-        yield _row(record, question, answer, f"{source}, row {number}")
+    for number, record in enumerate(table(source, name, config, split)):
+        yield _row(record, columns, f"{source}, row {number}")
 
 
-def _data_set(source: str) -> tuple[HubName, str | None]:
-    """Split a hub data set's name and configuration: `org/name@revision:config`."""
-    start, colon, config = source.rpartition(":")
-    if not colon or "/" in config:
-        start, config = source, ""
-    name = parse_hub_name(start, "dataset")
-    if name is None:
-        raise BadInput(
-            "no such file, and no name of a hub data set",
-            where=source,
-            hint="Check the path; a hub data set is org/name or org/name:config.",
-        )
-    return name, config or None
-
-
-def _table(source: str, name: HubName, config: str | None, split: str) -> Iterable[object]:
-    """Load a split of a hub data set, of a folder in it, or of one of its files."""
-    try:
-        import datasets
-    except ImportError:
-        what = f"{source} is no file here, and reading a hub data set"
-        raise missing_extra("datasets", what) from None
-    is_file = Path(name.path).suffix in _TABLES
-    inside = {"data_files" if is_file else "data_dir": name.path or None}
-    try:
-        table: Iterable[object] = datasets.load_dataset(
-            name.repo, config, split=split, revision=name.revision, **inside
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        unasked = isinstance(error, ConnectionError)
-        raise (Missing if unasked else BadInput)(
-            f"no such file, and the hub gives no data set of that name ({_first_line(error)})",
-            where=source,
-            hint="Check the path; for a hub data set check the name and the network.",
-        ) from None
-    return table
-
-
-def _row(record: object, question: str, answer: str, where: str) -> Row:
+def _row(record: object, columns: Columns, where: str) -> Row:
+    question, answer, choices = columns
     if not isinstance(record, Mapping):
         raise BadInput("not a JSON object", where=where)
     texts = []
@@ -272,11 +252,6 @@ def _row(record: object, question: str, answer: str, where: str) -> Row:
                 where=where,
                 hint="Name the columns that hold questions and answers.",
             )
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise BadInput(f"half a surrogate pair under {column!r} is no text", where=where)
-        texts.append(text.strip())
-    return Row(*texts)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        texts.append(whole_text(text, column, where).strip())
+    with placed(where):
+        return Row(texts[0], texts[1], read_choices(record, choices))

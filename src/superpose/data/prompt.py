@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from superpose.data.choices import ChoiceQuestion, right_choice
 from superpose.data.domain import Row
 from superpose.errors import BadInput
 
@@ -66,13 +67,36 @@ class Prompt:
     def encode(self, row: Row) -> Example | None:
         """The row's example, cut to `max_tokens`; None where the answer finds no room."""
         question = self.question_ids(row.question)
-        answer = list(self.tokenizer(" " + row.answer, add_special_tokens=False)["input_ids"])
-        if self.tokenizer.eos_token_id is not None:
-            answer.append(self.tokenizer.eos_token_id)
+        answer = self._answer_ids(row.answer)
         room = len(answer) if self.max_tokens is None else self.max_tokens - len(question)
         if room <= 0 or not question:
             return None
-        return Example(question, tuple(answer[:room]), cut=len(answer) > room)
+        return Example(question, answer[:room], cut=len(answer) > room)
+
+    def encode_choices(self, row: Row) -> ChoiceQuestion | None:
+        """The row's question and its choices, each as `encode` has an answer, and none cut.
+
+        None where the row has no choices, or one of them finds no room: cut choices may be alike.
+        """
+        question = self.question_ids(row.question)
+        choices = tuple(map(self._answer_ids, row.choices))
+        longest = len(question) + max(map(len, choices), default=0)
+        if not choices or not question or longest > (self.max_tokens or longest):
+            return None
+        return ChoiceQuestion(
+            question,
+            choices,
+            right_choice(row.choices, row.answer),
+            tuple(len(text) for text in row.choices),
+            ended=self.tokenizer.eos_token_id is not None,
+        )
+
+    def _answer_ids(self, answer: str) -> tuple[int, ...]:
+        """Ids of an answer: a space before it, end-of-text behind it."""
+        ids = list(self.tokenizer(" " + answer, add_special_tokens=False)["input_ids"])
+        if self.tokenizer.eos_token_id is not None:
+            ids.append(self.tokenizer.eos_token_id)
+        return tuple(ids)
 
     def encode_all(self, rows: Sequence[Row], where: object = None) -> list[Example]:
         """The examples of rows that are known to fit. Raises BadInput for one that does not."""

@@ -14,7 +14,7 @@ from torch import nn
 
 from superpose.measure.batches import Batch
 
-__all__ = ["answer_logits", "answer_loss", "answer_nll"]
+__all__ = ["answer_logits", "answer_loss", "answer_nll", "by_row", "token_nll"]
 
 
 def answer_logits(
@@ -54,10 +54,18 @@ def answer_nll(model: Any, batch: Batch, **inputs: Any) -> torch.Tensor:
 
     inputs: what the model gets besides, such as a cache. Differentiable where gradients are on.
     """
+    return by_row(batch, token_nll(model, batch, **inputs))
+
+
+def token_nll(model: Any, batch: Batch, **inputs: Any) -> torch.Tensor:
+    """Negative log-likelihood (N,) in nats of each answer token, in float64; see `answer_nll`."""
     logits = answer_logits(model, batch.input_ids, batch.positions, **inputs)
-    nll = nn.functional.cross_entropy(logits.float(), batch.labels, reduction="none")
-    per_row = torch.zeros(batch.rows, dtype=torch.float64, device=nll.device)
-    return per_row.index_add_(0, batch.row, nll.double())
+    return nn.functional.cross_entropy(logits.float(), batch.labels, reduction="none").double()
+
+
+def by_row(batch: Batch, values: torch.Tensor) -> torch.Tensor:
+    """Sum what each answer token has (N,) over each row's: (rows,)."""
+    return values.new_zeros(batch.rows).index_add_(0, batch.row, values)
 
 
 def _unwrapped(model: Any) -> Any:

@@ -18,7 +18,7 @@ from superpose.data.prompt import Example
 from superpose.measure.batches import collate, evaluation_batches
 from superpose.measure.loss import answer_logits, answer_nll
 
-__all__ = ["prefix_batches", "prefix_nll", "shared_prefix"]
+__all__ = ["begun", "keeps_on", "prefix_batches", "prefix_nll", "shared_prefix"]
 
 LEAST = 16
 """Tokens worth a pass of their own."""
@@ -58,17 +58,32 @@ def prefix_nll(model: Any, examples: Sequence[Example]) -> torch.Tensor:
 
     model: at task weights that all rows share.
     """
-    count, word = shared_prefix(examples), _cache_word(model)
-    if not count or word is None:
+    count = shared_prefix(examples) if keeps_on(model) else 0
+    if not count:
         return answer_nll(model, collate(examples).to(model.device))
-    cache = transformers.DynamicCache(config=model.config)
-    keeping: dict[str, Any] = {word: cache, "use_cache": True}
     beginning = torch.tensor([examples[0].question[:count]], device=model.device)
-    nowhere = torch.zeros(1, dtype=torch.int64, device=model.device)
-    answer_logits(model, beginning, nowhere, **keeping)
-    cache.batch_repeat_interleave(len(examples))
+    kept = begun(model, beginning, [0] * len(examples))
     rest = [replace(example, question=example.question[count:]) for example in examples]
-    return answer_nll(model, collate(rest).to(model.device), **keeping)
+    return answer_nll(model, collate(rest).to(model.device), **kept)
+
+
+def begun(model: Any, beginnings: torch.Tensor, rows: Sequence[int]) -> dict[str, Any]:
+    """Let beginnings (B, tokens) through a model that `keeps_on`; give what it goes on from.
+
+    rows: for each row that is to follow, the beginning that it goes on from. What comes back goes
+    to `answer_nll` beside the rows' other tokens. Differentiable where gradients are on.
+    """
+    cache = transformers.DynamicCache(config=model.config)
+    kept: dict[str, Any] = {str(_cache_word(model)): cache, "use_cache": True}
+    nowhere = torch.zeros(1, dtype=torch.int64, device=beginnings.device)
+    answer_logits(model, beginnings, nowhere, **kept)
+    cache.batch_select_indices(torch.tensor(rows, device=beginnings.device))
+    return kept
+
+
+def keeps_on(model: Any) -> bool:
+    """Whether a model can go on from keys and values that it is given."""
+    return _cache_word(model) is not None
 
 
 def _cache_word(model: Any) -> str | None:
