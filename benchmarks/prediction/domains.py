@@ -71,7 +71,8 @@ def _split(
     name: str, source: Source, folder: Path, tournament: Tournament, prompt: Prompt
 ) -> Split:
     def rows(file: str) -> list[Row]:
-        read = read_rows(folder / file)
+        # Without their choices: the record's fingerprints are those of questions and answers.
+        read = read_rows(folder / file, choices="")
         return prompt.fitting(r for r in read if r.question.lower().startswith(source.start))
 
     seed, held = tournament.split_seed, tournament.test_rows * source.longer_test
