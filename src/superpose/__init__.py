@@ -19,6 +19,7 @@ from superpose._version import __version__
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Delta
     from superpose.compose import exact_sum
+    from superpose.executor import Execution
     from superpose.formats import load, save
     from superpose.model import load_base
     from superpose.training.settings import LoraSettings, TrainingSettings
@@ -46,6 +47,7 @@ __all__ = [
     "Answering",
     "Calibration",
     "Delta",
+    "Execution",
     "Goal",
     "InputQuestions",
     "Loading",
@@ -87,6 +89,7 @@ _HOMES = {
     "Answering": "superpose.verbs.ask",
     "Calibration": "superpose.verbs.settings",
     "Delta": "superpose.adapter",
+    "Execution": "superpose.executor",
     "Goal": "superpose.verbs.tune",
     "InputQuestions": "superpose.verbs.input_statistics",
     "Loading": "superpose.verbs.settings",

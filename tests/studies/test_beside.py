@@ -214,7 +214,7 @@ def test_a_folder_that_was_begun_without_a_forecast_is_gone_on_with(
 ) -> None:
     _write_questions(tmp_path)
     Study(_spec(tiny_base, tmp_path, calibration_rows=0), tmp_path / "run").run()
-    files = [p for p in (tmp_path / "run").rglob("*.*") if p.parent != tmp_path / "run"]
+    files = [p for p in (tmp_path / "run").glob("[!.]*/**/*.*") if p.is_file()]
     before = {path: path.read_bytes() for path in files}
     assert not any(path.name == "forecast.json" or "tuned" in path.name for path in files)
     study = Study(_spec(tiny_base, tmp_path), tmp_path / "run")

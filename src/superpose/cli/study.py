@@ -8,17 +8,24 @@ from typing import Annotated
 import typer
 
 from superpose.cli.html import Html, Pages
+from superpose.cli.unfold import unfolded
+from superpose.executor.execution import Execution
 
 __all__ = ["study"]
 
 
+@unfolded
 def study(
     file: Annotated[Path, typer.Argument(help="The study file (YAML).")],
+    execution: Execution,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder. Default: runs/NAME.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is done and what is left; do nothing.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="How far it is, from its files; also while it runs.")
     ] = False,
     html: Html = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
@@ -34,9 +41,14 @@ def study(
     it stood when the same command is given again; a folder of another study is refused. At the
     end table.csv and summary.json lie beside the cells.
 
+    With several workers, here, as Slurm's jobs or on a Ray cluster, each loads the base model once
+    and takes the next cell that is open; killed workers are replaced. --status tells in another
+    shell how far they are.
+
     \b
     Example:
       superpose study studies/smollm2.yaml --out runs/smollm2
+      superpose study studies/smollm2.yaml --out runs/smollm2 --workers 2
     """
     from superpose.cli.console import answer, bars, err
     from superpose.cli.show import show
@@ -44,10 +56,11 @@ def study(
 
     pages = Pages(html)
     with bars(quiet=quiet, percent=True) as progress:
-        found = study_all(file, out, dry_run=dry_run, progress=None if quiet else progress)
-    if dry_run and not json:
+        told = None if quiet else progress
+        found = study_all(file, out, execution, dry_run=dry_run, status=status, progress=told)
+    if (dry_run or status) and not json:
         show(found.shown(), err())
-    elif dry_run:
+    elif dry_run or status:
         answer(found, json)
     else:
         with pages.showing(found):

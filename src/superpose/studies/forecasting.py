@@ -14,7 +14,12 @@ from superpose.measure.lambda_space import calibration_cost, calibration_work, f
 from superpose.model import BaseModel, SuperposedModel
 from superpose.studies.cells import domain_subsets
 
-__all__ = ["forecast_file", "forecast_json", "forecast_tokens"]
+__all__ = ["check_file", "forecast_file", "forecast_json", "forecast_tokens"]
+
+
+def check_file(seed: int) -> str:
+    """Where what the weights of a seed's adapters tell lies within the study's folder."""
+    return f"cells/seed-{seed}/check.json"
 
 
 def forecast_file(seed: int) -> str:

@@ -100,6 +100,7 @@ def train(
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
             # The base's embeddings are not trained; "auto" would ask the hub about them.
             adapted.save_pretrained(beside, save_embedding_layers=False)
+            _in_one_order(beside / PEFT.folder[0])
             _check_finite(adapted)
             trained = Trained(
                 str(out),
@@ -119,6 +120,15 @@ def train(
         }
         (beside / RECORD).write_text(json.dumps(record, indent=1))
     return trained
+
+
+def _in_one_order(config: Path) -> None:
+    """PEFT writes the target modules in the order of a set, which is another in each process."""
+    if config.exists():  # not in a process beside the first
+        content = json.loads(config.read_text(encoding="utf-8"))
+        if isinstance(content.get("target_modules"), list):
+            content["target_modules"].sort()
+        config.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def is_first_process() -> bool:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadInput
+from superpose.executor import Execution, WorkStatus, work_status
 from superpose.shown import Line, Part, Shown
 from superpose.training.reporter import Reporter
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress
+from superpose.verbs.settings import held
 
 if TYPE_CHECKING:
     from superpose.report import Page
@@ -27,7 +29,8 @@ __all__ = ["Studied", "Telling", "studied", "study"]
 class Studied(Shown):
     """A study's folder, how many of its cells are done, and what it found.
 
-    summary: None of a study that was only looked at. seconds: that this run took.
+    summary: None of a study that was only looked at. seconds: that this run took. status: how far
+    the run is that was begun last, where that was asked for; cells and done count its tasks.
     """
 
     study: Study
@@ -35,6 +38,7 @@ class Studied(Shown):
     done: int
     summary: Summary | None
     seconds: float
+    status: WorkStatus | None = None
 
     @property
     def folder(self) -> Path:
@@ -45,10 +49,14 @@ class Studied(Shown):
         """Give what `study --json` prints: the summary, or how far the study is."""
         if self.summary is not None:
             return self.summary.to_json()
+        if self.status is not None:
+            return self.status.to_json()
         return {"folder": str(self.folder), "cells": self.cells, "done": self.done}
 
     def shown(self) -> tuple[Part, ...]:
         """Give what the study found, or a line of how far it is."""
+        if self.status is not None:
+            return self.status.shown()
         if self.summary is None:
             said = f"{self.folder}: {self.done} of {self.cells} cells are done"
             return (Line(said, whole=True),)
@@ -87,20 +95,25 @@ class Studied(Shown):
 def study(
     file: str | os.PathLike[str] | Mapping[str, Any],
     out: str | os.PathLike[str] | None = None,
+    execution: Execution = Execution(),
     *,
     dry_run: bool = False,
+    status: bool = False,
     progress: Progress | None = None,
 ) -> Studied:
     """Train, forecast, add, baseline, evaluate, correlate: what a study file says.
 
     file: its path, to which paths in it are relative; or what stands in one. out: the study's
-    folder, runs/NAME by default; one that was stopped is gone on with. dry_run: look how far it is,
-    and do nothing. progress: called with work done, how much there is, and what is done; what is
-    finished is noted too.
+    folder, runs/NAME by default; one that was stopped is gone on with. execution: where its tasks
+    are done, and by how many workers. dry_run: look how far it is, and do nothing. status: tell it
+    from its files alone, and how long the rest takes, also while it runs. progress: called with
+    work done, how much there is, and what is done; what is finished is noted too.
 
     Raises BadInput for a study file that cannot be used, naming its line or key, and for a folder
-    of another study; and what training and evaluating raise.
+    of another study; Missing where Slurm or Ray cannot be reached; and what training and evaluating
+    raise.
     """
+    held(execution, Execution, "execution")
     from superpose.studies.run import Study
     from superpose.studies.spec import load_spec, spec_of
 
@@ -115,10 +128,14 @@ def study(
         relative_to=beside,
         reporter=None if progress is None else Telling(progress),
     )
+    if status:
+        found = work_status(run.folder.path)
+        seconds = time.perf_counter() - started
+        return Studied(run, found.tasks, found.done, None, seconds, found)
     if dry_run:
         run.folder.claim(run.identity(), begin=False)
     else:
-        run.run()
+        run.run(execution)
     return studied(run, started, summed_up=not dry_run)
 
 

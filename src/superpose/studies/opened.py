@@ -1,0 +1,148 @@
+"""A study that is open: its base model, its rows as tokens, its cells and its folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from superpose.adapter import Adapter
+from superpose.data.domain import Domain, fingerprint
+from superpose.data.prompt import Example, Prompt
+from superpose.formats import load
+from superpose.measure.lambda_space import FEWEST
+from superpose.model import load_base
+from superpose.studies.cells import StudyCell, cells_of_seed
+from superpose.studies.folder import StudyFolder
+from superpose.studies.spec import StudySpec, load_domain
+from superpose.training.reporter import Reporter
+
+__all__ = ["OpenedStudy"]
+
+BASE_CELL = StudyCell("base", (), None)
+TRAINING_WORK = 3.0
+"""A training token costs about three forward tokens: forward, and back through activations."""
+
+
+class OpenedStudy:
+    """A study and its folder.
+
+    spec: what to do. out: the folder; one that holds this study's cells is gone on with.
+    relative_to: the folder that the spec's paths are relative to. reporter: told of progress.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        out: str | Path,
+        *,
+        relative_to: str | Path = ".",
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.spec = spec
+        self.folder = StudyFolder(out)
+        self.relative_to = Path(relative_to)
+        self.reporter = reporter or Reporter()
+
+    @cached_property
+    def base(self) -> Any:
+        """The loaded base model; a folder is looked for beside the study file."""
+        return load_base(self.spec.base, beside=self.relative_to)
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """How this study turns rows into tokens."""
+        settings = self.spec.prompt
+        return Prompt(
+            self.base.tokenizer, max_tokens=settings.max_tokens, template=settings.template
+        )
+
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The domains, read and split."""
+        return {
+            name: load_domain(name, settings, self.spec, self.relative_to, self.prompt)
+            for name, settings in self.spec.domains.items()
+        }
+
+    @cached_property
+    def train_examples(self) -> dict[str, list[Example]]:
+        """Training rows as tokens, by domain."""
+        return {n: self.prompt.encode_all(d.train, n) for n, d in self.domains.items()}
+
+    @cached_property
+    def test_examples(self) -> dict[str, list[Example]]:
+        """Test rows as tokens, by domain."""
+        return {n: self.prompt.encode_all(d.test, n) for n, d in self.domains.items()}
+
+    @cached_property
+    def calibration_examples(self) -> dict[str, list[Example]]:
+        """Calibration rows as tokens, by domain."""
+        return {n: self.prompt.encode_all(d.calibration, n) for n, d in self.domains.items()}
+
+    @property
+    def has_forecast(self) -> bool:
+        """Whether every domain has calibration rows enough."""
+        return all(len(domain.calibration) >= FEWEST for domain in self.domains.values())
+
+    @property
+    def cells(self) -> list[StudyCell]:
+        """Every cell of the study, in the order in which they are worked off."""
+        names, wanted = list(self.spec.domains), {"merged": self.spec.merged}
+        of_seeds = [
+            cells_of_seed(names, seed, tuned=self.has_forecast, **wanted)
+            for seed in self.spec.seeds
+        ]
+        return [BASE_CELL, *(cell for of_seed in of_seeds for cell in of_seed)]
+
+    def adapters(self, seed: int) -> list[Adapter]:
+        """The single adapters of a seed, each under its domain's name."""
+        paths = {domain: self.adapter_path(domain, seed) for domain in self.spec.domains}
+        return [replace(load(path), name=domain) for domain, path in paths.items()]
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two folders hold the same study.
+
+        More seeds and baselines only extend it, and so does a forecast.
+        """
+        extending = {"name", "seeds", "domains", "merged", "calibration_rows"}
+        spec = self.spec.model_dump(mode="json", exclude=extending)
+        data = {
+            name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}
+            for name, domain in self.domains.items()
+        }
+        identity = spec | {"data": data, "order": list(data)}
+        if self.has_forecast:
+            rows = {name: fingerprint(domain.calibration) for name, domain in self.domains.items()}
+            identity["calibration"] = rows
+        return identity
+
+    def notes(self) -> dict[str, dict[str, int]]:
+        """What a reader has to know of the data: how many answers were cut, or left out."""
+        return {
+            name: {
+                "train_rows": len(self.train_examples[name]),
+                "test_rows": len(self.test_examples[name]),
+                "calibration_rows": len(self.calibration_examples[name]),
+                "cut_train_rows": sum(example.cut for example in self.train_examples[name]),
+                "cut_test_rows": sum(example.cut for example in self.test_examples[name]),
+                "left_out_rows": domain.left_out,
+            }
+            for name, domain in self.domains.items()
+        }
+
+    def adapter_path(self, domain: str, seed: int) -> Path:
+        """Where a domain's own adapter of a seed lies."""
+        return self.folder.path / StudyCell("single", (domain,), seed).adapter
+
+    def training_work(self, cell: StudyCell) -> float:
+        """Give the work of a cell's training in forward tokens."""
+        tokens = sum(example.length for example in self.training_rows(cell))
+        # As many steps as a single adapter see that share of the rows.
+        share = 1 / len(cell.domains) if cell.method == "merged_steps" else 1.0
+        return TRAINING_WORK * tokens * self.spec.training.epochs * share
+
+    def training_rows(self, cell: StudyCell) -> list[Example]:
+        """Give the rows that a cell's adapter is trained on, as tokens."""
+        return [example for name in cell.domains for example in self.train_examples[name]]
