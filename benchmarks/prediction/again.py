@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.prediction.derived import derived
 from benchmarks.prediction.judging import Judged, grouped, judged, outcomes, parts, promised
 from benchmarks.prediction.points import Point
 from benchmarks.prediction.weighed import widened
@@ -31,7 +32,11 @@ class Recorded:
 
 
 def judged_anew(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the record with everything judged again that its points can tell."""
+    """Give the record with everything judged again that its points can tell.
+
+    Figures that follow from recorded ones (`derived`) enter.
+    """
+    record = derived(record)
     groups = grouped(list(recorded(record)))
     predictors = [
         each

@@ -136,6 +136,7 @@ class _Run:
         sample = self._sample("slope", rows, [own], gradients=True)
         sample = sample.joined(self._sample("slopes", rows, others, gradients=True))
         sample = sample.joined(self._sample("values", rows, plain, gradients=False))
+        self.costs["pairs"] = self._without_slopes(1 + len(others), len(plain))
         return {"sample": of_sample(sample), "inner": of_inner(inner)}
 
     def scattered(self, rows: Sequence[Example], each: Calibrating) -> dict[str, Any]:
@@ -151,6 +152,11 @@ class _Run:
         return {
             "sample": of_sample(self._sample("scattered", rows[:fewer], points, gradients=False))
         }
+
+    def _without_slopes(self, points: int, timed: int) -> Cost:
+        """What values alone would have cost at so many points, by those that were so measured."""
+        values = self.costs["values"]
+        return Cost(values.tokens * points // timed, values.seconds * points / timed)
 
     def _sample(
         self, part: str, rows: Sequence[Example], points: Sequence[np.ndarray], *, gradients: bool

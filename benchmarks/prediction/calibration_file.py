@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.prediction.field import Field
 from superpose.errors import BadInput
-from superpose.landscape.predictors import Calibrated, DataInner
+from superpose.landscape.calibrated import Calibrated, DataInner
 from superpose.landscape.sample import Sample
 
 __all__ = ["Cost", "costs_of", "of_inner", "of_sample", "read_calibration", "read_costs"]

@@ -44,10 +44,13 @@ weights other than 1 and what several do together. *Lambda space* fits one polyn
 adapters' weights to each domain. MAP has two evaluations for each of its
 coefficients, on so many fewer rows that it sees as many tokens as lambda space; it was measured for
 the first seed alone. Controls are calibrated on half of the rows. Tokens are counted
-once a forward pass, and a gradient as two passes. OSRM is charged for the gradients that are taken
-with its inputs, and pairs evaluated for slopes where values would do: half would be enough. *OSRM*
-and *gradient* are figures of ours after what they are named for, and so is the *RMS cosine* of more
-than two adapters, which the paper does not have.
+once a forward pass, and a gradient as two passes; what reads inputs is charged for the gradients
+that are taken with them, and pairs evaluated for values alone, though its slopes were taken too.
+What is named *after* a paper is a figure of ours in its spirit, and so is the *RMS cosine* of more
+than two adapters, which the paper does not have; summed over the others it knows their number.
+*Data-free, combined* is a ridge regression of all figures that need no data on the sums that were
+measured without the domain in question, its penalty chosen among these: what a linear rule could
+tell a domain that comes anew of many sums measured on others.
 """
 
 PARTS = """\
@@ -78,6 +81,9 @@ and four that were drawn, so their intervals are wide.
 
 OF_PAIRS = ("within a domain", "p, labels permuted")
 """Columns that pairs alone have."""
+
+ONE_SLOPE = "after gradient alignment"
+"""What is charged for one slope, so for two passes."""
 
 SIZES = ("pairs", "triples", "quadruples")
 
@@ -122,6 +128,11 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
                     f"{found['ceiling']:.2f}.\n"
                 )
             yield from table(*_standing(record, group))
+    free = sum(not each["needs"] for each in record["predictors"])
+    yield (
+        f"{len(record['predictors'])} predictors were entered, {free} of which need no data at "
+        "all: the best of so many is a little better than it would be by itself.\n"
+    )
     yield NOTES
     yield _rival(record)
     yield from _sizes(record)
@@ -137,10 +148,10 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
 def _rival(record: Mapping[str, Any]) -> str:
     """Say what evaluating the very sums that are asked would cost."""
     cost = {each["name"]: each["cost"] for each in record["predictors"]}
-    if not cost["gradient"] or not cost["lambda space"]:
+    if not cost[ONE_SLOPE] or not cost["lambda space"]:
         return ""
     # A gradient is charged as two passes.
-    passes = 2 * cost["lambda space"]["tokens"] / cost["gradient"]["tokens"]
+    passes = 2 * cost["lambda space"]["tokens"] / cost[ONE_SLOPE]["tokens"]
     asked = record["groups"]["all"]["n"] / (len(record["domains"]) * len(record["seeds"]))
     return (
         "Not entered is the sum itself, evaluated on the calibration rows; of a pair that is what "

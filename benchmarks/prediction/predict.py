@@ -7,15 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.prediction.calibrate import Calibrating, beside
 from benchmarks.prediction.calibration_file import Cost, read_calibration, read_costs
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured, losses, measured
 from superpose.adapter import Adapter
 from superpose.interference.predictors import DATA_FREE, Case
-from superpose.landscape.predictors import DATA_AWARE, Calibrated, DataCase
+from superpose.landscape.calibrated import Calibrated, DataCase
+from superpose.landscape.predictors import DATA_AWARE
 
 __all__ = ["Predicted", "costs", "predicted"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,22 @@ def predicted(field: Field) -> Iterator[Predicted]:
         scattered = replace(each, scattered=True).file
         return read_calibration(field, each.file, scattered) if there else None
 
+    @cache
+    def slopes(condition: str, seed: int) -> Array | None:
+        """Each domain's slope at its own adapter, where all of them stand beside each other."""
+        all_of_them = [calibration(Calibrating(condition, seed, name)) for name in field.names]
+        known = [each for each in all_of_them if each is not None]
+        alone = condition != "random" and len(known) == len(field.names)
+        return np.stack([_own_slope(each, k) for k, each in enumerate(known)]) if alone else None
+
     for row in measured(losses(field.folder.path)):
         each = Calibrating(row.point.condition, row.point.seed, row.domain)
         # Only the random partners differ from one measured domain to the next.
         standing = each if each.condition == "random" else _anywhere(field, each)
-        yield Predicted(row, _figures(field, row, adapters(standing), calibration(each)))
+        found = calibration(each)
+        if found is not None:
+            found = replace(found, slopes=slopes(each.condition, each.seed))
+        yield Predicted(row, _figures(field, row, adapters(standing), found))
 
 
 def costs(field: Field) -> dict[str, Cost]:
@@ -70,6 +87,13 @@ def _figures(
     known = DataCase(own, others, calibration, place, places)
     free = {p.name: p.predict(known) for p in DATA_FREE}
     return free | {p.name: p.predict(known) for p in DATA_AWARE}
+
+
+def _own_slope(calibration: Calibrated, place: int) -> Array:
+    """Give the slope at the own adapter alone, by each task weight; NaN where there is none."""
+    sample = calibration.sample
+    at = sample.at(np.eye(sample.points.shape[1])[place])
+    return np.full(sample.points.shape[1], np.nan) if at is None else sample.slope[at]
 
 
 def _anywhere(field: Field, each: Calibrating) -> Calibrating:

@@ -18,7 +18,14 @@ BY_NAME = {predictor.name: predictor for predictor in DATA_FREE}
 FACTORS = {"cosine of A", "cosine of B"}
 """What is said of the factors, not of the delta."""
 
-SCALED = {"norm", "norm ratio", "isotropic quadratic"}
+SCALED = {
+    "norm",
+    "norm ratio",
+    "isotropic quadratic",
+    "residual energy",
+    "energy inside",
+    "singular task interference",
+}
 """What grows with the others."""
 
 SHAPES = {"q": (12, 9), "v": (7, 11)}
@@ -67,14 +74,38 @@ def flat(found: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([found[name].ravel() for name in sorted(found)])
 
 
+def rms_cosine(own: dict[str, np.ndarray], rest: dict[str, np.ndarray]) -> float:
+    cosines = [
+        np.vdot(own[m], rest[m]) / np.linalg.norm(own[m]) / np.linalg.norm(rest[m]) for m in own
+    ]
+    return float(np.sqrt(np.mean(np.square(cosines))))
+
+
+def projected(own: np.ndarray, rest: np.ndarray, rank: int) -> np.ndarray:
+    """What of `rest` lies between the leading singular vectors of `own`."""
+    U, _, Vt = np.linalg.svd(own)
+    P, Q = U[:, :rank], Vt[:rank].T
+    return np.asarray(P @ P.T @ rest @ Q @ Q.T)
+
+
+def singular_interference(deltas: list[np.ndarray], ranks: list[int]) -> float:
+    """The paper's definition, entry by entry."""
+    parts = [np.linalg.svd(delta, full_matrices=False) for delta in deltas]
+    U = np.hstack([u[:, :r] for (u, _, _), r in zip(parts, ranks, strict=True)])
+    V = np.hstack([vt[:r].T for (_, _, vt), r in zip(parts, ranks, strict=True)])
+    S = np.diag(np.concatenate([s[:r] for (_, s, _), r in zip(parts, ranks, strict=True)]))
+    return float(np.abs((U.T @ U - np.eye(len(S))) @ S @ (V.T @ V - np.eye(len(S)))).sum())
+
+
 def oracles(case: Case) -> dict[str, float]:
     """Every predictor from dense matrices."""
     own = matrices(case.own)
     rest = {m: sum(matrices(other)[m] for other in case.others) for m in own}
     x, y = flat(own), flat(rest)
-    by_module = [
-        np.vdot(own[m], rest[m]) / np.linalg.norm(own[m]) / np.linalg.norm(rest[m]) for m in own
-    ]
+    each = [own, *map(matrices, case.others)]
+    ranks = [a["q"].rank for a in (case.own, *case.others)]
+    inside = {m: projected(own[m], rest[m], ranks[0]) for m in own}
+    outside = flat({m: rest[m] - inside[m] for m in own})
 
     def factor(which: str) -> float:
         values = []
@@ -87,15 +118,22 @@ def oracles(case: Case) -> dict[str, float]:
     return {
         "constant": 1.0,
         "count": float(len(case.others)),
+        "1/k law": 1 - 1 / (1 + len(case.others)),
         "norm": float(np.linalg.norm(y)),
         "norm ratio": float(np.linalg.norm(y) / np.linalg.norm(x)),
-        "rms cosine": float(np.sqrt(np.mean(np.square(by_module)))),
+        "rms cosine": rms_cosine(own, rest),
+        "rms cosine, summed": sum(rms_cosine(own, matrices(other)) for other in case.others),
         "cosine": float(x @ y / np.linalg.norm(x) / np.linalg.norm(y)),
         "cosine of A": factor("A"),
         "cosine of B": factor("B"),
         "input overlap": mean_overlap(case, input_basis),
         "output overlap": mean_overlap(case, output_basis),
         "isotropic quadratic": float(x @ y + y @ y / 2),
+        "residual energy": float(outside @ outside / ((x + y) @ (x + y))),
+        "energy inside": float(np.linalg.norm(flat(inside)) / np.linalg.norm(x)),
+        "singular task interference": float(
+            np.mean([singular_interference([a[m] for a in each], ranks) for m in own])
+        ),
     }
 
 
@@ -163,7 +201,35 @@ def test_what_does_not_exist_is_nan() -> None:
     zero = Case(0.0 * adapter(0), (adapter(1),))
     missing = {p.name for p in DATA_FREE if math.isnan(p.predict(zero))}
     assert missing >= {"rms cosine", "cosine", "norm ratio", "output overlap", "cosine of B"}
+    assert missing >= {"rms cosine, summed", "energy inside", "singular task interference"}
+    both = 0.0 * adapter(0)
+    assert math.isnan(BY_NAME["residual energy"].predict(Case(both, (both,))))
     assert math.isnan(BY_NAME["cosine of A"].predict(Case(adapter(0), (adapter(1, rank=3),))))
+
+
+def test_deltas_that_are_orthogonal_on_one_side_have_no_singular_interference() -> None:
+    """And what one writes outside the other's outputs is residual energy whole."""
+    B, A = np.eye(6, dtype=np.float32), np.ones((1, 4), dtype=np.float32)
+    own = Adapter({"q": Delta.of(B[:, :1], A)}, "a")
+    other = Adapter({"q": Delta.of(B[:, 1:2], A)}, "b")
+    case = Case(own, (other,))
+    assert BY_NAME["singular task interference"].predict(case) == pytest.approx(0, abs=1e-12)
+    assert BY_NAME["energy inside"].predict(case) == pytest.approx(0, abs=1e-12)
+    assert BY_NAME["residual energy"].predict(case) == pytest.approx(0.5)
+    same = Case(own, (own,))
+    assert BY_NAME["energy inside"].predict(same) == pytest.approx(1)
+    assert BY_NAME["residual energy"].predict(same) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_direction_that_is_rounding_does_not_count_as_a_singular_vector() -> None:
+    """A smaller rank may stand in a file as padding that is not quite zero."""
+    own, other = adapter(0), adapter(1)
+    ((c, B, A),), ((_, more, rows),) = other["q"].terms, adapter(2)["q"].terms
+    wider = Delta.of(np.hstack([B, 1e-9 * more]), np.vstack([A, rows]), c)
+    padded = {"v": other["v"], "q": wider}
+    predict = BY_NAME["singular task interference"].predict
+    found = predict(Case(own, (Adapter(padded, "padded"),)))
+    assert found == pytest.approx(predict(Case(own, (other,))), rel=1e-5)
 
 
 def test_an_adapter_alone_is_no_case() -> None:

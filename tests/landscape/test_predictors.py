@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,15 +11,9 @@ from hypothesis import given, settings, strategies as st
 
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
+from superpose.landscape.calibrated import PARTS, Calibrated, DataCase, DataInner
 from superpose.landscape.polynomial import design_points
-from superpose.landscape.predictors import (
-    DATA_AWARE,
-    PARTS,
-    PREDICTORS,
-    Calibrated,
-    DataCase,
-    DataInner,
-)
+from superpose.landscape.predictors import DATA_AWARE, PREDICTORS
 from superpose.landscape.sample import Sample
 from superpose.lowrank import dense, gram
 
@@ -56,7 +51,26 @@ class Bowl:
         scattered = self.sample(rng.uniform(size=(2 * coefficients, adapters)), 0)
         weighed = np.stack([self.curvature / 4, 3 * self.curvature / 4])
         inner = DataInner(weighed, weighed, ("a", "b"))
-        self.calibration = Calibrated(design, inner, scattered)
+        self.slopes = rng.normal(size=(adapters, adapters))
+        self.slopes[own] = self.slope + self.curvature[own]
+        self.calibration = Calibrated(
+            design, inner, scattered, self.sums(), self.merges(rng), self.slopes
+        )
+
+    def sums(self) -> Sample:
+        """Every sum of weight 1 that holds the own adapter."""
+        corners = np.array(list(itertools.product([0.0, 1.0], repeat=len(self.adapters))))
+        return self.sample(corners[corners[:, self.own] == 1], 0)
+
+    def merges(self, rng: np.random.Generator) -> dict[tuple[int, ...], Sample]:
+        """As many values as coefficients, for each merge that holds the own adapter."""
+        found = {}
+        for size in range(2, len(self.adapters) + 1):
+            for places in itertools.combinations(range(len(self.adapters)), size):
+                points = np.zeros(((size + 1) * (size + 2) // 2, len(self.adapters)))
+                points[:, list(places)] = rng.uniform(size=(len(points), size))
+                found[places] = self.sample(points, 0).among(places)
+        return found
 
     def loss(self, point: np.ndarray) -> float:
         return float(3.0 + self.slope @ point + point @ self.curvature @ point / 2)
@@ -86,12 +100,18 @@ def oracles(bowl: Bowl, others: tuple[int, ...]) -> dict[str, float]:
     H = bowl.curvature
     exact = bowl.interference(*others)
     return {
-        "OSRM": np.sqrt(rest @ H @ rest / (own @ H @ own)),
+        "activation distance": np.sqrt(rest @ H @ rest),
+        "after OSRM": np.sqrt(rest @ H @ rest / (own @ H @ own)),
         "Kronecker cosine": own @ H @ rest / np.sqrt((own @ H @ own) * (rest @ H @ rest)),
-        "gradient": (bowl.slope + H @ own) @ rest,
+        "after gradient alignment": (bowl.slope + H @ own) @ rest,
+        "after gradient distance": sum(
+            np.linalg.norm(bowl.slopes[bowl.own] - bowl.slopes[other]) for other in others
+        ),
         "Kronecker quadratic": exact,
         "MAP": exact,
+        "MAP, one merge": exact,
         "pairs evaluated": sum(bowl.interference(other) for other in others),
+        "sum evaluated": exact,
         "lambda space": exact,
     }
 
@@ -153,7 +173,11 @@ def test_white_data_make_the_weighted_cosine_the_plain_one(seed: int) -> None:
         for m in SHAPES
     ]
     wanted = np.sqrt(np.mean(np.square(ratios)))
-    assert BY_NAME["OSRM"].predict(case) == pytest.approx(wanted, rel=1e-5)
+    assert BY_NAME["after OSRM"].predict(case) == pytest.approx(wanted, rel=1e-5)
+    moved = np.linalg.norm(
+        [np.linalg.norm(sum(np.asarray(dense(a[m].terms)) for a in adapters[1:])) for m in SHAPES]
+    )
+    assert BY_NAME["activation distance"].predict(case) == pytest.approx(moved, rel=1e-5)
 
 
 def test_a_figure_that_does_not_exist_is_nan() -> None:
@@ -161,11 +185,28 @@ def test_a_figure_that_does_not_exist_is_nan() -> None:
     nothing = DataInner(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)), ("a",))
     bare = Calibrated(bowl.calibration.sample, nothing)
     case = DataCase(bowl.adapters[0], bowl.adapters[1:], bare, 0, (1,))
-    for name in ("MAP", "OSRM", "Kronecker cosine"):
+    for name in (
+        "MAP",
+        "MAP, one merge",
+        "after OSRM",
+        "after gradient distance",
+        "Kronecker cosine",
+        "sum evaluated",
+    ):
         assert math.isnan(BY_NAME[name].predict(case)), name
 
 
-@pytest.mark.parametrize("name", ["gradient", "pairs evaluated"])
+def test_a_sum_that_was_not_evaluated_has_no_figure() -> None:
+    bowl = Bowl(3, 0, 0)
+    calibrated = bowl.calibration
+    assert calibrated.sums is not None
+    one = bowl.sample(calibrated.sums.points[:2], 0)
+    fewer = Calibrated(calibrated.sample, calibrated.inner, sums=one)
+    case = DataCase(bowl.adapters[0], bowl.adapters[1:], fewer, 0, (1, 2))
+    assert math.isnan(BY_NAME["sum evaluated"].predict(case))
+
+
+@pytest.mark.parametrize("name", ["after gradient alignment", "pairs evaluated"])
 def test_what_was_not_measured_is_said(name: str) -> None:
     bowl = Bowl(2, 0, 0)
     scattered = bowl.calibration.scattered

@@ -14,8 +14,9 @@ from tests.landscape.test_predictors import BY_NAME, SHAPES, adapter
 from superpose.adapter import Adapter, Delta
 from superpose.data.prompt import Example
 from superpose.interference.predictors import Predictor
+from superpose.landscape.calibrated import Calibrated, DataCase
 from superpose.landscape.polynomial import design_points
-from superpose.landscape.predictors import PREDICTORS, Calibrated, DataCase
+from superpose.landscape.predictors import PREDICTORS
 from superpose.lowrank import dense
 from superpose.measure import data_inner
 from superpose.measure.batches import collate
@@ -168,7 +169,12 @@ def calibration(tiny: Any) -> Calibrated:
         drawn = np.random.default_rng(0).uniform(size=(20, 3))
         scattered = measure(model, rows, drawn, gradients=False)
         inner = measure_inner(model, rows, [1.0, 0.0, 0.0])
-    return Calibrated(sample, inner, scattered)
+        asked = [[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]
+        sums = measure(model, rows, asked, gradients=False)
+        pair = measure(model, rows, np.pad(drawn[:6, :2], ((0, 0), (0, 1))), gradients=False)
+        merges = {(0, 1): pair.among([0, 1]), (0, 1, 2): scattered}
+        slopes = np.stack([measure(model, rows, [point]).slope[0] for point in np.eye(3)])
+    return Calibrated(sample, inner, scattered, sums, merges, slopes)
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda each: each.name)

@@ -18,6 +18,7 @@ from superpose.adapter import Adapter, align, check_same_base, met
 from superpose.errors import BadInput
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
+from superpose.interference.singular import energy_inside, singular_task_interference
 from superpose.lowrank import Term, stack
 
 __all__ = [
@@ -71,10 +72,20 @@ class Case:
         check_same_base((self.own, *self.others))
 
     @cached_property
+    def both(self) -> tuple[Adapter, Adapter]:
+        """The own adapter and the sum of the others, each weight under one name in both."""
+        own, rest = align(met((self.own, sum(self.others[1:], self.others[0]))))
+        return own, rest
+
+    @cached_property
     def pair(self) -> Pair:
         """Figures of the own adapter (a) beside the sum of the others (b), as `check` has them."""
-        both = align(met((self.own, sum(self.others[1:], self.others[0]))))
-        return pair_figures(per_module(both), 0, 1, both, ("own", "others"))
+        return pair_figures(per_module(self.both), 0, 1, self.both, ("own", "others"))
+
+    @cached_property
+    def inside(self) -> float:
+        """The length of what of the others lies in the own adapter's outputs and inputs."""
+        return math.sqrt(energy_inside(*self.both))
 
 
 C = TypeVar("C", contravariant=True)
@@ -136,6 +147,27 @@ def _isotropic(case: BesideOthers) -> float:
     return inner + others * others / 2
 
 
+def _summed_rms_cosine(case: Case) -> float:
+    """Give NaN where one of the others has no cosine with the own adapter."""
+    return math.fsum(Case(case.own, (other,)).pair.rms_cosine for other in case.others)
+
+
+def _residual_energy(case: Case) -> float:
+    own, others = case.pair.norms
+    inner = 0.0 if math.isnan(case.pair.cosine) else case.pair.cosine * own * others
+    whole = own * own + others * others + 2 * inner
+    return (others * others - case.inside**2) / whole if whole > 0 else math.nan
+
+
+def _energy_inside(case: Case) -> float:
+    own = case.pair.norms[0]
+    return case.inside / own if own > 0 else math.nan
+
+
+def _task_singular(case: Case) -> float:
+    return singular_task_interference(align(met((case.own, *case.others))))
+
+
 NORM_RATIO = Predictor(
     "norm ratio",
     r"\lVert t_S\rVert / \lVert t_i\rVert",
@@ -175,6 +207,13 @@ DATA_FREE: tuple[Predictor[Case], ...] = (
         "count", r"\lvert S\rvert", "how many others there are", lambda case: len(case.others) * 1.0
     ),
     Predictor(
+        "1/k law",
+        r"1 - 1 / (\lvert S\rvert + 1)",
+        "how many there are, with diminishing effect; it ranks as the count does",
+        lambda case: 1 - 1 / (len(case.others) + 1),
+        ("2509.24244",),  # of averages of k models, whose loss falls so with k
+    ),
+    Predictor(
         "norm",
         r"\lVert t_S\rVert",
         "how large the others are, whatever their direction",
@@ -182,6 +221,13 @@ DATA_FREE: tuple[Predictor[Case], ...] = (
     ),
     NORM_RATIO,
     RMS_COSINE,
+    Predictor(
+        "rms cosine, summed",
+        r"\sum_{j \in S} \sqrt{\frac{1}{M}\sum_m \cos_m(t_i, t_j)^2}",
+        "the same of each other adapter alone, added up: for pairs it is the paper's",
+        _summed_rms_cosine,
+        ("2508.11985",),
+    ),
     COSINE,
     Predictor(
         "cosine of A",
@@ -202,6 +248,25 @@ DATA_FREE: tuple[Predictor[Case], ...] = (
         r"\langle t_i, t_S\rangle + \lVert t_S\rVert^2 / 2",
         "how the loss changes if it curves alike in all directions: $H = 1$ below",
         _isotropic,
+    ),
+    Predictor(
+        "residual energy",
+        r"\lVert t_S - Q_i Q_i^\top t_S P_i P_i^\top\rVert^2 / \lVert t_i + t_S\rVert^2",
+        "the share of the whole sum outside the outputs and inputs of the own adapter",
+        _residual_energy,
+    ),
+    Predictor(
+        "energy inside",
+        r"\lVert Q_i^\top t_S P_i\rVert / \lVert t_i\rVert",
+        "what the others write where the own adapter writes, read where it reads",
+        _energy_inside,
+    ),
+    Predictor(
+        "singular task interference",
+        r"\frac{1}{M}\sum_m \lVert (U^\top U - I)\, \Sigma\, (V^\top V - I)\rVert_1",
+        "how the singular vectors of all deltas, side by side, meet; of all, not of one's domain",
+        _task_singular,
+        ("2412.00081",),
     ),
 )
 """The controls first: what knows nothing, how many there are, how large they are."""

@@ -1,110 +1,17 @@
-"""What a domain's own data say about interference, and the table of all predictors.
-
-The curvature H of a domain's loss is Kronecker-factored (Martens and Grosse, arXiv 1503.05671,
-K-FAC): with S the second moment of a target module's inputs x and G that of the gradients g by the
-module's outputs, both need the projections A_k x and B_k^T g alone.
-"""
+"""What a domain's own data say about interference, and the table of all predictors."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from superpose.errors import BadInput
-from superpose.interference.predictors import DATA_FREE, Case, Predictor
+from superpose.interference.predictors import DATA_FREE, Predictor
+from superpose.landscape.calibrated import DataCase
 from superpose.landscape.polynomial import Polynomial
-from superpose.landscape.sample import Sample
 
-__all__ = ["DATA_AWARE", "PARTS", "PREDICTORS", "Calibrated", "DataCase", "DataInner"]
-
-Array = NDArray[np.float64]
-
-PARTS = ("inner", "slope", "slopes", "values", "scattered")
-"""What is measured apart, so that each predictor pays for what it reads: inner products under the
-data; the slope at the own adapter; slopes with each other adapter beside it; values at the base
-and the naive sum; values at scattered weights."""
-
-
-@dataclass(frozen=True, eq=False)
-class DataInner:
-    """Inner products of K deltas in M target modules as one domain's data weigh them.
-
-    inputs[m, j, k]: the mean over tokens of (dW_j x) . (dW_k x), which is
-    sum((B_j^T B_k) * (A_j S A_k^T)). curvature[m, j, k]: t_j' H t_k in nats an answer token, a
-    multiple of sum((B_j^T G B_k) * (A_j S A_k^T)). Both (M, K, K), symmetric, zero where a delta is
-    not there, the plain inner product for S = G = identity. modules: M names.
-
-    Raises BadInput when the shapes do not belong together or a value is not finite.
-    """
-
-    inputs: Array
-    curvature: Array
-    modules: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        count = self.inputs.shape[-1]
-        wanted = (len(self.modules), count, count)
-        if self.inputs.shape != wanted or self.curvature.shape != wanted:
-            raise BadInput("inner products and target modules do not belong together")
-        if not (np.isfinite(self.inputs).all() and np.isfinite(self.curvature).all()):
-            raise BadInput(
-                "activations or gradients of the model are not finite",
-                hint="An adapter that large breaks the model; add with smaller task weights.",
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class Calibrated:
-    """What was measured of one domain with K adapters: all that a predictor may look at.
-
-    sample: at the points of `design_points`. inner: at the own adapter. scattered: values at task
-    weights drawn from [0, 1]^K; None where they were not measured.
-    """
-
-    sample: Sample
-    inner: DataInner
-    scattered: Sample | None = None
-
-    @cached_property
-    def loss(self) -> Polynomial:
-        """The domain's loss, fitted to values and slopes."""
-        return Polynomial.fit(self.sample)
-
-    @cached_property
-    def scattered_loss(self) -> Polynomial | None:
-        """The domain's loss, fitted to scattered values alone; None where there are none."""
-        return None if self.scattered is None else Polynomial.fit(self.scattered, through=False)
-
-
-@dataclass(frozen=True, eq=False)
-class DataCase(Case):
-    """One adapter in a sum, on its own domain's calibration.
-
-    calibration: of the own adapter's domain, measured with K adapters. place, places: which of the
-    K the own adapter is, and which the others are.
-    """
-
-    calibration: Calibrated
-    place: int
-    places: tuple[int, ...]
-
-    @property
-    def alone(self) -> Array:
-        """(K,) task weights of the own adapter alone."""
-        weights = np.zeros(self.calibration.sample.points.shape[1])
-        weights[self.place] = 1.0
-        return weights
-
-    @property
-    def rest(self) -> Array:
-        """(K,) task weights of the others alone."""
-        weights = np.zeros_like(self.alone)
-        weights[list(self.places)] = 1.0
-        return weights
+__all__ = ["DATA_AWARE", "PREDICTORS"]
 
 
 def _osrm(case: DataCase) -> float:
@@ -113,6 +20,20 @@ def _osrm(case: DataCase) -> float:
     own, others = (np.einsum("k,mkj,j->m", w, inputs, w) for w in (case.alone, case.rest))
     known = own > 0
     return math.sqrt(float(np.mean(others[known] / own[known]))) if known.any() else math.nan
+
+
+def _activation_distance(case: DataCase) -> float:
+    inputs = case.calibration.inner.inputs.sum(axis=0)
+    return math.sqrt(max(0.0, float(case.rest @ inputs @ case.rest)))
+
+
+def _gradient_distance(case: DataCase) -> float:
+    """Give NaN where the other domains' slopes were not measured."""
+    slopes = case.calibration.slopes
+    if slopes is None:
+        return math.nan
+    apart = slopes[list(case.places)] - slopes[case.place]
+    return float(np.linalg.norm(apart, axis=1).sum())
 
 
 def _kronecker_cosine(case: DataCase) -> float:
@@ -151,6 +72,25 @@ def _pairs(case: DataCase) -> float:
     return float(np.sum(np.asarray(beside) - alone))
 
 
+def _sum_evaluated(case: DataCase) -> float:
+    """Give NaN where the sum or the own adapter was not evaluated."""
+    sums = case.calibration.sums
+    if sums is None:
+        return math.nan
+    own, both = sums.at(case.alone), sums.at(case.alone + case.rest)
+    return math.nan if own is None or both is None else float(sums.loss[both] - sums.loss[own])
+
+
+def _map_of_merge(case: DataCase) -> float:
+    """Give NaN where the merge was not measured."""
+    places = tuple(sorted({case.place, *case.places}))
+    loss = case.calibration.merged_loss(places)
+    if loss is None:
+        return math.nan
+    own = np.eye(len(places))[places.index(case.place)]
+    return float(loss.predict(np.ones((1, len(places))), against=own).nll[0])
+
+
 def _change(loss: Polynomial | None, case: DataCase) -> float:
     """Give what the others change on a fitted loss; NaN where nothing was fitted."""
     if loss is None:
@@ -160,7 +100,15 @@ def _change(loss: Polynomial | None, case: DataCase) -> float:
 
 DATA_AWARE: tuple[Predictor[DataCase], ...] = (
     Predictor(
-        "OSRM",
+        "activation distance",
+        r"\sqrt{\sum_m \mathrm{E}\lVert t_S x\rVert^2}",
+        "how far the others move the target modules' outputs on this domain's inputs",
+        _activation_distance,
+        ("2601.22285",),  # there of two models' mean activations in one layer
+        frozenset({"inner"}),
+    ),
+    Predictor(
+        "after OSRM",
         r"\sqrt{\frac{1}{M}\sum_m \mathrm{E}\lVert t_S x\rVert^2 / \mathrm{E}\lVert t_i x\rVert^2}",
         "what the others do to this domain's inputs: orthogonal deltas still disturb each other",
         _osrm,
@@ -176,13 +124,21 @@ DATA_AWARE: tuple[Predictor[DataCase], ...] = (
         frozenset({"inner"}),
     ),
     Predictor(
-        "gradient",
+        "after gradient alignment",
         r"\nabla L_i(t_i) \cdot t_S",
         "the first-order change of the loss, not divided by lengths",
         _gradient,
         ("2601.22285", "2606.19549"),
         frozenset({"slope"}),
         in_nats=True,
+    ),
+    Predictor(
+        "after gradient distance",
+        r"\sum_{j \in S} \lVert \nabla_\lambda L_i(t_i) - \nabla_\lambda L_j(t_j)\rVert",
+        "how unlike the slopes of both domains' losses are, each at its own adapter",
+        _gradient_distance,
+        ("2601.22285",),  # there of gradients by all weights of the encoder
+        frozenset({"slope"}),
     ),
     Predictor(
         "Kronecker quadratic",
@@ -203,12 +159,30 @@ DATA_AWARE: tuple[Predictor[DataCase], ...] = (
         in_nats=True,
     ),
     Predictor(
+        "MAP, one merge",
+        r"\hat L_i^S(t_i + t_S) - \hat L_i^S(t_i)",
+        "the same fitted for each merge to as many values as it has coefficients, as published",
+        _map_of_merge,
+        ("2406.07529",),
+        frozenset({"merges"}),
+        in_nats=True,
+    ),
+    Predictor(
         "pairs evaluated",
         r"\sum_j \left( L_i(t_i + t_j) - L_i(t_i) \right)",
         "each other adapter added alone; what they do together is left out",
         _pairs,
         (),
-        frozenset({"slope", "slopes"}),
+        frozenset({"pairs"}),
+        in_nats=True,
+    ),
+    Predictor(
+        "sum evaluated",
+        r"L_i(t_i + t_S) - L_i(t_i)",
+        "the very sum on the calibration rows: one pass a row for each sum that is asked",
+        _sum_evaluated,
+        (),
+        frozenset({"sums"}),
         in_nats=True,
     ),
     Predictor(

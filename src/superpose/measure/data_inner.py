@@ -17,7 +17,7 @@ from torch import nn
 
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
-from superpose.landscape.predictors import DataInner
+from superpose.landscape.calibrated import DataInner
 from superpose.lowrank import stack
 from superpose.measure.batches import Batch, collate, evaluation_batches, unpadded
 from superpose.measure.evaluate import BATCH_TOKENS
