@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -197,7 +198,8 @@ def _read(repository: Repository, name: str, place: str, body: bytes) -> Answer:
         return _json({**told, "private": repository.private})
     if verb == "tree":
         inside = f"{path}/" if path else ""
-        return _json([_entry(p, c) for p, c in files.items() if p.startswith(inside)])
+        here = {p: content for p, content in files.items() if p.startswith(inside)}
+        return _json([*_folders(here), *(_entry(p, c) for p, c in here.items())])
     if verb == "paths-info":
         asked = json.loads(body)["paths"]
         return _json([_entry(p, c) for p, c in files.items() if p in asked])
@@ -221,6 +223,12 @@ def _commit(repository: Repository, revision: str) -> str:
 def _entry(path: str, content: bytes) -> dict[str, Any]:
     oid = hashlib.sha1(content).hexdigest()
     return {"type": "file", "path": path, "size": len(content), "oid": oid}
+
+
+def _folders(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """The folders that files lie in, as the hub lists them."""
+    paths = {str(parent) for path in files for parent in PurePosixPath(path).parents}
+    return [_entry(path, b"") | {"type": "directory"} for path in sorted(paths - {"."})]
 
 
 def _json(value: object) -> Answer:

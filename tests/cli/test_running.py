@@ -86,14 +86,16 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
         "training: {batch_size: 4}\n"
     )
     arguments = ("study", file, "--out", tmp_path / "run")
-    assert "0 of 7 cells" in run(*arguments, "--dry-run").err
+    looked_at = run(*arguments, "--dry-run")
+    assert "0 of 7 cells are done" in looked_at.out
+    assert "tokens a second in training" in looked_at.out
     ended = run(*arguments)
     assert ended.code == 0, ended.err
     assert "sums + coins" in ended.out
     assert "prove" in ended.out
-    assert "7 of 7 cells" in run(*arguments, "--dry-run").err
     stands = json.loads(run(*arguments, "--dry-run", "--json").out)
     assert (stands["cells"], stands["done"]) == (7, 7)
+    assert stands["left"] == {"training_tokens": 0, "forward_tokens": 0, "hours": 0}
     summary = json.loads(run(*arguments, "--json").out)
     assert summary["seeds"] == [0]
     file.write_text(file.read_text().replace("rank: 2", "rank: 3"))

@@ -144,7 +144,9 @@ def test_a_study_in_python_is_the_study_of_the_command(
 ) -> None:  # fmt: skip
     told: list[tuple[float, float | None, str]] = []
     looked_at = superpose.study(demo_file, tmp_path / "run", dry_run=True)
-    assert looked_at.to_json() == {"folder": str(tmp_path / "run"), "cells": 7, "done": 0}
+    stands = looked_at.to_json()
+    assert (stands["folder"], stands["cells"], stands["done"]) == (str(tmp_path / "run"), 7, 0)
+    assert stands["left"] == stands["whole"]
     assert "0 of 7 cells are done" in looked_at._repr_html_()
     assert not (tmp_path / "run").exists()
     with caplog.at_level(logging.INFO, logger="superpose"):

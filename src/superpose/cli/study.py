@@ -22,7 +22,7 @@ def study(
         Path | None, typer.Option("--out", "-o", help="Its folder. Default: runs/NAME.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is done and what is left; do nothing.")
+        bool, typer.Option("--dry-run", help="Only say what it takes: cells, tokens, hours.")
     ] = False,
     status: Annotated[
         bool, typer.Option("--status", help="How far it is, from its files; also while it runs.")
@@ -51,16 +51,13 @@ def study(
       superpose study studies/smollm2.yaml --out runs/smollm2 --workers 2
     """
     from superpose.cli.console import answer, bars, err
-    from superpose.cli.show import show
     from superpose.verbs.study import study as study_all
 
     pages = Pages(html)
     with bars(quiet=quiet, percent=True) as progress:
         told = None if quiet else progress
         found = study_all(file, out, execution, dry_run=dry_run, status=status, progress=told)
-    if (dry_run or status) and not json:
-        show(found.shown(), err())
-    elif dry_run or status:
+    if dry_run or status:
         answer(found, json)
     else:
         with pages.showing(found):

@@ -84,7 +84,7 @@ class OpenedStudy:
     @property
     def has_forecast(self) -> bool:
         """Whether every domain has calibration rows enough."""
-        return all(len(domain.calibration) >= FEWEST for domain in self.domains.values())
+        return all(len(rows) >= FEWEST for rows in self.calibration_examples.values())
 
     @property
     def cells(self) -> list[StudyCell]:

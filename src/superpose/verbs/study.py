@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from superpose.verbs.settings import held
 
 if TYPE_CHECKING:
     from superpose.report import Page
+    from superpose.studies.foreseen import Foreseen
     from superpose.studies.run import Study
     from superpose.studies.summary import Summary
 
@@ -31,6 +32,7 @@ class Studied(Shown):
 
     summary: None of a study that was only looked at. seconds: that this run took. status: how far
     the run is that was begun last, where that was asked for; cells and done count its tasks.
+    foreseen: what the study takes, where only that was asked for.
     """
 
     study: Study
@@ -39,6 +41,7 @@ class Studied(Shown):
     summary: Summary | None
     seconds: float
     status: WorkStatus | None = None
+    foreseen: Foreseen | None = None
 
     @property
     def folder(self) -> Path:
@@ -51,15 +54,17 @@ class Studied(Shown):
             return self.summary.to_json()
         if self.status is not None:
             return self.status.to_json()
-        return {"folder": str(self.folder), "cells": self.cells, "done": self.done}
+        takes = {} if self.foreseen is None else self.foreseen.to_json()
+        return {"folder": str(self.folder), "cells": self.cells, "done": self.done, **takes}
 
     def shown(self) -> tuple[Part, ...]:
-        """Give what the study found, or a line of how far it is."""
+        """Give what the study found, or how far it is and what it takes."""
         if self.status is not None:
             return self.status.shown()
         if self.summary is None:
             said = f"{self.folder}: {self.done} of {self.cells} cells are done"
-            return (Line(said, whole=True),)
+            takes = () if self.foreseen is None else self.foreseen.shown()
+            return (Line(said, whole=True), *takes)
         from superpose.studies.tables import study_parts
 
         return study_parts(self.summary)
@@ -105,15 +110,17 @@ def study(
 
     file: its path, to which paths in it are relative; or what stands in one. out: the study's
     folder, runs/NAME by default; one that was stopped is gone on with. execution: where its tasks
-    are done, and by how many workers. dry_run: look how far it is, and do nothing. status: tell it
-    from its files alone, and how long the rest takes, also while it runs. progress: called with
-    work done, how much there is, and what is done; what is finished is noted too.
+    are done, and by how many workers. dry_run: only say how far it is and what it takes, in cells,
+    tokens and hours; where base or data are not here, at most that. status: tell how far it is from
+    its files alone, and how long the rest takes, also while it runs. progress: called with work
+    done, how much there is, and what is done; what is finished is noted too.
 
     Raises BadInput for a study file that cannot be used, naming its line or key, and for a folder
     of another study; Missing where Slurm or Ray cannot be reached; and what training and evaluating
     raise.
     """
     held(execution, Execution, "execution")
+    from superpose.studies.foreseen import foresee
     from superpose.studies.run import Study
     from superpose.studies.spec import load_spec, spec_of
 
@@ -133,10 +140,10 @@ def study(
         seconds = time.perf_counter() - started
         return Studied(run, found.tasks, found.done, None, seconds, found)
     if dry_run:
-        run.folder.claim(run.identity(), begin=False)
-    else:
-        run.run(execution)
-    return studied(run, started, summed_up=not dry_run)
+        looked_at, foreseen = foresee(run)
+        return replace(studied(looked_at, started, summed_up=False), foreseen=foreseen)
+    run.run(execution)
+    return studied(run, started)
 
 
 def studied(run: Study, started: float, *, summed_up: bool = True) -> Studied:
