@@ -19,12 +19,16 @@ class Source:
 
     start: only questions that begin so, in any case. tests: a file of its own for test rows.
     longer_test: this many times the test rows, where answers are so short that they tell little.
+    rows: training, calibration and test rows, where they are not the tournament's. choices: only
+    questions that have answers to choose from.
     """
 
     file: str
     start: str = ""
     tests: str | None = None
     longer_test: int = 1
+    rows: tuple[int, int, int] | None = None
+    choices: bool = False
 
 
 SOURCES: Mapping[str, Source] = {
@@ -71,12 +75,19 @@ def _split(
     name: str, source: Source, folder: Path, tournament: Tournament, prompt: Prompt
 ) -> Split:
     def rows(file: str) -> list[Row]:
-        # Without their choices: the record's fingerprints are those of questions and answers.
-        read = read_rows(folder / file, choices="")
+        # Without choices the record's fingerprints are those of questions and answers.
+        read = read_rows(folder / file, choices="choices" if source.choices else "")
+        if source.choices:
+            read = [row for row in read if row.choices]
         return prompt.fitting(r for r in read if r.question.lower().startswith(source.start))
 
-    seed, held = tournament.split_seed, tournament.test_rows * source.longer_test
-    known = tournament.train_rows + tournament.calibration_rows
+    seed = tournament.split_seed
+    train, calibration, held = source.rows or (
+        tournament.train_rows,
+        tournament.calibration_rows,
+        tournament.test_rows * source.longer_test,
+    )
+    known = train + calibration
     if source.tests is None:
         rest, test = split_rows(rows(source.file), train=known, test=held, seed=seed, where=name)
     else:
@@ -84,4 +95,4 @@ def _split(
         seen = {question_key(row) for row in test}
         unseen = [row for row in rows(source.file) if question_key(row) not in seen]
         rest, _ = split_rows(unseen, train=known, test=0, seed=seed, where=name)
-    return Split(rest[: tournament.train_rows], rest[tournament.train_rows :], test)
+    return Split(rest[:train], rest[train:], test)

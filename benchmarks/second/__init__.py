@@ -1,0 +1,1 @@
+"""The second tournament: registered before it ran, on domains of which most are new."""
