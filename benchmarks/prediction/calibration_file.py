@@ -15,7 +15,7 @@ from superpose.errors import BadInput
 from superpose.landscape.calibrated import Calibrated, DataInner
 from superpose.landscape.sample import Sample
 
-__all__ = ["Cost", "costs_of", "of_inner", "of_sample", "read_calibration", "read_costs"]
+__all__ = ["Cost", "costs_of", "digits", "of_inner", "of_sample", "read_calibration", "read_costs"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def costs_of(costs: Mapping[str, Cost]) -> dict[str, Any]:
 
 def of_inner(inner: DataInner) -> dict[str, Any]:
     """Give what is written of inner products."""
-    inputs, curvature = (_digits(values, 7) for values in (inner.inputs, inner.curvature))
+    inputs, curvature = (digits(values, 7) for values in (inner.inputs, inner.curvature))
     return {"modules": inner.modules, "inputs": inputs, "curvature": curvature}
 
 
@@ -44,8 +44,8 @@ def of_sample(sample: Sample) -> dict[str, Any]:
     return {
         "points": sample.points.tolist(),
         "tokens": sample.tokens.tolist(),
-        "nll": _digits(sample.nll, 10),
-        "slopes": [_digits(s, 8) if k else None for s, k in zip(slopes, known, strict=True)],
+        "nll": digits(sample.nll, 10),
+        "slopes": [digits(s, 8) if k else None for s, k in zip(slopes, known, strict=True)],
     }
 
 
@@ -79,10 +79,10 @@ def _to_sample(content: Any) -> Sample:
     return Sample(points, nll, np.stack(slopes)[:, :, None], tokens, ("all",))
 
 
-def _digits(values: np.ndarray, digits: int) -> Any:
-    """Nested lists of numbers with so many significant digits."""
+def digits(values: np.ndarray, digits: int) -> Any:
+    """Give nested lists of numbers with so many significant digits."""
     if values.ndim:
-        return [_digits(value, digits) for value in values]
+        return [digits(value, digits) for value in values]
     return float(f"{float(values):.{digits}g}")
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from benchmarks.prediction.domains import SOURCES, Source, Split, load_splits
 from benchmarks.prediction.settings import DATA, Tournament
+from superpose.data.choices import ChoiceQuestion
 from superpose.data.domain import fingerprint
 from superpose.data.prompt import Example, Prompt
+from superpose.errors import BadInput
 from superpose.model import BaseModel, load_base
 from superpose.studies.folder import StudyFolder
 
@@ -71,6 +73,20 @@ class Field:
             rows = self.splits[domain].parts()[part]
             self._examples[key] = self.prompt.encode_all(rows, domain)
         return self._examples[key]
+
+    def questions(self, domain: str, part: str) -> list[ChoiceQuestion]:
+        """A domain's rows with all their choices as tokens, row by row; none where it has none.
+
+        Raises BadInput where a choice of one finds no room.
+        """
+        rows = self.splits[domain].parts()[part]
+        if not any(row.choices for row in rows):
+            return []
+        found = [self.prompt.encode_choices(row) for row in rows]
+        whole = [question for question in found if question is not None]
+        if len(whole) < len(rows):
+            raise BadInput(f"{len(rows) - len(whole)} rows have no choices that fit", where=domain)
+        return whole
 
     def identity(self) -> dict[str, Any]:
         """What makes two folders hold the same tournament."""

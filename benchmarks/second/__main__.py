@@ -1,0 +1,53 @@
+"""The second tournament, step by step.
+
+    python -m benchmarks.second train --out runs/second    # the adapters
+    python -m benchmarks.second measure --out runs/second  # their sums, on both kinds of rows
+
+Hours of two cores; every step goes on where it was stopped. The question sets lie outside the
+repository: `--data FOLDER`, by default ../shared/data beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.settings import DATA
+from benchmarks.second.adapters import train_missing
+from benchmarks.second.measure import measure_missing
+from benchmarks.second.settings import SECOND, SOURCES
+from superpose.errors import SuperposeError
+
+STEPS = {"train": train_missing, "measure": measure_missing}
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one step; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.second")
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--out", type=Path, default=Path("runs/second"), help="its folder")
+    parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
+    )
+    asked = parser.parse_args(arguments)
+    field = Field(asked.out, data=asked.data, tournament=SECOND, sources=SOURCES)
+    try:
+        with field.claimed():
+            STEPS[asked.step](field, asked.jobs)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except SuperposeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
