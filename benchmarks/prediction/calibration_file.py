@@ -79,11 +79,11 @@ def _to_sample(content: Any) -> Sample:
     return Sample(points, nll, np.stack(slopes)[:, :, None], tokens, ("all",))
 
 
-def digits(values: np.ndarray, digits: int) -> Any:
+def digits(values: np.ndarray, significant: int) -> Any:
     """Give nested lists of numbers with so many significant digits."""
     if values.ndim:
-        return [digits(value, digits) for value in values]
-    return float(f"{float(values):.{digits}g}")
+        return [digits(value, significant) for value in values]
+    return float(f"{float(values):.{significant}g}")
 
 
 def _to_inner(content: Any) -> DataInner:
