@@ -2,7 +2,6 @@
 
     python -m benchmarks.second train --out runs/second    # the adapters
     python -m benchmarks.second measure --out runs/second  # their sums, on both kinds of rows
-    python -m benchmarks.second weigh --out runs/second    # some sums, weighed in every way
 
 Hours of two cores; every step goes on where it was stopped. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it.
@@ -20,10 +19,9 @@ from benchmarks.prediction.settings import DATA
 from benchmarks.second.adapters import train_missing
 from benchmarks.second.measure import measure_missing
 from benchmarks.second.settings import SECOND, SOURCES
-from benchmarks.second.weigh import weigh_missing
 from superpose.errors import SuperposeError
 
-STEPS = {"train": train_missing, "measure": measure_missing, "weigh": weigh_missing}
+STEPS = {"train": train_missing, "measure": measure_missing}
 
 INTERRUPTED = 130
 

@@ -16,9 +16,7 @@ __all__ = ["train_missing"]
 def train_missing(field: Field, jobs: int = 1) -> None:
     """Train what does not lie in the folder yet; the caller holds the folder's lock."""
     wanted = [
-        Training("main", seed, domain)
-        for seed in field.tournament.seeds
-        for domain in field.names
+        Training("main", seed, domain) for seed in field.tournament.seeds for domain in field.names
     ]
     todo = [each for each in wanted if not (field.folder.path / each.path).is_dir()]
     work_off(field, todo, [1.0 for _ in todo], trainer, jobs)

@@ -53,7 +53,7 @@ def parts(field: Field) -> list[Part]:
 
 
 def sums(field: Field, seed: int) -> list[tuple[str, ...]]:
-    """Every sum of a seed: pairs, triples, quadruples, and all; the members in the field's order."""
+    """Every sum of a seed: pairs, triples, quadruples, all; members in the field's order."""
     drawn = [
         point.domains
         for point in points(field.names, field.tournament)

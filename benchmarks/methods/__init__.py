@@ -1,0 +1,1 @@
+"""The arena of merge methods: registered before it ran, on the second tournament's adapters."""

@@ -1,0 +1,53 @@
+"""The arena of merge methods, step by step.
+
+    python -m benchmarks.methods contend --out runs/second  # every method on every sum
+    python -m benchmarks.methods beside --out runs/second   # what stands beside them
+
+In the folder of the second tournament, whose adapters are trained by
+`python -m benchmarks.second train`. Hours of two cores; every step goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.methods.beside import stand_missing
+from benchmarks.methods.contending import contend_missing
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.settings import DATA
+from benchmarks.second.settings import SECOND, SOURCES
+from superpose.errors import SuperposeError
+
+STEPS = {"contend": contend_missing, "beside": stand_missing}
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one step; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods")
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--out", type=Path, default=Path("runs/second"), help="its folder")
+    parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
+    )
+    asked = parser.parse_args(arguments)
+    field = Field(asked.out, data=asked.data, tournament=SECOND, sources=SOURCES)
+    try:
+        with field.claimed():
+            STEPS[asked.step](field, asked.jobs)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except SuperposeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""What stands beside the merge methods: own adapters, tuned weights, and training in their place.
+
+Weights and training come from calibration and training rows alone, losses from the same test rows.
+One file a way and sum, so this goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.methods.sums import drawn_sums, first_rows
+from benchmarks.prediction.adapters import trained
+from benchmarks.prediction.calibration_file import digits
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.partners import random_partner
+from benchmarks.prediction.workers import work_off
+from superpose.adapter import Adapter
+from superpose.data.prompt import Example
+from superpose.formats import load
+from superpose.measure.evaluate import score
+from superpose.measure.finer import By, finer_weights
+from superpose.measure.lambda_space import forecast
+from superpose.measure.tune import tune
+from superpose.model import SuperposedModel
+from superpose.studies.cells import cell_seed
+from superpose.training.train import train
+
+__all__ = ["WAYS", "Beside", "besides", "doer", "stand_missing"]
+
+WAYS = (
+    "own", "random", "tuned", "by-layer", "by-module", "merged-epochs", "merged-steps",
+    "calibration", "fine-tuned",
+)  # fmt: skip
+"""Each domain's own adapter alone, and beside random partners of the others' norms; `tune`'s
+weights; adapters trained in their place: on all rows for as many epochs or steps as one of the
+parents, on the calibration rows alone, and on these while the parents' sum is at work."""
+
+BY: Mapping[str, By] = {"by-layer": "layer", "by-module": "module"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One way on the sum of `domains`."""
+
+    way: str
+    seed: int
+    domains: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as `tuned, seed 0: music+world`."""
+        return f"{self.way}, seed {self.seed}: {'+'.join(self.domains)}"
+
+    @property
+    def file(self) -> str:
+        """Where it lies within the tournament's folder."""
+        return f"beside/{self.way}/seed-{self.seed}/{'+'.join(self.domains)}.json"
+
+
+def besides(field: Field) -> list[Beside]:
+    """All of them, seed by seed, sum by sum."""
+    return [
+        Beside(way, seed, domains)
+        for seed in field.tournament.seeds
+        for domains in drawn_sums(field, seed)
+        for way in WAYS
+    ]
+
+
+def stand_missing(field: Field, jobs: int = 1) -> None:
+    """Do what does not lie in the folder yet; the caller holds the folder's lock."""
+    todo = [each for each in besides(field) if not (field.folder.path / each.file).exists()]
+    work_off(field, todo, [_work(each) for each in todo], doer, jobs)
+
+
+@contextmanager
+def doer(field: Field) -> Iterator[Callable[[Beside], None]]:
+    """Give the function that does one."""
+
+    def do(each: Beside) -> None:
+        started = time.perf_counter()
+        parents = [trained(field, "main", each.seed, name) for name in each.domains]
+        adapters = ADAPTERS.get(each.way, _parents)(field, each, parents)
+        with SuperposedModel(field.base.model, adapters) as model:
+            weights = _weights(field, each, model)
+            scores = {}
+            for place, (name, rows) in enumerate(first_rows(field, each.domains, "test").items()):
+                at = weights[place] if each.way in OWN else weights
+                with model.at(torch.tensor(at, dtype=torch.float32)) as weighted:
+                    scores[name] = score(weighted, rows)
+        found = {
+            "way": each.way,
+            "seed": each.seed,
+            "domains": each.domains,
+            "seconds": round(time.perf_counter() - started, 1),
+            # Of finer weights the mean alone: hundreds of numbers each that nobody reads.
+            "weights": digits(weights.reshape(-1, len(adapters)).mean(axis=0), 5),
+            "tokens": {name: found.row_tokens for name, found in scores.items()},
+            "nll": {name: digits(np.array(s.row_nll), 7) for name, s in scores.items()},
+        }
+        field.folder.write(each.file, found)
+
+    yield do
+
+
+def _weights(field: Field, each: Beside, model: SuperposedModel) -> np.ndarray:
+    """Give task weights: (K,), (domains, K) for each domain, or (1, M, K) finer ones."""
+    count, domains = len(model.adapters), len(each.domains)
+    if each.way == "own":
+        return np.eye(count)
+    if each.way == "random":
+        # Behind the parents stand their random partners.
+        return np.hstack([np.eye(domains), 1 - np.eye(domains)])
+    if each.way != "tuned" and each.way not in BY:
+        return np.ones(count)
+    rows = first_rows(field, each.domains, "calibration")
+    calibrated = forecast(model, each.domains, rows)
+    tuned = tune(model, rows, calibrated).best.weights
+    if each.way == "tuned":
+        return np.array(tuned)
+    own = [s.nll[s.at(calibrated.own(i))] for i, s in enumerate(calibrated.samples)]
+    finer = finer_weights(model, each.domains, rows, tuned, own, by=BY[each.way])
+    return np.array([[[finer.weights[name][m] for name in each.domains] for m in model.modules]])
+
+
+def _parents(field: Field, each: Beside, parents: Sequence[Adapter]) -> Sequence[Adapter]:
+    return parents
+
+
+def _with_random(field: Field, each: Beside, parents: Sequence[Adapter]) -> Sequence[Adapter]:
+    return [*parents, *(random_partner(parent, each.seed) for parent in parents)]
+
+
+def _merged(field: Field, each: Beside, parents: Sequence[Adapter]) -> Sequence[Adapter]:
+    """One adapter trained on all members' training rows, mixed by the Trainer."""
+    rows = [row for name in each.domains for row in field.examples(name, "train")]
+    epochs = field.tournament.training.epochs
+    if each.way == "merged-steps":
+        epochs /= len(each.domains)
+    return [_trained(field, each, rows, epochs)]
+
+
+def _on_calibration(field: Field, each: Beside, parents: Sequence[Adapter]) -> Sequence[Adapter]:
+    """One adapter trained on the calibration rows alone."""
+    return [_trained(field, each, _calibration(field, each), field.tournament.training.epochs)]
+
+
+def _fine_tuned(field: Field, each: Beside, parents: Sequence[Adapter]) -> Sequence[Adapter]:
+    """The parents, and one trained on the calibration rows while their sum is at work."""
+    with SuperposedModel(field.base.model, parents) as model, model.at([1.0] * len(parents)):
+        return [*parents, *_on_calibration(field, each, parents)]
+
+
+def _calibration(field: Field, each: Beside) -> list[Example]:
+    found = first_rows(field, each.domains, "calibration")
+    return [row for rows in found.values() for row in rows]
+
+
+def _trained(field: Field, each: Beside, rows: Sequence[Example], epochs: float) -> Adapter:
+    """Train and read an adapter, or read the one that lies here."""
+    out = field.folder.path / "adapters" / each.way / f"seed-{each.seed}"
+    out /= "+".join(each.domains)
+    if not out.is_dir():
+        train(
+            field.base,
+            rows,
+            out,
+            lora=field.tournament.lora,
+            training=replace(field.tournament.training, epochs=epochs),
+            seed=cell_seed(each.seed, each.name),
+        )
+    return replace(load(out), name=each.way)
+
+
+ADAPTERS: Mapping[str, Callable[[Field, Beside, Sequence[Adapter]], Sequence[Adapter]]] = {
+    "random": _with_random,
+    "merged-epochs": _merged,
+    "merged-steps": _merged,
+    "calibration": _on_calibration,
+    "fine-tuned": _fine_tuned,
+}
+
+OWN = ("own", "random")
+"""Ways with other weights for each domain."""
+
+
+def _work(each: Beside) -> float:
+    cost = {"merged-epochs": 8.0, "merged-steps": 8.0 / len(each.domains), "tuned": 10.0}
+    return len(each.domains) * cost.get(each.way, 25.0 if each.way in BY else 1.5)

@@ -1,0 +1,38 @@
+"""Which sums the methods meet on, and on which rows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from benchmarks.prediction.field import Field
+from superpose.data.prompt import Example
+
+__all__ = ["CALIBRATION", "PASSES", "TEST", "drawn_sums", "first_rows"]
+
+CALIBRATION, TEST = 32, 64
+"""Rows a domain, the first ones of the parts that the tournament has."""
+
+PASSES = 4
+"""Over the calibration rows, of every method."""
+
+SIZES: Mapping[int, int] = {2: 3, 3: 2, 4: 1}
+"""Sums of each size, drawn by the seed."""
+
+
+def drawn_sums(field: Field, seed: int) -> list[tuple[str, ...]]:
+    """Give the sums of a seed; of the first one the sum of all domains too."""
+    draw = random.Random(f"methods {seed}")
+    drawn = [
+        chosen
+        for size, count in SIZES.items()
+        for chosen in draw.sample(list(combinations(field.names, size)), count)
+    ]
+    return [*drawn, *([field.names] if seed == field.tournament.seeds[0] else [])]
+
+
+def first_rows(field: Field, domains: Sequence[str], part: str) -> dict[str, list[Example]]:
+    """Give the first rows of a part, `calibration` or `test`, by domain."""
+    count = TEST if part == "test" else CALIBRATION
+    return {name: field.examples(name, part)[:count] for name in domains}
