@@ -1,4 +1,4 @@
-"""Let every method contend on every sum; a finished one is a file, so it goes on where it stopped."""
+"""Let every method contend on every sum; what is finished is a file, and is not done again."""
 
 from __future__ import annotations
 

@@ -49,7 +49,6 @@ def test_choices_count_in_the_fingerprint_of_rows() -> None:
         (["3", "4", "4"], "4", "'4' stands twice"),
         (["4", "3 ", " 3"], "4", "'3' stands twice"),
         (["4"], "4", "a single choice"),
-        (["4", " "], "4", "choice 2 is empty"),
         ("34", "4", "no list of texts under 'choices': str"),
         ([3, 4], "4", "no list of texts under 'choices': int"),
         ({"text": ["3", "4"]}, "4", "no list of texts under 'choices': dict"),
@@ -67,6 +66,11 @@ def test_choices_that_are_none_are_refused_with_the_line(
     with pytest.raises(BadInput, match=message) as found:
         rows_of([bad], where="mine")
     assert found.value.where == "mine, row 1"
+
+
+def test_a_wrong_choice_may_be_empty_and_the_file_is_read(tmp_path: Path) -> None:
+    (row,) = _read(tmp_path, ROW | {"answer": "4", "choices": ["", "4", "5"]})
+    assert row.choices == ("", "4", "5")
 
 
 def test_a_row_in_memory_is_held_to_the_same() -> None:

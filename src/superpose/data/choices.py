@@ -18,7 +18,8 @@ class ChoiceQuestion:
     """Token ids of a question (prompt included) and of each of its C choices, none of them cut.
 
     choices: end-of-text included where the tokenizer has one (`ended`). right: the answer's place
-    among them. characters: (C,) letters of each choice's text, without what stands before it.
+    among them. characters: (C,) letters of each choice's text, without what stands before it;
+    at least 1, because likelihoods are divided by them.
     """
 
     question: tuple[int, ...]
@@ -36,15 +37,14 @@ class ChoiceQuestion:
 def check_choices(choices: Sequence[str], answer: str) -> None:
     """Raise BadInput for one choice, two alike, or choices without the answer among them.
 
-    White space around texts does not count. No choices at all are an open question.
+    White space around texts does not count. No choices at all are an open question. A wrong choice
+    may be empty: published sets hold some, and it has the likelihood of saying nothing.
     """
     if not choices:
         return
     texts = [text.strip() for text in choices]
     if len(texts) == 1:
         raise BadInput(f"a single choice, {texts[0]!r}, is none", hint=_OPEN)
-    if not all(texts):
-        raise BadInput(f"choice {texts.index('') + 1} is empty")
     if twice := [text for text in dict.fromkeys(texts) if texts.count(text) > 1]:
         raise BadInput(f"{listed(twice, form='{!r}')} stands twice among the choices")
     if answer.strip() not in texts:

@@ -76,18 +76,19 @@ class Prompt:
     def encode_choices(self, row: Row) -> ChoiceQuestion | None:
         """The row's question and its choices, each as `encode` has an answer, and none cut.
 
-        None where the row has no choices, or one of them finds no room: cut choices may be alike.
+        None where the row has no choices, or one of them finds no room (cut choices may be alike)
+        or, empty, has no token.
         """
         question = self.question_ids(row.question)
         choices = tuple(map(self._answer_ids, row.choices))
         longest = len(question) + max(map(len, choices), default=0)
-        if not choices or not question or longest > (self.max_tokens or longest):
+        if not choices or not all(choices) or not question or longest > (self.max_tokens or longest):
             return None
         return ChoiceQuestion(
             question,
             choices,
             right_choice(row.choices, row.answer),
-            tuple(len(text) for text in row.choices),
+            tuple(max(1, len(text)) for text in row.choices),
             ended=self.tokenizer.eos_token_id is not None,
         )
 
