@@ -82,7 +82,7 @@ class Prompt:
         question = self.question_ids(row.question)
         choices = tuple(map(self._answer_ids, row.choices))
         longest = len(question) + max(map(len, choices), default=0)
-        if not choices or not all(choices) or not question or longest > (self.max_tokens or longest):
+        if not choices or not all((question, *choices)) or longest > (self.max_tokens or longest):
             return None
         return ChoiceQuestion(
             question,

@@ -1,0 +1,89 @@
+"""The arena of merge methods: what is registered is what is played, and a small one is played."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.methods import contending
+from benchmarks.methods.beside import WAYS, Beside, besides, doer
+from benchmarks.methods.contending import Contending, contender, contendings
+from benchmarks.methods.sums import TEST, drawn_sums
+from benchmarks.prediction.adapters import train_missing
+from benchmarks.prediction.domains import Source
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.settings import Tournament
+from benchmarks.second.settings import SECOND, SOURCES
+
+from superpose.measure.arena import Standing
+from superpose.measure.contenders import CONTENDERS
+from superpose.training.settings import LoraSettings, TrainingSettings
+
+DOMAINS = ("plus", "halves", "dimes")
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
+    """Three small domains whose adapters are trained."""
+    data, out = (tmp_path_factory.mktemp(name) for name in ("data", "played"))
+    asked = {"plus": "{} plus 3?", "halves": "Half of {}?", "dimes": "How many cents are {} dimes?"}
+    for name, question in asked.items():
+        rows = [{"question": question.format(n), "answer": f"{n} it is."} for n in range(16)]
+        lines = "\n".join(map(json.dumps, rows))
+        (data / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    tournament = Tournament(
+        base=str(tiny_base),
+        train_rows=6,
+        calibration_rows=4,
+        test_rows=4,
+        seeds=(0,),
+        lora=LoraSettings(rank=2, alpha=16, dropout=0, targets=("q_proj", "down_proj")),
+        training=TrainingSettings(learning_rate=3e-2, batch_size=2),
+    )
+    sources = {name: Source(f"{name}.jsonl") for name in DOMAINS}
+    found = Field(out / "run", data=data, tournament=tournament, sources=sources)
+    with found.claimed():
+        train_missing(found)
+    return found
+
+
+def test_nineteen_sums_are_played_as_registered() -> None:
+    field = Field("nowhere", tournament=SECOND, sources=SOURCES)
+    sizes = Counter(len(d) for seed in SECOND.seeds for d in drawn_sums(field, seed))
+    assert sizes == {2: 9, 3: 6, 4: 3, 6: 1}
+    assert drawn_sums(field, 1) == drawn_sums(field, 1) != drawn_sums(field, 2)
+    contended = [each for each in contendings(field) if each.condition == "main"]
+    assert len(contended) == 19 * len(CONTENDERS)
+    assert len(besides(field)) == 19 * len(WAYS)
+    files = [each.file for each in (*contendings(field), *besides(field))]
+    assert len(files) == len(set(files))
+
+
+def test_a_method_contends_at_its_budget_and_keeps_each_rows_loss(field: Field) -> None:
+    asked = Contending("main", "regmean", 0, DOMAINS[:2])
+    with contender(field) as contend:
+        contend(asked)
+    content = json.loads((field.folder.path / asked.file).read_text(encoding="utf-8"))
+    about = {name: content.pop(name) for name in ("condition", "seed", "domains")}
+    assert about == {"condition": "main", "seed": 0, "domains": list(DOMAINS[:2])}
+    standing = Standing.from_json(content)
+    assert standing.passes == contending.PASSES
+    tested = {name: len(score.row_nll) for name, score in standing.scores.items()}
+    assert tested == dict.fromkeys(DOMAINS[:2], min(TEST, 4))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_stands_beside_the_methods_is_measured_on_their_rows(field: Field, way: str) -> None:
+    asked = Beside(way, 0, DOMAINS[:2])
+    with doer(field) as do:
+        do(asked)
+    content = json.loads((field.folder.path / asked.file).read_text(encoding="utf-8"))
+    assert content["way"] == way
+    for name in DOMAINS[:2]:
+        assert len(content["nll"][name]) == len(content["tokens"][name]) == 4
+        assert np.isfinite(content["nll"][name]).all()
+    trained = {"merged-epochs", "merged-steps", "calibration", "fine-tuned"}
+    assert (field.folder.path / "adapters" / way).is_dir() == (way in trained)
