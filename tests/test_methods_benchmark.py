@@ -16,7 +16,9 @@ from benchmarks.prediction.adapters import train_missing
 from benchmarks.prediction.domains import Source
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import Tournament
+from benchmarks.second.matched import Matched, matcher
 from benchmarks.second.settings import SECOND, SOURCES
+from benchmarks.second.signs import Sign, signer
 
 from superpose.measure.arena import Standing
 from superpose.measure.contenders import CONTENDERS
@@ -87,3 +89,29 @@ def test_what_stands_beside_the_methods_is_measured_on_their_rows(field: Field, 
         assert np.isfinite(content["nll"][name]).all()
     trained = {"merged-epochs", "merged-steps", "calibration", "fine-tuned"}
     assert (field.folder.path / "adapters" / way).is_dir() == (way in trained)
+
+
+def test_scaled_adapters_have_one_norm_and_pairs_are_measured(field: Field) -> None:
+    asked = Matched(0, "plus")
+    with matcher(field) as do:
+        do(asked)
+    content = json.loads((field.folder.path / asked.file).read_text(encoding="utf-8"))
+    points = np.array(content["points"])
+    scaled = points[1] * content["norms"]
+    assert np.allclose(scaled[points[1] > 0], scaled.max())
+    assert (points > 0).sum(axis=1).tolist() == [1, 2, 2]
+    assert np.shape(content["nll"]) == (3, 4)
+
+
+def test_a_pair_is_trained_longer_and_beside_merged_data_of_both_budgets(field: Field) -> None:
+    asked = Sign(3e-2, 2, ("plus", "halves"))
+    with signer(field) as do:
+        do(asked)
+    content = json.loads((field.folder.path / asked.file).read_text(encoding="utf-8"))
+    assert content["ways"][-3:] == ["merged-epochs", "merged-steps", "sum"]
+    steps = {}
+    for way in content["ways"][1:-1]:
+        record = next(field.folder.path.glob(f"adapters/signs/*/{way}/training.json"))
+        steps[way] = json.loads(record.read_text(encoding="utf-8"))["steps"]
+    assert steps == {"plus": 6, "halves": 6, "merged-epochs": 12, "merged-steps": 6}
+    assert np.shape(content["domains"]["halves"]["nll"]) == (6, 4)

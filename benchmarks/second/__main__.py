@@ -2,6 +2,8 @@
 
     python -m benchmarks.second train --out runs/second    # the adapters
     python -m benchmarks.second measure --out runs/second  # their sums, on both kinds of rows
+    python -m benchmarks.second match --out runs/second    # pairs of adapters of one norm
+    python -m benchmarks.second sign --out runs/second     # one pair, trained longer and faster
 
 Hours of two cores; every step goes on where it was stopped. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it.
@@ -17,11 +19,18 @@ from pathlib import Path
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import DATA
 from benchmarks.second.adapters import train_missing
+from benchmarks.second.matched import match_missing
 from benchmarks.second.measure import measure_missing
 from benchmarks.second.settings import SECOND, SOURCES
+from benchmarks.second.signs import sign_missing
 from superpose.errors import SuperposeError
 
-STEPS = {"train": train_missing, "measure": measure_missing}
+STEPS = {
+    "train": train_missing,
+    "measure": measure_missing,
+    "match": match_missing,
+    "sign": sign_missing,
+}
 
 INTERRUPTED = 130
 
