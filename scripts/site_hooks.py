@@ -22,7 +22,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = SOURCE / "superpose"
 # The layers as CONTRIBUTING draws them, from what is used most; others come after them.
 ORDER = (
-    "superpose errors adapter interference compose bake extraction formats landscape model"
+    "superpose errors adapter interference compose bake extraction formats library landscape model"
     " measure training study data statistics"
 ).split()
 HIDDEN = {"cli"}  # docs/cli.md says it better

@@ -22,6 +22,7 @@ HEAVY = (
     "jinja2",
     "pandas",
     "peft",
+    "pyarrow",
     "pydantic",
     "scipy",
     "sklearn",

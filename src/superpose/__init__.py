@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from superpose.verbs.check import check
     from superpose.verbs.demo import demo, demo_questions
     from superpose.verbs.diff import diff
+    from superpose.verbs.dupes import dupes
     from superpose.verbs.evaluate import TestQuestions, evaluate
     from superpose.verbs.extract import extract
+    from superpose.verbs.index import index
     from superpose.verbs.info import info
     from superpose.verbs.input_statistics import InputQuestions, input_statistics
     from superpose.verbs.merge import merge
+    from superpose.verbs.near import near
     from superpose.verbs.predict import predict
     from superpose.verbs.push import push
     from superpose.verbs.settings import Calibration, Loading, Questions, Writing
@@ -66,15 +69,18 @@ __all__ = [
     "demo",
     "demo_questions",
     "diff",
+    "dupes",
     "errors",
     "evaluate",
     "exact_sum",
     "extract",
+    "index",
     "info",
     "input_statistics",
     "load",
     "load_base",
     "merge",
+    "near",
     "predict",
     "push",
     "save",
@@ -106,14 +112,17 @@ _HOMES = {
     "demo": "superpose.verbs.demo",
     "demo_questions": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",
+    "dupes": "superpose.verbs.dupes",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
     "extract": "superpose.verbs.extract",
+    "index": "superpose.verbs.index",
     "info": "superpose.verbs.info",
     "input_statistics": "superpose.verbs.input_statistics",
     "load": "superpose.formats",
     "load_base": "superpose.model",
     "merge": "superpose.verbs.merge",
+    "near": "superpose.verbs.near",
     "predict": "superpose.verbs.predict",
     "push": "superpose.verbs.push",
     "save": "superpose.formats",

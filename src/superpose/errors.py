@@ -42,6 +42,7 @@ EXTRA_OF = {
     "jinja2": "report",
     "peft": "study",
     "pydantic": "study",
+    "pyarrow": "library",
     "ray": "ray",
     "scipy": "study",
     "sklearn": "extract",

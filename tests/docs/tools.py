@@ -30,6 +30,7 @@ class Tool:
 
 
 TOOLS = {
+    "duckdb": Tool((), frozenset(), "DuckDB: docs, Querying Parquet Files; docs, Unnesting"),
     "vllm": Tool(
         ("vllm", "serve"),
         frozenset({"--enable-lora", "--lora-modules", "--max-lora-rank", "--port"}),

@@ -14,6 +14,7 @@ __all__ = [
     "CalibrationData",
     "Heads",
     "IgnoreKey",
+    "IndexFolder",
     "Json",
     "Quiet",
     "SameBase",
@@ -28,6 +29,9 @@ SameBase = Annotated[
 IgnoreKey = Annotated[
     list[str] | None,
     typer.Option(help="An unknown configuration key that does not touch the weights."),
+]
+IndexFolder = Annotated[
+    str, typer.Option("--index", metavar="INDEX", help="What superpose index made.")
 ]
 Heads = Annotated[
     str,

@@ -1,0 +1,1 @@
+"""Many adapters of one base model: an index of them, and what their inner products tell."""

@@ -1,0 +1,115 @@
+"""Where adapters lie below a folder, and what tells that one is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from superpose.errors import BadInput, SuperposeError
+from superpose.files import is_here, locate
+from superpose.files.checksum import sha256
+from superpose.files.file_format import ENDINGS, PEFT
+
+_CONFIG = PEFT.folder[0]
+_HIDDEN = (".", "__")
+_OF_A_MODEL = ("model", "diffusion_pytorch_model", "consolidated")
+"""What the names of a model's own weights begin with, which are no adapter."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be an adapter. name: what it is called in the library. given: what `load` takes.
+
+    path: where it lies, None for a hub name that could not be fetched. problem: why not.
+    """
+
+    name: str
+    given: str
+    path: Path | None
+    problem: str | None = None
+
+
+def found_below(sources: Sequence[str]) -> list[Candidate]:
+    """Give everything below the sources that may be an adapter, each place once, in order.
+
+    sources: folders of adapters, adapters, files, or hub names. Of a folder, every folder below it
+    that has an adapter_config.json, checkpoints in a run's folder too, and every file that ends as
+    an adapter of one file does and lies in none of these.
+
+    Raises BadInput for a source that is not there at all.
+    """
+    found: dict[str, Candidate] = {}
+    for source in sources:
+        for one in _of_source(source):
+            found.setdefault(one.given if one.path is None else os.path.realpath(one.path), one)
+    return list(found.values())
+
+
+def stamp_of(path: Path) -> str:
+    """Give names, sizes and times of an adapter's files: what is looked at before it is read."""
+    facts = [(p.name, s.st_size, s.st_mtime_ns) for p in _files(path) for s in (p.stat(),)]
+    return ";".join(f"{name} {size} {time}" for name, size, time in facts)
+
+
+def content_of(path: Path) -> str:
+    """Give the SHA-256 of an adapter's content: the names of its files and what they hold."""
+    whole = hashlib.sha256()
+    for file in _files(path):
+        whole.update(f"{file.name if path.is_dir() else file.suffix} {sha256(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _of_source(source: str) -> Iterator[Candidate]:
+    if not is_here(source):
+        yield _of_name(source)
+        return
+    top = Path(source).expanduser()
+    for place in _below(top):
+        relative = place.relative_to(top).as_posix()
+        name = relative if relative != "." else Path(os.path.realpath(top)).name
+        yield Candidate(name, str(place), place)
+
+
+def _of_name(source: str) -> Candidate:
+    """Give a file or a hub name; what cannot be fetched is listed with its reason."""
+    try:
+        path = locate(source)
+    except SuperposeError as error:
+        if "/" not in source or Path(source).is_absolute():
+            raise
+        return Candidate(source, source, None, str(error))
+    return Candidate(Path(source).name if path == Path(source) else source, source, path)
+
+
+def _below(top: Path) -> Iterator[Path]:
+    """Give folders and files that may be adapters, by their names in order."""
+    if not os.access(top, os.R_OK | os.X_OK):
+        raise BadInput("cannot be read", where=top)
+    for folder, below, files in os.walk(top):
+        below[:] = sorted(name for name in below if not name.startswith(_HIDDEN))
+        place = Path(folder)
+        if _CONFIG in files:
+            yield place
+        elif not place.name.endswith(".index"):
+            yield from (place / name for name in sorted(files) if _may_be_one(name))
+
+
+def _may_be_one(name: str) -> bool:
+    if not name.endswith(ENDINGS) or name.startswith(_HIDDEN):
+        return False
+    return not name.startswith(_OF_A_MODEL) or name.endswith("lora_weights.safetensors")
+
+
+def _files(path: Path) -> list[Path]:
+    """Give the files that an adapter is read from."""
+    if not path.is_dir():
+        return [path]
+    kept = (".safetensors", ".json", ".bin")
+    return sorted(p for p in path.iterdir() if p.suffix in kept and _of_adapter(p.name))
+
+
+def _of_adapter(name: str) -> bool:
+    return name.startswith("adapter") or name.endswith("lora_weights.safetensors")

@@ -1,0 +1,205 @@
+"""A library's index: made once, and again for what is new alone."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from superpose.errors import BadInput, SuperposeError, SuperposeWarning
+from superpose.files import is_here
+from superpose.formats import load
+from superpose.library.entry import LibraryEntry, figures_of
+from superpose.library.finding import Candidate, content_of, found_below, stamp_of
+from superpose.library.groups import Groups
+from superpose.library.sketch import SKETCHED, Sketcher
+from superpose.library.table import (
+    PARTS,
+    TABLE,
+    all_rows,
+    arrow,
+    as_table,
+    entries_of,
+    in_order,
+    read_manifest,
+    rows_on_disk,
+    stale_rows,
+    with_changes,
+    write_manifest,
+    write_rows,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Tell: TypeAlias = Callable[[float, float | None, str], None]
+
+VANISHED = "is no longer there"
+
+_A_PART = 32
+"""Adapters after which what is known is written."""
+
+
+@dataclass(frozen=True)
+class IndexUpdate:
+    """What an index holds now. counts: of adapters that are new, unchanged, moved, changed, gone.
+
+    entries: all that were looked at, those with a problem too. bases: sound adapters of each.
+    """
+
+    path: Path
+    entries: tuple[LibraryEntry, ...]
+    counts: dict[str, int]
+    bases: dict[str, int]
+    seconds: float
+
+
+def index_adapters(
+    sources: Sequence[str], out: Path, *, seed: int = 0, progress: Tell | None = None
+) -> IndexUpdate:
+    """Look at all adapters below the sources, and keep what is known of them in the folder `out`.
+
+    sources: folders, files, hub names; those of an index that is there are looked at again. Only
+    what is new, or has other content, is read. seed: of the sketches; an index keeps its own.
+
+    Raises BadInput for an index of another version, or no source at all.
+    """
+    started = time.perf_counter()
+    work = _Work.begun(sources, out, seed)
+    found = found_below(work.sources)
+    for at, one in enumerate(found):
+        if progress is not None:
+            progress(at, len(found), f"read {one.name}")
+        work.take(one)
+    if progress is not None and found:
+        progress(len(found), len(found), "write the index")
+    entries = work.finish({one.given for one in found})
+    bases = Counter(entry.base for entry in entries if entry.sound)
+    seconds = time.perf_counter() - started
+    return IndexUpdate(out, tuple(entries), dict(work.counts), dict(bases), seconds)
+
+
+class _Work:
+    """An index while it is made.
+
+    known: by where it lies, what was known of an adapter and its row in `old`. kept: rows that
+    stay, with what of them may have changed (place, name, stamp). tables: of what was read anew.
+    """
+
+    def __init__(self, out: Path, sources: Sequence[str], sketcher: Sketcher) -> None:
+        self.out, self.sources, self.sketcher = out, sources, sketcher
+        self.groups, self.counts = Groups(), Counter[str]()
+        self.old: pa.Table = as_table(())
+        self.known: dict[str, tuple[LibraryEntry, int]] = {}
+        self.contents: dict[str, int] = {}
+        self.kept: list[tuple[LibraryEntry, int]] = []
+        self.fresh: list[LibraryEntry] = []
+        self.tables: list[pa.Table] = []
+        self.number = 0
+
+    @classmethod
+    def begun(cls, sources: Sequence[str], out: Path, seed: int) -> _Work:
+        """Open the index that is there, or begin one."""
+        arrow()
+        given = [str(Path(s).expanduser().resolve()) if is_here(s) else s for s in sources]
+        size, before = SKETCHED, []
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
+            told = read_manifest(out)
+            seed, size, before = told["seed"], told["sketch"], told["sources"]
+        if not (before or given):
+            raise BadInput("nothing to index was named", hint="superpose index FOLDER -o OUT.index")
+        found_below(given)  # a name that means nothing is refused before any work
+        work = cls(out, list(dict.fromkeys((*before, *given))), Sketcher(seed, size))
+        write_manifest(out, work.sources, seed, size)
+        work._read()
+        return work
+
+    def _read(self) -> None:
+        tables = []
+        for path in (self.out / TABLE, *sorted((self.out / PARTS).glob("*.parquet"))):
+            if path.exists():
+                table, self.groups = rows_on_disk(path)
+                tables.append(table)
+        self.old = all_rows([self.old, *tables])
+        for row, entry in enumerate(entries_of(self.old)):
+            self.known[entry.given] = entry, row  # the last one counts
+            if entry.sound:
+                self.contents[entry.content] = row
+        self.number = max((e.number for e, _ in self.known.values()), default=-1) + 1
+
+    def take(self, one: Candidate) -> None:
+        """Look at one place."""
+        before, row = self.known.get(one.given, (None, -1))
+        number = self.number if before is None else before.number
+        self.number += before is None
+        entry = LibraryEntry(number, one.name, one.given)
+        if one.path is None:
+            self._put(entry.without_figures(one.problem or VANISHED), "damaged")
+            return
+        try:
+            entry = replace(entry, stamp=stamp_of(one.path))
+            if before is not None and before.sound and before.stamp == entry.stamp:
+                self._keep(entry, row, "unchanged")
+                return
+            entry = replace(entry, content=content_of(one.path))
+            if (same := self.contents.get(entry.content, -1)) >= 0:
+                self._keep(entry, same, "unchanged" if same == row else "moved")
+                return
+            entry = self._read_anew(entry)
+        except (SuperposeError, OSError) as error:
+            self._put(entry.without_figures(str(error)), "damaged")
+            return
+        self._put(entry, "new" if before is None else "changed")
+
+    def _read_anew(self, entry: LibraryEntry) -> LibraryEntry:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", SuperposeWarning)
+            whole = load(entry.given, beside=False)
+        remark = "; ".join(str(one.message) for one in said) or None
+        base, adapter = self.groups.placed(whole)
+        stored = len(whole.replacements) + len(whole) - len(adapter)
+        entry = replace(entry, remark=remark, stored=max(0, stored))
+        return figures_of(entry, adapter, base, self.sketcher)
+
+    def _keep(self, entry: LibraryEntry, row: int, how: str) -> None:
+        self.counts[how] += 1
+        self.kept.append((entry, row))
+
+    def _put(self, entry: LibraryEntry, how: str) -> None:
+        self.counts[how] += 1
+        self.fresh.append(entry)
+        if len(self.fresh) >= _A_PART:
+            self._flush()
+            name = f"{len(self.tables):06d}-{time.time_ns()}.parquet"
+            write_rows(self.out / PARTS / name, self.tables[-1], self.groups)
+
+    def _flush(self) -> None:
+        self.tables.append(as_table(self.fresh))
+        self.fresh = []
+
+    def finish(self, there: set[str]) -> list[LibraryEntry]:
+        """Write the table, take the parts away, and give every entry."""
+        for given, (entry, _) in self.known.items():
+            if given not in there:
+                self._put(entry.without_figures(VANISHED), "gone")
+        self._flush()
+        table = all_rows([with_changes(self.old, self.kept), *self.tables])
+        table = in_order(self._brought_up(table))
+        write_rows(self.out / TABLE, table, self.groups)
+        for part in (self.out / PARTS).glob("*"):
+            part.unlink()
+        return entries_of(table)
+
+    def _brought_up(self, table: pa.Table) -> pa.Table:
+        """Read those anew whose modules' names another adapter has changed since."""
+        stale = stale_rows(table, self.groups)
+        if not stale:
+            return table
+        entries = entries_of(table)
+        fresh = [self._read_anew(entries[row]) for row in stale]
+        rest = [row for row in range(table.num_rows) if row not in set(stale)]
+        return all_rows([table.take(rest), as_table(fresh)])

@@ -1,0 +1,145 @@
+"""An index as those use it who ask something of a library."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from superpose.adapter import Adapter
+from superpose.errors import BadInput, SuperposeWarning
+from superpose.files import is_here, short_names
+from superpose.formats import load
+from superpose.library.entry import LibraryEntry
+from superpose.library.finding import stamp_of
+from superpose.library.groups import Groups
+from superpose.library.sketch import Sketcher
+from superpose.library.table import (
+    TABLE,
+    chosen_rows,
+    entries_of,
+    matrix_of,
+    read_manifest,
+    rows_on_disk,
+)
+
+if TYPE_CHECKING:
+    import os
+
+Array: TypeAlias = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """The sound adapters of one index. problems: the others, with the reason.
+
+    sketches (N, size), starts (N, 256): by the adapters' positions, over their norms.
+    """
+
+    path: Path
+    entries: tuple[LibraryEntry, ...]
+    problems: tuple[LibraryEntry, ...]
+    sketches: Array
+    starts: Array
+    groups: Groups
+    sketcher: Sketcher
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each is called in answers: short where that tells it from the others."""
+        short = short_names([entry.name for entry in self.entries])
+        often: dict[str, int] = {}
+        for entry in self.entries:
+            often[entry.name] = often.get(entry.name, 0) + 1
+        return tuple(
+            entry.given if often[entry.name] > 1 else short[entry.name] for entry in self.entries
+        )
+
+    @property
+    def bases(self) -> dict[str, list[int]]:
+        """Positions of the adapters of each base model, in order."""
+        found: dict[str, list[int]] = {}
+        for at, entry in enumerate(self.entries):
+            found.setdefault(entry.base, []).append(at)
+        return found
+
+    def adapter(self, at: int) -> Adapter:
+        """Read an adapter's deltas, its modules by the names of the library.
+
+        Raises BadInput where it vanished or was changed since it was indexed.
+        """
+        entry = self.entries[at]
+        again = f"Bring the index up to date: superpose index -o {self.path}"
+        if is_here(entry.given) or Path(entry.given).exists():
+            if stamp_of(Path(entry.given)) != entry.stamp:
+                raise BadInput("was changed since it was indexed", where=entry.given, hint=again)
+        elif Path(entry.given).is_absolute():
+            raise BadInput("vanished since it was indexed", where=entry.given, hint=again)
+        with warnings.catch_warnings():  # said when it was indexed
+            warnings.simplefilter("ignore", SuperposeWarning)
+            return self.groups.brought(entry.base, load(entry.given, beside=False))
+
+    def sketch_of(self, adapter: Adapter) -> tuple[Array, float]:
+        """Give the sketch of an adapter under the library's names, over its norm, and the norm."""
+        norm = adapter.norm()
+        return self.sketcher.of(adapter, norm)[0], norm
+
+    def position(self, adapter: str) -> int | None:
+        """Find an adapter by its name in answers, its name in the library, or where it lies."""
+        for names in (
+            self.names,
+            [entry.name for entry in self.entries],
+            [entry.given for entry in self.entries],
+        ):
+            if names.count(adapter) == 1:
+                return list(names).index(adapter)
+        if is_here(adapter) or Path(adapter).is_file():
+            here = str(Path(adapter).expanduser().resolve())
+            real = [e.given for e in self.entries]
+            return real.index(here) if here in real else None
+        return None
+
+
+def open_library(index: str | os.PathLike[str], base: str | None = None) -> Library:
+    """Open an index. base: the adapters of this base model alone, by its name in the index.
+
+    Raises BadInput where there is none, it is of another version, or was not finished; MissingExtra
+    without pyarrow.
+    """
+    path = Path(index)
+    told = read_manifest(path)
+    if not (path / TABLE).is_file():
+        raise BadInput(
+            "is an index that was not finished",
+            where=path,
+            hint=f"Go on with it: superpose index -o {path}",
+        )
+    table, groups = rows_on_disk(path / TABLE)
+    every = entries_of(table)
+    if base is not None and base not in groups.skeletons:
+        raise BadInput(
+            f"holds no base model `{base}`",
+            where=path,
+            hint=f"It has {', '.join(groups.skeletons)}",
+        )
+    rows = [n for n, e in enumerate(every) if e.sound and base in (None, e.base)]
+    sound = chosen_rows(table, rows)
+    return Library(
+        path,
+        tuple(every[row] for row in rows),
+        tuple(entry for entry in every if not entry.sound),
+        matrix_of(sound, "sketch"),
+        matrix_of(sound, "starts"),
+        groups,
+        Sketcher(told["seed"], told["sketch"]),
+    )
+
+
+def cosines_of_sketches(library: Library, sketch: Array, among: Sequence[int]) -> Array:
+    """Give the estimated cosines of one adapter with some of the library."""
+    return library.sketches[np.asarray(among, int)] @ np.asarray(sketch, np.float32)

@@ -1,0 +1,152 @@
+"""All pairs of a library, by blocks: one file a block pair, memory bounded whatever the number.
+
+A block pair is a plain function of an index and two numbers, so that whatever runs tasks may run
+it; its file is named by what the blocks hold, and one that is there is not computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from superpose.files import new_file
+from superpose.library.blocks import BlockProducts, Stacked, products, stacked
+from superpose.library.columns import as_numpy, numbers, table_of
+from superpose.library.opened import Library, open_library
+from superpose.library.table import PAIRS, arrow
+
+Array: TypeAlias = Any
+
+Tell: TypeAlias = Callable[[float, float | None, str], None]
+
+BLOCK_BYTES = 180_000_000
+"""Of a block's stacked factors; two are held at once."""
+
+_FIGURES = 4  # bytes, float32
+
+
+class AllPairs(NamedTuple):
+    """Figures of every pair of N adapters, (N, N) each; the diagonal of a zero adapter is NaN."""
+
+    cosine: Array
+    rms_cosine: Array
+    shared: Array
+
+
+def blocks_of(library: Library, base: str) -> list[list[int]]:
+    """Give the positions of a base's adapters in blocks of bounded size, in the index's order."""
+    found: list[list[int]] = [[]]
+    room = BLOCK_BYTES
+    for at in library.bases[base]:
+        needs = library.entries[at].parameters * _FIGURES
+        if found[-1] and needs > room:
+            found.append([])
+            room = BLOCK_BYTES
+        found[-1].append(at)
+        room -= needs
+    return found
+
+
+def block_pairs(count: int) -> Iterator[tuple[int, int]]:
+    """Give all pairs of blocks, those that share one behind each other."""
+    for i in range(count):
+        row = range(i, count)
+        yield from ((i, j) for j in (row if i % 2 == 0 else reversed(row)))
+
+
+def block_pair(index: str | os.PathLike[str], base: str, i: int, j: int) -> Path:
+    """Compute one pair of blocks, unless its file is there, and give the file.
+
+    Its rows: a, b (the adapters' numbers), cosine, rms_cosine, shared (modules that both change).
+    """
+    return _computed(_Blocks(open_library(index, base), base), i, j)
+
+
+def all_pairs(library: Library, base: str, progress: Tell | None = None) -> AllPairs:
+    """Give the figures of all pairs of a base's adapters, by their order in `library.bases`."""
+    blocks = _Blocks(library, base)
+    every = list(block_pairs(len(blocks.members)))
+    files = []
+    for done, (i, j) in enumerate(every):
+        if progress is not None:
+            progress(done, len(every), "pairs, a block by a block")
+        files.append(_computed(blocks, i, j))
+    if progress is not None:
+        progress(len(every), len(every), "pairs, a block by a block")
+    return _assembled(library, library.bases[base], files)
+
+
+class _Blocks:
+    """The blocks of one base, the last two of which stay in memory."""
+
+    def __init__(self, library: Library, base: str) -> None:
+        self.library, self.base = library, base
+        self.members = blocks_of(library, base)
+        self._held: dict[int, Stacked] = {}
+
+    def stacked(self, i: int, other: int) -> Stacked:
+        """Give a block; that of `other` stays beside it."""
+        if i not in self._held:
+            self._held = {at: one for at, one in self._held.items() if at == other}
+            self._held[i] = stacked(self.library.adapter(at) for at in self.members[i])
+        return self._held[i]
+
+    def file(self, i: int, j: int) -> Path:
+        """Give where a pair's figures lie: the name says what both blocks hold."""
+        whole = hashlib.sha256()
+        for members in (self.members[i], self.members[j]):
+            for at in members:
+                entry = self.library.entries[at]
+                whole.update(f"{entry.number} {entry.content}\n".encode())
+            whole.update(b"|")
+        return self.library.path / PAIRS / f"{whole.hexdigest()[:32]}.parquet"
+
+
+def _computed(blocks: _Blocks, i: int, j: int) -> Path:
+    path = blocks.file(i, j)
+    if not path.exists():
+        x = blocks.stacked(i, j)
+        found = products(x, x if i == j else blocks.stacked(j, i))
+        _write(path, blocks, (i, j), found)
+    return path
+
+
+def _write(path: Path, blocks: _Blocks, pair: tuple[int, int], found: BlockProducts) -> None:
+    numbered = [
+        np.array([blocks.library.entries[at].number for at in blocks.members[one]]) for one in pair
+    ]
+    a, b = np.meshgrid(*numbered, indexing="ij")
+    once = a < b if pair[0] == pair[1] else np.ones(a.shape, bool)
+    table = table_of(
+        {
+            "a": numbers(a[once], "int64"),
+            "b": numbers(b[once], "int64"),
+            "cosine": numbers(found.cosine[once], "float64"),
+            "rms_cosine": numbers(found.rms_cosine[once], "float64"),
+            "shared": numbers(found.shared[once], "int32"),
+        }
+    )
+    with new_file(path) as part:
+        arrow().parquet.write_table(table, part, compression="zstd")
+
+
+def _assembled(library: Library, members: Sequence[int], files: Sequence[Path]) -> AllPairs:
+    at = {library.entries[position].number: n for n, position in enumerate(members)}
+    places = np.full(max(at, default=0) + 1, -1)
+    places[list(at)] = list(at.values())
+    count = len(members)
+    norms = np.array([library.entries[position].norm for position in members])
+    own = np.where(norms > 0.0, 1.0, np.nan)
+    cosine, rms = np.diag(own), np.diag(own)
+    shared = np.zeros((count, count), int)
+    for file in files:
+        table = arrow().parquet.ParquetFile(file).read()
+        i, j = (places[as_numpy(table[name])] for name in "ab")
+        for whole, name in ((cosine, "cosine"), (rms, "rms_cosine"), (shared, "shared")):
+            whole[i, j] = whole[j, i] = as_numpy(table[name])
+    return AllPairs(cosine, rms, shared)

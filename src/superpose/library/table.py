@@ -1,0 +1,200 @@
+"""The index on disk: a manifest, and one Parquet file with a row for each adapter.
+
+A row stands whole or not at all: files are written beside and renamed. While adapters are read,
+what is known lies in `parts/`, so that a run that was ended goes on where it stood. DuckDB, polars
+or pandas read the file without superpose; the columns are those of `LibraryEntry`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from superpose._version import __version__
+from superpose.errors import BadInput, missing_extra
+from superpose.files import new_file
+from superpose.files.json_values import read_json
+from superpose.library.columns import as_numpy, lists, numbers, records, table_of, texts
+from superpose.library.entry import LibraryEntry
+from superpose.library.groups import Groups
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST, TABLE, PARTS, PAIRS = "manifest.json", "adapters.parquet", "parts", "pairs"
+
+FORMAT = 1
+"""Of the index; another one is refused."""
+
+_GROUPS = b"superpose groups"
+_NUMBERS = {
+    "number": "int64",
+    "rank": "int64",
+    "parameters": "int64",
+    "norm": "float64",
+    "stored": "int64",
+    "starts_norm": "float64",
+}
+_TEXTS = ("name", "given", "stamp", "content", "base_model", "base", "format", "dtypes", "made",
+          "problem", "remark")  # fmt: skip
+
+
+def arrow() -> Any:
+    """Import pyarrow with its Parquet; raises MissingExtra without it."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name, "an index of adapters") from error
+    return pa
+
+
+def read_manifest(index: Path) -> dict[str, Any]:
+    """Read an index's manifest.
+
+    Raises BadInput for a folder that is no index, or one of another version.
+    """
+    path = index / MANIFEST
+    if not path.is_file():
+        there = "no such index" if not index.exists() else "is no index of adapters"
+        raise BadInput(there, where=index, hint=f"Make one: superpose index FOLDER -o {index}")
+    found = read_json(path)
+    if found.get("format") != FORMAT:
+        raise BadInput(
+            f"is an index of format {found.get('format')!r}, made by superpose "
+            f"{found.get('superpose', '?')}; this superpose reads format {FORMAT}",
+            where=index,
+            hint="Index the folders anew into another folder: superpose index FOLDER -o NEW.index",
+        )
+    return found
+
+
+def write_manifest(index: Path, sources: Sequence[str], seed: int, size: int) -> None:
+    """Write the manifest: format, version, seed and size of the sketches, what was indexed."""
+    told = {
+        "format": FORMAT,
+        "superpose": __version__,
+        "seed": seed,
+        "sketch": size,
+        "sources": list(sources),
+        "table": TABLE,
+    }
+    with new_file(index / MANIFEST) as path:
+        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def write_rows(path: Path, table: pa.Table, groups: Groups) -> None:
+    """Write rows, with the groups in the file's metadata."""
+    pa = arrow()
+    with new_file(path) as part:
+        told = table.replace_schema_metadata({_GROUPS: groups.to_json().encode()})
+        pa.parquet.write_table(told, part, compression="zstd")
+
+
+def rows_on_disk(path: Path) -> tuple[pa.Table, Groups]:
+    """Read rows and groups; BadInput for a file that is damaged."""
+    pa = arrow()
+    try:
+        table = pa.parquet.ParquetFile(path).read()
+        groups = Groups.of_json(table.schema.metadata[_GROUPS].decode())
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are of these
+        raise BadInput(
+            f"is no table of an index ({error})",
+            where=path,
+            hint="It is damaged: remove the index, and make it again with superpose index.",
+        ) from error
+    return table, groups
+
+
+def as_table(entries: Sequence[LibraryEntry]) -> pa.Table:
+    """Give entries as rows."""
+    plain = {n: numbers([getattr(e, n) for e in entries], kind) for n, kind in _NUMBERS.items()}
+    words = {name: texts([getattr(entry, name) for entry in entries]) for name in _TEXTS}
+    return table_of(
+        {
+            **plain,
+            **words,
+            "sketch": _vectors([entry.sketch for entry in entries]),
+            "starts": _vectors([entry.starts for entry in entries]),
+            "modules": _modules(entries),
+        }
+    )
+
+
+def entries_of(table: pa.Table) -> list[LibraryEntry]:
+    """Give the rows as entries, without their modules and sketches, which stay in the table."""
+    return [LibraryEntry(**record) for record in table.select([*_NUMBERS, *_TEXTS]).to_pylist()]
+
+
+def all_rows(tables: Sequence[pa.Table]) -> pa.Table:
+    """Give all rows one below the other."""
+    return arrow().concat_tables([t.replace_schema_metadata(None) for t in tables])
+
+
+def with_changes(table: pa.Table, rows: Sequence[tuple[LibraryEntry, int]]) -> pa.Table:
+    """Give chosen rows, each with the number, place, name, stamp and content of an entry."""
+    chosen = chosen_rows(table, [row for _, row in rows])
+    for name in ("number", "name", "given", "stamp", "content"):
+        values = [getattr(entry, name) for entry, _ in rows]
+        column = numbers(values, "int64") if name == "number" else texts(values)
+        chosen = chosen.set_column(chosen.schema.get_field_index(name), name, column)
+    return chosen
+
+
+def chosen_rows(table: pa.Table, rows: Sequence[int]) -> pa.Table:
+    """Give rows of a table, in the order asked for."""
+    return table.take(numbers(list(rows), "int64"))
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Give the rows by their numbers."""
+    return chosen_rows(table, np.argsort(as_numpy(table["number"])).tolist())
+
+
+def stale_rows(table: pa.Table, groups: Groups) -> list[int]:
+    """Give the rows with a module that their group goes by another name."""
+    modules = table["modules"].combine_chunks()
+    if len(modules) == 0:
+        return []
+    names = modules.values.field("module").dictionary_encode()
+    words = names.dictionary.to_pylist()
+    known = {base: {w for w, word in enumerate(words) if word in skeleton}
+             for base, skeleton in groups.skeletons.items()}  # fmt: skip
+    codes, ends = as_numpy(names.indices), as_numpy(modules.offsets)
+    return [
+        row for row, base in enumerate(table["base"].to_pylist())
+        if not set(codes[ends[row] : ends[row + 1]].tolist()) <= known.get(base, set())
+    ]  # fmt: skip
+
+
+def matrix_of(table: pa.Table, column: str) -> Any:
+    """Give the sketches of rows that all have one: (N, size), float32."""
+    chunks = [as_numpy(chunk.flatten()) for chunk in table[column].chunks]
+    flat = np.concatenate([np.empty(0, np.float32), *chunks])
+    return flat.reshape(table.num_rows, -1) if table.num_rows else flat.reshape(0, 0)
+
+
+def _vectors(values: Sequence[Any]) -> pa.Array:
+    held = [np.empty(0, np.float32) if value is None else value for value in values]
+    whole = np.concatenate([np.empty(0, np.float32), *held])
+    return lists([len(value) for value in held], numbers(whole, "float32"))
+
+
+def _modules(entries: Sequence[LibraryEntry]) -> pa.Array:
+    found = [module for entry in entries for module in entry.modules]
+    sizes = numbers([size for module in found for size in module.sizes], "float64")
+    places = [None if m.place is None else json.dumps(asdict(m.place)) for m in found]
+    fields = {
+        "module": texts([module.key for module in found]),
+        "out_features": numbers([module.shape[0] for module in found], "int64"),
+        "in_features": numbers([module.shape[1] for module in found], "int64"),
+        "rank": numbers([module.rank for module in found], "int64"),
+        "place": texts(places),
+        "sizes": lists([len(module.sizes) for module in found], sizes),
+    }
+    return lists([len(entry.modules) for entry in entries], records(fields))
