@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,21 +72,34 @@ def fold(
     pairs: dict[str, tuple[Array, Array]] = {}
     losses: dict[str, Loss] = {}
     for key, delta in shortened.items():
-        exact = exact_term(delta, dtype)
-        if key not in ranks:  # a bias: one column, and nothing beside it
-            one = np.ones((1, 1), exact.B.dtype)
-            exact = Term(1.0, exact.B @ upcast(exact.A, exact.B.dtype.name), one)
-        B, A = cast(exact.B, dtype), cast(exact.A, dtype)
-        for side, factor in (("B", B), ("A", A)):
-            check_range(factor, name(key, side), dtype)
-        losses[key] = loss(exact, Term(1.0, B, A))
-        pairs[key] = B, A
+        named = partial(name, key)
+        written, losses[key] = _rounded(delta, dtype, is_bias=key not in ranks, name=named)
+        pairs[key] = written.B, written.A
     error = rounding_error(shortened, losses)
     something = any(bool(B.any() and A.any()) for B, A in pairs.values())
     check_loss(error, something or bool(adapter.replacements), dtype)
     biases = {key: pairs.pop(key)[0][:, 0] for key in shortened if key not in ranks}
     padded = {key: padded_to(ranks[key], *pair) for key, pair in pairs.items()}
     return Folded(padded, biases, ranks, error)
+
+
+def _rounded(
+    delta: Delta, dtype: str, *, is_bias: bool, name: Callable[[str], str]
+) -> tuple[Term, Loss]:
+    """Give a delta's factors in a dtype, and what that cost. name: as for `fold`, of a side."""
+    quick = dtype in ("float16", "bfloat16") and _ordinary(delta) and not is_bias
+    for precision in ("float32", "float64") if quick else ("float64",):
+        exact = exact_term(delta, dtype, precision)
+        if is_bias:  # one column, and nothing beside it
+            one = np.ones((1, 1), precision)
+            exact = Term(1.0, exact.B @ upcast(exact.A, precision), one)
+        written = Term(1.0, cast(exact.B, dtype), cast(exact.A, dtype))
+        for side, factor in (("B", written.B), ("A", written.A)):
+            check_range(factor, name(side), dtype)
+        found = loss(exact, written)
+        if not found.cancelling:
+            break
+    return written, found
 
 
 def block_ranks(
@@ -177,14 +191,12 @@ def rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> f
     return lost / size if size > 0.0 else 0.0
 
 
-def exact_term(delta: Delta, dtype: str) -> Term:
+def exact_term(delta: Delta, dtype: str, precision: str) -> Term:
     """Give the delta as one term of NumPy factors before rounding: the scaling is in B.
 
-    B is float32, for files as precise as that, or coefficients beyond its reach, float64: what
-    rounding costs is measured against it.
-    A is left in the file's dtype where all of it is in that already.
+    precision: of B; what rounding costs is measured against it. A is left in the file's dtype where
+    all of it is in that already.
     """
-    precision = "float32" if dtype in ("float16", "bfloat16") and _ordinary(delta) else "float64"
     terms = [Term(t.coefficient, _to_numpy(t.B), _to_numpy(t.A)) for t in delta.terms]
     B = np.empty((delta.shape[0], delta.rank), precision)
     at = 0

@@ -2,7 +2,15 @@
 
 from superpose.lowrank.careful import Units, tamed, units
 from superpose.lowrank.hadamard import Hadamard
-from superpose.lowrank.inner_products import SideGrams, gram, grams, inner, norm, side_grams
+from superpose.lowrank.inner_products import (
+    SideGrams,
+    gram,
+    grams,
+    inner,
+    norm,
+    norm_without_squares,
+    side_grams,
+)
 from superpose.lowrank.kronecker import Kronecker, from_dense
 from superpose.lowrank.sides import (
     Overlaps,
@@ -64,6 +72,7 @@ __all__ = [
     "is_zero",
     "nonzero",
     "norm",
+    "norm_without_squares",
     "output_basis",
     "overlap",
     "overlaps",

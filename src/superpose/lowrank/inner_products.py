@@ -122,6 +122,14 @@ def norm(terms: Terms) -> float:
         size = float(group.sizes()[0, 0])
     if CANCELLING * size * size < square < math.inf:
         return math.sqrt(square)
+    return norm_without_squares(terms)
+
+
+def norm_without_squares(terms: Terms) -> float:
+    """Give the Frobenius norm |dW| from a QR of the factors, in float64.
+
+    Right to rounding where what a single term is made of cancels too; what lies below that is 0.
+    """
     found = core(terms)
     length = float(np.linalg.norm(to_numpy(found.middle)))
     return length * found.scale if length > float(found.rounding) else 0.0
