@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.methods import contending
+from benchmarks.methods import beside, contending, judge, page, rows
 from benchmarks.methods.beside import WAYS, Beside, besides, doer
 from benchmarks.methods.contending import Contending, contender, contendings
 from benchmarks.methods.sums import TEST, drawn_sums
@@ -115,3 +115,59 @@ def test_a_pair_is_trained_longer_and_beside_merged_data_of_both_budgets(field: 
         steps[way] = json.loads(record.read_text(encoding="utf-8"))["steps"]
     assert steps == {"plus": 6, "halves": 6, "merged-epochs": 12, "merged-steps": 6}
     assert np.shape(content["domains"]["halves"]["nll"]) == (6, 4)
+
+
+@pytest.fixture
+def played(field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A small arena, played and judged; the folder of its record."""
+    few = {name: CONTENDERS[name] for name in ("sum", "average", "regmean")}
+    for module in (contending, judge):
+        monkeypatch.setattr(module, "CONTENDERS", few)
+    ways = ("own", "tuned", "merged-epochs", "merged-steps")
+    monkeypatch.setattr(beside, "WAYS", ways)
+    monkeypatch.setattr(judge, "RECORD", tmp_path / "methods.json")
+    for keeping in (rows.kept, rows.recorded_rows):
+        monkeypatch.setattr(keeping, "__defaults__", (tmp_path / "rows.npz",))
+    monkeypatch.setattr(page.write_page, "__defaults__", (tmp_path / "methods.md",))
+    with field.claimed():
+        contending.contend_missing(field)
+        beside.stand_missing(field)
+    judge.judge(field)
+    return tmp_path
+
+
+def test_headlines_are_recomputed_from_the_recorded_rows_by_numpy_alone(played: Path) -> None:
+    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    with np.load(played / "rows.npz") as arrays:
+        held = {key: arrays[key].astype(float) for key in arrays.files}
+
+    def figure(way: str, seed: int, domains: list[str]) -> float:
+        where = f"main|{seed}|{'+'.join(domains)}|{way}"
+        return float(
+            np.mean([held[f"{where}|{d}"].sum() / held[f"tokens|{d}"].sum() for d in domains])
+        )
+
+    sums = [(each["seed"], each["domains"]) for each in record["sums"]]
+    assert len(sums) == 4
+    nats = {
+        way: np.array([figure(way, *each) for each in sums])
+        for way in ("sum", "own", "average", "regmean", "tuned", "merged-epochs")
+    }
+    for way, found in nats.items():
+        closed = (nats["sum"] - found).mean() / (nats["sum"] - nats["own"]).mean()
+        assert record["ways"][way]["gap_closed"] == pytest.approx(closed, rel=1e-3, abs=1e-4)
+        assert record["ways"][way]["better"]["hits"] == int((found < nats["sum"]).sum())
+        by = (found - nats["sum"]).mean()
+        assert record["ways"][way]["less_than_naive"] == pytest.approx(by, abs=1e-4)
+    assert record["told_apart"]["pairs"] == 3
+
+
+def test_the_record_is_judged_again_to_the_same_bytes_and_its_page_says_the_headline(
+    field: Field, played: Path
+) -> None:
+    first = (played / "methods.json").read_bytes(), (played / "methods.md").read_bytes()
+    judge.again(field)
+    assert first == ((played / "methods.json").read_bytes(), (played / "methods.md").read_bytes())
+    text = first[1].decode()
+    assert "of 3 pairs of methods can be told apart" in text
+    assert all(f"| {way} |" in text for way in ("own", "sum", "regmean", "merged-steps"))

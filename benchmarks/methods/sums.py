@@ -24,12 +24,12 @@ SIZES: Mapping[int, int] = {2: 3, 3: 2, 4: 1}
 def drawn_sums(field: Field, seed: int) -> list[tuple[str, ...]]:
     """Give the sums of a seed; of the first one the sum of all domains too."""
     draw = random.Random(f"methods {seed}")
-    drawn = [
-        chosen
-        for size, count in SIZES.items()
-        for chosen in draw.sample(list(combinations(field.names, size)), count)
-    ]
-    return [*drawn, *([field.names] if seed == field.tournament.seeds[0] else [])]
+    drawn: list[tuple[str, ...]] = []
+    for size, count in SIZES.items():
+        every = list(combinations(field.names, size))
+        drawn += draw.sample(every, min(count, len(every)))
+    whole = [field.names] if seed == field.tournament.seeds[0] else []
+    return list(dict.fromkeys([*drawn, *whole]))
 
 
 def first_rows(field: Field, domains: Sequence[str], part: str) -> dict[str, list[Example]]:

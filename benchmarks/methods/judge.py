@@ -1,0 +1,172 @@
+"""Judge the merge methods: the record, from row losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from benchmarks.methods.comparing import compared, figure, sums_of
+from benchmarks.methods.contending import contendings
+from benchmarks.methods.page import write_page
+from benchmarks.methods.rows import Cell, Measurements, collected, kept, recorded_rows
+from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
+from benchmarks.prediction.field import Field
+from benchmarks.result import RESULTS, stamp
+from superpose.errors import BadInput
+from superpose.files import new_file
+from superpose.measure.contenders import CONTENDERS
+from superpose.statistics.shares import clopper_pearson
+
+__all__ = ["RECORD", "again", "judge", "judged_rows"]
+
+RECORD = RESULTS / "methods.json"
+
+
+def judge(field: Field, jobs: int = 1) -> None:
+    """Judge the seeds that are finished; write row losses, record and page. jobs: of no use here.
+
+    Raises BadInput where no seed is finished.
+    """
+    kept(collected(field))
+    found = recorded_rows()
+    seeds = {cell.seed for cell in found}
+    about = {
+        "tournament": field.tournament.to_json(),
+        "rows": {"calibration": CALIBRATION, "test": TEST, "passes": PASSES},
+        "left_out": [seed for seed in field.tournament.seeds if seed not in seeds],
+        "chosen": _chosen(field, seeds),
+        "measured_with": stamp(),
+    }
+    _write(judged_rows(found, about))
+
+
+def again(field: Field, jobs: int = 1) -> None:
+    """Judge anew from the recorded row losses. Raises BadInput where there are none."""
+    if not RECORD.exists():
+        raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.methods judge")
+    about = json.loads(RECORD.read_text(encoding="utf-8"))["about"]
+    _write(judged_rows(recorded_rows(), about))
+
+
+def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the record: everything that row losses tell. about: what they do not tell."""
+    sums = sums_of(found)
+    ways = list(dict.fromkeys(cell.way for cell in found if cell.condition == "main"))
+    return {
+        "about": dict(about),
+        "sums": [_sum(found, cell, ways) for cell in sums],
+        "ways": {way: _way(found, way, sums) for way in ways},
+        "sizes": {
+            str(size): {way: _gap_closed(found, way, those) for way in ways}
+            for size in sorted({len(cell.domains) for cell in sums})
+            if (those := [cell for cell in sums if len(cell.domains) == size])
+        },
+        "told_apart": _told_apart(found, [way for way in ways if way in CONTENDERS], sums),
+        "same_a": _same_a(found),
+        "against": {
+            other: _against(found, "regmean", other, sums)
+            for other in ("tuned", "merged-epochs", "merged-steps")
+        },
+    }
+
+
+def _sum(found: Measurements, cell: Cell, ways: Sequence[str]) -> dict[str, Any]:
+    figures = {way: round(figure(found, cell._replace(way=way)), 5) for way in ways}
+    return {"seed": cell.seed, "domains": cell.domains, "nats": figures}
+
+
+def _way(found: Measurements, way: str, sums: Sequence[Cell]) -> dict[str, Any]:
+    """Give a way's figures over all sums, and beside the naive sum."""
+    beside = compared(found, way, "sum", sums)
+    return {
+        "nats": _round(np.mean([figure(found, cell._replace(way=way)) for cell in sums])),
+        "gap_closed": _gap_closed(found, way, sums),
+        "less_than_naive": _round(beside.difference),
+        "error": _round(beside.error),
+        "tie": beside.tie and way != "sum",
+        "better": _better(found, way, "sum", sums),
+    }
+
+
+def _gap_closed(found: Measurements, way: str, sums: Sequence[Cell]) -> float:
+    """Give the share of what the naive sums lose against own adapters that is gone."""
+    naive, own, mine = (
+        np.mean([figure(found, cell._replace(way=each)) for cell in sums])
+        for each in ("sum", "own", way)
+    )
+    return _round((naive - mine) / (naive - own))
+
+
+def _better(found: Measurements, way: str, other: str, sums: Sequence[Cell]) -> dict[str, Any]:
+    hits = sum(
+        figure(found, cell._replace(way=way)) < figure(found, cell._replace(way=other))
+        for cell in sums
+    )
+    interval = clopper_pearson(hits, len(sums))
+    return {"hits": hits, "of": len(sums), "interval": [_round(end) for end in interval]}
+
+
+def _told_apart(found: Measurements, ways: Sequence[str], sums: Sequence[Cell]) -> dict[str, Any]:
+    pairs = {pair: compared(found, *pair, sums) for pair in combinations(ways, 2)}
+    apart = [pair for pair, found in pairs.items() if not found.tie]
+    return {"pairs": len(pairs), "apart": len(apart), "ties": sorted(set(pairs) - set(apart))}
+
+
+def _same_a(found: Measurements) -> dict[str, Any]:
+    """Give the methods' figures where adapters started from one A, beside the naive sum's."""
+    sums = sums_of(found, "same-a")
+    ways = dict.fromkeys(cell.way for cell in found if cell.condition == "same-a")
+    said = {}
+    for way in ways:
+        beside = compared(found, way, "sum", sums)
+        nats = np.mean([figure(found, cell._replace(way=way)) for cell in sums])
+        said[way] = {
+            "nats": _round(nats),
+            "less_than_naive": _round(beside.difference),
+            "error": _round(beside.error),
+        }
+    return said
+
+
+def _against(found: Measurements, way: str, other: str, sums: Sequence[Cell]) -> dict[str, Any]:
+    """Give a way beside another: in how many sums it is better, and the union's perplexities."""
+    pairs = [cell for cell in sums if len(cell.domains) == 2]
+    ratios = [
+        _union(found, cell._replace(way=way)) / _union(found, cell._replace(way=other))
+        for cell in pairs
+    ]
+    said: dict[str, Any] = {"better": _better(found, way, other, sums)}
+    return said | ({"pairs_union_ratio": _round(np.mean(ratios))} if ratios else {})
+
+
+def _union(found: Measurements, cell: Cell) -> float:
+    """Give the perplexity on the members' rows taken together."""
+    rows = found[cell].values()
+    return float(np.exp(sum(r.nll.sum() for r in rows) / sum(r.tokens.sum() for r in rows)))
+
+
+def _chosen(field: Field, seeds: set[int]) -> list[dict[str, Any]]:
+    """Give what was chosen for every method and sum, and what it took."""
+    said = []
+    for each in contendings(field):
+        if each.seed in seeds:
+            content: Any = field.folder.read(each.file)
+            about = {"sum": "+".join(each.domains), "seed": each.seed, "method": each.method}
+            kept_keys = ("condition", "settings", "scale", "passes", "rank", "bytes", "merging")
+            said.append(about | {key: content[key] for key in kept_keys})
+    return said
+
+
+def _round(value: Any) -> float:
+    return float(f"{float(value):.5g}")
+
+
+def _write(record: Mapping[str, Any]) -> None:
+    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    with new_file(RECORD) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
+    write_page(record)

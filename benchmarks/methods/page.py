@@ -1,0 +1,118 @@
+"""The page of the merge methods, made from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.prediction.markdown import table
+from superpose.files import new_file
+
+__all__ = ["PAGE", "page", "write_page"]
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+
+Record = Mapping[str, Any]
+
+
+def write_page(record: Record, file: Path = PAGE) -> None:
+    """Write the page."""
+    with new_file(file) as beside:
+        beside.write_text(page(record), encoding="utf-8")
+
+
+def page(record: Record) -> str:
+    """Give the page's Markdown."""
+    return "\n".join(_lines(record)).rstrip() + "\n"
+
+
+def _lines(record: Record) -> Iterator[str]:
+    apart, about = record["told_apart"], record["about"]
+    rows = about["rows"]
+    yield from (
+        "# Which merge method?",
+        "",
+        "Made by `python -m benchmarks.methods judge` from `benchmarks/results/methods.json` and",
+        "the row losses beside it, whatever they say. What is asked, and what counts, was",
+        "committed before anything was measured: `benchmarks/methods/REGISTERED.md`.",
+        "",
+        f"**{apart['apart']} of {apart['pairs']} pairs of methods can be told apart** at two",
+        f"standard errors, on {len(record['sums'])} sums.{_left_out(about['left_out'])}",
+        "",
+        f"Every method had {rows['passes']} passes over {rows['calibration']} calibration rows a",
+        f"domain for its setting and scale, and was measured once on {rows['test']} test rows a",
+        "domain. Nats: the mean over a sum's members of nats an answer token, then over sums. Gap",
+        "closed: the share of what the naive sum loses against the own adapters that is gone. A",
+        "*tie* is nearer than two standard errors to the naive sum.",
+        "",
+        "## All sums",
+        "",
+    )
+    yield from _table(record["ways"])
+    yield from ("## By the number of adapters", "", "The share of the gap that is closed.", "")
+    sizes = record["sizes"]
+    by_size = [[way, *(f"{100 * sizes[s][way]:.0f} %" for s in sizes)] for way in _order(record)]
+    yield from table(["", *(f"{size} adapters" for size in sizes)], by_size)
+    yield from ("## RegMean beside training and tuned weights", "")
+    yield from table(
+        ["regmean against", "better in", "perplexity of the union, pairs"],
+        [
+            [other, _share(found["better"]), _ratio(found.get("pairs_union_ratio"))]
+            for other, found in record["against"].items()
+        ],
+    )
+    if record["same_a"]:
+        yield from ("## Adapters that started from the same A", "")
+        alike = [
+            [way, f"{f['nats']:.4f}", f"{f['less_than_naive']:+.4f} ± {f['error']:.4f}"]
+            for way, f in record["same_a"].items()
+        ]
+        yield from table(["", "nats", "against the naive sum"], alike)
+    yield from ("## Every sum", "", "Nats of some ways; the record has all of them.", "")
+    shown = [w for w in ("own", "sum", "average", "regmean", "tuned") if w in record["ways"]]
+    every = [
+        [f"{'+'.join(each['domains'])}, seed {each['seed']}"]
+        + [f"{each['nats'][way]:.4f}" for way in shown]
+        for each in record["sums"]
+    ]
+    yield from table(["sum", *shown], every)
+
+
+def _table(ways: Mapping[str, Any]) -> Iterator[str]:
+    head = ["", "nats", "gap closed", "against the naive sum", "better than it in"]
+    rows = [
+        [
+            way,
+            f"{found['nats']:.4f}",
+            f"{100 * found['gap_closed']:.0f} %",
+            "" if way == "sum" else _difference(found),
+            "" if way == "sum" else _share(found["better"]),
+        ]
+        for way, found in sorted(ways.items(), key=lambda each: float(each[1]["nats"]))
+    ]
+    yield from table(head, rows)
+
+
+def _order(record: Record) -> Sequence[str]:
+    return sorted(record["ways"], key=lambda way: float(record["ways"][way]["nats"]))
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    tie = ", *tie*" if found["tie"] else ""
+    return f"{found['less_than_naive']:+.4f} ± {found['error']:.4f}{tie}"
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    low, high = (100 * end for end in found["interval"])
+    return f"{found['hits']} of {found['of']} [{low:.0f}, {high:.0f}] %"
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{100 * (value - 1):+.1f} %"
+
+
+def _left_out(seeds: Sequence[int]) -> str:
+    if not seeds:
+        return ""
+    return f" Seeds that are not finished are left out: {', '.join(map(str, seeds))}."
