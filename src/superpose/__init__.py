@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from superpose.verbs.study import study
     from superpose.verbs.train import TrainingQuestions, train
     from superpose.verbs.tune import Goal, tune
+    from superpose.verbs.unmix import unmix
     from superpose.verbs.verify import verify
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "study",
     "train",
     "tune",
+    "unmix",
     "verify",
 ]
 
@@ -129,6 +131,7 @@ _HOMES = {
     "study": "superpose.verbs.study",
     "train": "superpose.verbs.train",
     "tune": "superpose.verbs.tune",
+    "unmix": "superpose.verbs.unmix",
     "verify": "superpose.verbs.verify",
 }
 

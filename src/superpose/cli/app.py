@@ -55,6 +55,7 @@ COMMANDS = {
     "index": "superpose.cli.index:index",
     "near": "superpose.cli.near:near",
     "dupes": "superpose.cli.dupes:dupes",
+    "unmix": "superpose.cli.unmix:unmix",
     "extract": "superpose.cli.extract:extract",
     "push": "superpose.cli.push:push",
     "train": "superpose.cli.train:train",

@@ -23,6 +23,7 @@ class Asked:
 
     name: what it is called. base: its group. position: in the library, None for another. library:
     the one asked, in which the group has this adapter's modules as well. sketch: over its norm.
+    stored: tensors that it holds of a head or in place of the base's own, in no figure.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Asked:
     library: Library
     sketch: Array
     norm: float
+    stored: int = 0
 
     @property
     def others(self) -> list[int]:
@@ -49,7 +51,7 @@ def asked_of(library: Library, adapter: str | os.PathLike[str] | Adapter) -> Ask
         entry = library.entries[position]
         own, name = library.adapter(position), library.names[position]
         sketch = library.sketches[position]
-        return Asked(name, own, entry.base, position, library, sketch, entry.norm)
+        return Asked(name, own, entry.base, position, library, sketch, entry.norm, entry.stored)
     whole = adapter if isinstance(adapter, Adapter) else load(adapter, beside=False)
     groups = copy.deepcopy(library.groups)
     base, own = groups.placed(whole)
@@ -61,4 +63,5 @@ def asked_of(library: Library, adapter: str | os.PathLike[str] | Adapter) -> Ask
         )
     library = replace(library, groups=groups)
     sketch, norm = library.sketch_of(own)
-    return Asked(whole.name, own, base, None, library, sketch, norm)
+    stored = max(0, len(whole.replacements) + len(whole) - len(own))
+    return Asked(whole.name, own, base, None, library, sketch, norm, stored)
