@@ -25,6 +25,7 @@ class AtWork:
     task: str
     worker: int
     host: str
+    process: int
     seconds: float
 
 
@@ -124,7 +125,8 @@ def _at_work(run: WorkRun, tasks: list[Task]) -> Iterator[AtWork]:
         begun = record_of(run, task).begun
         if begun and is_held(run, task):
             last = begun[-1]
-            yield AtWork(task.name, last.worker, last.host, round(time.time() - last.at, 1))
+            seconds = round(time.time() - last.at, 1)
+            yield AtWork(task.name, last.worker, last.host, last.process, seconds)
 
 
 def _duration(seconds: float) -> str:

@@ -18,6 +18,9 @@ __all__ = ["SlurmPlace", "SlurmWorker"]
 _TIME = 240
 """Minutes of a job where nothing else is said; another follows a worker whose time is over."""
 
+_ANSWERS = 20.0
+"""Seconds that a question to Slurm may take."""
+
 _ASK = 5.0
 """Seconds between questions to Slurm about its queue."""
 
@@ -141,6 +144,8 @@ def _check_reached() -> None:
 
 def _said(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_ANSWERS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error}")

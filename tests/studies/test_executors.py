@@ -1,0 +1,218 @@
+"""The tiny study on every executor, workers and command killed: the same bytes, nothing twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT, write_questions
+from tests.executor.ray_here import ray_cluster, ray_program
+from tests.executor.slurm_here import missing, slurm_node
+
+import superpose
+from superpose.errors import BadInput
+from superpose.executor import WorkRun, WorkStatus, work_status
+from superpose.executor.claims import record_of
+from superpose.studies.results import write_results
+from superpose.studies.run import Study, study_in_worker
+from superpose.studies.same_base import base_checksum
+from superpose.studies.spec import load_spec
+
+STUDY = """
+name: tiny
+base: {base}
+domains:
+  sums: {{data: sums.jsonl}}
+  coins: {{data: coins.jsonl}}
+train_rows: 16
+test_rows: 8
+calibration_rows: 4
+merged: [epochs, steps]
+seeds: [0, 1]
+prompt: {{max_tokens: 64}}
+lora: {{rank: 2, alpha: 8, dropout: 0, targets: [q_proj, down_proj]}}
+training: {{epochs: 6, learning_rate: 0.02, batch_size: 8}}
+"""
+
+TIMED = re.compile(rb'"(seconds|training|evaluation|path|next)": ("[^"]*"|[0-9.e-]+)')
+"""What a study writes of the clock, and of the folder that it lies in."""
+
+
+@pytest.fixture(scope="module")
+def file(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny study's file, beside its questions."""
+    folder = tmp_path_factory.mktemp("study")
+    write_questions(folder)
+    (folder / "study.yaml").write_text(STUDY.format(base=tiny_base))
+    return folder / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(file: Path) -> Path:
+    """The folder of the study as one process left it."""
+    spec = load_spec(file)
+    study = Study(spec, file.parent / "undisturbed", relative_to=file.parent)
+    study.run()
+    write_results(study.folder, spec, study.cells)
+    return study.folder.path
+
+
+@pytest.fixture(scope="module")
+def ray_address() -> Iterator[str]:
+    """A cluster of two nodes."""
+    if ray_program() is None:
+        pytest.skip("ray is not installed: pip install 'superpose[ray]'")
+    with ray_cluster() as address:
+        yield address
+
+
+@pytest.fixture
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[list[str], Mapping[str, str]]]:
+    """The options and the environment of a place, which runs."""
+    if request.param == "local":
+        yield [], {}
+    elif request.param == "ray":
+        address = request.getfixturevalue("ray_address")
+        yield ["--executor", "ray"], {"RAY_ADDRESS": address}
+    elif importlib.util.find_spec("submitit") is None:
+        pytest.skip("submitit is not installed: pip install 'superpose[slurm]'")
+    elif request.param == "submitit":
+        yield ["--executor", "slurm", "--slurm", "cluster=local"], {}
+    elif reason := missing():
+        pytest.skip(reason)
+    else:
+        with slurm_node(tmp_path / "slurm") as config:
+            yield ["--executor", "slurm", "--slurm", "time=30"], {"SLURM_CONF": str(config)}
+
+
+def _command(file: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "superpose", "study", str(file), "--out", str(out), "--quiet"]
+    inherited = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    return subprocess.Popen(
+        [*command, *options],
+        env=inherited | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _until(out: Path, reached: Callable[[WorkStatus], bool]) -> WorkStatus:
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        if (out / ".executor/newest").exists() and reached(status := work_status(out)):
+            return status
+        time.sleep(0.05)
+    raise AssertionError("the study does not go on")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Everything but the executor's own, without clock and folder."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            content = path.read_bytes()
+            found[str(name)] = TIMED.sub(b"", content) if path.suffix == ".json" else content
+    return found
+
+
+def _times_begun(out: Path) -> dict[str, int]:
+    run = WorkRun.newest(out)
+    assert run is not None
+    return {task.name: len(record_of(run, task).begun) for task in run.tasks}
+
+
+def _done(out: Path) -> set[str]:
+    run = WorkRun.newest(out)
+    assert run is not None
+    return {task.name for task in run.tasks if run.is_done(task)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", ["local", "ray", "submitit", "slurm"], indirect=True)
+def test_killed_workers_a_killed_command_and_two_at_once_leave_the_same_bytes(
+    file: Path, undisturbed: Path, tmp_path: Path, settings: tuple[list[str], dict[str, str]]
+) -> None:
+    out, (options, environment) = tmp_path / "run", settings
+    with _command(file, out, "--workers", "2", *options, **environment) as head:
+        done, begun = _disturbed(head, file, out)
+    again = _command(file, out, "--workers", "2", *options, **environment)
+    said = again.communicate()[1]
+    assert again.returncode == 0, said
+
+    assert _files(out) == _files(undisturbed)
+    times = _times_begun(out)
+    assert {name: times[name] for name in done} == {name: begun[name] for name in done}
+    assert sum(times.values()) <= len(times) + 3  # one killed worker, and two of the killed command
+    assert not list(out.rglob("error-*"))
+
+
+def _disturbed(
+    head: subprocess.Popen[str], file: Path, out: Path
+) -> tuple[set[str], dict[str, int]]:
+    """Kill a worker, give the command once more, kill the command; give what is done by then."""
+    status = _until(out, lambda found: found.done >= 2 and bool(found.at_work))
+    os.kill(status.at_work[0].process, signal.SIGKILL)
+    with pytest.raises(BadInput, match="another process is running this study"):
+        superpose.study(file, out)
+    _until(out, lambda found: found.done >= status.done + 3)
+    head.kill()
+    head.wait()  # Slurm's jobs go on
+    done, begun = _done(out), _times_begun(out)
+    assert status.done < len(done) < status.tasks
+    return done, begun
+
+
+@pytest.mark.slow
+def test_a_command_that_cannot_reach_ray_or_slurm_says_what_to_start(
+    file: Path, tmp_path: Path
+) -> None:
+    nowhere = {"RAY_ADDRESS": "127.0.0.1:1", "SLURM_CONF": str(tmp_path / "none.conf")}
+    heads = {
+        name: _command(file, tmp_path / name, "--executor", name, **nowhere)
+        for name in ("ray", "slurm")
+    }
+    said = {name: head.communicate()[1] for name, head in heads.items()}
+    assert {name: head.returncode for name, head in heads.items()} == {"ray": 3, "slurm": 3}, said
+    assert re.search(r"Start one with `ray start --head`|superpose\[ray\]", said["ray"])
+    assert re.search(r"munged, slurmctld and slurmd|superpose\[slurm\]", said["slurm"])
+
+
+def test_a_worker_with_other_rows_or_another_base_is_refused(file: Path, tmp_path: Path) -> None:
+    spec = load_spec(file)
+    study = Study(spec, tmp_path / "run", relative_to=file.parent)
+    study.folder.claim(study.identity())
+    checksum = base_checksum(study.base)
+    place: dict[str, Any] = {"folder": tmp_path / "run", "relative_to": file.parent}
+    with study_in_worker(spec, **place, base=checksum):
+        pass
+    weight = study.base.model.get_input_embeddings().weight
+    before = weight[3, 5].item()
+    try:
+        weight.data[3, 5] = before + 1e-6
+        with (
+            pytest.raises(BadInput, match="this worker's base model has other weights"),
+            study_in_worker(spec, **place, base=checksum),
+        ):
+            pass
+    finally:
+        weight.data[3, 5] = before
+    other = write_questions(tmp_path)["sums"]
+    other.write_text(other.read_text().replace(" = ", " is "))
+    with (
+        pytest.raises(BadInput, match=r"it differs in data\.sums"),
+        study_in_worker(spec, tmp_path / "run", tmp_path, checksum),
+    ):
+        pass
