@@ -7,7 +7,7 @@ from math import comb
 import pytest
 
 from superpose.errors import BadInput
-from superpose.statistics import clopper_pearson
+from superpose.statistics import clopper_pearson, wilson
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,15 @@ def test_no_true_share_is_missed_more_often_than_the_level_allows(of: int) -> No
 def test_what_is_no_share_is_refused(hits: int, of: int, level: float) -> None:
     with pytest.raises(BadInput):
         clopper_pearson(hits, of, level)
+
+
+def test_wilsons_interval_is_where_the_share_is_at_the_border_of_chance() -> None:
+    """Its ends solve (share - p)^2 = z^2 p (1 - p) / of, for any share and any number."""
+    for share, of in ((0.5, 100), (0.31, 17.5), (0.0, 12), (1.0, 12)):
+        for end in wilson(share * of, of):
+            spread = 1.959963984540054**2 * end * (1 - end) / of
+            assert (share - end) ** 2 == pytest.approx(spread, abs=1e-12)
+    with pytest.raises(BadInput, match="no share"):
+        wilson(11, 10)
+    with pytest.raises(BadInput, match="level"):
+        wilson(5, 10, level=1.0)

@@ -74,7 +74,7 @@ class Basis:
         """Give the derivatives of the C functions by each weight at (S, K): (S, C, K)."""
         padded, places = self._padded(weights)
         found = np.zeros((len(weights), len(self), self.adapters + 1))
-        for position in range(DEGREE):
+        for position in range(places.shape[1]):
             # The product rule: each factor of a monomial differentiated once, the others left.
             rest = _product(padded, np.delete(places, position, axis=1)).T
             found[:, np.arange(len(self.terms)), places[:, position]] += rest
@@ -104,11 +104,12 @@ class Basis:
         return Basis(len(place), terms, triples, own), columns
 
     def _padded(self, weights: Array) -> tuple[Array, NDArray[np.int64]]:
-        """Give weights with a row of ones, (K + 1, S), and terms as (C, DEGREE) rows of it.
+        """Give weights with a row of ones, (K + 1, S), and terms as (C, degree) rows of it.
 
         The last row stands for factors that a monomial does not have.
         """
-        places = np.full((len(self.terms), DEGREE), self.adapters)
+        degree = max(DEGREE, *map(len, self.terms))
+        places = np.full((len(self.terms), degree), self.adapters)
         for c, term in enumerate(self.terms):
             places[c, : len(term)] = term
         return np.vstack([weights.T, np.ones(len(weights))]), places

@@ -52,6 +52,16 @@ class ChoiceSample:
         """Nats of each question's best wrong choice above those of the right one: (P, Q)."""
         return margins(self.nll, self.right)
 
+    def joined(self, other: ChoiceSample) -> ChoiceSample:
+        """Add points that were measured with the same questions."""
+        return ChoiceSample(
+            np.concatenate([self.points, other.points]),
+            np.concatenate([self.nll, other.nll]),
+            np.concatenate([self.slope, other.slope]),
+            self.right,
+            self.tokens,
+        )
+
 
 def margins(nll: Array, right: NDArray[np.int64]) -> Array:
     """Give nats of the best wrong choice minus those of the right one: (..., Q).

@@ -22,6 +22,7 @@ from superpose.landscape.predicted import (
     Disturbance,
     Nats,
     Predicted,
+    checked_weights,
     predicted_table,
 )
 from superpose.landscape.sample import Sample
@@ -77,7 +78,7 @@ class Forecast(Shown):
 
         Raises BadInput for another number of weights than of adapters, or one that is not finite.
         """
-        points = self._checked(weights)
+        points = checked_weights(weights, len(self.names))
         given = [dict(zip(self.names, point, strict=True)) for point in points.tolist()]
         columns = [self._figures(i, points) for i in range(len(self.domains))]
         return [
@@ -236,16 +237,6 @@ class Forecast(Shown):
         if alone is None or both is None:
             return math.nan
         return float(sample.loss[both] - sample.loss[alone])
-
-    def _checked(self, weights: Sequence[Sequence[float]] | Array) -> Array:
-        points = np.asarray(weights, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != len(self.names):
-            raise BadInput(
-                f"{len(self.names)} adapters take as many task weights, not {points.shape}"
-            )
-        if not np.isfinite(points).all():
-            raise BadInput("a task weight is not finite")
-        return points
 
 
 def subsets(adapters: int) -> Iterator[tuple[float, ...]]:

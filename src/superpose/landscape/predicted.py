@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from superpose.adapter import formula
+from superpose.errors import BadInput
 from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, field_of, perplexity
 
 __all__ = [
@@ -16,9 +20,12 @@ __all__ = [
     "Disturbance",
     "Nats",
     "Predicted",
+    "checked_weights",
     "predicted_table",
     "written_change",
 ]
+
+Array = NDArray[np.float64]
 
 Nats: TypeAlias = Mapping[tuple[tuple[float, ...], str], float]
 """By task weights and domain, nats an answer token."""
@@ -173,3 +180,16 @@ def predicted_table(
         ),
         shades="Orange: worse than the domain's own adapter alone, blue: better",
     )
+
+
+def checked_weights(weights: Sequence[Sequence[float]] | Array, adapters: int) -> Array:
+    """Give task weights as (S, K).
+
+    Raises BadInput for another number of them than of adapters, or one that is not finite.
+    """
+    points = np.asarray(weights, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != adapters:
+        raise BadInput(f"{adapters} adapters take as many task weights, not {points.shape}")
+    if not np.isfinite(points).all():
+        raise BadInput("a task weight is not finite")
+    return points

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput
 
-__all__ = ["Sample"]
+__all__ = ["Sample", "position"]
 
 Array = NDArray[np.float64]
 
@@ -65,8 +65,7 @@ class Sample:
 
     def at(self, point: Array) -> int | None:
         """Give the position of a point that was measured; None when it was not."""
-        found = np.flatnonzero(np.abs(self.points - point).max(axis=1) < 1e-12)
-        return int(found[0]) if len(found) else None
+        return position(self.points, point)
 
     def among(self, chosen: Sequence[int]) -> Sample:
         """Give the points at which no other adapter takes part, in the weights of `chosen` alone.
@@ -92,3 +91,9 @@ class Sample:
             self.tokens,
             self.modules,
         )
+
+
+def position(points: Array, point: Array) -> int | None:
+    """Give where a point (K,) stands among measured ones (P, K); None where it does not."""
+    found = np.flatnonzero(np.abs(points - point).max(axis=1) < 1e-12)
+    return int(found[0]) if len(found) else None

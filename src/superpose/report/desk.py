@@ -41,6 +41,7 @@ def desk_section(desks: Sequence[Desk], start: str = "naive") -> Section:
     values = {
         "adapters": names,
         "domains": [domain["name"] for domain in first.model["domains"]],
+        "right": [domain.get("right") is not None for domain in first.model["domains"]],
         "presets": [name for name, _ in first.presets],
         "labels": [desk.label for desk in desks],
         "least": LEAST,
@@ -83,10 +84,22 @@ def _domain(domain: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: value for key, value in domain.items() if key != "points"},
         "covariance": _packed(domain["covariance"]),
+        "right": _right(domain.get("right")),
         "box": [[min(column), max(column)] for column in columns],
     }
 
 
-def _packed(values: Sequence[float]) -> str:
+def _right(right: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Give what tells a domain's right answers; what is long in float32, a millionth of a nat."""
+    if right is None:
+        return None
+    packed = {
+        key: _packed([value for row in right[key] for value in row], "f")
+        for key in ("seen", "shares", "margins")
+    }
+    return {**right, **packed}
+
+
+def _packed(values: Sequence[float], kind: str = "d") -> str:
     """Give numbers as base64 of little-endian float64: exact, and half as long as decimals."""
-    return base64.b64encode(struct.pack(f"<{len(values)}d", *values)).decode("ascii")
+    return base64.b64encode(struct.pack(f"<{len(values)}{kind}", *values)).decode("ascii")

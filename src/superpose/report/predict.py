@@ -10,6 +10,7 @@ from typing import Any
 from superpose.landscape.adding_up import Share, share_text
 from superpose.landscape.predicted import predicted_table
 from superpose.landscape.predictions import Predictions, forecast_verdict
+from superpose.landscape.right_table import right_table
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
 from superpose.report.disturbance import disturbance_section
@@ -26,6 +27,9 @@ FORECAST_TERMS = (
     *("perplexity", "task weights", "prediction", "interference", "disturbance", "share kept"),
     "calibrated region",
 )
+
+_RIGHT = ("accuracy", "low", "high", "positive", "measured", "test")
+"""What a file of right answers has of each row."""
 
 EVERY = 6
 """Adapters up to which each subset has a row; beyond, the base, singles, pairs and all."""
@@ -54,6 +58,7 @@ def predict_page(
         sections += [pairs_section(check), disturbance_section(found)]
     sections += [
         _table_section(found),
+        *_right_sections(found.get("right_answers") or []),
         desk_section([desk]),
         made_section(made, (*FORECAST_TERMS, *PAIR_TERMS)),
     ]
@@ -128,6 +133,21 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     csv = _csv(groups, known, measured)
     drawn = DataTable("predicted", table, "predicted.csv", csv, changes)
     return drawn.section("Every sum", _left_out(found, groups))
+
+
+def _right_sections(written: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """Give the section of right answers, where questions have choices."""
+    if not written:
+        return []
+    columns = [*written[0]["rows"][0]["weights"], "domain", *_RIGHT]
+    rows = [
+        [*row["weights"].values(), row["domain"], *(row[key] for key in _RIGHT)]
+        for one in written
+        for row in one["rows"]
+    ]
+    drawn = DataTable("right", right_table(written), "right-answers.csv", (columns, rows))
+    data = {"tables": {drawn.key: drawn.data()}}
+    return [Section("right", "Right answers", {"table": drawn}, data)]
 
 
 def _above_base(row: Mapping[str, Any], known: Predictions) -> float:

@@ -11,7 +11,7 @@ from superpose.statistics.perplexity import (
     share_interval,
 )
 from superpose.statistics.seeds import over_seeds
-from superpose.statistics.shares import clopper_pearson
+from superpose.statistics.shares import clopper_pearson, wilson
 from superpose.statistics.student import student_quantile
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "ratio_interval",
     "share_interval",
     "student_quantile",
+    "wilson",
 ]

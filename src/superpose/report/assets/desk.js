@@ -15,6 +15,7 @@ function startDesk() {
   // For whoever wants to predict from the console, and for the tests.
   window.superpose = {
     predict: (weights, which = desk.which) => desk.models[which].map((domain) => predictDomain(domain, weights)),
+    right: (weights, which = desk.which) => desk.models[which].map(({ right }) => right && foretellRight(right, weights)),
     draw: () => draw(desk),
   };
 }
@@ -31,6 +32,8 @@ function partsOf(row) {
     bar: part("bar"),
     dot: part("dot"),
     beyond: part("beyond"),
+    right: part("right"),
+    broken: part("broken"),
   };
 }
 
@@ -97,6 +100,7 @@ function draw(desk) {
   const model = desk.models[desk.which];
   const found = model.map((domain) => predictDomain(domain, desk.weights));
   found.forEach((prediction, d) => drawDomain(desk.rows[d], prediction, desk.scales[d]));
+  model.forEach(({ right }, d) => right && drawRight(desk.rows[d], right, foretellRight(right, desk.weights)));
   const presets = desk.desks[desk.which].presets;
   desk.buttons.forEach((button, at) =>
     button.setAttribute("aria-pressed", String(presets[at].every((w, k) => Math.abs(w - desk.weights[k]) < 1e-9))),

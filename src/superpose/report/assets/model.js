@@ -7,6 +7,7 @@ function readModel(model) {
     coefficients: Float64Array.from(domain.coefficients),
     covariance: unpacked(domain.covariance),
     features: new Float64Array(domain.coefficients.length),
+    right: readRight(domain.right),
   }));
 }
 
