@@ -117,7 +117,7 @@ def test_a_domain_can_be_the_questions_of_a_file_that_begin_alike(played: Field)
 
 
 def test_every_adapter_is_trained_and_every_point_measured(played: Field) -> None:
-    assert all((played.folder.path / each.path).is_dir() for each in trainings(played))
+    assert all((played.folder.path / each.file).is_dir() for each in trainings(played))
     found = losses(played.folder.path)
     assert set(found) == set(points(played.names, played.tournament))
     assert all(set(scores) == set(point.domains) for point, scores in found.items())
@@ -140,7 +140,7 @@ def peft_losses(field: Field, domains: tuple[str, ...], seed: int) -> dict[str, 
 
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(field.tournament.base).eval()
     for domain in domains:
-        path = str(field.folder.path / Training("main", seed, domain).path)
+        path = str(field.folder.path / Training("main", seed, domain).file)
         if isinstance(model, peft.PeftModel):
             model.load_adapter(path, adapter_name=domain)
         else:
@@ -168,7 +168,7 @@ def test_an_adapter_lowers_the_loss_of_its_domain(played: Field) -> None:
 
 def test_only_the_same_a_adapters_have_a_start_in_common(played: Field) -> None:
     def shared(condition: str) -> set[bool]:
-        paths = [played.folder.path / Training(condition, 0, n).path for n in played.names]
+        paths = [played.folder.path / Training(condition, 0, n).file for n in played.names]
         return {pair.shared_a for pair in check([superpose.load(path) for path in paths]).pairs}
 
     assert shared("main") == {False}
@@ -179,7 +179,7 @@ def test_only_the_same_a_adapters_have_a_start_in_common(played: Field) -> None:
 
 
 def test_a_random_partner_is_as_large_as_the_trained_one_in_every_module(played: Field) -> None:
-    trained = superpose.load(played.folder.path / Training("main", 0, "sums").path)
+    trained = superpose.load(played.folder.path / Training("main", 0, "sums").file)
     partner = random_partner(trained, 0)
     assert set(partner) == set(trained)
     for name, delta in trained.items():
@@ -190,7 +190,7 @@ def test_a_random_partner_is_as_large_as_the_trained_one_in_every_module(played:
 
 
 def test_random_partners_differ_by_name_and_seed_and_are_the_same_again(played: Field) -> None:
-    sums = superpose.load(played.folder.path / Training("main", 0, "sums").path)
+    sums = superpose.load(played.folder.path / Training("main", 0, "sums").file)
     coins = replace(sums, name="coins")
     drawn = [random_partner(*each) for each in [(sums, 0), (sums, 0), (sums, 1), (coins, 0)]]
     firsts = [np.asarray(next(iter(each.values())).terms[0].A) for each in drawn]
@@ -203,7 +203,7 @@ def test_a_random_point_keeps_each_domains_own_adapter(played: Field) -> None:
     """The own adapter plus the other one's random partner, added by superpose itself."""
     names = ("sums", "coins")
     own = {
-        n: replace(superpose.load(played.folder.path / Training("main", 0, n).path), name=n)
+        n: replace(superpose.load(played.folder.path / Training("main", 0, n).file), name=n)
         for n in names
     }
     both = own["sums"] + random_partner(own["coins"], 0)

@@ -22,6 +22,7 @@ from benchmarks.methods.contending import contend_missing
 from benchmarks.methods.judge import again, judge
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import DATA
+from benchmarks.prediction.workers import add_jobs, jobs_of
 from benchmarks.second.settings import SECOND, SOURCES
 from superpose.errors import SuperposeError
 
@@ -44,14 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, default=Path("runs/second"), help="its folder")
     parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
-    )
+    add_jobs(parser)
     asked = parser.parse_args(arguments)
     field = Field(asked.out, data=asked.data, tournament=SECOND, sources=SOURCES)
     try:
         with nullcontext() if asked.step in READS else field.claimed():
-            STEPS[asked.step](field, asked.jobs)
+            STEPS[asked.step](field, jobs_of(asked))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

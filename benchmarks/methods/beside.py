@@ -19,7 +19,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
 from superpose.formats import load
@@ -73,7 +73,7 @@ def besides(field: Field) -> list[Beside]:
     ]
 
 
-def stand_missing(field: Field, jobs: int = 1) -> None:
+def stand_missing(field: Field, jobs: Jobs = 1) -> None:
     """Do what does not lie in the folder yet; the caller holds the folder's lock."""
     todo = [each for each in besides(field) if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [_work(each) for each in todo], doer, jobs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.methods.sums import PASSES, drawn_sums, first_rows
 from benchmarks.prediction.adapters import Training, trained, trainer
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.measure.arena import Arena
 from superpose.measure.contenders import CONTENDERS
 
@@ -52,14 +52,14 @@ def contendings(field: Field) -> list[Contending]:
     return found
 
 
-def contend_missing(field: Field, jobs: int = 1) -> None:
+def contend_missing(field: Field, jobs: Jobs = 1) -> None:
     """Do what does not lie in the folder yet; the caller holds the folder's lock."""
     wanted = contendings(field)
     alike = {("same-a", c.seed, d) for c in wanted if c.condition == "same-a" for d in c.domains}
     missing = [
         each
         for each in (Training(*one) for one in sorted(alike))
-        if not (field.folder.path / each.path).is_dir()
+        if not (field.folder.path / each.file).is_dir()
     ]
     work_off(field, missing, [1.0] * len(missing), trainer, jobs)
     todo = [each for each in wanted if not (field.folder.path / each.file).exists()]

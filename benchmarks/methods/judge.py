@@ -15,6 +15,7 @@ from benchmarks.methods.page import write_page
 from benchmarks.methods.rows import Cell, Measurements, collected, kept, recorded_rows
 from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
+from benchmarks.prediction.workers import Jobs
 from benchmarks.result import RESULTS, stamp
 from superpose.errors import BadInput
 from superpose.files import new_file
@@ -26,7 +27,7 @@ __all__ = ["RECORD", "again", "judge", "judged_rows"]
 RECORD = RESULTS / "methods.json"
 
 
-def judge(field: Field, jobs: int = 1) -> None:
+def judge(field: Field, jobs: Jobs = 1) -> None:
     """Judge the seeds that are finished; write row losses, record and page. jobs: of no use here.
 
     Raises BadInput where no seed is finished.
@@ -44,7 +45,7 @@ def judge(field: Field, jobs: int = 1) -> None:
     _write(judged_rows(found, about))
 
 
-def again(field: Field, jobs: int = 1) -> None:
+def again(field: Field, jobs: Jobs = 1) -> None:
     """Judge anew from the recorded row losses. Raises BadInput where there are none."""
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.methods judge")

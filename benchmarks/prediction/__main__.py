@@ -12,7 +12,7 @@
 The first four take hours of two cores and go on where they were stopped; judging takes minutes,
 reads only, and judges what is there. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it. Where other work runs on the
-same cores, `--jobs 2` loses less than two threads would.
+same cores, `--jobs 2` loses less than two threads would; `--executor slurm|ray` starts them elsewhere.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from benchmarks.prediction.measure import measure_missing
 from benchmarks.prediction.settings import DATA
 from benchmarks.prediction.tournament import again, count, play, write
 from benchmarks.prediction.weigh import weigh_missing
+from benchmarks.prediction.workers import add_jobs, jobs_of
 from superpose.errors import SuperposeError
 
 STEPS = {
@@ -54,14 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, default=Path("runs/tournament"), help="its folder")
     parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
-    )
+    add_jobs(parser)
     asked = parser.parse_args(arguments)
     field = Field(asked.out, data=asked.data)
     try:
         with nullcontext() if asked.step in READS else field.claimed():
-            STEPS[asked.step](field, asked.jobs)
+            STEPS[asked.step](field, jobs_of(asked))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.errors import BadInput
 from superpose.formats import load
@@ -39,7 +39,7 @@ class Training:
         return f"trained {self.condition}, seed {self.seed}: {self.domain}"
 
     @property
-    def path(self) -> str:
+    def file(self) -> str:
         """Where its adapter lies within the tournament's folder."""
         return f"adapters/{self.condition}/seed-{self.seed}/{self.domain}"
 
@@ -60,7 +60,7 @@ def trainings(field: Field) -> list[Training]:
 
 def trained(field: Field, condition: str, seed: int, domain: str) -> Adapter:
     """Give a trained adapter under its domain's name. Raises BadInput where it is not there yet."""
-    path = field.folder.path / Training(condition, seed, domain).path
+    path = field.folder.path / Training(condition, seed, domain).file
     if not path.is_dir():
         raise BadInput(
             "this adapter is not trained yet",
@@ -70,9 +70,9 @@ def trained(field: Field, condition: str, seed: int, domain: str) -> Adapter:
     return replace(load(path), name=domain)
 
 
-def train_missing(field: Field, jobs: int = 1) -> None:
+def train_missing(field: Field, jobs: Jobs = 1) -> None:
     """Train what does not lie in the folder yet; the caller holds the folder's lock."""
-    todo = [t for t in trainings(field) if not (field.folder.path / t.path).is_dir()]
+    todo = [t for t in trainings(field) if not (field.folder.path / t.file).is_dir()]
     work_off(field, todo, [_tokens(field, training) for training in todo], trainer, jobs)
 
 
@@ -84,7 +84,7 @@ def trainer(field: Field) -> Iterator[Callable[[Training], None]]:
         train(
             field.base,
             field.examples(training.domain, _rows(training)),
-            field.folder.path / training.path,
+            field.folder.path / training.file,
             lora=field.tournament.lora,
             training=field.tournament.training,
             seed=training.training_seed,

@@ -18,7 +18,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.calibration_file import Cost, costs_of, of_inner, of_sample
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
 from superpose.landscape.polynomial import design_points
@@ -93,7 +93,7 @@ def beside(field: Field, condition: str, seed: int, domain: str) -> list[Adapter
     return [a if a.name == domain else random_partner(a, seed) for a in adapters]
 
 
-def calibrate_missing(field: Field, jobs: int = 1) -> None:
+def calibrate_missing(field: Field, jobs: Jobs = 1) -> None:
     """Calibrate what does not lie in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where an adapter that is needed was not trained yet.

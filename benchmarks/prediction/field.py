@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,13 @@ class Field:
         self._data = Path(data)
         self._examples: dict[tuple[str, str], list[Example]] = {}
 
-    def plan(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """What another process makes the same field from: the arguments of this class."""
+        return partial(Field, **self._plan()), ()
+
+    def _plan(self) -> dict[str, Any]:
         return {
-            "out": self.folder.path,
+            "out": self.folder.path.resolve(),
             "data": self._data,
             "tournament": self.tournament,
             "sources": dict(self._sources),

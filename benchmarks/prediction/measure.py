@@ -13,7 +13,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.points import Point, points
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.measure.evaluate import Score, score
 from superpose.model import SuperposedModel
@@ -24,7 +24,7 @@ _PARTNERS = {"base": (), "main": ("main",), "random": ("main", "random")}
 """Kinds of adapters that a condition's model holds, where it is not the condition's own."""
 
 
-def measure_missing(field: Field, jobs: int = 1) -> None:
+def measure_missing(field: Field, jobs: Jobs = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where an adapter that is needed was not trained yet.

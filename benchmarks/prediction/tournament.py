@@ -22,6 +22,7 @@ from benchmarks.prediction.points import Point
 from benchmarks.prediction.predict import Predicted, costs, predicted
 from benchmarks.prediction.relation import Points, ceiling
 from benchmarks.prediction.weighed import weighed
+from benchmarks.prediction.workers import Jobs
 from benchmarks.result import RESULTS, stamp
 from superpose.errors import BadInput
 from superpose.files import new_file
@@ -32,7 +33,7 @@ __all__ = ["RECORD", "again", "count", "counted", "play", "record", "write"]
 RECORD = RESULTS / "prediction.json"
 
 
-def play(field: Field, jobs: int = 1) -> None:
+def play(field: Field, jobs: Jobs = 1) -> None:
     """Judge what lies in the folder, write the record and the page; jobs are of no use here.
 
     Raises BadInput where nothing was measured.
@@ -41,7 +42,7 @@ def play(field: Field, jobs: int = 1) -> None:
     write(field)
 
 
-def again(field: Field, jobs: int = 1) -> None:
+def again(field: Field, jobs: Jobs = 1) -> None:
     """Judge the record that lies here by its own points, and write it and the page.
 
     Raises BadInput where there is none.
@@ -50,7 +51,7 @@ def again(field: Field, jobs: int = 1) -> None:
     write(field)
 
 
-def count(field: Field, jobs: int = 1) -> None:
+def count(field: Field, jobs: Jobs = 1) -> None:
     """Put into the record that lies here what `counted` says of the question sets, and the page.
 
     Raises BadInput where there is no record.
@@ -62,7 +63,7 @@ def count(field: Field, jobs: int = 1) -> None:
     write(field)
 
 
-def write(field: Field, jobs: int = 1) -> None:
+def write(field: Field, jobs: Jobs = 1) -> None:
     """Write the page from the record that lies here. Raises BadInput where none does."""
     write_pages(_recorded())
 

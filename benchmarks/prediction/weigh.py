@@ -21,7 +21,7 @@ from benchmarks.prediction.calibration_file import read_calibration
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import content
 from benchmarks.prediction.points import points
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.errors import BadInput
 from superpose.landscape.best_weights import best_weights
 from superpose.landscape.polynomial import Polynomial
@@ -75,7 +75,7 @@ def weightings(field: Field) -> list[Weighting]:
     ]
 
 
-def weigh_missing(field: Field, jobs: int = 1) -> None:
+def weigh_missing(field: Field, jobs: Jobs = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where a calibration that is needed was not made yet.

@@ -1,4 +1,4 @@
-"""Work items off, in this process or in several that keep to one thread each.
+"""Work items off on superpose's executor: in this process, or by workers here or elsewhere.
 
 Beside other work on the same cores, threads that wait for each other at every matrix product
 lose most of their time; processes with an item each lose none.
@@ -6,17 +6,20 @@ lose most of their time; processes with an item each lose none.
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import argparse
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.pace import Pace
+from superpose.executor import Do, Execution, Task, work_off as work_tasks_off
 
-__all__ = ["Item", "work_off"]
+__all__ = ["Item", "Jobs", "add_jobs", "jobs_of", "work_off"]
+
+Jobs = int | Execution
+"""So many processes here, or where the items are done."""
 
 
 class Item(Protocol):
@@ -26,14 +29,17 @@ class Item(Protocol):
     def name(self) -> str:
         """Such as `trained main, seed 0: finance`."""
 
+    @property
+    def file(self) -> str:
+        """What lies within the folder once it is done."""
 
-Do = Callable[[Any], None]
-Workbench = Callable[[Field], AbstractContextManager[Do]]
+
+Workbench = Callable[[Field], AbstractContextManager[Callable[[Any], None]]]
 """Opens what the items of one kind need on a field, and gives the function that does one."""
 
 
 def work_off(
-    field: Field, items: Sequence[Item], costs: Sequence[float], workbench: Workbench, jobs: int
+    field: Field, items: Sequence[Item], costs: Sequence[float], workbench: Workbench, jobs: Jobs
 ) -> None:
     """Do every item, and print a line with the time left after each.
 
@@ -41,51 +47,32 @@ def work_off(
     find it. jobs: processes; with 1 it is this one, with all its threads.
     """
     pace = Pace(costs)
-    done = _here(field, items, workbench) if jobs == 1 else _spread(field, items, workbench, jobs)
-    for index, seconds in done:
-        pace.done(index, f"{items[index].name} in {seconds:.0f} s")
+    places = {item.file: place for place, item in enumerate(items)}
+    tasks = [
+        Task(item.name, item.file, (item,), cost) for item, cost in zip(items, costs, strict=True)
+    ]
+    bench: Callable[[], AbstractContextManager[Do]] = partial(workbench, field)
+    work_tasks_off(
+        field.folder.path,
+        tasks,
+        bench,
+        Execution(workers=jobs) if isinstance(jobs, int) else jobs,
+        finished=lambda task, s: pace.done(places[task.file], f"{task.name} in {s:.0f} s"),
+    )
 
 
-def _here(field: Field, items: Sequence[Item], workbench: Workbench) -> Iterator[tuple[int, float]]:
-    with workbench(field) as do:
-        for index, item in enumerate(items):
-            yield index, _timed(do, item)
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where items are done, and by how many workers."""
+    parser.add_argument("--jobs", type=int, default=1, help="workers; 1, local, is this process")
+    parser.add_argument("--executor", default="local", choices=("local", "slurm", "ray"))
+    parser.add_argument(
+        "--slurm", action="append", default=[], metavar="KEY=VALUE", help="for sbatch: time=240"
+    )
 
 
-def _spread(
-    field: Field, items: Sequence[Item], workbench: Workbench, jobs: int
-) -> Iterator[tuple[int, float]]:
-    # Spawned: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _open, (field.plan(), workbench))
-    try:
-        waiting: dict[Future[float], int] = {
-            pool.submit(_do_in_worker, item): index for index, item in enumerate(items)
-        }
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
-    finally:
-        # After Ctrl-C, which the workers got as well: they tidy up what they had begun.
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: dict[str, Any] = {}
-"""In a worker process: its workbench, open for as long as the process lives."""
-
-
-def _open(plan: dict[str, Any], workbench: Workbench) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    _worker["bench"] = workbench(Field(**plan))
-    _worker["do"] = _worker["bench"].__enter__()
-
-
-def _do_in_worker(item: Item) -> float:
-    return _timed(_worker["do"], item)
-
-
-def _timed(do: Do, item: Item) -> float:
-    started = time.perf_counter()
-    do(item)
-    return time.perf_counter() - started
+def jobs_of(asked: argparse.Namespace) -> Execution:
+    """Give what these options say. Raises BadSetting for what cannot be meant."""
+    settings = dict(each.partition("=")[::2] for each in asked.slurm)
+    if "time" in settings:
+        settings["time"] = int(settings["time"])
+    return Execution(executor=asked.executor, workers=asked.jobs, slurm=settings)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import DATA
+from benchmarks.prediction.workers import add_jobs, jobs_of
 from benchmarks.second.adapters import train_missing
 from benchmarks.second.matched import match_missing
 from benchmarks.second.measure import measure_missing
@@ -41,14 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, default=Path("runs/second"), help="its folder")
     parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="processes of one thread; 1 is one with all threads"
-    )
+    add_jobs(parser)
     asked = parser.parse_args(arguments)
     field = Field(asked.out, data=asked.data, tournament=SECOND, sources=SOURCES)
     try:
         with field.claimed():
-            STEPS[asked.step](field, asked.jobs)
+            STEPS[asked.step](field, jobs_of(asked))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 
@@ -36,7 +36,7 @@ class Matched:
         return f"matched/seed-{self.seed}/{self.domain}.json"
 
 
-def match_missing(field: Field, jobs: int = 1) -> None:
+def match_missing(field: Field, jobs: Jobs = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock."""
     every = [Matched(field.tournament.seeds[0], domain) for domain in field.names]
     todo = [each for each in every if not (field.folder.path / each.file).exists()]

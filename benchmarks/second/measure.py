@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from benchmarks.second.plan import Part, choice_point, parts, weightings
 from superpose.measure.calibrate import measure
 from superpose.measure.choices import measure_choices
@@ -30,7 +30,7 @@ SLOPED = 64
 """Questions whose margin's slope is measured, the first ones of the calibration rows."""
 
 
-def measure_missing(field: Field, jobs: int = 1) -> None:
+def measure_missing(field: Field, jobs: Jobs = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where an adapter that is needed was not trained yet.

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import work_off
+from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
 from superpose.formats import load
@@ -51,7 +51,7 @@ def signs() -> list[Sign]:
     return [Sign(*each) for each in product(RATES, EPOCHS)]
 
 
-def sign_missing(field: Field, jobs: int = 1) -> None:
+def sign_missing(field: Field, jobs: Jobs = 1) -> None:
     """Do what does not lie in the folder yet; the caller holds the folder's lock."""
     todo = [each for each in signs() if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [float(each.epochs) for each in todo], signer, jobs)
