@@ -12,7 +12,8 @@
 The first four take hours of two cores and go on where they were stopped; judging takes minutes,
 reads only, and judges what is there. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it. Where other work runs on the
-same cores, `--jobs 2` loses less than two threads would; `--executor slurm|ray` starts them elsewhere.
+same cores, `--jobs 2` loses less than two threads would; `--executor slurm|ray` starts the workers
+elsewhere.
 """
 
 from __future__ import annotations
