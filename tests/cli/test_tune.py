@@ -115,6 +115,31 @@ def test_finer_weights_go_through_a_file_into_the_sum(
         np.testing.assert_allclose(c * B @ A, right, rtol=1e-4, atol=1e-6)
 
 
+def test_a_weight_for_each_direction_goes_through_a_file_into_the_sum(
+    run: Run, tiny_base: Path, adapters: list[Path], data: list[object], tmp_path: Path
+) -> None:
+    ended = run("tune", tiny_base, *adapters, *data, "--rows", 8, "--by", "direction", "--json")
+    assert ended.code == 0, ended.err
+    finer = json.loads(ended.out)["finer"]
+    assert finer["end"] < finer["start"]
+    (tmp_path / "weights.json").write_text(ended.out)
+    added = run("add", *adapters, "--weights", tmp_path / "weights.json", "-o", tmp_path / "sum")
+    assert added.code == 0, added.err
+    total, right = library.load(tmp_path / "sum"), {}
+    for part in [library.load(path) for path in adapters]:
+        for module in MODULES:
+            weights = finer["weights"][part.name][module]
+            dense = sum(c * B @ A for c, B, A in part[module].terms)
+            U, s, Vt = np.linalg.svd(dense, full_matrices=False)
+            assert len(weights) == np.linalg.matrix_rank(dense)
+            few = len(weights)
+            right[module] = right.get(module, 0.0) + (U[:, :few] * s[:few] * weights) @ Vt[:few]
+    assert len({w for of in finer["weights"].values() for ws in of.values() for w in ws}) > 4
+    for module in MODULES:
+        ((c, B, A),) = total[module].terms
+        np.testing.assert_allclose(c * B @ A, right[module], rtol=1e-4, atol=1e-6)
+
+
 def test_bake_and_verify_take_the_same_file(
     run: Run, tiny_base: Path, adapters: list[Path], tmp_path: Path
 ) -> None:

@@ -69,6 +69,18 @@ def test_every_method_has_the_same_budget_and_is_measured_once(
     assert chosen[0].objective == min(t.objective for t in found.trials)
 
 
+@pytest.mark.parametrize("by", ["adapter", "layer", "module", "direction"])
+def test_a_tuned_sum_keeps_within_the_budget_and_is_not_worse_where_it_was_fitted(
+    by: str, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    done: list[float] = []
+    arena = Arena(base.model, adapters, rows[1], rows[0], passes=8, progress=done.append)
+    found = arena.standing(CONTENDERS[f"tuned by {by}"])
+    assert sum(done) == arena.work
+    assert found.settings == {"by": by}
+    assert len(found.trials) == 3
+
+
 def test_the_test_rows_are_scored_under_the_chosen_merge_at_its_scale(
     arena: Arena, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from superpose.adapter.beside import Beside
 from superpose.adapter.brought_together import together
-from superpose.adapter.delta import Delta
+from superpose.adapter.delta import Delta, FineWeight, numbers
 from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
 from superpose.adapter.parents import Parent, sum_name
 from superpose.adapter.place import Place
@@ -242,10 +242,11 @@ class Adapter(Shown, Mapping[str, Delta]):
         """
         return renamed(self, name_of)
 
-    def scaled_by_module(self, weights: Mapping[str, float]) -> Adapter:
-        """Give the adapter with a task weight of its own for each target module.
+    def scaled_by_module(self, weights: Mapping[str, FineWeight]) -> Adapter:
+        """Give the adapter with a task weight of its own for each target module, or direction.
 
-        weights: of every key. As a parent it counts with their mean, by a name that says so.
+        weights: of every key, as `Delta.scaled` takes them. As a parent it counts with their mean,
+        by a name that says so.
 
         Raises BadInput when a weight is missing or not finite, or a tensor is stored absolutely.
         """
@@ -253,12 +254,12 @@ class Adapter(Shown, Mapping[str, Delta]):
         if missing or self.replacements:
             what = missing[0] if missing else next(iter(self.replacements))
             raise BadInput(f"`{what}` has no task weight of its own", where=self.label)
-        deltas = {}
-        for key, delta in self.items():
-            factor = finite(float(weights[key]))
-            deltas[key] = delta.with_coefficients(lambda c, w=factor: c * w)  # type: ignore[misc]
-        mean = math.fsum(weights[key] for key in self) / len(self)
-        own = Parent(f"{self.name} by module", self.path, mean, self.identity)
+        each = {key: numbers(weights[key]) for key in self}
+        deltas = {key: delta.scaled(weights[key]) for key, delta in self.items()}
+        count = sum(map(len, each.values()))
+        mean = math.fsum(weight for found in each.values() for weight in found) / count
+        how = "module" if count == len(self) else "direction"
+        own = Parent(f"{self.name} by {how}", self.path, mean, self.identity)
         made = made_by_sum((self,), (own,))
         return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,), made=made)
 

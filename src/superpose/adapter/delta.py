@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
 
 from superpose.adapter.place import Place
+from superpose.adapter.scalars import finite
 from superpose.errors import BadInput
+from superpose.lowrank.canonical_split import canonical
 from superpose.lowrank.inner_products import norm
 from superpose.lowrank.terms import (
     AnyTerm,
@@ -29,6 +34,9 @@ _COLUMNS = (
     Column("dtype", lambda delta: ", ".join(sorted(delta.stored))),
     Column("norm", lambda delta: norm(delta.terms), ".4g"),
 )
+
+FineWeight: TypeAlias = float | Sequence[float]
+"""What a target module's delta is multiplied with: a number, or one for each of its directions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +114,21 @@ class Delta(Shown):
         changed = tuple(t.with_coefficient(change(t.coefficient)) for t in self.terms)
         return Delta(changed, self.stored, self.place)
 
+    def scaled(self, weight: FineWeight) -> Delta:
+        """Give the delta times a number, or each of its directions times one of several.
+
+        Directions are the singular triples of the delta, the largest first (`canonical`).
+
+        Raises BadInput for a weight that is not finite, or another number of them than directions.
+        """
+        each = numbers(weight)
+        if not isinstance(weight, Sequence):
+            return self.with_coefficients(lambda c: each[0] * c)
+        _, B, A = canonical(self.terms)
+        if len(each) != len(A):
+            raise BadInput(f"{len(each)} task weights, and the delta has {len(A)} directions")
+        return Delta((Term(1.0, B * np.asarray(each), A),), self.stored, self.place)
+
     def __repr__(self) -> str:
         out_features, in_features = self.shape
         return f"Delta({out_features} x {in_features}, rank {self.rank}, {len(self.terms)} term(s))"
@@ -113,6 +136,12 @@ class Delta(Shown):
     def shown(self) -> tuple[Part, ...]:
         """Give the delta's figures in one row."""
         return (Table.of("One target module's delta", _COLUMNS, [self]),)
+
+
+def numbers(weight: FineWeight) -> tuple[float, ...]:
+    """Give the numbers of a fine weight; raises BadInput for one that is NaN or infinite."""
+    each = weight if isinstance(weight, Sequence) else (weight,)
+    return tuple(finite(float(one)) for one in each)
 
 
 def _as_term(term: AnyTerm) -> AnyTerm:

@@ -18,13 +18,14 @@ from torch import nn
 
 from superpose.adapter import Adapter, met
 from superpose.adapter.made import Setting
-from superpose.compose import Method, merge
+from superpose.compose import Method, Sum, Tuned, merge
 from superpose.compose.from_inputs import FromInputs
 from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, BadSetting
 from superpose.measure.contenders import Contender
 from superpose.measure.evaluate import Score, score
+from superpose.measure.fitted import fitted_within
 from superpose.measure.inputs import measure_inputs
 from superpose.measure.scale_search import next_scale
 from superpose.model.superposed import SuperposedModel, tree_of_loaded
@@ -33,6 +34,9 @@ __all__ = ["PASSES", "Arena", "Standing", "Trial", "scores_of"]
 
 PASSES = 6
 """Passes over the calibration rows that every method has."""
+
+_FIRST = 1 / 3
+"""Share of a tuned sum's budget that finds where to start from."""
 
 Rows = Mapping[str, Sequence[Example]]
 
@@ -200,6 +204,9 @@ class _Search:
 
     def chosen(self) -> tuple[int, float]:
         """Spend the budget; give the best setting's place and its scale."""
+        tuned = self.contender.tries[0]
+        if isinstance(tuned, Tuned):
+            return self._fitted(tuned)
         for place, method in enumerate(self.contender.tries):
             started = time.perf_counter()
             self.merged.append(self.arena.merged(method))
@@ -210,6 +217,25 @@ class _Search:
             known = {t.scale: t.objective for place, t in self.trials if place == best}
             self._measure(best, next_scale(known))
         return best, min((t for p, t in self.trials if p == best), key=_objective).scale
+
+    def _fitted(self, tuned: Tuned) -> tuple[int, float]:
+        """Spend a part on the plain sum's scale, and the rest on steps from there."""
+        arena = self.arena
+        self.merged.append(arena.merged(Sum()))
+        for _ in range(max(1, round(_FIRST * arena.passes))):
+            known = {trial.scale: trial.objective for _, trial in self.trials}
+            self._measure(0, next_scale(known) if known else 1.0)
+        start = min((trial for _, trial in self.trials), key=_objective).scale
+        left = (arena.passes - self.spent) * sum(map(len, arena.calibration.values()))
+        started = time.perf_counter()
+        fitted, work = fitted_within(
+            arena.model, arena.adapters, arena.calibration, start, tuned.by, left, arena.progress
+        )
+        self.merged = [arena.merged(fitted)]
+        self.merging = time.perf_counter() - started
+        arena.progress(left - work)
+        self.spent = arena.passes
+        return 0, 1.0
 
     def _measure(self, place: int, scale: float) -> None:
         arena, method = self.arena, self.contender.tries[place]

@@ -25,6 +25,7 @@ from superpose.compose import (
     Svc,
     Ties,
     Tsv,
+    Tuned,
     Wudi,
 )
 from superpose.errors import BadSetting
@@ -69,10 +70,17 @@ _ALL: tuple[tuple[Method, ...], ...] = (
     (Ssr(), Ssr(ridge=0.1)),
 )
 
-CONTENDERS: Mapping[str, Contender] = {
-    tries[0].name: Contender(tries[0].name, tries) for tries in _ALL
+_TUNED = {
+    f"tuned by {by}": Contender(f"tuned by {by}", (Tuned(by),))
+    for by in ("adapter", "layer", "module", "direction")
 }
-"""Every method with the published default first, and one other setting where it has any."""
+
+CONTENDERS: Mapping[str, Contender] = {
+    **{tries[0].name: Contender(tries[0].name, tries) for tries in _ALL},
+    **_TUNED,
+}
+"""Every method with the published default first, and one other setting where it has any; what has a
+weight of its own in a tuned sum makes another contender."""
 
 
 def contenders(names: Sequence[str] = ()) -> tuple[Contender, ...]:

@@ -1,4 +1,4 @@
-"""Weights finer than one an adapter: one for each layer, kind of module, or module.
+"""Weights finer than one an adapter: one for each layer, kind of module, module or direction.
 
 Adam on the calibration rows, from the tuned weights and drawn back to them; a quarter of the rows
 is held out, and what comes out is the state that was best there, the start among them: so finer
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from superpose.adapter.delta import FineWeight
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, BadSetting
 from superpose.landscape.best_weights import BOUNDS, Objective
@@ -28,7 +29,7 @@ from superpose.shown import Line, Part, Shown
 __all__ = ["By", "Finer", "finer_weights", "finer_work", "groups_of"]
 
 Array = NDArray[np.float64]
-By: TypeAlias = Literal["layer", "kind", "module"]
+By: TypeAlias = Literal["adapter", "layer", "kind", "module", "direction"]
 
 STEPS = 40
 EVERY = 8
@@ -51,14 +52,15 @@ SOFTNESS = 0.05
 
 @dataclass(frozen=True)
 class Finer(Shown):
-    """One weight for each adapter and target module.
+    """One weight for each adapter and target module, or for each direction of an adapter there.
 
-    weights: adapter -> target module -> weight. groups: how many weights of each adapter are free.
+    weights: adapter -> target module -> weight, or the weights of the delta's directions, the
+    largest first. groups: how many weights of each adapter are free; of directions, the most.
     start, end: objective on the held-out rows with the tuned weights, and with these.
     """
 
     by: By
-    weights: Mapping[str, Mapping[str, float]]
+    weights: Mapping[str, Mapping[str, FineWeight]]
     groups: int
     start: float
     end: float
@@ -77,10 +79,11 @@ class Finer(Shown):
 def groups_of(modules: Sequence[str], by: By) -> NDArray[np.int64]:
     """Give the group of each of M target modules: (M,), numbered from 0 in order of appearance.
 
-    layer: by the first number in the name; those without one are a group. kind: by the last part.
-    Raises BadSetting for another word.
+    adapter: all are one. layer: by the first number in the name; those without one are a group.
+    kind: by the last part. Raises BadSetting for another word.
     """
     keys: dict[str, Callable[[str], str]] = {
+        "adapter": lambda name: "",
         "layer": lambda name: next(iter(re.findall(r"\.(\d+)\.", f".{name}.")), ""),
         "kind": lambda name: name.rpartition(".")[2],
         "module": lambda name: name,
@@ -103,14 +106,16 @@ def finer_weights(
     objective: Objective = "mean",
     bounds: tuple[float, float] = BOUNDS,
     steps: int = STEPS,
+    rate: float = RATE,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Finer:
     """Fit one weight for each adapter and group of target modules.
 
     start: (K,), the tuned weights. own: for each domain (R,), what its rows cost under its own
-    adapter, in nats a row: a regret is counted from the same rows. seed: of the held-out rows and
-    the batches. progress: called with forward-equivalent rows done, `finer_work` in all.
+    adapter, in nats a row: a regret is counted from the same rows. rate: Adam's. seed: of the
+    held-out rows and the batches. progress: called with forward-equivalent rows done, `finer_work`
+    in all.
 
     Raises BadInput where a domain has too few rows to hold some out.
     """
@@ -119,7 +124,7 @@ def finer_weights(
     count = int(groups.max()) + 1
     centre = torch.tensor(np.asarray(start), dtype=torch.float32).expand(count, -1)
     free = centre.clone().requires_grad_()
-    adam = torch.optim.Adam([free], lr=RATE)
+    adam = torch.optim.Adam([free], lr=rate)
     first = best = search.held_out(free[groups])
     chosen = free.detach().clone()
     for step in range(1, steps + 1):

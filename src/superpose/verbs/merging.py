@@ -27,7 +27,8 @@ class Merging:
         Option(
             "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
             "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal; regmean and ssr, with "
-            "what superpose statistics wrote beside each adapter.",
+            "what superpose statistics wrote beside each adapter; tuned, with --weights FILE from "
+            "superpose tune.",
             metavar="NAME",
         ),
     ] = "sum"
@@ -59,6 +60,12 @@ class Merging:
     eta: Annotated[float | None, "star: share of the nuclear norm that is kept."] = None
     each: Annotated[
         bool | None, Option("star: of each adapter, before the rule.", ("--each/--merged",))
+    ] = None
+    by: Annotated[
+        str | None,
+        Option(
+            "tuned: what has a weight of its own, as the file of weights has it.", metavar="WHAT"
+        ),
     ] = None
     mu: Annotated[float | None, "orthogonal: how far, where not wholly."] = None
 

@@ -55,7 +55,7 @@ def summed(
     """
     from superpose.adapter import met
     from superpose.baking.found import tree_of_base
-    from superpose.compose import BestRank, OnBase, Sum, merge
+    from superpose.compose import BestRank, OnBase, Sum, Tuned, merge
     from superpose.files.base import locate_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.verbs.at_hand import base_of
@@ -73,7 +73,11 @@ def summed(
     weights: Sequence[float] = given.weights
     if given.table is not None:
         # By the names that the model had when it was tuned, whatever the files call its modules.
-        parts, weights = given.table.apply(met(parts, tree) if given.table.modules else parts)
+        met_parts = met(parts, tree) if given.table.modules else parts
+        if isinstance(method, Tuned):
+            parts, method = list(met_parts), given.table.tuned(met_parts, method.by)
+        else:
+            parts, weights = given.table.apply(met_parts)
     method = _with_statistics(method, parts)
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     step = _step(progress, method.name)

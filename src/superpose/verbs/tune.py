@@ -37,8 +37,11 @@ class Goal(TypedSettings):
     objective: Annotated[
         str, "mean: the domains' mean regret against their own adapters; worst: the largest."
     ] = "mean"
-    by: Annotated[str, "One weight for each adapter, or for each of its layers, kinds or modules."
-    ] = "adapter"  # fmt: skip
+    by: Annotated[
+        str,
+        "One weight for each adapter, or for each of its layers, kinds, modules or directions, the "
+        "rank-one terms of its deltas.",
+    ] = "adapter"
     least: Annotated[
         float, "Bounds every weight that is looked for, of every adapter, from below."
     ] = 0.0
@@ -52,8 +55,10 @@ class Goal(TypedSettings):
         super().__post_init__()
         if self.objective not in ("mean", "worst"):
             raise BadSetting(f"`{self.objective}` is neither `mean` nor `worst`", where="objective")
-        if self.by not in ("adapter", "layer", "kind", "module"):
-            raise BadSetting(f"`{self.by}` is none of adapter, layer, kind and module", where="by")
+        if self.by != "adapter":
+            from superpose.compose import Tuned
+
+            Tuned(self.by)
         if not (math.isfinite(self.least) and math.isfinite(self.most) and self.least < self.most):
             raise BadSetting(
                 f"{self.least:g} to {self.most:g} is no range of weights", where="least, most"
@@ -180,10 +185,11 @@ def _finer(
     """Fit one weight for each group of modules, where it is asked for."""
     if goal.by == "adapter":
         return None
-    from superpose.measure.finer import finer_weights, finer_work
+    from superpose.measure.by_direction import fine_weights
+    from superpose.measure.finer import finer_work
 
     by: Any = goal.by
-    return finer_weights(
+    return fine_weights(
         superposed,
         found.names,
         ready.examples,

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 from superpose.verbs.adapters import AdapterName, Weighted, as_number, given_twice, weighted
 from superpose.verbs.weighted import parse_weights
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.adapter.delta import FineWeight
+    from superpose.compose import Tuned
 
 __all__ = ["Given", "TaskWeights", "WeightsFile", "given", "read_weights_file"]
 
@@ -30,12 +32,31 @@ LARGEST = 50_000_000
 class WeightsFile:
     """weights: adapter -> task weight. modules: adapter -> target module -> weight, or nothing.
 
-    path: None where it is no file.
+    A module's weight is a number, or one for each of the delta's directions.
+
+    path: None where it is no file. by: what has a weight of its own, where modules have.
     """
 
     path: Path | None
     weights: Mapping[str, float]
-    modules: Mapping[str, Mapping[str, float]]
+    modules: Mapping[str, Mapping[str, FineWeight]]
+    by: str = "adapter"
+
+    def tuned(self, adapters: Sequence[Adapter], by: str) -> Tuned:
+        """Give the method that has these weights. by: what was asked for.
+
+        Raises BadInput as `apply`, BadSetting where the file's weights are by something else.
+        """
+        from superpose.compose import FineWeights, Tuned
+
+        if by not in (Tuned().by, self.by):
+            raise BadSetting(f"the weights are by {self.by}, not by {by}", where="by")
+        names = self._names(adapters)
+        each = [
+            self.modules[name] if self.modules else dict.fromkeys(adapter, self.weights[name])
+            for name, adapter in zip(names, adapters, strict=True)
+        ]
+        return Tuned(self.by, tuple(map(FineWeights, each)))
 
     def apply(self, adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[float]]:
         """Give the adapters, scaled by module where the file says so, and the weight of each.
@@ -43,6 +64,14 @@ class WeightsFile:
         Adapters are known by their names, told apart as `check` does. Raises BadInput when the
         file's names are not theirs.
         """
+        names = self._names(adapters)
+        if not self.modules:
+            return list(adapters), [self.weights[name] for name in names]
+        scaled = [a.scaled_by_module(self.modules[n]) for n, a in zip(names, adapters, strict=True)]
+        return scaled, [1.0] * len(scaled)
+
+    def _names(self, adapters: Sequence[Adapter]) -> Sequence[str]:
+        """Give what the adapters are called, told apart, where the file's names are theirs."""
         from superpose.interference import told_apart
 
         names = told_apart(adapters)
@@ -53,10 +82,7 @@ class WeightsFile:
                 where=self.path or "weights",
                 hint="Give the adapters that were tuned, all of them.",
             )
-        if not self.modules:
-            return list(adapters), [self.weights[name] for name in names]
-        scaled = [a.scaled_by_module(self.modules[n]) for n, a in zip(names, adapters, strict=True)]
-        return scaled, [1.0] * len(scaled)
+        return names
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,8 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
     """Read a file of task weights.
 
     `{"weights": {"math": 0.8, ...}}`; where `finer` holds `{"weights": {"math": {"module": 0.9}}}`
-    as well, each module's own weight counts. Raises BadInput for anything else.
+    as well, each module's own weight counts, or in a list each direction's. Raises BadInput for
+    anything else.
     """
     path = Path(path)
     try:
@@ -102,7 +129,7 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
         weights = _numbers(content["weights"])
         finer = content.get("finer")
         given = {} if finer is None else finer["weights"]
-        modules = {str(name): _numbers(each) for name, each in given.items()}
+        modules = {str(name): _fine(each) for name, each in given.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"is no file of task weights ({_said(error)})",
@@ -111,7 +138,8 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
         ) from None
     if modules and set(modules) != set(weights):
         raise BadInput("`finer` and `weights` are about different adapters", where=path)
-    return WeightsFile(path, weights, modules)
+    by = str(finer.get("by", "module")) if modules else "adapter"
+    return WeightsFile(path, weights, modules, by)
 
 
 def _numbers(value: Any) -> dict[str, float]:
@@ -126,6 +154,16 @@ def _numbers(value: Any) -> dict[str, float]:
     if not numbers:
         raise ValueError("there are no weights")
     return numbers
+
+
+def _fine(value: Any) -> dict[str, FineWeight]:
+    """Give names and finite numbers, or lists of such. Raises as `_numbers`."""
+    listed = {str(n): w for n, w in value.items() if isinstance(w, list)}
+    single = {name: w for name, w in value.items() if name not in listed}
+    found: dict[str, FineWeight] = dict(_numbers(single)) if single or not listed else {}
+    for name, each in listed.items():
+        found[name] = tuple(_numbers({f"{name}, {n}": w for n, w in enumerate(each)}).values())
+    return found
 
 
 def _said(error: Exception) -> str:
