@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
     from superpose.verbs.check import check
+    from superpose.verbs.compare import Comparing, compare
     from superpose.verbs.demo import demo, demo_questions
     from superpose.verbs.diff import diff
     from superpose.verbs.dupes import dupes
@@ -50,6 +51,7 @@ __all__ = [
     "Adapter",
     "Answering",
     "Calibration",
+    "Comparing",
     "Delta",
     "Execution",
     "Goal",
@@ -66,6 +68,7 @@ __all__ = [
     "ask",
     "bake",
     "check",
+    "compare",
     "cosine",
     "demo",
     "demo_questions",
@@ -96,6 +99,7 @@ _HOMES = {
     "Adapter": "superpose.adapter",
     "Answering": "superpose.verbs.ask",
     "Calibration": "superpose.verbs.settings",
+    "Comparing": "superpose.verbs.compare",
     "Delta": "superpose.adapter",
     "Execution": "superpose.executor",
     "Goal": "superpose.verbs.tune",
@@ -111,6 +115,7 @@ _HOMES = {
     "ask": "superpose.verbs.ask",
     "bake": "superpose.verbs.bake",
     "check": "superpose.verbs.check",
+    "compare": "superpose.verbs.compare",
     "demo": "superpose.verbs.demo",
     "demo_questions": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from superpose import load, merge
 from superpose.adapter import Adapter
 from superpose.compose import RegMean, Ties
+from superpose.data.domain import Row
 from superpose.data.prompt import Example, Prompt
 from superpose.data.questions import generate
 from superpose.errors import BadInput, BadSetting
-from superpose.measure.arena import Arena, Standing, scores_of
+from superpose.measure.arena import Arena, Asked, Standing, Trial, answered
 from superpose.measure.contenders import CONTENDERS, Contender, contenders
 from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
@@ -86,8 +90,8 @@ def test_the_test_rows_are_scored_under_the_chosen_merge_at_its_scale(
 ) -> None:
     found = arena.standing(Contender("ties", (Ties(density=0.3), Ties(density=0.9))))
     whole = found.scale * merge(adapters, None, Ties(density=dict(found.settings)["density"]))
-    right = scores_of(base.model, whole, 1.0, rows[1])
-    for domain, score in right.items():
+    right = answered(base.model, whole, 1.0, Asked(rows[1]))
+    for domain, score in right.scores.items():
         assert found.scores[domain].row_nll == pytest.approx(score.row_nll, rel=1e-4)
     assert found.rank == whole.rank
     assert found.bytes == 4 * whole.parameters
@@ -102,15 +106,59 @@ def test_a_method_on_inputs_gets_those_of_the_bare_base_on_the_calibration_rows(
     assert (found - right).norm() < 1e-5 * right.norm()
 
 
-def test_a_standing_comes_back_from_json(arena: Arena) -> None:
-    found = arena.standing(CONTENDERS["sum"])
-    assert Standing.from_json(json.loads(json.dumps(found.to_json()))) == found
+@pytest.mark.parametrize("name", ["sum", "tuned by direction"])
+def test_a_standing_comes_back_from_json(
+    name: str, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    found = Arena(base.model, adapters, rows[1], rows[0]).standing(CONTENDERS[name])
+    text = json.dumps(found.to_json(), allow_nan=False)
+    back = Standing.from_json(json.loads(text))
+    assert json.dumps(back.to_json()) == text
+    assert (back.scores, back.trials) == (found.scores, found.trials)
+    broken = replace(found, trials=(Trial({}, 1.0, {"math": math.inf}),))
+    text = json.dumps(broken.to_json(), allow_nan=False)
+    assert Standing.from_json(json.loads(text)).trials == broken.trials
+
+
+def test_choices_are_right_where_the_answers_likelihood_is_the_largest(
+    base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    """Against each choice scored as an answer of its own."""
+    prompt = Prompt(base.tokenizer, max_tokens=120)
+    asked = [
+        Row(f"What is {n} plus {n}?", f"{2 * n}", (f"{n}", f"{2 * n}", "9")) for n in (1, 2, 3)
+    ]
+    questions = [prompt.encode_choices(row) for row in asked]
+    tests = Asked(rows[1], {"math": [q for q in questions if q is not None]})
+    arena = Arena(base.model, adapters, rows[0], tests, passes=2)
+    own = arena.reference("own", dict(zip(KINDS, adapters, strict=True)))
+    nll = np.array(
+        [
+            answered(
+                base.model,
+                adapters[0],
+                1.0,
+                Asked(
+                    {"c": prompt.encode_all([Row(row.question, choice) for choice in row.choices])}
+                ),
+            )
+            .scores["c"]
+            .row_nll
+            for row in asked
+        ]
+    )
+    assert own.right["math"] == tuple((nll.argmin(axis=1) == 1).tolist())
+    assert own.accuracy == pytest.approx(sum(own.right["math"]) / 3)
+    assert len(arena.standing(CONTENDERS["sum"]).right["math"]) == 3
+    alone = answered(base.model, adapters[1], 1.0, Asked({"finance": rows[1]["finance"]}))
+    assert own.scores["finance"] == alone.scores["finance"]
+    assert arena.standing(CONTENDERS["sum"]).union.tokens == own.union.tokens
 
 
 def test_the_bare_base_is_scored_without_an_adapter(base: Any, rows: tuple[Rows, Rows]) -> None:
     with SuperposedModel(base.model, []) as bare:
         assert bare.modules == ()
-    assert set(scores_of(base.model, None, 1.0, rows[1])) == set(KINDS)
+    assert set(answered(base.model, None, 1.0, Asked(rows[1])).scores) == set(KINDS)
 
 
 def test_what_cannot_be_held_against_each_other_is_refused(

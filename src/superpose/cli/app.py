@@ -64,6 +64,7 @@ COMMANDS = {
     "ask": "superpose.cli.ask:ask",
     "predict": "superpose.cli.predict:predict",
     "tune": "superpose.cli.tune:tune",
+    "compare": "superpose.cli.compare:compare",
     "study": "superpose.cli.study:study",
 }
 

@@ -10,27 +10,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import NamedTuple
 
 from torch import nn
 
 from superpose.adapter import Adapter, met
-from superpose.adapter.made import Setting
-from superpose.compose import Method, Sum, Tuned, merge
+from superpose.compose import FineWeights, Method, Sum, Tuned, merge
 from superpose.compose.from_inputs import FromInputs
+from superpose.data.choices import ChoiceQuestion
 from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, BadSetting
+from superpose.measure.choices import choice_nll
 from superpose.measure.contenders import Contender
 from superpose.measure.evaluate import Score, score
 from superpose.measure.fitted import fitted_within
 from superpose.measure.inputs import measure_inputs
 from superpose.measure.scale_search import next_scale
+from superpose.measure.standing import Standing, Trial
 from superpose.model.superposed import SuperposedModel, tree_of_loaded
 
-__all__ = ["PASSES", "Arena", "Standing", "Trial", "scores_of"]
+__all__ = ["PASSES", "Answered", "Arena", "Asked", "Standing", "Trial", "answered"]
 
 PASSES = 6
 """Passes over the calibration rows that every method has."""
@@ -41,74 +44,37 @@ _FIRST = 1 / 3
 Rows = Mapping[str, Sequence[Example]]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One setting at one scale on the calibration rows.
+class Asked(NamedTuple):
+    """Test rows by domain, and the questions among them that have choices, by domain."""
 
-    nll: by domain, nats an answer token; infinite where the model broke.
-    """
-
-    settings: Mapping[str, Setting]
-    scale: float
-    nll: Mapping[str, float]
+    rows: Rows
+    choices: Mapping[str, Sequence[ChoiceQuestion]] = MappingProxyType({})
 
     @property
-    def objective(self) -> float:
-        """What is to be small: the mean over the domains, each counting alike."""
-        return math.fsum(self.nll.values()) / len(self.nll)
+    def work(self) -> int:
+        """How much is told to a progress: rows, and questions with choices."""
+        return sum(map(len, (*self.rows.values(), *self.choices.values())))
+
+    def of(self, domains: Sequence[str]) -> Asked:
+        """Give what belongs to some of the domains."""
+        choices = {d: self.choices[d] for d in domains if d in self.choices}
+        return Asked({d: self.rows[d] for d in domains}, choices)
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What became of one method.
+class Answered(NamedTuple):
+    """What a model makes of test rows, by domain; right: as in `Standing`."""
 
-    settings, scale: that were chosen. trials: all that were measured on the calibration rows.
-    passes: over these rows, in forward passes. scores: on the test rows, by domain. rank: the
-    largest of a module. bytes: of the result's factors in float32. merging, seconds: that one merge
-    took, and all of it.
-    """
-
-    method: str
-    settings: Mapping[str, Setting]
-    scale: float
-    trials: tuple[Trial, ...]
-    passes: float
-    scores: Mapping[str, Score]
-    rank: int
-    bytes: int
-    merging: float
-    seconds: float
-
-    @property
-    def objective(self) -> float:
-        """The mean over the domains of the test rows' nats an answer token."""
-        return math.fsum(found.nll for found in self.scores.values()) / len(self.scores)
-
-    def to_json(self) -> dict[str, Any]:
-        """Give all of it; `from_json` gives it back."""
-        return {
-            **vars(self),
-            "trials": [vars(trial) for trial in self.trials],
-            "scores": {name: vars(found) for name, found in self.scores.items()},
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Standing:
-        """Read what `to_json` gave."""
-        scores = {
-            name: Score(tuple(found["row_nll"]), tuple(found["row_tokens"]))
-            for name, found in content["scores"].items()
-        }
-        trials = tuple(Trial(**trial) for trial in content["trials"])
-        return cls(**{**content, "scores": scores, "trials": trials})
+    scores: dict[str, Score]
+    right: dict[str, tuple[bool, ...]]
 
 
 class Arena:
     """Adapters of one base model, with calibration and test rows, in which methods are tried.
 
     model: the bare base, on any device. adapters: K of it. calibration: rows of each adapter's own
-    domain, in the adapters' order. test: rows by domain, of the same domains or others. same_base:
-    bases of different names are one. progress: called with rows done, each a forward pass of one
+    domain, in the adapters' order. test: rows by domain, of the same domains or others, and what of
+    them has choices. passes: over the calibration rows, of every method. same_base: bases of
+    different names are one. progress: called with rows done, each a forward pass of one
     row; `work` is how many a contender takes.
 
     Raises BadInput for another number of domains than of adapters, and as `merge` does.
@@ -119,20 +85,21 @@ class Arena:
         model: nn.Module,
         adapters: Sequence[Adapter],
         calibration: Rows,
-        test: Rows,
+        test: Rows | Asked,
         *,
         passes: int = PASSES,
         same_base: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        if len(adapters) != len(calibration) or not test:
+        self.test = test if isinstance(test, Asked) else Asked(test)
+        if len(adapters) != len(calibration) or not self.test.rows:
             raise BadInput(
                 f"{len(adapters)} adapters, calibration rows of {len(calibration)} domains and "
-                f"test rows of {len(test)}",
+                f"test rows of {len(self.test.rows)}",
                 hint="Each adapter has its own domain, and there is something to test on.",
             )
         self.model, self.adapters = model, tuple(adapters)
-        self.calibration, self.test = calibration, test
+        self.calibration = calibration
         self.passes, self.same_base = passes, same_base
         self.progress = progress or (lambda _: None)
         self.tree = tree_of_loaded(model)
@@ -141,7 +108,7 @@ class Arena:
     def work(self) -> int:
         """Forward passes of one row that a contender takes."""
         rows = sum(map(len, self.calibration.values()))
-        return self.passes * rows + sum(map(len, self.test.values()))
+        return self.passes * rows + self.test.work
 
     @cached_property
     def statistics(self) -> tuple[InputStatistics, ...]:
@@ -162,19 +129,51 @@ class Arena:
         search = _Search(self, contender)
         place, scale = search.chosen()
         merged = search.merged[place]
-        scores = scores_of(self.model, merged, scale, self.test, self.progress)
+        found = answered(self.model, merged, scale, self.test, self.progress)
         return Standing(
-            contender.name,
-            dict(contender.tries[place].settings),
-            scale,
-            tuple(trial for _, trial in search.trials),
-            float(search.spent),
-            scores,
-            merged.rank,
-            4 * merged.parameters,
-            search.merging / len(search.merged),
-            time.perf_counter() - started,
+            method=contender.name,
+            settings=dict(contender.tries[place].settings),
+            scale=scale,
+            trials=tuple(trial for _, trial in search.trials),
+            passes=float(search.spent),
+            rank=merged.rank,
+            bytes=4 * merged.parameters,
+            merging=search.merging / len(search.merged),
+            seconds=time.perf_counter() - started,
+            fine=search.fine,
+            **found._asdict(),
         )
+
+    def reference(self, name: str, adapters: Mapping[str, Adapter | None]) -> Standing:
+        """Measure what methods are held against on the test rows: nothing is chosen.
+
+        adapters: by domain, whose rows it is measured on; None is the bare base model.
+        """
+        started = time.perf_counter()
+        found = Answered({}, {})
+        for adapter in {id(each): each for each in adapters.values()}.values():
+            own = self.test.of([d for d, each in adapters.items() if each is adapter])
+            part = answered(self.model, adapter, 1.0, own, self.progress)
+            found.scores.update(part.scores)
+            found.right.update(part.right)
+        known = [adapter for adapter in adapters.values() if adapter is not None]
+        return Standing(
+            method=name,
+            settings={},
+            scale=1.0,
+            trials=(),
+            passes=0.0,
+            rank=max((adapter.rank for adapter in known), default=0),
+            bytes=max((4 * adapter.parameters for adapter in known), default=0),
+            merging=0.0,
+            seconds=time.perf_counter() - started,
+            **found._asdict(),
+        )
+
+    @cached_property
+    def naive(self) -> Adapter:
+        """The exact sum at task weights 1."""
+        return self.merged(Sum())
 
     def merged(self, method: Method) -> Adapter:
         """Give what a method makes of the adapters, with what it needs of their domains."""
@@ -199,7 +198,10 @@ class _Search:
                 f"{len(contender.tries)} settings of `{contender.name}`",
                 where="passes",
             )
-        if asks:
+        self.fine: tuple[FineWeights, ...] = ()
+        if asks and "statistics" in vars(arena):
+            arena.progress(sum(map(len, arena.calibration.values())))  # measured for another
+        elif asks:
             arena.statistics  # noqa: B018 - before the clock of the merging runs
 
     def chosen(self) -> tuple[int, float]:
@@ -231,7 +233,7 @@ class _Search:
         fitted, work = fitted_within(
             arena.model, arena.adapters, arena.calibration, start, tuned.by, left, arena.progress
         )
-        self.merged = [arena.merged(fitted)]
+        self.merged, self.fine = [arena.merged(fitted)], fitted.weights
         self.merging = time.perf_counter() - started
         arena.progress(left - work)
         self.spent = arena.passes
@@ -240,10 +242,10 @@ class _Search:
     def _measure(self, place: int, scale: float) -> None:
         arena, method = self.arena, self.contender.tries[place]
         try:
-            found = scores_of(
-                arena.model, self.merged[place], scale, arena.calibration, arena.progress
+            found = answered(
+                arena.model, self.merged[place], scale, Asked(arena.calibration), arena.progress
             )
-            nll = {name: each.nll for name, each in found.items()}
+            nll = {name: each.nll for name, each in found.scores.items()}
         except BadInput:  # the likelihoods are not finite: that large, it breaks the model
             nll = dict.fromkeys(arena.calibration, math.inf)
         self.trials.append((place, Trial(dict(method.settings), scale, nll)))
@@ -254,17 +256,24 @@ def _objective(trial: Trial) -> float:
     return trial.objective
 
 
-def scores_of(
+def answered(
     model: nn.Module,
     adapter: Adapter | None,
     scale: float,
-    rows: Rows,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Score]:
+    asked: Asked,
+    progress: Callable[[float], None] | None = None,
+) -> Answered:
     """Score a base model with one adapter at a task weight, or bare, on each domain's rows.
 
-    Raises BadInput where its likelihoods are not finite.
+    Of choices the likeliest as a whole is the model's, of equals the first. Raises BadInput where
+    likelihoods are not finite.
     """
-    adapters = [] if adapter is None else [adapter]
-    with SuperposedModel(model, adapters) as superposed, superposed.at([scale][: len(adapters)]):
-        return {name: score(model, found, progress=progress) for name, found in rows.items()}
+    adapters, weights = ([], []) if adapter is None else ([adapter], [scale])
+    with SuperposedModel(model, adapters) as superposed, superposed.at(weights) as weighted:
+        scores = {d: score(weighted, rows, progress=progress) for d, rows in asked.rows.items()}
+        right = {}
+        for domain, questions in asked.choices.items():
+            nll = choice_nll(weighted, questions, progress=progress).nll
+            answers = [question.right for question in questions]
+            right[domain] = tuple((nll.argmin(axis=1) == answers).tolist())
+    return Answered(scores, right)

@@ -1,6 +1,7 @@
 """A check, a prediction or a study as one self-contained HTML page."""
 
 from superpose.report.check import check_page
+from superpose.report.compare import compare_page
 from superpose.report.made import Making
 from superpose.report.page import Page, ready, render, write_page
 from superpose.report.predict import predict_page
@@ -11,6 +12,7 @@ __all__ = [
     "Making",
     "Page",
     "check_page",
+    "compare_page",
     "predict_page",
     "ready",
     "render",

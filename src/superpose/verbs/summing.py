@@ -53,9 +53,8 @@ def summed(
     said. writable: raises for a sum of an `Adapter.format` that cannot be written, and is asked as
     soon as it is known. Raises as the parts do.
     """
-    from superpose.adapter import met
     from superpose.baking.found import tree_of_base
-    from superpose.compose import BestRank, OnBase, Sum, Tuned, merge
+    from superpose.compose import BestRank, OnBase, Sum, merge
     from superpose.files.base import locate_base
     from superpose.files.checkpoint import Checkpoint
     from superpose.verbs.at_hand import base_of
@@ -70,14 +69,7 @@ def summed(
     here = base_of(parts, base)
     if tree is None and here is not None:
         tree = tree_of_base(here)
-    weights: Sequence[float] = given.weights
-    if given.table is not None:
-        # By the names that the model had when it was tuned, whatever the files call its modules.
-        met_parts = met(parts, tree) if given.table.modules else parts
-        if isinstance(method, Tuned):
-            parts, method = list(met_parts), given.table.tuned(met_parts, method.by)
-        else:
-            parts, weights = given.table.apply(met_parts)
+    parts, weights, method = _by_table(given, parts, method, tree)
     method = _with_statistics(method, parts)
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     step = _step(progress, method.name)
@@ -96,6 +88,22 @@ def summed(
         return total, here
     _tell_of_size(total, rank)
     return BestRank(rank, checkpoint).of(total, _step(progress, f"best rank {rank}")), here
+
+
+def _by_table(
+    given: Given, parts: Sequence[Adapter], method: Method, tree: Tree | None
+) -> tuple[list[Adapter], Sequence[float], Method]:
+    """Give adapters, task weights and method as a table of weights says, where there is one."""
+    from superpose.adapter import met
+    from superpose.compose import Tuned
+
+    if given.table is None:
+        return list(parts), given.weights, method
+    # By the names that the model had when it was tuned, whatever the files call its modules.
+    parts = met(parts, tree) if given.table.modules else parts
+    if isinstance(method, Tuned):
+        return list(parts), [1.0] * len(parts), given.table.tuned(parts, method.by)
+    return *given.table.apply(parts), method
 
 
 def _with_statistics(method: Method, parts: Sequence[Adapter]) -> Method:

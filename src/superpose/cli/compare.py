@@ -1,0 +1,92 @@
+"""`superpose compare`: which merge method keeps most of several adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from superpose.cli.html import Html, Pages
+from superpose.cli.options import AdapterNames, Base, Json, Quiet, SameBase
+from superpose.cli.unfold import unfolded
+from superpose.verbs.compare import Comparing
+from superpose.verbs.settings import Loading
+
+__all__ = ["compare"]
+
+
+@unfolded
+def compare(
+    base: Base,
+    adapters: AdapterNames,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            "-d",
+            help="A domain's questions, once for each adapter, in the adapters' order.",
+            show_default=False,
+        ),
+    ],
+    questions: Comparing,
+    loading: Loading,
+    test: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test",
+            "-t",
+            help="Other questions of the same domains, in the same order; without, rows of --data "
+            "beside the calibration rows.",
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Which, with commas: regmean,ties,tuned by direction. All by default; the plain "
+            "sum is among them."
+        ),
+    ] = None,
+    merged: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADAPTER",
+            help="An adapter of all domains' training rows together, to compare with.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder that keeps what was measured, row by row; a comparison that was stopped "
+            "goes on there.",
+            show_default=False,
+        ),
+    ] = None,
+    same_base: SameBase = False,
+    html: Html = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hold merge methods against each other on rows of the adapters' domains, at one budget.
+
+    Of every method a setting and a scale are chosen on the calibration rows, with as many passes
+    over them for each; then it is measured once on the test rows. What cannot be told from the
+    plain sum is called a tie. Ends with the commands that write the best one.
+
+    Example: superpose compare smollm2 math law -d math.jsonl -d law.jsonl -o runs/compared
+    """
+    from superpose.cli.console import answer, bars
+    from superpose.verbs.compare import compare as compare_all
+
+    names = [name.strip() for name in methods.split(",")] if methods else ()
+    pages = Pages(html)
+    with bars(quiet=quiet) as progress:
+        found = compare_all(
+            base, adapters, data, test or (), names, questions, loading,
+            merged=merged, out=out, same_base=same_base, progress=progress,
+        )  # fmt: skip
+    with pages.showing(found):
+        answer(found, json)

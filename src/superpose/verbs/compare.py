@@ -1,0 +1,207 @@
+"""Which merge method keeps most of several adapters: all of them at one budget, on their rows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from superpose.errors import BadSetting
+from superpose.verbs.adapters import AdapterName, Adapters, loaded
+from superpose.verbs.base import Base
+from superpose.verbs.calibrating import Calibrating, calibrating
+from superpose.verbs.compared import Compared
+from superpose.verbs.comparing import Records, commands, recorded
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import Data, DomainRows, read_domains
+from superpose.verbs.settings import Calibration, Loading, held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from superpose.data.domain import Row
+    from superpose.measure.arena import Arena
+    from superpose.measure.contenders import Contender
+    from superpose.measure.standing import Standing
+
+__all__ = ["Comparing", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparing(Calibration):
+    """Rows that settings are chosen on, and rows that what was chosen is measured on."""
+
+    rows: Annotated[int | None, "Calibration rows of each domain, drawn by seed."] = 32
+    test_rows: Annotated[int, "Test rows of each domain, at most; none is a calibration row."] = 64
+    passes: Annotated[
+        int, "Passes over the calibration rows that every method has for its setting and scale."
+    ] = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("test_rows", "passes"):
+            if getattr(self, name) < 1:
+                raise BadSetting(f"{getattr(self, name)} is below 1", where=name)
+
+
+def compare(
+    base: Base,
+    adapters: Adapters,
+    data: Data,
+    test: Data = (),
+    methods: Sequence[str] = (),
+    questions: Comparing = Comparing(),
+    loading: Loading = Loading(),
+    *,
+    merged: AdapterName | None = None,
+    out: str | os.PathLike[str] | None = None,
+    same_base: bool = False,
+    progress: Progress | None = None,
+) -> Compared:
+    """Hold merge methods against each other on rows of the adapters' domains, at one budget.
+
+    Of every method a setting and a scale are chosen on the calibration rows, with as many passes
+    over them for each; then it is measured once on the test rows.
+
+    base: a name, or a loaded base model. adapters: names, or loaded ones. data: rows of each
+    adapter's own domain, in the adapters' order. test: other rows of the same domains; left out,
+    test rows are drawn from `data` beside the calibration rows. methods: names, all by default; the
+    plain sum is among them. merged: an adapter of the union of the domains' training rows. out: a
+    folder that keeps what was measured, row by row; a comparison that was stopped goes on there.
+    same_base: bases of different names are one. progress: called with work done, how much there is,
+    and what is done.
+
+    Raises BadSetting for a method that is none or passes that are too few for it, BadInput for
+    what does not belong together and for a folder of another comparison, and what reading and
+    loading raise.
+    """
+    held(questions, Comparing, "questions")
+    from superpose.measure.contenders import contenders
+    from superpose.measure.ranking import ranked
+
+    started = time.perf_counter()
+    chosen = contenders(tuple(methods))
+    ready = calibrating(base, adapters, data, questions, loading, same_base)
+    rows = list(_rows(ready, test, questions))
+    arena = _arena(ready, rows, questions, same_base)
+    with recorded(out, _asked(ready, rows, questions, merged)) as records:
+        standings, references = _measured(arena, ready, chosen, merged, records, progress)
+        order = tuple(ranked(standings, references))
+        found = Compared(
+            base=ready.base.name,
+            domains=tuple(arena.test.rows),
+            ranked=order,
+            references=tuple(references),
+            commands=commands(order[0].standing, ready, questions, records),
+            data=tuple(
+                (d.name, f"{len(a)} calibration rows, {len(b)} test rows", d.fingerprint)
+                for d, (a, b) in zip(ready.read, rows, strict=True)
+            ),
+            seed=questions.seed,
+            seconds=time.perf_counter() - started,
+        )
+        records.finish(*found.csv(), found.to_json())
+    return found
+
+
+Split: TypeAlias = "tuple[list[Row], list[Row]]"
+"""A domain's calibration rows and its test rows."""
+
+
+def _rows(ready: Calibrating, test: Data, questions: Comparing) -> Iterator[Split]:
+    """Give each domain's rows, the test rows apart from the calibration rows."""
+    from superpose.data.domain import question_key, sample_rows
+    from superpose.measure.lambda_space import check_apart
+
+    found: list[DomainRows] = read_domains(test, questions)
+    if found and len(found) != len(ready.read):
+        raise BadSetting(
+            f"{len(ready.read)} domains and {len(found)} sets of test questions", where="test"
+        )
+    for place, domain in enumerate(ready.read):
+        fitting = ready.prompt.fitting(domain.rows)
+        first = sample_rows(fitting, questions.rows, seed=questions.seed, where=domain.name)
+        if found:
+            others = ready.prompt.fitting(found[place].rows)
+            check_apart(first, others, found[place].source or domain.name)
+        else:
+            known = {question_key(row) for row in first}
+            others = [row for row in fitting if question_key(row) not in known]
+            if not others:
+                raise BadSetting(
+                    f"{domain.name} has no rows beside its {len(first)} calibration rows",
+                    where="test",
+                    hint="Give --test, or fewer calibration rows: --rows.",
+                )
+        count = min(questions.test_rows, len(others))
+        yield first, sample_rows(others, count, seed=questions.seed, where=domain.name)
+
+
+def _arena(
+    ready: Calibrating, rows: Sequence[Split], questions: Comparing, same_base: bool
+) -> Arena:
+    from superpose.measure.arena import Arena, Asked
+
+    prompt, tests, choices = ready.prompt, {}, {}
+    for domain, (_, test) in zip(ready.read, rows, strict=True):
+        tests[domain.name] = prompt.encode_all(test, domain.name)
+        offered = [prompt.encode_choices(row) for row in test]
+        if kept := [question for question in offered if question is not None]:
+            choices[domain.name] = kept
+    return Arena(
+        ready.base.model, ready.adapters, ready.examples, Asked(tests, choices),
+        passes=questions.passes, same_base=same_base,
+    )  # fmt: skip
+
+
+def _asked(
+    ready: Calibrating, rows: Sequence[Split], questions: Comparing, merged: AdapterName | None
+) -> dict[str, Any]:
+    """Say what a comparison is of, so that a folder of another is known."""
+    from superpose.data.domain import fingerprint
+
+    return {
+        "base": ready.base.name,
+        # Of files that were trained anew under the same names the norms differ.
+        "adapters": [[adapter.name, f"{adapter.norm():.9g}"] for adapter in ready.adapters],
+        "rows": [[fingerprint(part) for part in split] for split in rows],
+        "template": questions.template,
+        "max_tokens": questions.max_tokens,
+        "passes": questions.passes,
+        "merged": None if merged is None else str(getattr(merged, "name", merged)),
+    }
+
+
+def _measured(
+    arena: Arena,
+    ready: Calibrating,
+    chosen: Sequence[Contender],
+    merged: AdapterName | None,
+    records: Records,
+    progress: Progress | None,
+) -> tuple[list[Standing], list[Standing]]:
+    """Measure what is not on record yet: what the methods are held against, then each method."""
+    from superpose.measure.ranking import MERGED, NAIVE, OWN
+
+    domains = list(arena.test.rows)
+    data = None if merged is None else loaded([merged], base=ready.base.name)[0]
+    tasks: dict[str, Callable[[], Standing]] = {
+        "base": lambda: arena.reference("base", dict.fromkeys(domains)),
+        OWN: lambda: arena.reference(OWN, dict(zip(domains, arena.adapters, strict=True))),
+        NAIVE: lambda: arena.reference(NAIVE, dict.fromkeys(domains, arena.naive)),
+    }
+    if data is not None:
+        tasks[MERGED] = lambda: arena.reference(MERGED, dict.fromkeys(domains, data))
+    references = len(tasks)
+    tasks |= {one.name: partial(arena.standing, one) for one in chosen}
+    missing = [name for name in tasks if name not in records]
+    of_references = sum(name in list(tasks)[:references] for name in missing)
+    work = of_references * arena.test.work + (len(missing) - of_references) * arena.work
+    arena.progress = advancing(progress, "compare", work)
+    for name in missing:
+        records.keep(name, tasks[name]())
+    found = [records[name] for name in tasks]
+    return found[references:], found[:references]

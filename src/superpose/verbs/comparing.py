@@ -1,0 +1,138 @@
+"""What a comparison of methods leaves on disk, and the commands that write its best adapter."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from superpose.files import new_file
+
+if TYPE_CHECKING:
+    from superpose.executor import WorkFolder
+    from superpose.measure.standing import Standing
+    from superpose.verbs.calibrating import Calibrating
+    from superpose.verbs.settings import Questions
+
+__all__ = ["Records", "commands", "recorded"]
+
+_STANDINGS, _WEIGHTS = "standings", "weights"
+
+
+class Records:
+    """Standings by name: in memory, and as files where there is a folder."""
+
+    def __init__(self, folder: WorkFolder | None) -> None:
+        self.folder = folder
+        self.known: dict[str, Standing] = {}
+
+    def __contains__(self, name: str) -> bool:
+        if name not in self.known and self.folder is not None:
+            self._read(name)
+        return name in self.known
+
+    def __getitem__(self, name: str) -> Standing:
+        return self.known[name]
+
+    def keep(self, name: str, found: Standing) -> None:
+        """Take a standing, and write it where there is a folder."""
+        self.known[name] = found
+        if self.folder is not None:
+            self.folder.write(f"{_STANDINGS}/{_file(name)}", found.to_json())
+
+    def weights_of(self, found: Standing, names: Sequence[str]) -> str | None:
+        """Write a tuned sum's weights as `add --weights` reads them; None without a folder."""
+        if self.folder is None:
+            return None
+        content = {
+            "weights": dict.fromkeys(names, 1.0),
+            "finer": {
+                "by": found.settings["by"],
+                "weights": {n: dict(w) for n, w in zip(names, found.fine, strict=True)},
+            },
+        }
+        return str(self.folder.write(f"{_WEIGHTS}/{_file(found.method)}", content))
+
+    def finish(self, columns: Sequence[str], rows: Sequence[Sequence[object]], found: Any) -> None:
+        """Write the table and the figures beside the standings, where there is a folder."""
+        if self.folder is None:
+            return
+        from superpose.report.texts import csv_text
+
+        with new_file(self.folder.path / "table.csv") as part:
+            part.write_text(csv_text(columns, rows), encoding="utf-8")
+        self.folder.write("summary.json", found)
+
+    def _read(self, name: str) -> None:
+        from superpose.measure.standing import Standing
+
+        assert self.folder is not None
+        path = self.folder.path / _STANDINGS / _file(name)
+        if not path.exists():
+            return
+        content = self.folder.read(f"{_STANDINGS}/{_file(name)}")
+        try:
+            self.known[name] = Standing.from_json(content)
+        except (KeyError, TypeError, AttributeError):
+            raise self.folder.damaged(path) from None
+
+
+@contextmanager
+def recorded(out: str | os.PathLike[str] | None, asked: Mapping[str, Any]) -> Iterator[Records]:
+    """Give the records of a comparison, and keep others from its folder meanwhile.
+
+    asked: what the comparison is of. Raises BadInput where the folder is another's.
+    """
+    if out is None:
+        yield Records(None)
+        return
+    from superpose.executor import WorkFolder
+
+    folder = WorkFolder(os.fspath(out), "comparison")
+    folder.claim(asked)
+    with folder.locked():
+        yield Records(folder)
+
+
+def commands(
+    best: Standing, ready: Calibrating, questions: Questions, records: Records
+) -> tuple[str, ...]:
+    """Give the commands that write the best one: what it needs of the rows, and `superpose add`."""
+    add = ["superpose", "add", *ready.given]
+    if best.method != "sum":
+        add += ["--method", best.method.partition(" ")[0], *_options(best)]
+    if best.fine:
+        file = records.weights_of(best, ready.names)
+        add += ["--weights", file or "WEIGHTS.json"]
+    elif best.scale != 1.0:
+        add.append("--weights=" + ",".join([f"{best.scale:.4g}"] * len(ready.names)))
+    before: list[list[str]] = []
+    if best.method in ("regmean", "ssr"):
+        for domain, adapter in zip(ready.read, ready.adapters, strict=True):
+            words = ["superpose", "statistics", ready.base.name, domain.source or "ROWS.jsonl",
+                     "-o", adapter.path or adapter.name]  # fmt: skip
+            before.append([*words, f"--rows={questions.rows}", f"--seed={questions.seed}"])
+    elif best.fine and records.folder is None:
+        data = [word for d in ready.read for word in ("-d", d.source or "ROWS.jsonl")]
+        before.append(["superpose", "tune", ready.base.name, *ready.given, *data,
+                       f"--by={best.settings['by']}", "--json", ">", "WEIGHTS.json"])  # fmt: skip
+    return tuple(map(_line, [*before, [*add, "-o", "OUT"]]))
+
+
+def _options(best: Standing) -> Iterator[str]:
+    """Give the settings as options; those that are not set are left out."""
+    for name, value in best.settings.items():
+        if isinstance(value, bool):
+            yield f"--{name}" if value else "--merged"
+        elif value is not None and name != "by":
+            yield f"--{name}={value}"
+
+
+def _line(words: Sequence[str]) -> str:
+    return " ".join(">" if word == ">" else shlex.quote(word) for word in words)
+
+
+def _file(name: str) -> str:
+    return name.replace(" ", "-") + ".json"

@@ -1,0 +1,114 @@
+"""Merge methods held against each other by one command: what it measures, keeps and writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import superpose
+from superpose import Comparing
+from superpose.cli.app import main
+from superpose.compose import FineWeights, Tuned, merge
+from superpose.errors import BadInput, BadSetting
+from superpose.measure import ranking
+from superpose.measure.ranking import ranked
+from superpose.report import render
+
+METHODS = ("regmean", "ties", "tuned by direction")
+FEW = Comparing(rows=4, test_rows=5, passes=3, max_tokens=80)
+
+
+@pytest.fixture
+def compared(
+    here: None, tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> Callable[..., Any]:
+    files = [question_files["sums"], question_files["coins"]]
+
+    def run(methods: tuple[str, ...] = METHODS, questions: Comparing = FEW, **more: Any) -> Any:
+        return superpose.compare(
+            tiny_base, ["sums", "coins"], files, methods=methods, questions=questions, **more
+        )
+
+    return run
+
+
+def test_all_have_one_budget_and_stand_beside_base_own_naive_and_merged_data(
+    compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    told: list[tuple[float, float | None, str]] = []
+    found = compared(out=tmp_path / "kept", merged="coins", progress=lambda *t: told.append(t))
+    assert {each.standing.method for each in found.ranked} == {"sum", *METHODS}
+    assert {each.standing.passes for each in found.ranked} == {3.0}
+    assert [one.method for one in found.references] == [
+        "base", "own adapters", "naive sum", "merged data",
+    ]  # fmt: skip
+    assert told[-1][0] == told[-1][1], "the progress comes to its end"
+    objectives = [each.standing.objective for each in found.ranked]
+    assert objectives == sorted(objectives)
+    said = found.to_json()
+    json.dumps(said, allow_nan=False)
+    for each in said["methods"]:
+        assert (each["verdict"] == "") == (each["method"] == "sum")
+        assert each["dppl_merged"] is not None
+    rows = list(csv.DictReader((tmp_path / "kept" / "table.csv").read_text().splitlines()))
+    assert len(rows) == 2 * 8
+    assert render(found.page("superpose compare")).count("<table") >= 3
+
+
+@pytest.mark.parametrize("method", ["tuned by direction", "regmean"])
+def test_the_best_is_written_by_the_commands_that_it_ends_with(
+    method: str, compared: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Followed as they are printed; whichever method is taken for the best one."""
+    monkeypatch.setattr(
+        ranking, "ranked", lambda *g: sorted(ranked(*g), key=lambda e: e.standing.method != method)
+    )
+    found = compared((method,), out=tmp_path / "kept")
+    for line in found.commands:
+        with pytest.raises(SystemExit) as end:
+            main(shlex.split(line)[1:])
+        assert not end.value.code, line
+    parts, written = [superpose.load(name) for name in ("sums", "coins")], superpose.load("OUT")
+    if found.best.fine:
+        right = merge(parts, None, Tuned(weights=tuple(map(FineWeights, found.best.fine))))
+        assert (written - right).norm() < 1e-6 * right.norm()
+    assert (written.made.method, dict(written.made.settings)) == (
+        method.partition(" ")[0], dict(found.best.settings),
+    )  # fmt: skip
+
+
+def test_a_comparison_that_was_stopped_goes_on_and_another_is_refused(
+    compared: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compared(("ties",))
+    folder = tmp_path / "kept"
+    compared(("ties",), out=folder)
+    (folder / "standings" / "ties.json").unlink()
+    before = (folder / "standings" / "sum.json").stat().st_mtime_ns
+    again = compared(("ties",), out=folder)
+    assert (folder / "standings" / "sum.json").stat().st_mtime_ns == before
+    figures = [[e.standing.objective for e in found.ranked] for found in (whole, again)]
+    assert figures[0] == pytest.approx(figures[1])
+    with pytest.raises(BadInput, match="another comparison; it differs in passes"):
+        compared(("ties",), Comparing(rows=4, test_rows=5, passes=4, max_tokens=80), out=folder)
+    (folder / "standings" / "ties.json").write_text("{}")
+    with pytest.raises(BadInput, match="this file of the comparison cannot be read"):
+        compared(("ties",), out=folder)
+
+
+def test_what_is_given_wrongly_is_named(compared: Callable[..., Any]) -> None:
+    with pytest.raises(BadSetting, match="`tis` is no method") as caught:
+        compared(("tis",))
+    assert caught.value.where == "methods"
+    with pytest.raises(BadSetting, match="too few for 2 settings of `regmean`"):
+        compared(("regmean",), Comparing(rows=4, test_rows=2, passes=2, max_tokens=80))
+    with pytest.raises(BadSetting, match="0 is below 1"):
+        Comparing(passes=0)
+    with pytest.raises(BadSetting, match="has no rows beside its"):
+        compared(("ties",), Comparing(rows=None, max_tokens=80))
