@@ -18,7 +18,7 @@ from superpose.data.domain import Row
 from superpose.data.prompt import Example, Prompt
 from superpose.data.questions import generate
 from superpose.errors import BadInput, BadSetting
-from superpose.measure.arena import Arena, Asked, Standing, Trial, answered
+from superpose.measure.arena import Arena, ArenaRows, Standing, Trial, answered
 from superpose.measure.contenders import CONTENDERS, Contender, contenders
 from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
@@ -90,7 +90,7 @@ def test_the_test_rows_are_scored_under_the_chosen_merge_at_its_scale(
 ) -> None:
     found = arena.standing(Contender("ties", (Ties(density=0.3), Ties(density=0.9))))
     whole = found.scale * merge(adapters, None, Ties(density=dict(found.settings)["density"]))
-    right = answered(base.model, whole, 1.0, Asked(rows[1]))
+    right = answered(base.model, whole, 1.0, ArenaRows(rows[1]))
     for domain, score in right.scores.items():
         assert found.scores[domain].row_nll == pytest.approx(score.row_nll, rel=1e-4)
     assert found.rank == whole.rank
@@ -129,7 +129,7 @@ def test_choices_are_right_where_the_answers_likelihood_is_the_largest(
         Row(f"What is {n} plus {n}?", f"{2 * n}", (f"{n}", f"{2 * n}", "9")) for n in (1, 2, 3)
     ]
     questions = [prompt.encode_choices(row) for row in asked]
-    tests = Asked(rows[1], {"math": [q for q in questions if q is not None]})
+    tests = ArenaRows(rows[1], {"math": [q for q in questions if q is not None]})
     arena = Arena(base.model, adapters, rows[0], tests, passes=2)
     own = arena.reference("own", dict(zip(KINDS, adapters, strict=True)))
     nll = np.array(
@@ -138,7 +138,7 @@ def test_choices_are_right_where_the_answers_likelihood_is_the_largest(
                 base.model,
                 adapters[0],
                 1.0,
-                Asked(
+                ArenaRows(
                     {"c": prompt.encode_all([Row(row.question, choice) for choice in row.choices])}
                 ),
             )
@@ -150,7 +150,7 @@ def test_choices_are_right_where_the_answers_likelihood_is_the_largest(
     assert own.right["math"] == tuple((nll.argmin(axis=1) == 1).tolist())
     assert own.accuracy == pytest.approx(sum(own.right["math"]) / 3)
     assert len(arena.standing(CONTENDERS["sum"]).right["math"]) == 3
-    alone = answered(base.model, adapters[1], 1.0, Asked({"finance": rows[1]["finance"]}))
+    alone = answered(base.model, adapters[1], 1.0, ArenaRows({"finance": rows[1]["finance"]}))
     assert own.scores["finance"] == alone.scores["finance"]
     assert arena.standing(CONTENDERS["sum"]).union.tokens == own.union.tokens
 
@@ -158,7 +158,7 @@ def test_choices_are_right_where_the_answers_likelihood_is_the_largest(
 def test_the_bare_base_is_scored_without_an_adapter(base: Any, rows: tuple[Rows, Rows]) -> None:
     with SuperposedModel(base.model, []) as bare:
         assert bare.modules == ()
-    assert set(answered(base.model, None, 1.0, Asked(rows[1])).scores) == set(KINDS)
+    assert set(answered(base.model, None, 1.0, ArenaRows(rows[1])).scores) == set(KINDS)
 
 
 def test_what_cannot_be_held_against_each_other_is_refused(

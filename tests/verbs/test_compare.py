@@ -14,7 +14,7 @@ import pytest
 import superpose
 from superpose import Comparing
 from superpose.cli.app import main
-from superpose.compose import FineWeights, Tuned, merge
+from superpose.compose import FineWeights, TunedSum, merge
 from superpose.errors import BadInput, BadSetting
 from superpose.measure import ranking
 from superpose.measure.ranking import ranked
@@ -76,7 +76,7 @@ def test_the_best_is_written_by_the_commands_that_it_ends_with(
         assert not end.value.code, line
     parts, written = [superpose.load(name) for name in ("sums", "coins")], superpose.load("OUT")
     if found.best.fine:
-        right = merge(parts, None, Tuned(weights=tuple(map(FineWeights, found.best.fine))))
+        right = merge(parts, None, TunedSum(weights=tuple(map(FineWeights, found.best.fine))))
         assert (written - right).norm() < 1e-6 * right.norm()
     assert (written.made.method, dict(written.made.settings)) == (
         method.partition(" ")[0], dict(found.best.settings),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from superpose.adapter.beside import Beside
 from superpose.adapter.brought_together import together
-from superpose.adapter.delta import Delta, FineWeight, numbers
+from superpose.adapter.delta import Delta, FineWeight, fine_numbers
 from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
 from superpose.adapter.parents import Parent, sum_name
 from superpose.adapter.place import Place
@@ -254,7 +254,7 @@ class Adapter(Shown, Mapping[str, Delta]):
         if missing or self.replacements:
             what = missing[0] if missing else next(iter(self.replacements))
             raise BadInput(f"`{what}` has no task weight of its own", where=self.label)
-        each = {key: numbers(weights[key]) for key in self}
+        each = {key: fine_numbers(weights[key]) for key in self}
         deltas = {key: delta.scaled(weights[key]) for key, delta in self.items()}
         count = sum(map(len, each.values()))
         mean = math.fsum(weight for found in each.values() for weight in found) / count

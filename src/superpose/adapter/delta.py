@@ -121,7 +121,7 @@ class Delta(Shown):
 
         Raises BadInput for a weight that is not finite, or another number of them than directions.
         """
-        each = numbers(weight)
+        each = fine_numbers(weight)
         if not isinstance(weight, Sequence):
             return self.with_coefficients(lambda c: each[0] * c)
         _, B, A = canonical(self.terms)
@@ -138,7 +138,7 @@ class Delta(Shown):
         return (Table.of("One target module's delta", _COLUMNS, [self]),)
 
 
-def numbers(weight: FineWeight) -> tuple[float, ...]:
+def fine_numbers(weight: FineWeight) -> tuple[float, ...]:
     """Give the numbers of a fine weight; raises BadInput for one that is NaN or infinite."""
     each = weight if isinstance(weight, Sequence) else (weight,)
     return tuple(finite(float(one)) for one in each)

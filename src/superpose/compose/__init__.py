@@ -24,7 +24,7 @@ from superpose.compose.sum import Sum
 from superpose.compose.svc import Svc
 from superpose.compose.ties import Ties
 from superpose.compose.tsv import Tsv
-from superpose.compose.tuned import FineWeights, Tuned
+from superpose.compose.tuned import FineWeights, TunedSum
 from superpose.compose.wudi import Wudi
 
 METHODS: Mapping[str, type[Method]] = {
@@ -53,7 +53,7 @@ METHODS: Mapping[str, type[Method]] = {
 }
 """Every method by its name, which files that it made note, that needs nothing but the adapters."""
 
-FROM_DATA: Mapping[str, type[Method]] = {method.name: method for method in (RegMean, Ssr, Tuned)}
+FROM_DATA: Mapping[str, type[Method]] = {method.name: method for method in (RegMean, Ssr, TunedSum)}
 """Every method that needs something of the adapters' domains as well."""
 
 __all__ = [
@@ -81,7 +81,7 @@ __all__ = [
     "Svc",
     "Ties",
     "Tsv",
-    "Tuned",
+    "TunedSum",
     "Wudi",
     "exact_sum",
     "merge",

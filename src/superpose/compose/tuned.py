@@ -38,7 +38,7 @@ class FineWeights(Mapping[str, FineWeight]):
 
 
 @dataclass(frozen=True)
-class Tuned(Method):
+class TunedSum(Method):
     """sum_k lambda_k sum_i w_kmi s_i u_i v_i^T in module m, the SVD of dW_k there being u, s, v.
 
     By "direction" each rank-one term of an adapter has a weight w of its own, as in TARA-Merge,

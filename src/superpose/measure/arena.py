@@ -18,7 +18,7 @@ from typing import NamedTuple
 from torch import nn
 
 from superpose.adapter import Adapter, met
-from superpose.compose import FineWeights, Method, Sum, Tuned, merge
+from superpose.compose import FineWeights, Method, Sum, TunedSum, merge
 from superpose.compose.from_inputs import FromInputs
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.input_statistics import InputStatistics
@@ -33,7 +33,7 @@ from superpose.measure.scale_search import next_scale
 from superpose.measure.standing import Standing, Trial
 from superpose.model.superposed import SuperposedModel, tree_of_loaded
 
-__all__ = ["PASSES", "Answered", "Arena", "Asked", "Standing", "Trial", "answered"]
+__all__ = ["PASSES", "Answered", "Arena", "ArenaRows", "Standing", "Trial", "answered"]
 
 PASSES = 6
 """Passes over the calibration rows that every method has."""
@@ -44,7 +44,7 @@ _FIRST = 1 / 3
 Rows = Mapping[str, Sequence[Example]]
 
 
-class Asked(NamedTuple):
+class ArenaRows(NamedTuple):
     """Test rows by domain, and the questions among them that have choices, by domain."""
 
     rows: Rows
@@ -55,10 +55,10 @@ class Asked(NamedTuple):
         """How much is told to a progress: rows, and questions with choices."""
         return sum(map(len, (*self.rows.values(), *self.choices.values())))
 
-    def of(self, domains: Sequence[str]) -> Asked:
+    def of(self, domains: Sequence[str]) -> ArenaRows:
         """Give what belongs to some of the domains."""
         choices = {d: self.choices[d] for d in domains if d in self.choices}
-        return Asked({d: self.rows[d] for d in domains}, choices)
+        return ArenaRows({d: self.rows[d] for d in domains}, choices)
 
 
 class Answered(NamedTuple):
@@ -85,13 +85,13 @@ class Arena:
         model: nn.Module,
         adapters: Sequence[Adapter],
         calibration: Rows,
-        test: Rows | Asked,
+        test: Rows | ArenaRows,
         *,
         passes: int = PASSES,
         same_base: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        self.test = test if isinstance(test, Asked) else Asked(test)
+        self.test = test if isinstance(test, ArenaRows) else ArenaRows(test)
         if len(adapters) != len(calibration) or not self.test.rows:
             raise BadInput(
                 f"{len(adapters)} adapters, calibration rows of {len(calibration)} domains and "
@@ -207,7 +207,7 @@ class _Search:
     def chosen(self) -> tuple[int, float]:
         """Spend the budget; give the best setting's place and its scale."""
         tuned = self.contender.tries[0]
-        if isinstance(tuned, Tuned):
+        if isinstance(tuned, TunedSum):
             return self._fitted(tuned)
         for place, method in enumerate(self.contender.tries):
             started = time.perf_counter()
@@ -220,7 +220,7 @@ class _Search:
             self._measure(best, next_scale(known))
         return best, min((t for p, t in self.trials if p == best), key=_objective).scale
 
-    def _fitted(self, tuned: Tuned) -> tuple[int, float]:
+    def _fitted(self, tuned: TunedSum) -> tuple[int, float]:
         """Spend a part on the plain sum's scale, and the rest on steps from there."""
         arena = self.arena
         self.merged.append(arena.merged(Sum()))
@@ -243,7 +243,7 @@ class _Search:
         arena, method = self.arena, self.contender.tries[place]
         try:
             found = answered(
-                arena.model, self.merged[place], scale, Asked(arena.calibration), arena.progress
+                arena.model, self.merged[place], scale, ArenaRows(arena.calibration), arena.progress
             )
             nll = {name: each.nll for name, each in found.scores.items()}
         except BadInput:  # the likelihoods are not finite: that large, it breaks the model
@@ -260,7 +260,7 @@ def answered(
     model: nn.Module,
     adapter: Adapter | None,
     scale: float,
-    asked: Asked,
+    asked: ArenaRows,
     progress: Callable[[float], None] | None = None,
 ) -> Answered:
     """Score a base model with one adapter at a task weight, or bare, on each domain's rows.

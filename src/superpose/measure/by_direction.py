@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta
-from superpose.adapter.delta import numbers
+from superpose.adapter.delta import fine_numbers
 from superpose.data.prompt import Example
 from superpose.lowrank import Term
 from superpose.lowrank.canonical_split import canonical
@@ -51,7 +51,7 @@ def fine_weights(
                 weight
                 for n, one in enumerate(each)
                 if module in one
-                for weight in numbers(found.weights[f"{k} {n}"][module])
+                for weight in fine_numbers(found.weights[f"{k} {n}"][module])
             )
             for module in model.adapters[k]
         }

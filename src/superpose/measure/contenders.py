@@ -25,7 +25,7 @@ from superpose.compose import (
     Svc,
     Ties,
     Tsv,
-    Tuned,
+    TunedSum,
     Wudi,
 )
 from superpose.errors import BadSetting
@@ -71,7 +71,7 @@ _ALL: tuple[tuple[Method, ...], ...] = (
 )
 
 _TUNED = {
-    f"tuned by {by}": Contender(f"tuned by {by}", (Tuned(by),))
+    f"tuned by {by}": Contender(f"tuned by {by}", (TunedSum(by),))
     for by in ("adapter", "layer", "module", "direction")
 }
 

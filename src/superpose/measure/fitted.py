@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from superpose.adapter import Adapter
-from superpose.compose import FineWeights, Tuned
+from superpose.compose import FineWeights, TunedSum
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.measure.by_direction import fine_weights
@@ -31,11 +31,11 @@ def fitted_within(
     by: str,
     work: float,
     progress: Callable[[float], None] | None = None,
-) -> tuple[Tuned, float]:
+) -> tuple[TunedSum, float]:
     """Fit the weights of a tuned sum with at most so much work; give it, and the work it took.
 
-    start: the weight that all begin at. by: as `Tuned` has it. work: in forward passes of one row.
-    progress: called with what of it is done. Raises BadInput where that is not enough for one step,
+    start: the weight that all begin at. by: as `TunedSum` has it. work: in forward passes of one
+    row. progress: called with what of it is done. Raises BadInput where that is not enough for one step,
     and as `finer_weights` does.
     """
     steps = 0
@@ -55,4 +55,4 @@ def fitted_within(
             by=cast("By", by), steps=steps, rate=max(RATE, _REACH / steps), progress=progress,
         )  # fmt: skip
     weights: list[Any] = [FineWeights(found.weights[name]) for name in names]
-    return Tuned(by, tuple(weights)), finer_work(calibration, steps)
+    return TunedSum(by, tuple(weights)), finer_work(calibration, steps)

@@ -143,7 +143,7 @@ def _rows(ready: Calibrating, test: Data, questions: Comparing) -> Iterator[Spli
 def _arena(
     ready: Calibrating, rows: Sequence[Split], questions: Comparing, same_base: bool
 ) -> Arena:
-    from superpose.measure.arena import Arena, Asked
+    from superpose.measure.arena import Arena, ArenaRows
 
     prompt, tests, choices = ready.prompt, {}, {}
     for domain, (_, test) in zip(ready.read, rows, strict=True):
@@ -152,7 +152,7 @@ def _arena(
         if kept := [question for question in offered if question is not None]:
             choices[domain.name] = kept
     return Arena(
-        ready.base.model, ready.adapters, ready.examples, Asked(tests, choices),
+        ready.base.model, ready.adapters, ready.examples, ArenaRows(tests, choices),
         passes=questions.passes, same_base=same_base,
     )  # fmt: skip
 

@@ -95,13 +95,13 @@ def _by_table(
 ) -> tuple[list[Adapter], Sequence[float], Method]:
     """Give adapters, task weights and method as a table of weights says, where there is one."""
     from superpose.adapter import met
-    from superpose.compose import Tuned
+    from superpose.compose import TunedSum
 
     if given.table is None:
         return list(parts), given.weights, method
     # By the names that the model had when it was tuned, whatever the files call its modules.
     parts = met(parts, tree) if given.table.modules else parts
-    if isinstance(method, Tuned):
+    if isinstance(method, TunedSum):
         return list(parts), [1.0] * len(parts), given.table.tuned(parts, method.by)
     return *given.table.apply(parts), method
 

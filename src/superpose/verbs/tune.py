@@ -56,9 +56,9 @@ class Goal(TypedSettings):
         if self.objective not in ("mean", "worst"):
             raise BadSetting(f"`{self.objective}` is neither `mean` nor `worst`", where="objective")
         if self.by != "adapter":
-            from superpose.compose import Tuned
+            from superpose.compose import TunedSum
 
-            Tuned(self.by)
+            TunedSum(self.by)
         if not (math.isfinite(self.least) and math.isfinite(self.most) and self.least < self.most):
             raise BadSetting(
                 f"{self.least:g} to {self.most:g} is no range of weights", where="least, most"

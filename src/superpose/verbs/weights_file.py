@@ -17,7 +17,7 @@ from superpose.verbs.weighted import parse_weights
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.adapter.delta import FineWeight
-    from superpose.compose import Tuned
+    from superpose.compose import TunedSum
 
 __all__ = ["Given", "TaskWeights", "WeightsFile", "given", "read_weights_file"]
 
@@ -42,21 +42,21 @@ class WeightsFile:
     modules: Mapping[str, Mapping[str, FineWeight]]
     by: str = "adapter"
 
-    def tuned(self, adapters: Sequence[Adapter], by: str) -> Tuned:
+    def tuned(self, adapters: Sequence[Adapter], by: str) -> TunedSum:
         """Give the method that has these weights. by: what was asked for.
 
         Raises BadInput as `apply`, BadSetting where the file's weights are by something else.
         """
-        from superpose.compose import FineWeights, Tuned
+        from superpose.compose import FineWeights, TunedSum
 
-        if by not in (Tuned().by, self.by):
+        if by not in (TunedSum().by, self.by):
             raise BadSetting(f"the weights are by {self.by}, not by {by}", where="by")
         names = self._names(adapters)
         each = [
             self.modules[name] if self.modules else dict.fromkeys(adapter, self.weights[name])
             for name, adapter in zip(names, adapters, strict=True)
         ]
-        return Tuned(self.by, tuple(map(FineWeights, each)))
+        return TunedSum(self.by, tuple(map(FineWeights, each)))
 
     def apply(self, adapters: Sequence[Adapter]) -> tuple[list[Adapter], list[float]]:
         """Give the adapters, scaled by module where the file says so, and the weight of each.
