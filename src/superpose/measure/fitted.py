@@ -35,8 +35,8 @@ def fitted_within(
     """Fit the weights of a tuned sum with at most so much work; give it, and the work it took.
 
     start: the weight that all begin at. by: as `TunedSum` has it. work: in forward passes of one
-    row. progress: called with what of it is done. Raises BadInput where that is not enough for one step,
-    and as `finer_weights` does.
+    row. progress: called with what of it is done. Raises BadInput where that is not enough for one
+    step, and as `finer_weights` does.
     """
     steps = 0
     while finer_work(calibration, steps + 1) <= work:
