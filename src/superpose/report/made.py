@@ -52,6 +52,10 @@ DEFINITIONS = {
     "calibrated region": "The smallest box that holds the task weights at which a domain was "
     "measured, as far as no other adapter weighs more than twice the domain's own. Beyond it a "
     "prediction is a guess, and marked.",
+    "right answers": "Of questions with choices: right where the right choice is likelier than the "
+    "best wrong one, all tokens counted; the difference is the margin. Where margins were not "
+    "measured each question counts with its probability to be right; the interval covers having "
+    "these questions and not others, and what is not known of these.",
     "share kept": "Of what a domain's own adapter gains over the base, in nats, how much is left "
     "under the sum. Measured on test questions, its 95 % interval is a bootstrap over them in "
     "which loss and gain vary together, seeds averaged; predicted, it is that of the interference, "

@@ -54,13 +54,14 @@ def predict_page(
     ]
     desk = Desk("forecast", model, presets(names, tuned), adapters)
     sections = [verdict_of_forecast(found)]
+    right = ("right answers",) if found.get("right_answers") else ()
     if check is not None:
         sections += [pairs_section(check), disturbance_section(found)]
     sections += [
         _table_section(found),
         *_right_sections(found.get("right_answers") or []),
         desk_section([desk]),
-        made_section(made, (*FORECAST_TERMS, *PAIR_TERMS)),
+        made_section(made, (*FORECAST_TERMS, *right, *PAIR_TERMS)),
     ]
     who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
     title = f"What will the sum of {who} do?"
