@@ -127,6 +127,32 @@ def test_the_advice_follows_what_the_sum_keeps_of_each_gain(cost: float, verdict
     assert advice.reason
 
 
+def _gaining(known: Known, size: float, chance: float, domain: int) -> Sample:
+    """A domain whose adapter gains `size` nats, more or less by row; what it loses goes along."""
+    sample = known.sample(domain)
+    by_row = np.random.default_rng(domain).normal(size=known.rows) * chance * known.tokens
+    by_row -= by_row.mean()
+    own = sample.points[:, [domain]]
+    nll = 2.0 * sample.tokens + size * (sample.nll - 2.0 * sample.tokens) + (1 - own) * by_row
+    return replace(sample, nll=nll, gradient=size * sample.gradient)
+
+
+@pytest.mark.parametrize("small", [(0,), (0, 1)])
+def test_no_advice_speaks_of_the_share_of_a_gain_that_chance_may_have_made(
+    small: tuple[int, ...],
+) -> None:
+    known = Known(2, 0.02)
+    samples = [_gaining(known, 0.001, 0.5, i) if i in small else known.sample(i) for i in range(2)]
+    advice = advise(Forecast(("a", "b"), ("x", "y"), tuple(samples)))
+    if len(small) == 2:
+        assert advice.verdict == "cannot tell"
+        assert "%" not in advice.reason
+    else:
+        assert advice.verdict == "add them"
+        assert "the adapter of y (1 nats an answer token) gains" in advice.reason
+        assert "left out: x, whose own adapter gains no more than chance" in advice.reason
+
+
 def test_the_advice_counts_shares_whatever_a_gain_is_in_nats() -> None:
     """A domain whose losses are all five times as large asks for the same weights."""
     forecast = Known(3, 0.8, seed=3).forecast()

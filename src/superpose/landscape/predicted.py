@@ -96,6 +96,12 @@ class Predicted(Shown):
     interference_high: float
 
     @property
+    def sure_interference(self) -> float | None:
+        """The interference where it is above 0 by more than its interval, which may be missing."""
+        low = self.interference_low if math.isfinite(self.interference_low) else self.interference
+        return self.interference if min(low, self.interference) > 0 else None
+
+    @property
     def perplexity(self) -> float:
         """The perplexity: exp(predicted_nll)."""
         return math.exp(self.predicted_nll)

@@ -16,6 +16,7 @@ from superpose.landscape.adding_up import (
     sum_of,
     which_add_up,
 )
+from superpose.landscape.advice import CANNOT_TELL, MORE_TELLS, NO_GAIN
 from superpose.landscape.predicted import Predicted
 from superpose.shown import Line, Part, Shown
 from superpose.shown.words import counted, weights_text
@@ -65,13 +66,13 @@ class Predictions:
     def share(self, weights: Sequence[float], domain: str) -> Share:
         """Give what a domain keeps at these weights of its own adapter's gain over the base.
 
-        The interval is that of the interference, as if the gain were exact: what is not known of
-        the gain counts by what is lost of it alone, a tenth where nine tenths are kept.
+        None of a gain that may be nothing. The interval is that of the interference, as if the
+        gain were exact: what is not known of the gain counts by what is lost of it alone, a tenth
+        where nine tenths are kept.
         """
         row = self.at(weights, domain)
-        base = self.at(self.base, domain).predicted_nll
-        gain = base - self.at(self.own(domain), domain).predicted_nll
-        if gain <= 0:
+        gain = self.at(self.base, domain).sure_interference
+        if gain is None:
             return Share(domain, None, None, None)
         lost = (row.interference, row.interference_high, row.interference_low)
         # Of a single calibration row there is no interval.
@@ -119,6 +120,9 @@ def forecast_verdict(
     known: every subset, and the advice's own weights. rows: of calibration, all domains together.
     """
     points = counted(rows, "calibration row")
+    if verdict == CANNOT_TELL:
+        none = known.least(known.naive)
+        return ForecastVerdict(((f"{NO_GAIN}:", f"{MORE_TELLS} ({points})."),), none, none)
     naive = known.least(known.naive)
     best = known.least([weights[name] for name in known.adapters])
     told = weights_text(weights)
