@@ -79,6 +79,26 @@ def test_only_a_reader_that_went_away_is_not_an_error_of_the_output(
         StandardOutput(stream).write("x")
 
 
+@unix
+@pytest.mark.parametrize(
+    "arguments",
+    ["check a b", "check a b --json", "check a b --fail-on cosine>2", "diff a a", "diff a b",
+     "info a", "--help", "--version", "check --help"],
+)  # fmt: skip
+def test_whatever_is_printed_to_a_reader_that_left_ends_with_141(
+    arguments: str, write_adapter: WriteAdapter
+) -> None:
+    folders = [write_adapter(name, seed=seed) for seed, name in enumerate("ab")]
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "superpose", *arguments.split()]
+    ended = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, check=False, cwd=folders[0].parent
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="others keep file names that are text only")
 def test_a_file_name_that_is_no_text_is_shown_and_written(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("good")

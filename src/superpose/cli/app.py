@@ -22,7 +22,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -161,8 +161,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     args: the arguments after the program's name; those of the process when None.
     """
-    with signals_end_the_run(), usable_streams(), _warnings_as_notes(), heard_by(note):
+    with signals_end_the_run(), usable_streams() as stdout, _warnings_as_notes(), heard_by(note):
         code = _run(args)
+        if stdout.reader_left:
+            discard_the_rest(cast("TextIO", stdout))
+            code = 141
     sys.exit(code)
 
 

@@ -21,11 +21,13 @@ class StandardOutput:
     """Standard output whose failures are told apart from those of the files a command opens.
 
     Everything but writing is the stream's own. `write` and `flush` raise BadInput for an OSError,
-    except that the reader went away (BrokenPipeError), which is no error of anybody.
+    except that the reader went away (BrokenPipeError), which is no error of anybody. reader_left:
+    whether that happened, whatever became of the exception: rich and click end with 1 for it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.reader_left = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -45,6 +47,7 @@ class StandardOutput:
         try:
             yield
         except BrokenPipeError:
+            self.reader_left = True
             raise
         except OSError as error:
             discard_the_rest(self._stream)
@@ -63,8 +66,10 @@ def is_utf8(stream: TextIO) -> bool:
 
 
 @contextmanager
-def usable_streams() -> Iterator[None]:
+def usable_streams() -> Iterator[StandardOutput]:
     """Let both streams be there, and take text that their encoding has no bytes for.
+
+    Gives what is standard output within the block.
 
     A stream that was closed (`>&-`) is None in Python; what is written there goes nowhere. A file
     name need not be text (`bad\\xff`): what cannot be encoded is shown as an escape.
@@ -79,9 +84,10 @@ def usable_streams() -> Iterator[None]:
             reconfigure = getattr(getattr(sys, name), "reconfigure", None)
             if reconfigure is not None:
                 reconfigure(errors="backslashreplace")
-        sys.stdout = cast("TextIO", StandardOutput(sys.stdout))
+        ours = StandardOutput(sys.stdout)
+        sys.stdout = cast("TextIO", ours)
         try:
-            yield
+            yield ours
         finally:
             sys.stdout, sys.stderr = before
 
