@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from superpose.verbs.index import index
     from superpose.verbs.info import info
     from superpose.verbs.input_statistics import InputQuestions, input_statistics
+    from superpose.verbs.lineage import lineage
     from superpose.verbs.merge import merge
     from superpose.verbs.near import near
     from superpose.verbs.predict import predict
@@ -81,6 +82,7 @@ __all__ = [
     "index",
     "info",
     "input_statistics",
+    "lineage",
     "load",
     "load_base",
     "merge",
@@ -126,6 +128,7 @@ _HOMES = {
     "index": "superpose.verbs.index",
     "info": "superpose.verbs.info",
     "input_statistics": "superpose.verbs.input_statistics",
+    "lineage": "superpose.verbs.lineage",
     "load": "superpose.formats",
     "load_base": "superpose.model",
     "merge": "superpose.verbs.merge",

@@ -55,6 +55,7 @@ COMMANDS = {
     "index": "superpose.cli.index:index",
     "near": "superpose.cli.near:near",
     "dupes": "superpose.cli.dupes:dupes",
+    "lineage": "superpose.cli.lineage:lineage",
     "unmix": "superpose.cli.unmix:unmix",
     "extract": "superpose.cli.extract:extract",
     "push": "superpose.cli.push:push",
