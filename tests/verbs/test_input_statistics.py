@@ -137,3 +137,28 @@ def test_add_merges_with_what_lies_beside_the_adapters(
     for key, delta in expected.items():
         one, other = (np.asarray(dense(d.terms), np.float64) for d in (delta, written[key]))
         assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()
+
+
+@pytest.mark.parametrize("targets", [("q_proj", "v_proj"), ("v_proj",), ("down_proj",)])
+def test_an_adapter_is_trained_with_its_statistics_which_are_smaller_than_one_of_rank_16(
+    targets: tuple[str, ...], tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
+) -> None:
+    out, data = tmp_path / "trained", question_files["sums"]
+    settings = (
+        superpose.LoraSettings(rank=2, targets=targets),
+        superpose.TrainingSettings(epochs=1),
+    )
+    asked = superpose.TrainingQuestions(rows=6)
+    superpose.train(tiny_base, data, out, *settings, asked, statistics=True)
+    adapter, found = superpose.load(out), InputStatistics.load(out)
+    assert set(found) == set(adapter)
+    numbers = sum(16 * sum(delta.shape) for delta in adapter.values())
+    header = 8 + int.from_bytes((out / INPUT_STATISTICS).read_bytes()[:8], "little")
+    assert (out / INPUT_STATISTICS).stat().st_size - header <= 4 * numbers
+    questions = superpose.InputQuestions(rows=6)
+    right = superpose.input_statistics(tiny_base, data, questions=questions, directions=200)
+    for name in adapter:
+        assert found[name].trace == pytest.approx(right.statistics[name].trace, rel=1e-3)
+    assert superpose.merge([out], None, RegMean((found,))).norm() <= adapter.norm()
+    superpose.train(tiny_base, data, out, *settings, asked, force=True)
+    assert not (out / INPUT_STATISTICS).exists(), "those of another training do not stay"

@@ -28,6 +28,14 @@ def train(
     questions: TrainingQuestions,
     dtype: Annotated[str, typer.Option(help="The base's weights in memory.")] = "float32",
     resume: Annotated[str | None, typer.Option(help="Checkpoint folder to go on from.")] = None,
+    statistics: Annotated[
+        bool,
+        typer.Option(
+            "--statistics",
+            help="Keep beside the adapter what the rows send into its modules, for add --method "
+            "regmean; no row can be read off it, but how alike two domains are can.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -51,7 +59,7 @@ def train(
     with bars(quiet=quiet or not speaks) as progress:
         found = train_on(
             base, data, out, lora, training, questions,
-            dtype=dtype, resume=resume, force=force, progress=progress,
+            dtype=dtype, resume=resume, statistics=statistics, force=force, progress=progress,
         )  # fmt: skip
     if speaks and json:
         print_json(found.to_json())

@@ -24,7 +24,7 @@ import transformers
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, MissingExtra
 from superpose.files import new_folder
-from superpose.files.file_format import PEFT
+from superpose.files.file_format import INPUT_STATISTICS, PEFT
 from superpose.model.base_model import BaseModel
 from superpose.shown import Line, Part, Shown
 from superpose.training.settings import LoraSettings, TrainingSettings
@@ -33,7 +33,7 @@ from superpose.training.trainer import AnswerTrainer, Progress
 __all__ = ["FILES", "RECORD", "Trained", "is_first_process", "train"]
 
 RECORD = "training.json"
-FILES = (*PEFT.folder, "README.md", RECORD)
+FILES = (*PEFT.folder, "README.md", RECORD, INPUT_STATISTICS)
 
 
 @dataclass(frozen=True)

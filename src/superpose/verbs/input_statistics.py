@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.data.input_statistics import InputStatistics
 
+DIRECTIONS = 48
+"""Kept of each input: they take no more room than an adapter of rank 16."""
+
 __all__ = ["InputQuestions", "MeasuredInputs", "input_statistics", "statistics_beside"]
 
 
@@ -70,7 +73,7 @@ def input_statistics(
     out: str | os.PathLike[str] | None = None,
     questions: InputQuestions = InputQuestions(),
     *,
-    directions: int = 48,
+    directions: int = DIRECTIONS,
     dtype: str = "float32",
     force: bool = False,
     progress: Progress | None = None,
