@@ -132,7 +132,15 @@ def test_all_pairs_by_blocks_are_those_of_the_dense_deltas(
     for i, a in enumerate(vectors):
         for j, b in enumerate(vectors):
             assert found.cosine[i, j] == pytest.approx(a.cosine(b), abs=2e-6)
-    assert len(list((indexed / "pairs").iterdir())) == len(blocks) * (len(blocks) + 1) // 2
+    files = {path.name: path.read_bytes() for path in (indexed / "pairs").iterdir()}
+    assert len(files) == len(blocks) * (len(blocks) + 1) // 2
+
+    (indexed / "pairs" / max(files)).unlink()
+    (indexed / "pairs" / min(files)).unlink()
+    told: list[float] = []
+    all_pairs(library, base, lambda done, *_: told.append(done), superpose.Execution(workers=2))
+    assert {path.name: path.read_bytes() for path in (indexed / "pairs").iterdir()} == files
+    assert told == [len(files) - 2, len(files) - 1, len(files)]
 
 
 def test_neighbours_are_the_nearest_and_their_figures_exact(shelf: Path, indexed: Path) -> None:

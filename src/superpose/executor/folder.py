@@ -77,7 +77,11 @@ class WorkFolder:
         """
         with locked_file(self.path / ".lock", _PATIENCE) as ours:
             if not ours:
-                raise BadInput(f"another process is running this {self.kind}", where=self.path)
+                raise BadInput(
+                    f"another process is running this {self.kind}",
+                    where=self.path,
+                    hint="Wait for it, or end it first: what it has finished is kept.",
+                )
             yield
 
     def write(self, name: str, content: object) -> Path:

@@ -28,7 +28,7 @@ class Task:
     after: tuple[str, ...] = ()
 
 
-Do = Callable[..., None]
+Do = Callable[..., object]
 """Does one task: called with its arguments, it leaves its file."""
 
 Workbench = Callable[[], AbstractContextManager[Do]]

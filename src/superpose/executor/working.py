@@ -45,7 +45,7 @@ def work_as(folder: str, name: str, worker: int) -> None:
 def work_through(
     run: WorkRun,
     tasks: Sequence[Task],
-    do: Callable[[Task], None],
+    do: Callable[[Task], object],
     worker: int = 0,
     finished: Callable[[Task], None] = lambda _: None,
 ) -> None:
@@ -71,7 +71,7 @@ def work_through(
 
 
 def _one(
-    run: WorkRun, left: Sequence[Task], do: Callable[[Task], None], worker: int
+    run: WorkRun, left: Sequence[Task], do: Callable[[Task], object], worker: int
 ) -> Task | None:
     """Do the first task that is open; None where none is."""
     if run.is_over:

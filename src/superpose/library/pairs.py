@@ -1,7 +1,7 @@
 """All pairs of a library, by blocks: one file a block pair, memory bounded whatever the number.
 
-A block pair is a plain function of an index and two numbers, so that whatever runs tasks may run
-it; its file is named by what the blocks hold, and one that is there is not computed again.
+A block pair is a task for the executor; its file is named by what the blocks hold, and one that is
+there is not computed again.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from superpose.executor import Do, Execution, Task, WorkFolder, work_off
 from superpose.files import new_file
 from superpose.library.blocks import BlockProducts, Stacked, products, stacked
 from superpose.library.columns import as_numpy, numbers, table_of
@@ -38,15 +41,19 @@ class AllPairs(NamedTuple):
     shared: Array
 
 
-def blocks_of(library: Library, base: str) -> list[list[int]]:
-    """Give the positions of a base's adapters in blocks of bounded size, in the index's order."""
+def blocks_of(library: Library, base: str, most: int | None = None) -> list[list[int]]:
+    """Give the positions of a base's adapters in blocks of bounded size, in the index's order.
+
+    most: bytes of a block.
+    """
+    most = most or BLOCK_BYTES
     found: list[list[int]] = [[]]
-    room = BLOCK_BYTES
+    room = most
     for at in library.bases[base]:
         needs = library.entries[at].parameters * _FIGURES
         if found[-1] and needs > room:
             found.append([])
-            room = BLOCK_BYTES
+            room = most
         found[-1].append(at)
         room -= needs
     return found
@@ -67,26 +74,51 @@ def block_pair(index: str | os.PathLike[str], base: str, i: int, j: int) -> Path
     return _computed(_Blocks(open_library(index, base), base), i, j)
 
 
-def all_pairs(library: Library, base: str, progress: Tell | None = None) -> AllPairs:
-    """Give the figures of all pairs of a base's adapters, by their order in `library.bases`."""
+def all_pairs(
+    library: Library,
+    base: str,
+    progress: Tell | None = None,
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+) -> AllPairs:
+    """Give the figures of all pairs of a base's adapters, by their order in `library.bases`.
+
+    progress: called with block pairs done, how many there are, and what is done. execution: where
+    they are computed, and by how many workers; each holds two blocks. What was computed before lies
+    in the index. Raises BadInput where another process is at it.
+    """
     blocks = _Blocks(library, base)
-    every = list(block_pairs(len(blocks.members)))
-    files = []
-    for done, (i, j) in enumerate(every):
-        if progress is not None:
-            progress(done, len(every), "pairs, a block by a block")
-        files.append(_computed(blocks, i, j))
-    if progress is not None:
-        progress(len(every), len(every), "pairs, a block by a block")
-    return _assembled(library, library.bases[base], files)
+    tasks = [blocks.task(i, j) for i, j in block_pairs(len(blocks.members))]
+    bench = (
+        blocks.workbench
+        if execution.in_process
+        else partial(_in_worker, library.path, base, BLOCK_BYTES)
+    )
+    tell = progress or (lambda *_: None)
+    done = sum((library.path / task.file).exists() for task in tasks)
+
+    def finished(task: Task | None, seconds: float) -> None:
+        nonlocal done
+        done += task is not None
+        tell(done, len(tasks), "pairs, a block by a block")
+
+    finished(None, 0.0)
+    with WorkFolder(library.path, "library").locked():
+        work_off(library.path, tasks, bench, execution, finished=finished)
+    return _assembled(library, library.bases[base], [library.path / task.file for task in tasks])
+
+
+@contextmanager
+def _in_worker(index: Path, base: str, most: int) -> Iterator[Do]:
+    with _Blocks(open_library(index, base), base, most).workbench() as do:
+        yield do
 
 
 class _Blocks:
     """The blocks of one base, the last two of which stay in memory."""
 
-    def __init__(self, library: Library, base: str) -> None:
+    def __init__(self, library: Library, base: str, most: int | None = None) -> None:
         self.library, self.base = library, base
-        self.members = blocks_of(library, base)
+        self.members = blocks_of(library, base, most)
         self._held: dict[int, Stacked] = {}
 
     def stacked(self, i: int, other: int) -> Stacked:
@@ -95,6 +127,17 @@ class _Blocks:
             self._held = {at: one for at, one in self._held.items() if at == other}
             self._held[i] = stacked(self.library.adapter(at) for at in self.members[i])
         return self._held[i]
+
+    def task(self, i: int, j: int) -> Task:
+        """Give a pair of blocks as a task: its work is the pairs of adapters in it."""
+        file = str(self.file(i, j).relative_to(self.library.path))
+        work = len(self.members[i]) * len(self.members[j])
+        return Task(f"pairs of block {i} and block {j}", file, (i, j), work)
+
+    @contextmanager
+    def workbench(self) -> Iterator[Do]:
+        """Give what computes a pair of blocks."""
+        yield lambda i, j: _computed(self, i, j)
 
     def file(self, i: int, j: int) -> Path:
         """Give where a pair's figures lie: the name says what both blocks hold."""
