@@ -201,3 +201,23 @@ def test_one_right_share_shows_itself() -> None:
     assert isinstance(table, Table)
     assert "foretold" in table.title
     assert table.rows[0][1].text == "u"
+
+
+def test_without_slopes_only_what_was_measured_has_rows() -> None:
+    """The sums that hold the own adapter, as where `predict` measures them and foretells none."""
+    known = Bent(3, 20, own=1)
+    held = [w for w in subsets(3) if w[1] or not any(w)]
+    answers = RightAnswers(
+        ("u", "v", "w"), "v", 1, tuple(Row(f"q{q}", "b") for q in range(20)),
+        known.sample(np.array(held), 0),
+    )  # fmt: skip
+    assert not answers.foretells
+    written = right_json([answers, Bent(3, 20).answers()], listed_sums(3))
+    rows = written[0]["rows"]
+    assert [tuple(row["weights"].values()) for row in rows] == held
+    assert all(row["measured"] for row in rows)
+    table = right_parts(written)[0]
+    assert isinstance(table, Table)
+    assert len(table.rows) == 8
+    assert sum(row[1].text == "-" for row in table.rows) == 3
+    assert "foretold" not in right_parts(written[:1])[0].remark  # type: ignore[union-attr]

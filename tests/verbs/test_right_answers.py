@@ -133,6 +133,6 @@ def test_rows_without_choices_among_others_are_left_out_and_that_is_said(
     del data["sums"][1]["choices"]
     with caplog.at_level("INFO", logger="superpose"):
         found = superpose.predict(tiny_base, three, data, questions=superpose.Calibration(rows=4))
-    assert len(found.right[0].rows) == 3
+    assert len(found.right.answers[0].rows) == 3
     said = [record.getMessage() for record in caplog.records]
     assert "sums: 1 of 4 rows have no choices that fit; right answers are of the others" in said

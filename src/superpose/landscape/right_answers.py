@@ -131,6 +131,11 @@ class RightAnswers(Shown):
         return Margins.fit(self.sample, self.own)
 
     @property
+    def foretells(self) -> bool:
+        """Whether slopes were measured, without which nothing is foretold of other sums."""
+        return not bool(np.isnan(self.sample.slope).all())
+
+    @property
     def chance(self) -> float:
         """The share that blind guessing answers right."""
         return float(np.mean(1 / np.sum(self.sample.tokens > 0, axis=1)))
@@ -225,7 +230,15 @@ class RightAnswers(Shown):
         }
 
     def to_json(self, points: Sequence[Sequence[float]] | Array) -> dict[str, Any]:
-        """Give the questions, and of each of (S, K) task weights the share and what breaks."""
+        """Give the questions, and of each of (S, K) task weights the share and what breaks.
+
+        Without slopes only of those that were measured.
+        """
+        known = [
+            point
+            for point in points
+            if self.foretells or position(self.sample.points, np.array(point)) is not None
+        ]
         return {
             "domain": self.domain,
             "adapter": self.adapters[self.own],
@@ -240,7 +253,7 @@ class RightAnswers(Shown):
                     "breaks": [one.to_json() for one in self.breaks(point)],
                     "mends": [one.to_json() for one in self.breaks(self.alone, point)],
                 }
-                for point, found in zip(points, self.accuracies(points), strict=True)
+                for point, found in zip(known, self.accuracies(known), strict=True)
             ],
         }
 

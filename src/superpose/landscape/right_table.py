@@ -52,20 +52,30 @@ def right_json(
 def right_table(written: Sequence[Mapping[str, Any]]) -> Table:
     """Give weightings down and domains across. written: what `right_json` gives, one or more."""
     columns = (Column("task weights"), *(Column(one["domain"], form=_percent) for one in written))
+    found = [{tuple(row["weights"].values()): row for row in one["rows"]} for one in written]
+    weights = {key: row["weights"] for of in found for key, row in of.items()}
     rows = tuple(
-        (Cell(formula(of[0]["weights"])), *map(_cell, of))
-        for of in zip(*(one["rows"] for one in written), strict=True)
+        (Cell(formula(weights[key])), *(_cell(of.get(key)) for of in found))
+        for key in sorted(weights, key=lambda key: (sum(w != 0 for w in key), [-w for w in key]))
     )
     chance = ", ".join(f"{_percent(one['chance'])} % on {one['domain']}" for one in written)
     return Table(
         "Right answers of questions with choices, % (95 % interval)",
         columns,
         rows,
-        f"* measured on the calibration rows; the others are foretold. Chance: {chance}.",
+        f"{_sources(written)} Chance: {chance}.",
     )
 
 
-def _cell(row: Mapping[str, Any]) -> Cell:
+def _sources(written: Sequence[Mapping[str, Any]]) -> str:
+    if all(row["measured"] for one in written for row in one["rows"]):
+        return "* measured on the calibration rows."
+    return "* measured on the calibration rows; the others are foretold."
+
+
+def _cell(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell("-")
     text = f"{_percent(row['accuracy'])}{'*' if row['measured'] else ''}"
     beside = f"{_percent(row['low'])} to {_percent(row['high'])}"
     if row["test"] is not None:
@@ -82,7 +92,7 @@ def right_parts(written: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
     if not written:
         return ()
     count = len(written[0]["rows"][0]["weights"])
-    lines = [_broken(one) for one in written] if count > 1 else []
+    lines = [line for one in written if count > 1 and (line := _broken(one)) is not None]
     if count > MOST_SHOWN:
         written = [{**one, "rows": [*filter(_single_or_all, one["rows"])]} for one in written]
     return right_table(written), *lines
@@ -93,10 +103,12 @@ def _single_or_all(row: Mapping[str, Any]) -> bool:
     return not {0.0, 1.0} >= set(weights) or sum(weights) in (0, 1, len(weights))
 
 
-def _broken(one: Mapping[str, Any]) -> Line:
-    """Name what the naive sum of all breaks of one domain, the surest first."""
+def _broken(one: Mapping[str, Any]) -> Line | None:
+    """Name what the naive sum of all breaks of one domain, the surest first; None if unknown."""
     at = {tuple(row["weights"].values()): row for row in one["rows"]}
-    naive = at[tuple(1.0 for _ in one["rows"][0]["weights"])]
+    naive = at.get(tuple(1.0 for _ in one["rows"][0]["weights"]))
+    if naive is None:
+        return None
     alone = at[tuple(float(name == one["adapter"]) for name in naive["weights"])]
     right = round(alone["positive"] * len(one["questions"]))
     asked = [one["questions"][broken["position"]] for broken in naive["breaks"]]

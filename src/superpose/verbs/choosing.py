@@ -1,19 +1,86 @@
-"""Questions with choices among the rows that a forecast is made from."""
+"""Questions with choices among the rows of a forecast, and what is known of their answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from superpose.data.domain import sample_rows
 from superpose.verbs.notes import note
+from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import DomainRows
 
 if TYPE_CHECKING:
     from superpose.data.prompt import Prompt
+    from superpose.landscape.forecast import Forecast
+    from superpose.landscape.right_answers import RightAnswers
+    from superpose.landscape.right_table import TestShares
     from superpose.measure.right_answers import ChoiceRow
+    from superpose.model import SuperposedModel
+    from superpose.verbs.calibrating import Calibrating
+    from superpose.verbs.settings import Questions
 
-__all__ = ["choice_rows"]
+__all__ = ["RightFound", "choice_rows", "right_of"]
+
+
+@dataclass(frozen=True)
+class RightFound:
+    """Right answers of the domains that have questions with choices.
+
+    answers: on calibration rows. tested: the share that was measured on test rows, by task weights
+    and domain.
+    """
+
+    answers: tuple[RightAnswers, ...] = ()
+    tested: TestShares = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[RightAnswers]:
+        return iter(self.answers)
+
+    def written(self, best: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+        """Give what `predict --json` has of them. best: one weighting more."""
+        if not self.answers:
+            return []
+        from superpose.landscape.right_table import listed_sums, right_json
+
+        more = [] if best is None else [tuple(best.values())]
+        sums = [*listed_sums(len(self.answers[0].adapters)), *more]
+        return right_json(self.answers, list(dict.fromkeys(sums)), self.tested)
+
+    def in_model(self, model: dict[str, Any]) -> dict[str, Any]:
+        """Give the small model of a forecast (`Forecast.to_model`) with right answers in it."""
+        right = {one.domain: one.to_model() for one in self.answers}
+        domains = [{**d, "right": right.get(d["name"])} for d in model["domains"]]
+        return {**model, "domains": domains}
+
+
+def right_of(
+    superposed: SuperposedModel,
+    found: Forecast,
+    ready: Calibrating,
+    tests: Sequence[DomainRows],
+    questions: Questions,
+    progress: Progress | None,
+) -> RightFound:
+    """Measure right answers where a forecast measured losses, and of the sums on test rows.
+
+    tests: of each domain, or none.
+    """
+    from superpose.landscape.right_table import listed_sums
+    from superpose.measure.right_answers import right_answers, right_shares, right_work
+
+    asked = choice_rows(ready.read, ready.prompt, questions.rows, questions.seed)
+    if not asked:
+        return RightFound()
+    advance = advancing(progress, "right answers", right_work(found, asked))
+    answers = right_answers(superposed, found, asked, progress=advance)
+    held = choice_rows(tests, ready.prompt)
+    if not held:
+        return RightFound(answers)
+    sums = listed_sums(len(found.names))
+    advance = advancing(progress, "test right answers", len(sums) * sum(map(len, held.values())))
+    return RightFound(answers, right_shares(superposed, sums, held, progress=advance))
 
 
 def choice_rows(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from superpose.shown import Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
-from superpose.verbs.choosing import choice_rows
+from superpose.verbs.choosing import RightFound, right_of
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data, DomainRows, encoded, read_domains
@@ -21,13 +21,11 @@ from superpose.verbs.settings import Calibration, Loading
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.data.prompt import Example, Prompt
+    from superpose.data.prompt import Example
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
     from superpose.landscape.predicted import Predicted
     from superpose.landscape.predictions import ForecastVerdict
-    from superpose.landscape.right_answers import RightAnswers
-    from superpose.landscape.right_table import TestShares
     from superpose.model import SuperposedModel
     from superpose.report import Page
 
@@ -44,8 +42,7 @@ class Prediction(Shown):
     measured: rows of weights, domain and nll, for every subset where test rows were given.
     calibration: rows, tokens, forward passes of one row each, seconds. adapters, given, data, seed:
     what the page says of its making.
-    right: of each domain that has questions with choices. right_tested: the share of right answers
-    that was measured on test rows, by task weights and domain.
+    right: what is known of questions with choices.
     """
 
     base: str
@@ -58,8 +55,7 @@ class Prediction(Shown):
     data: tuple[tuple[str, str, str], ...]
     seed: int
     seconds: float
-    right: tuple[RightAnswers, ...] = ()
-    right_tested: TestShares = field(default_factory=dict)
+    right: RightFound
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:
@@ -95,10 +91,7 @@ class Prediction(Shown):
     @cached_property
     def right_answers(self) -> list[dict[str, Any]]:
         """Right answers of the sums and of the best weights, as `predict --json` has them."""
-        from superpose.landscape.right_table import listed_sums, right_json
-
-        sums = [*listed_sums(len(self.adapters)), tuple(self.advice.weights.values())]
-        return right_json(self.right, list(dict.fromkeys(sums)), self.right_tested)
+        return self.right.written(self.advice.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Give what `predict --json` prints."""
@@ -128,10 +121,7 @@ class Prediction(Shown):
         )
         pairs = check(self.adapters, same_base=True).to_json() if len(self.adapters) > 1 else None
         model = self.forecast.to_model()
-        right = {one.domain: one.to_model() for one in self.right}
-        for domain in model["domains"]:
-            domain["right"] = right.get(domain["name"])
-        return predict_page(self.to_json(), model, pairs, self.given, made)
+        return predict_page(self.to_json(), self.right.in_model(model), pairs, self.given, made)
 
     def shown(self) -> tuple[Part, ...]:
         """Give the advice, every sum (predicted, beside what was measured), who disturbs whom."""
@@ -177,8 +167,7 @@ def predict(
         found = forecast(superposed, ready.names, ready.examples, progress=advance)
         cost = calibration_cost(ready.examples, time.perf_counter() - calibrated)
         measured = _measured(superposed, found, asked, progress)
-        right = _right(superposed, found, ready, questions, progress)
-        tested = _right_tested(superposed, found, tests, ready.prompt, progress)
+        right = right_of(superposed, found, ready, tests, questions, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
@@ -192,7 +181,6 @@ def predict(
         seed=questions.seed,
         seconds=time.perf_counter() - started,
         right=right,
-        right_tested=tested,
     )
     for caution in prediction.cautions:
         note("warning", caution)
@@ -237,39 +225,3 @@ def _measured(
                 nll = score(weighted, rows, progress=advance).nll
                 measured.append({"weights": weights, "domain": domain, "nll": nll})
     return tuple(measured)
-
-
-def _right(
-    superposed: SuperposedModel,
-    found: Forecast,
-    ready: Calibrating,
-    questions: Calibration,
-    progress: Progress | None,
-) -> tuple[RightAnswers, ...]:
-    """Give right answers of the domains whose calibration rows have choices."""
-    from superpose.measure.right_answers import right_answers, right_work
-
-    asked = choice_rows(ready.read, ready.prompt, questions.rows, questions.seed)
-    if not asked:
-        return ()
-    advance = advancing(progress, "right answers", right_work(found, asked))
-    return right_answers(superposed, found, asked, progress=advance)
-
-
-def _right_tested(
-    superposed: SuperposedModel,
-    found: Forecast,
-    tests: Sequence[DomainRows],
-    prompt: Prompt,
-    progress: Progress | None,
-) -> TestShares:
-    """Give the share of right answers of every sum that is listed, where test rows have choices."""
-    from superpose.landscape.right_table import listed_sums
-    from superpose.measure.right_answers import right_shares
-
-    asked = choice_rows(tests, prompt)
-    if not asked:
-        return {}
-    points = listed_sums(len(found.names))
-    advance = advancing(progress, "test right answers", len(points) * sum(map(len, asked.values())))
-    return right_shares(superposed, points, asked, progress=advance)
