@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks import definitions as oracles
+from benchmarks import definitions as oracles, definitions_on_data as on_data
 from benchmarks.definitions import Dense, Oracle, by_module, truncated, weighted
 from safetensors.numpy import save_file
+from tests.compose.domains import direction_weights, informed, moment_of
 
 import superpose
 from superpose.adapter import Adapter, Delta
@@ -30,11 +31,14 @@ from superpose.compose import (
     OnBase,
     Orthogonal,
     Pico,
+    RegMean,
+    Ssr,
     Star,
     Sum,
     Svc,
     Ties,
     Tsv,
+    TunedSum,
     Wudi,
 )
 from superpose.errors import SuperposeWarning
@@ -54,7 +58,8 @@ class Entry:
     that draws at random, what it has to give on average over `seeds` values of its field `seed`.
     approximates: what the result is an approximation of, where `made` says what energy it keeps.
     ordered: the order of the adapters counts. gives_one_back: one adapter at weight 1 comes back as
-    it is. zero_is_nothing: an adapter of zeros changes nothing.
+    it is. zero_is_nothing: an adapter of zeros changes nothing. oracle_of: in place of `oracle`, of
+    a method that is given something of each adapter's domain, which goes by the adapter's name.
     """
 
     make: Callable[[Path], Method]
@@ -64,6 +69,11 @@ class Entry:
     ordered: bool = False
     gives_one_back: bool = True
     zero_is_nothing: bool = True
+    oracle_of: Callable[[Sequence[Adapter]], Oracle] | None = None
+
+    def defined(self, adapters: Sequence[Adapter]) -> Oracle:
+        """Give what the method has to give of these adapters."""
+        return self.oracle if self.oracle_of is None else self.oracle_of(adapters)
 
 
 ENTRIES: Mapping[str, Entry] = {
@@ -122,6 +132,29 @@ ENTRIES: Mapping[str, Entry] = {
     ),
 }
 """One entry a method, by its name in METHODS."""
+
+DATA_ENTRIES: Mapping[str, Entry] = {
+    "regmean": Entry(
+        lambda base: RegMean(ridge=0.01),
+        weighted,
+        oracle_of=lambda adapters: on_data.regmean([moment_of(a) for a in adapters], 0.01),
+        gives_one_back=False,
+        zero_is_nothing=False,
+    ),
+    "ssr": Entry(
+        lambda base: Ssr(ridge=0.01),
+        weighted,
+        oracle_of=lambda adapters: on_data.ssr([moment_of(a) for a in adapters], 0.01),
+        gives_one_back=False,
+    ),
+    "tuned": Entry(
+        lambda base: TunedSum(),
+        weighted,
+        oracle_of=lambda adapters: on_data.by_direction([direction_weights(a) for a in adapters]),
+        gives_one_back=False,
+    ),
+}
+"""One entry a method in FROM_DATA, which `merged` gives what it needs of the adapters' domains."""
 
 VARIANTS: Mapping[str, Entry] = {
     "iso, cts": Entry(
@@ -214,7 +247,12 @@ def merged(
     """Merge; what is said of ranks that are not exceeded and of names is not what is tried."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperposeWarning)
-        return superpose.merge(adapters, weights, method)
+        return superpose.merge(adapters, weights, told_of(method, adapters))
+
+
+def told_of(method: Method, adapters: Sequence[Adapter]) -> Method:
+    """Give a method what it asks of the adapters' domains."""
+    return informed(method, adapters, [f"{LAYER}.{module}" for module in SHAPES])
 
 
 def assert_close(found: Dense, right: Dense, tolerance: float = 1e-9) -> None:
@@ -228,7 +266,7 @@ def assert_defined(
     entry: Entry, method: Method, adapters: Sequence[Adapter], weights: Sequence[float]
 ) -> None:
     """Compare with the definition; at random, the mean within six of its standard errors."""
-    right = entry.oracle([dense(each) for each in adapters], weights)
+    right = entry.defined(adapters)([dense(each) for each in adapters], weights)
     if not entry.seeds:
         assert_close(dense(merged(adapters, method, weights)), right)
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.compose.battery import (
+    DATA_ENTRIES,
     ENTRIES,
     LAYER,
     SHAPES,
@@ -24,13 +25,14 @@ from tests.compose.battery import (
     merged,
     rebuilt,
     three,
+    told_of,
     weighted,
     write_base,
 )
 
 import superpose
 from superpose.adapter import Adapter
-from superpose.compose import METHODS, Method
+from superpose.compose import FROM_DATA, METHODS, Method
 from superpose.errors import BadInput, SuperposeWarning
 
 
@@ -39,11 +41,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_base(tmp_path_factory.mktemp("battery") / "base")
 
 
-@pytest.fixture(params=[*METHODS, *VARIANTS])
+@pytest.fixture(params=[*METHODS, *FROM_DATA, *VARIANTS])
 def entry(request: pytest.FixtureRequest) -> Entry:
     name: str = request.param
-    assert name in ENTRIES or name in VARIANTS, f"`{name}` has no entry in tests/compose/battery.py"
-    return {**ENTRIES, **VARIANTS}[name]
+    known = {**ENTRIES, **DATA_ENTRIES, **VARIANTS}
+    assert name in known, f"`{name}` has no entry in tests/compose/battery.py"
+    return known[name]
 
 
 @pytest.fixture
@@ -53,9 +56,10 @@ def method(entry: Entry, base: Path) -> Method:
 
 def test_the_table_and_the_battery_name_the_same_methods(base: Path) -> None:
     assert set(ENTRIES) == set(METHODS)
-    for name, kind in METHODS.items():
+    assert set(DATA_ENTRIES) == set(FROM_DATA)
+    for name, kind in {**METHODS, **FROM_DATA}.items():
         assert kind.name == name
-        assert type(ENTRIES[name].make(base)) is kind
+        assert type({**ENTRIES, **DATA_ENTRIES}[name].make(base)) is kind
 
 
 def test_a_method_is_a_frozen_object_in_a_file_of_its_own_and_says_what_it_is(
@@ -151,7 +155,7 @@ def test_nothing_but_zeros_gives_zero_and_is_said(method: Method) -> None:
     zeros = [rebuilt(adapter(6, n), lambda B, A: (0.0 * B, A.copy())) for n in ("one", "two")]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = superpose.merge(zeros, None, method)
+        found = superpose.merge(zeros, None, told_of(method, zeros))
     assert any("the sum is zero" in str(w.message) for w in said)
     assert not any(x.any() for x in dense(found).values())
     assert found.made.energy_kept is None
@@ -220,11 +224,12 @@ def test_its_weights_are_checked_and_its_bases_compared(method: Method) -> None:
     with pytest.raises(BadInput, match="3 adapters and 1 task weights"):
         superpose.merge(three(), [1.0], method)
     with pytest.raises(BadInput, match="must be finite"):
-        superpose.merge(three(), [1.0, float("nan"), 1.0], method)
+        superpose.merge(three(), [1.0, float("nan"), 1.0], told_of(method, three()))
     other = dataclasses.replace(adapter(2, "other"), base_model="org/other")
     with pytest.raises(superpose.errors.DifferentBase):
-        superpose.merge([adapter(1, "x"), other], None, method)
+        superpose.merge([adapter(1, "x"), other], None, told_of(method, [adapter(1, "x"), other]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperposeWarning)
-        found = superpose.merge([adapter(1, "x"), other], None, method, same_base=True)
+        pair = [adapter(1, "x"), other]
+        found = superpose.merge(pair, None, told_of(method, pair), same_base=True)
     assert found.base_model == "org/tiny"

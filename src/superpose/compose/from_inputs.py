@@ -14,14 +14,14 @@ import numpy as np
 from superpose.adapter import Adapter, Delta
 from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
-from superpose.compose.deltas_alone import check_deltas_alone
+from superpose.compose.deltas_alone import check_deltas_alone, refused_size
 from superpose.compose.method import Method
 from superpose.compose.shared_inputs import RIDGE, overlapping
 from superpose.compose.weighted import weighted_sum
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
-from superpose.lowrank import Term, Terms, stack
-from superpose.lowrank.canonical_split import significant, tall_svd
+from superpose.lowrank import Term, Terms
+from superpose.lowrank.canonical_split import canonical, significant, tall_svd
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.lowrank.terms import Array
 
@@ -110,23 +110,23 @@ class FromInputs(Method):
                 hint="Take another --method, or leave that module out.",
             )
         known = [k for k, found in enumerate(self.statistics) if key in found]
-        have = [
-            k for k, w in enumerate(weights) if w != 0.0 and key in parts[k] and k in set(known)
-        ]
         missing = [k for k, part in enumerate(parts) if key in part and k not in set(known)]
         if missing:
             raise BadInput(
                 f"the input statistics of {parts[missing[0]].name}'s domain do not tell of `{key}`",
                 where="statistics",
             )
+        have = {
+            k: split
+            for k in known
+            if weights[k] != 0.0 and key in parts[k] and (split := _split(parts[k], key)).B.any()
+        }
         if not have:
             return delta.terms
-        factors = [stack(parts[k][key].terms, "float64") for k in have]
         others = [k for k in known if k not in have] if self.counts_all else []
         moments = [self._moment(k, key, delta.shape[1]) for k in (*have, *others)]
-        rows = [weights[k] * np.asarray(f.A) for k, f in zip(have, factors, strict=True)]
-        found = self._solved(key, rows, moments)
-        return tuple(Term(1.0, f.B, A) for f, A in zip(factors, found, strict=True))
+        found = self._solved(key, [weights[k] * split.A for k, split in have.items()], moments)
+        return tuple(Term(1.0, f.B, A) for f, A in zip(have.values(), found, strict=True))
 
     def _moment(self, domain: int, key: str, size: int) -> SecondMoment:
         moment = self.statistics[domain][key]
@@ -157,6 +157,14 @@ class FromInputs(Method):
             stacklevel=2,
         )
         return self.solved(rows, moments, max(ridge, _LEAST_RIDGE))
+
+
+def _split(adapter: Adapter, key: str) -> Term:
+    """Give a module's delta in its canonical split: inputs that it does not read are not in A."""
+    try:
+        return canonical(adapter[key].terms)
+    except Refused as error:
+        raise refused_size(error, adapter.label) from None
 
 
 def read_by(A: Array) -> Array:
