@@ -1,7 +1,7 @@
 """Write docs/results.md from the summaries under docs/results/: no figure in it is typed.
 
 python scripts/results.py                   the page, from the summaries that are there
-python scripts/results.py runs/smollm2      first copy that study's summary and table
+python scripts/results.py runs/smollm2      first copy that study's summary, table and row losses
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ Made by `make docs` from the JSON under `docs/results/`, as measured. Perplexity
 answer's tokens given the question. dPPL % = 100 · (PPL of the sum / PPL of the other - 1): below
 zero the naive sum of the adapters is better. ± is the standard deviation over seeds; brackets
 hold a 95 % interval over test questions, of several seeds over them too: Student's interval over
-seeds and the bootstrap over questions, their margins joined in squares.
+seeds and the bootstrap over questions, their margins joined in squares. Of these runs the rows'
+losses were not kept; a study leaves them now, as `rows.npz`, and `tests/studies/recomputed.py`
+makes its figures again from them.
 """
 
 # The abstract of arXiv 2508.11985: GPT-2 Small on other data, so to be set beside, not equal.
@@ -295,7 +297,7 @@ def main(runs: Sequence[str]) -> None:
     for run in map(Path, runs):
         name = json.loads((run / "summary.json").read_text())["name"]
         (RESULTS / name).mkdir(parents=True, exist_ok=True)
-        for file in ("summary.json", "table.csv"):
+        for file in ("summary.json", "table.csv", "rows.npz"):
             shutil.copyfile(run / file, RESULTS / name / file)
     PAGE.write_text(page(), encoding="utf-8")
     print(f"wrote {PAGE}")

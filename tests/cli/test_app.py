@@ -160,7 +160,7 @@ def test_every_optional_dependency_of_pyproject_is_known_to_the_command_line() -
     extras = project["optional-dependencies"]
     names = {
         re.split(r"[<>=\[]", line)[0]: extra
-        for extra in ("extract", "gguf", "hub", "study")
+        for extra in ("extract", "gguf", "hub", "library", "slurm", "ray", "study")
         for line in extras[extra]
     }
     importable = {"pyyaml": "yaml", "scikit-learn": "sklearn"}

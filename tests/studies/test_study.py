@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import write_questions
+from tests.studies.recomputed import Rows, change, deviations
 
 from superpose.errors import BadInput
 from superpose.studies.cells import StudyCell, cell_seed, cells_of_seed, domain_subsets
@@ -125,6 +126,20 @@ def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None
     assert summary.correlations[0].figure == "rms_cosine"
     assert summary.correlations[0].n == 2
     assert any("prove nothing" in remark for remark in summary.remarks)
+
+
+def test_every_figure_and_interval_follows_from_the_rows_that_a_study_keeps(
+    finished: Study,
+) -> None:
+    """By a script of NumPy alone, which knows nothing of superpose."""
+    run = finished.folder.path
+    found = dict(deviations(run))
+    assert len(found) > 50
+    assert max(found.values()) < 2e-5
+    summary = Summary.from_json(json.loads((run / "summary.json").read_text()))
+    row = summary.subsets[0].rows[-1]
+    ends = change(Rows(run / "rows.npz"), ("sum", "merged"), "sums+coins", "union")["ends"]
+    assert row.dppl_merged.ends == pytest.approx(tuple(ends), abs=1e-3)
 
 
 def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def study(
 
     Every finished cell is a file in the study's folder. A study that was stopped goes on where
     it stood when the same command is given again; a folder of another study is refused. At the
-    end table.csv and summary.json lie beside the cells.
+    end table.csv, summary.json and every row's losses (rows.npz) lie beside the cells.
 
     With several workers, here, as Slurm's jobs or on a Ray cluster, each loads the base model once
     and takes the next cell that is open; killed workers are replaced. --status tells in another
@@ -63,4 +63,6 @@ def study(
         with pages.showing(found):
             answer(found, json)
         if not json:
-            err().print(f"cells, table.csv and summary.json: {found.folder}", markup=False)
+            err().print(
+                f"cells, table.csv, rows.npz and summary.json: {found.folder}", markup=False
+            )

@@ -1,4 +1,4 @@
-"""A study's `table.csv` and `summary.json`, made from its cells alone, again at any time."""
+"""A study's `table.csv`, `rows.npz` and `summary.json`, made from its cells, at any time again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from superpose.studies.beside import forecast_summary, methods_summary, ratio_ch
 from superpose.studies.cells import UNION, StudyCell, domain_subsets
 from superpose.studies.correlations import correlations, points
 from superpose.studies.folder import DOMAINS, StudyFolder
+from superpose.studies.row_losses import ROWS, write_row_losses
 from superpose.studies.scores import StudyScores
 from superpose.studies.spec import StudySpec
 from superpose.studies.summary import (
@@ -34,7 +35,7 @@ _PACKAGES = ("torch", "transformers", "peft", "numpy")
 
 
 def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCell]) -> Summary:
-    """Write `table.csv` and `summary.json` from the cells that are finished; give the summary.
+    """Write `table.csv`, `rows.npz` and `summary.json` of the finished cells; give the summary.
 
     Only seeds all of whose cells are evaluated count. Raises BadInput where there is none.
     """
@@ -61,6 +62,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         machine={"cpus": os.cpu_count(), "processor": platform.machine()},
     )
     write_table(scores, folder.path / "table.csv")
+    write_row_losses(scores, folder.path / ROWS)
     folder.write("summary.json", summary.to_json())
     return summary
 
