@@ -31,7 +31,7 @@ def test_train_says_as_json_what_it_did(
 ) -> None:
     ended = run(
         *("train", tiny_base, *question_files.values(), "-o", tmp_path / "both", "--json"),
-        *("--targets", "q_proj", "--rows", 16, "--trainer", "max_grad_norm=0.5"),
+        *("--targets", "q_proj", "--rows", 16, "--trainer", "max_grad_norm=5e-1"),
     )
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["rows"] == 16

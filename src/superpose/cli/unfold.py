@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 import typer
 
-from superpose.errors import BadSetting
+from superpose.errors import BadInput, BadSetting
 from superpose.option import Option
 
 __all__ = ["unfolded"]
@@ -95,13 +95,13 @@ def _mapping(name: str, pairs: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` options; values are YAML (numbers, true, lists)."""
     found = {}
     for pair in pairs:
-        import yaml
+        from superpose.data.yaml_text import yaml_value
 
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise BadSetting(f"`{pair}` is not KEY=VALUE", where=name)
         try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            found[key] = yaml_value(value, name)
+        except BadInput:  # text that happens to look like YAML
             found[key] = value
     return found

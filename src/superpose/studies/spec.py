@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pydantic
-import yaml
 from pydantic import Field
 
 from superpose.data.domain import (
@@ -27,6 +26,7 @@ from superpose.data.domain import (
 )
 from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
+from superpose.data.yaml_text import yaml_value
 from superpose.errors import BadInput
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 
@@ -143,32 +143,12 @@ def _read_yaml(path: Path) -> object:
     try:
         if path.stat().st_size > _LARGEST:
             raise BadInput(f"larger than {_LARGEST:,} bytes; is it a study file?", where=path)
-        return yaml.load(path.read_text(encoding="utf-8-sig"), _UniqueKeys)  # a SafeLoader
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise BadInput("there is no such study file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"it cannot be read: {error}", where=path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = path if mark is None else f"{path}, line {mark.line + 1}"
-        raise BadInput(f"not YAML: {getattr(error, 'problem', error)}", where=where) from None
-    except RecursionError:
-        raise BadInput("not YAML of a sensible depth", where=path) from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which would let the last of two equal keys win without a word."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuse a key that stands twice in one mapping."""
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key `{key.value}` stands twice", key.start_mark
-                )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-        return super().construct_mapping(node, deep)
+    return yaml_value(text, path)
 
 
 def load_domain(
