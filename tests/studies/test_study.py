@@ -13,7 +13,12 @@ import pytest
 from tests.conftest import write_questions
 from tests.studies.recomputed import Rows, change, deviations
 
+from superpose import load
+from superpose.compose import RegMean, merge
 from superpose.errors import BadInput
+from superpose.measure.evaluate import score
+from superpose.measure.inputs import measure_inputs
+from superpose.model import SuperposedModel
 from superpose.studies.cells import StudyCell, cell_seed, cells_of_seed, domain_subsets
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
@@ -259,3 +264,44 @@ def test_the_study_files_that_ship_are_good() -> None:
     root = Path(__file__).resolve().parents[2]
     files = [*root.glob("studies/*.yaml"), root / "src/superpose/studies/demo.yaml"]
     assert {load_spec(path).name for path in files} >= {"paper", "smollm2", "demo"}
+
+
+def test_a_study_has_merge_methods_beside_its_sums(
+    copied: Study, tiny_base: Path, tmp_path: Path
+) -> None:
+    """A folder that was begun without them is gone on with, and each row is the merged one's."""
+    spec = copied.spec.model_copy(update={"methods": ("regmean", "ties")})
+    study = Study(spec, copied.folder.path)
+    before = _files(study.folder.path)
+    study.run()
+    after = _files(study.folder.path)
+    assert {n: x for n, x in after.items() if n in before and n.startswith("cells")} == {
+        n: x for n, x in before.items() if n.startswith("cells")
+    }
+    summary = write_results(study.folder, spec, study.cells)
+    assert {row.method for row in summary.methods} >= {"sum", "regmean", "ties", "merged"}
+    names = tuple(spec.domains)
+    rows, statistics = study.calibration_examples, []
+    parts = [load(study.adapter_path(name, 0)) for name in names]
+    for name in names:
+        statistics.append(measure_inputs(study.base.model, parts[0].modules, rows[name]))
+    merged = merge(parts, None, RegMean(tuple(statistics)))
+    with SuperposedModel(study.base.model, [merged]) as model, model.at([1.0]) as at:
+        right = score(at, study.test_examples[names[0]])
+    found = study.folder.read_scores(StudyCell("regmean", names, 0))[names[0]]
+    assert found.row_nll == pytest.approx(right.row_nll, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": ["tis"]}, "`tis` is none of equal-norm, ties"),
+        ({"methods": ["ties", "ties"]}, "a method stands twice"),
+        ({"methods": ["ssr"], "calibration_rows": 0}, "`ssr` needs calibration_rows"),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused(
+    changes: dict[str, Any], said: str, tiny_base: Path, question_files: dict[str, Path]
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        _spec(tiny_base, question_files, **changes)

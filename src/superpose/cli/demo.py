@@ -24,10 +24,10 @@ def demo(
 
     Three generated question sets (math, medicine, finance) on SmolLM2-135M-Instruct: one adapter
     each, a check of their weights, a forecast of every sum from a few rows, every sum (naive,
-    average, with the weights that the forecast finds best), the merged-data baseline of every
-    subset, the perplexity of all of them beside the predicted one, and sample answers; all of it
-    as a page too, page.html in the folder unless --html names another. Minutes on two cores, no
-    network.
+    average, with the weights that the forecast finds best, merged by regmean), the merged-data
+    baseline of every subset, the perplexity of all of them beside the predicted one, and sample
+    answers; all of it as a page too, page.html in the folder unless --html names another. Minutes
+    on two cores, no network.
 
     \b
     Example:
@@ -44,11 +44,13 @@ def demo(
         answer(found, json)
     if not json:
         a, b = (str(path) for path in found.adapters[:2])
+        every = " ".join(map(str, found.adapters))
+        following = _NEXT.format(a=a, b=b, all=every, question=found.question)
         console().print(
             f"\nDone in {found.studied.seconds:.0f} s. Results: {out}/summary.json, "
             f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
             "The sum of all three, for PEFT, vLLM and llama.cpp: "
-            f"{found.superposition}\n\n{_NEXT.format(a=a, b=b, question=found.question)}",
+            f"{found.superposition}\n\n{following}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -60,6 +62,7 @@ _NEXT = """\
 What to type next:
   superpose check {a} {b}
   superpose add {a} {b}:0.5 -o both
+  superpose add {all} --method regmean -o merged
   superpose ask smollm2 {a} {b} --prompt "{question}"
 
 Perplexity says how expected an answer is, not that it is right."""

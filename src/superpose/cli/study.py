@@ -34,7 +34,8 @@ def study(
     """Train, forecast, add, baseline, evaluate, correlate: a study from one YAML file.
 
     Every subset's naive sum stands beside its average, the weights that the forecast finds best,
-    and merged-data fine-tuning (`merged: [epochs, steps, rank]`); what the forecast predicted from
+    merge methods (`methods: [regmean]`), and merged-data fine-tuning (`merged: [epochs, steps,
+    rank]`); what the forecast predicted from
     `calibration_rows` a domain, 0 for none, stands beside what was measured.
 
     Every finished cell is a file in the study's folder. A study that was stopped goes on where

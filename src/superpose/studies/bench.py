@@ -12,8 +12,9 @@ from superpose.interference import check
 from superpose.measure.evaluate import Score, score
 from superpose.model import SuperposedModel
 from superpose.studies.baseline import baseline_settings
-from superpose.studies.cells import WEIGHTED, StudyCell, cell_seed
+from superpose.studies.cells import MERGED_BY, WEIGHTED, StudyCell, cell_seed
 from superpose.studies.forecasting import check_file, forecast_file, forecast_json
+from superpose.studies.merged_by import merged_by
 from superpose.studies.opened import OpenedStudy
 from superpose.training.train import RECORD, train
 
@@ -89,11 +90,18 @@ class StudyBench:
     def _evaluate(self, cell: StudyCell) -> None:
         """Score a cell's model on every domain."""
         weights = self._weights(cell)
-        parts = self._parts(cell, weights)
-        model = self._superposed(self._beside(cell, parts))
-        started = time.perf_counter()
-        with model.at([parts.get(path, 0.0) for path in self._paths]) as weighted:
-            scores = self._scores(cell, weighted)
+        if cell.method in MERGED_BY:
+            self.clear()
+            merged = merged_by(self.study, cell)
+            started = time.perf_counter()
+            with SuperposedModel(self.study.base.model, [merged]) as model, model.at([1.0]) as at:
+                scores = self._scores(cell, at)
+        else:
+            parts = self._parts(cell, weights)
+            model = self._superposed(self._beside(cell, parts))
+            started = time.perf_counter()
+            with model.at([parts.get(path, 0.0) for path in self._paths]) as at:
+                scores = self._scores(cell, at)
         seconds = time.perf_counter() - started
         self.study.folder.write_scores(cell, scores, weights, seconds)
         self.study.reporter.finish(f"evaluated {cell.label}", seconds)

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from superpose.compose import FROM_DATA, METHODS
+
 __all__ = [
     "BASELINES",
+    "MERGED_BY",
     "SUMS",
     "TITLES",
     "UNION",
@@ -31,12 +34,18 @@ SUMS = ("sum", "average", "tuned")
 WEIGHTED = ("single", *SUMS)
 """Methods whose model is the superposed model at some task weights."""
 
+MERGED_BY = tuple(
+    name for name in (*METHODS, *FROM_DATA) if name not in (*SUMS, "best rank", "on base")
+)
+"""Merge methods that a study's `methods` may name: each at its own settings, at scale 1."""
+
 TITLES = {
     "base": "base",
     "single": "own adapter",
     "sum": "naive",
     "average": "average",
     "tuned": "tuned",
+    **{name: name for name in MERGED_BY},
     "merged": "merged data",
     "merged_steps": "merged data, equal steps",
     "merged_rank": "merged data, rank K·r",
@@ -53,7 +62,8 @@ class StudyCell:
 
     method: `base`, the bare base model; `single`, a domain's own adapter; `sum`, the naive sum of
     a subset's adapters (every task weight 1); `average`, the same with task weights 1 / |S|;
-    `tuned`, with those that the forecast finds best for the subset. `merged`, merged-data
+    `tuned`, with those that the forecast finds best for the subset. A name of MERGED_BY: what that
+    merge method makes of the subset's adapters. `merged`, merged-data
     fine-tuning on a subset's domains, as many epochs as a single adapter had; `merged_steps`, as
     many optimiser steps; `merged_rank`, as many epochs at the rank of the exact sum. seed: None for
     the base model, which no seed can change.
@@ -109,18 +119,16 @@ def cells_of_seed(
     *,
     merged: Sequence[str] = ("epochs",),
     tuned: bool = False,
+    methods: Sequence[str] = (),
 ) -> list[StudyCell]:
     """A seed's cells, in the order in which they can be worked off.
 
-    merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on.
+    merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on. methods:
+    of MERGED_BY.
     """
     sums = SUMS if tuned else SUMS[:2]
-    methods = [*sums, *(BASELINES[each] for each in merged)]
+    wanted = [*sums, *methods, *(BASELINES[each] for each in merged)]
     return [
         *(StudyCell("single", (domain,), seed) for domain in domains),
-        *(
-            StudyCell(method, names, seed)
-            for method in methods
-            for names in domain_subsets(domains)
-        ),
+        *(StudyCell(method, names, seed) for method in wanted for names in domain_subsets(domains)),
     ]

@@ -89,7 +89,8 @@ class OpenedStudy:
     @property
     def cells(self) -> list[StudyCell]:
         """Every cell of the study, in the order in which they are worked off."""
-        names, wanted = list(self.spec.domains), {"merged": self.spec.merged}
+        names = list(self.spec.domains)
+        wanted = {"merged": self.spec.merged, "methods": self.spec.methods}
         of_seeds = [
             cells_of_seed(names, seed, tuned=self.has_forecast, **wanted)
             for seed in self.spec.seeds
@@ -104,9 +105,9 @@ class OpenedStudy:
     def identity(self) -> dict[str, Any]:
         """What makes two folders hold the same study.
 
-        More seeds and baselines only extend it, and so does a forecast.
+        More seeds, baselines and methods only extend it, and so does a forecast.
         """
-        extending = {"name", "seeds", "domains", "merged", "calibration_rows"}
+        extending = {"name", "seeds", "domains", "merged", "methods", "calibration_rows"}
         spec = self.spec.model_dump(mode="json", exclude=extending)
         data = {
             name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from superpose.executor import Do, Execution, Task, Workbench, work_off
 from superpose.studies.bench import StudyBench
-from superpose.studies.cells import WEIGHTED, StudyCell
+from superpose.studies.cells import BASELINES, MERGED_BY, WEIGHTED, StudyCell
 from superpose.studies.folder import DOMAINS
 from superpose.studies.forecasting import check_file, forecast_file, forecast_tokens
 from superpose.studies.opened import BASE_CELL, OpenedStudy
@@ -91,8 +91,10 @@ class Study(OpenedStudy):
             if cell.method in WEIGHTED:
                 tuned = (forecast_file(seed),) if cell.method == "tuned" else ()
                 yield self._evaluating(cell, *own, *tuned)
+            elif cell.method in MERGED_BY:
+                yield self._evaluating(cell, *own)
         for cell in cells:
-            if cell.method not in WEIGHTED:
+            if cell.method in BASELINES.values():
                 yield self._training(cell, *(own if cell.method == "merged_steps" else ()))
                 yield self._evaluating(cell, cell.adapter)
 

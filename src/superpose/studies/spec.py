@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from superpose.compose import FROM_DATA
 from superpose.data.domain import (
     Domain,
     Row,
@@ -28,6 +29,7 @@ from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
 from superpose.data.yaml_text import yaml_value
 from superpose.errors import BadInput
+from superpose.studies.cells import MERGED_BY
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec", "spec_of"]
@@ -90,6 +92,9 @@ class StudySpec(Settings):
     merged: tuple[Literal["epochs", "steps", "rank"], ...] = Field(
         ("epochs",), description="merged-data baselines; `epochs` is what sums are counted against"
     )
+    methods: tuple[str, ...] = Field(
+        (), description="merge methods beside naive, average and tuned sums, such as regmean"
+    )
     split_seed: int = 0
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     prompt: PromptSettings = PromptSettings()
@@ -112,6 +117,23 @@ class StudySpec(Settings):
         if "epochs" not in merged or len(set(merged)) < len(merged):
             raise ValueError("`epochs` once, and beside it `steps` or `rank` or both")
         return merged
+
+    @pydantic.field_validator("methods")
+    @classmethod
+    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for name in methods:
+            if name not in MERGED_BY:
+                raise ValueError(f"`{name}` is none of {', '.join(MERGED_BY)}")
+        if len(set(methods)) < len(methods):
+            raise ValueError("a method stands twice")
+        return methods
+
+    @pydantic.model_validator(mode="after")
+    def _with_rows(self) -> Self:
+        asking = [name for name in self.methods if name in FROM_DATA]
+        if asking and self.calibration_rows < 1:
+            raise ValueError(f"`{asking[0]}` needs calibration_rows")
+        return self
 
     @pydantic.field_validator("seeds")
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any
 
 from superpose.files import new_file
 from superpose.measure.evaluate import interval_of
-from superpose.studies.cells import SUMS, UNION, StudyCell
+from superpose.studies.cells import MERGED_BY, SUMS, UNION, StudyCell
 from superpose.studies.scores import StudyScores, change_percent
 
 __all__ = ["COLUMNS", "table_rows", "write_table"]
@@ -63,7 +63,7 @@ def _row(scores: StudyScores, cell: StudyCell, domain: str) -> dict[str, Any]:
         "low": low,
         "high": high,
     }
-    if cell.method in SUMS:
+    if cell.method in (*SUMS, *MERGED_BY):
         for column, method in _AGAINST.items():
             against = scores.find(method, cell.domains, cell.seed, domain)
             if against is not None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import superpose.studies
+from superpose.files.file_format import INPUT_STATISTICS
 from superpose.shown import Cell, Column, Part, Shown, Table
+from superpose.verbs.input_statistics import keep_statistics
 from superpose.verbs.progress import Progress
 from superpose.verbs.study import Studied, Telling, studied
 
@@ -79,7 +81,8 @@ def demo(
     """Train three adapters on a 135M-parameter model, add them, and see whether it worked.
 
     out: the study's folder, resumable like every study's; the sum of all adapters is written into
-    it as a PEFT folder. progress: as for `study`. Raises as `study` does.
+    it as a PEFT folder, and beside each adapter what `add --method regmean` reads. progress: as for
+    `study`. Raises as `study` does.
     """
     from superpose.compose import exact_sum
     from superpose.formats import save
@@ -96,6 +99,10 @@ def demo(
     parts = run.adapters(seed)
     superposition = Path(out, SUM)
     save(exact_sum(parts), superposition, force=True)
+    for name, rows in run.calibration_examples.items():
+        adapter = run.adapter_path(name, seed)
+        if not (adapter / INPUT_STATISTICS).exists():
+            keep_statistics(run.base, rows, adapter)
     samples = tuple(_samples(run, parts))
     return Demo(
         studied=studied(run, started),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +20,22 @@ from superpose.verbs.told import Told, size
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.data.input_statistics import InputStatistics
+    from superpose.data.prompt import Example
+    from superpose.model import BaseModel
 
 DIRECTIONS = 48
 """Kept of each input: they take no more room than an adapter of rank 16."""
 
-__all__ = ["InputQuestions", "MeasuredInputs", "input_statistics", "statistics_beside"]
+MOST_ROWS = 256
+"""Rows that statistics are made from when training: more of one domain change nothing."""
+
+__all__ = [
+    "InputQuestions",
+    "MeasuredInputs",
+    "input_statistics",
+    "keep_statistics",
+    "statistics_beside",
+]
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,35 @@ def input_statistics(
         with new_file(path) as part:
             found.save(part)
     return MeasuredInputs(found, path, path.stat().st_size if path else 0)
+
+
+def keep_statistics(
+    base: BaseModel,
+    examples: Sequence[Example],
+    adapter: Path,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
+    """Write beside an adapter what rows send into its modules in the bare base; give the file.
+
+    As many directions as fit into the room of an adapter of rank 16 in float32, at most DIRECTIONS.
+    seed: draws MOST_ROWS of more rows.
+    """
+    from superpose.files import new_file
+    from superpose.formats import load
+    from superpose.measure.inputs import measure_inputs
+
+    parts = load(adapter)
+    rows = random.Random(seed).sample(list(examples), min(MOST_ROWS, len(examples)))
+    advance = advancing(progress, "statistics", len(rows))
+    found = measure_inputs(base.model, parts.modules, rows, base_model=base.name, progress=advance)
+    distinct = {id(moment): moment for moment in found.values()}.values()
+    numbers = 16 * sum(sum(delta.shape) for delta in parts.values())
+    # A direction's number takes two bytes, an adapter's four.
+    directions = 2 * numbers // sum(moment.size for moment in distinct)
+    with new_file(adapter / INPUT_STATISTICS) as part:
+        found.sketched(max(1, min(DIRECTIONS, directions))).save(part)
+    return adapter / INPUT_STATISTICS
 
 
 def statistics_beside(adapter: Adapter, method: str) -> InputStatistics:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from superpose.errors import BadSetting
-from superpose.files.file_format import INPUT_STATISTICS
 from superpose.training.settings import LoraSettings, TrainingSettings, checked
 from superpose.verbs.base import Base, loaded_base
-from superpose.verbs.input_statistics import DIRECTIONS
+from superpose.verbs.input_statistics import keep_statistics
 from superpose.verbs.notes import note
-from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.progress import Progress
 from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_one_domain
 from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import size
 
 if TYPE_CHECKING:
-    from superpose.data.prompt import Example
-    from superpose.model import BaseModel
     from superpose.training.train import Trained
 
 __all__ = ["TrainingQuestions", "train"]
-
-MOST_ROWS = 256
-"""Rows that statistics are made from: more of one domain change nothing."""
 
 
 @dataclass(frozen=True)
@@ -92,32 +85,9 @@ def train(
         progress=_steps(progress, f"train {out}"),
     )
     if statistics and trainer.is_first_process():
-        _keep_statistics(model, examples, Path(out), questions.seed, progress)
+        written = keep_statistics(model, examples, Path(out), questions.seed, progress)
+        note("note", f"wrote {written}: {size(written.stat().st_size)}")
     return found
-
-
-def _keep_statistics(
-    base: BaseModel, examples: Sequence[Example], out: Path, seed: int, progress: Progress | None
-) -> None:
-    """Write what the bare base's target modules see on the rows, and say what it takes."""
-    from superpose.files import new_file
-    from superpose.formats import load
-    from superpose.measure.inputs import measure_inputs
-
-    adapter = load(out)
-    rows = random.Random(seed).sample(list(examples), min(MOST_ROWS, len(examples)))
-    advance = advancing(progress, "statistics", len(rows))
-    found = measure_inputs(
-        base.model, adapter.modules, rows, base_model=base.name, progress=advance
-    )
-    distinct = {id(moment): moment for moment in found.values()}.values()
-    numbers = 16 * sum(sum(delta.shape) for delta in adapter.values())
-    # Directions in float16, where the adapter is in float32.
-    directions = 2 * numbers // sum(moment.size for moment in distinct)
-    with new_file(out / INPUT_STATISTICS) as part:
-        found.sketched(max(1, min(DIRECTIONS, directions))).save(part)
-    written = size((out / INPUT_STATISTICS).stat().st_size)
-    note("note", f"wrote {out / INPUT_STATISTICS}: {written}, from {len(rows)} rows")
 
 
 def _steps(progress: Progress | None, what: str) -> Callable[[int, int, float | None], None] | None:
