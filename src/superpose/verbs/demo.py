@@ -101,7 +101,7 @@ def demo(
     save(exact_sum(parts), superposition, force=True)
     for name, rows in run.calibration_examples.items():
         adapter = run.adapter_path(name, seed)
-        if not (adapter / INPUT_STATISTICS).exists():
+        if rows and not (adapter / INPUT_STATISTICS).exists():
             keep_statistics(run.base, rows, adapter)
     samples = tuple(_samples(run, parts))
     return Demo(
