@@ -13,6 +13,7 @@ from tests.library.making import dense, random_factors, write_factors
 
 import superpose
 from superpose.errors import BadInput
+from superpose.interference import check
 from superpose.library import indexing
 from superpose.library.opened import open_library
 from superpose.library.pairs import all_pairs, block_pair, blocks_of
@@ -131,6 +132,10 @@ def test_all_pairs_by_blocks_are_those_of_the_dense_deltas(
     vectors = [library.adapter(at) for at in members]
     for i, a in enumerate(vectors):
         for j, b in enumerate(vectors):
+            if i < j and not i % 5:
+                (pair,) = check([a, b], same_base=True).pairs
+                assert found.floor[i, j] == pytest.approx(pair.cosine_floor, rel=1e-6)
+                assert found.rms_cosine[i, j] == pytest.approx(pair.rms_cosine, abs=2e-6)
             assert found.cosine[i, j] == pytest.approx(a.cosine(b), abs=2e-6)
     files = {path.name: path.read_bytes() for path in (indexed / "pairs").iterdir()}
     assert len(files) == len(blocks) * (len(blocks) + 1) // 2
@@ -228,3 +233,22 @@ def test_what_is_no_index_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such folder or file"):
         superpose.index(tmp_path / "missing", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_check_of_an_index_tells_clusters_and_the_worst_pairs_as_check_does_of_two(
+    indexed: Path,
+) -> None:
+    found = superpose.check(index=indexed)
+    first, other = found.bases
+    assert (first.base, other.base) == ("org/tiny-llama", "org/other")
+    told = found.to_json()["bases"][0]
+    assert {"own-0", "halves", "scaled", "split"} in [set(one) for one in told["clusters"]]
+    assert {"checkpoint-100", "checkpoint-200", "checkpoint-300", "run"} in [
+        set(one) for one in told["clusters"]
+    ]
+    assert {pair["verdict"] for pair in told["pairs"][:6]} <= {
+        "the same adapter", "a scaled copy", "a negated copy"
+    }  # fmt: skip
+    assert len(found.shown()) < 60
+    with pytest.raises(BadInput, match="index"):
+        superpose.check(["own-1"], index=indexed)

@@ -9,14 +9,24 @@ import typer
 from superpose.cli.console import answer
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
+from superpose.errors import BadSetting
 
 __all__ = ["check"]
 
 Adapters = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="ADAPTER...",
         help="Two or more PEFT folders, GGUF files, image LoRAs (.safetensors) or hub names.",
+        show_default=False,
+    ),
+]
+Index = Annotated[
+    str | None,
+    typer.Option(
+        metavar="INDEX",
+        help="What superpose index made, in place of adapters: clusters, and the worst pairs. "
+        "Takes no other option but --json.",
         show_default=False,
     ),
 ]
@@ -31,13 +41,14 @@ FailOn = Annotated[
 
 
 def check(
-    adapters: Adapters,
+    adapters: Adapters = None,
     fail_on: FailOn = None,
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     base: BaseModel = None,
     heads: Heads = "sum",
     html: Html = None,
+    index: Index = None,
     json: Json = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
@@ -51,12 +62,19 @@ def check(
     """
     from superpose.verbs.check import check as check_all
 
+    if index is not None:
+        if adapters or fail_on or html:
+            raise BadSetting("takes no adapters, --fail-on or --html beside it", where="index")
+        answer(check_all(index=index), json)
+        return
     if fail_on:  # what few ask for is imported for them
         from superpose.cli.fail_on import insist, parse_condition
 
         conditions = [parse_condition(text) for text in fail_on]
     pages = Pages(html)
-    found = check_all(adapters, same_base, base=base, heads=heads, ignore_keys=ignore_key or ())
+    found = check_all(
+        adapters or (), same_base, base=base, heads=heads, ignore_keys=ignore_key or ()
+    )
     with pages.showing(found):
         answer(found, json)
     if fail_on:

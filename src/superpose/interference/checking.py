@@ -70,6 +70,9 @@ ADAPTER_COLUMNS = (
 )
 """The figures of an adapter, as an object or as `check --json` gives it."""
 
+FEW, TOLD = 12, 4
+"""Adapters up to which each pair is spoken of; and pairs that are, of more."""
+
 MOST = 24
 """Adapters of a heat map, and pairs, that are shown; `check --json` lists all."""
 
@@ -99,6 +102,7 @@ class Check(Shown):
     def shown(self) -> tuple[Part, ...]:
         """Give adapters, pairs with their verdicts, cosines as a heat map, and the sum's energy."""
         short = short_names([adapter.name for adapter in self.adapters])
+        many = len(self.adapters) > FEW
         some, pairs = self.adapters[:MOST], _weightiest(self.pairs)
         labels = {id(pair): f"{short[pair.a]} + {short[pair.b]}" for pair in pairs}
         fewer = len(some) < len(self.adapters)
@@ -107,14 +111,28 @@ class Check(Shown):
         far = f" Of {len(self.pairs)} pairs the {MOST} farthest from orthogonal." if fewer else ""
         name = Column("adapter", lambda adapter: short[adapter.name])
         label = Column("pair", lambda pair: labels[id(pair)])
+        told = pairs[:TOLD] if many else pairs
         return (
             Table.of("Adapters", (name, *ADAPTER_COLUMNS), some, count),
             Table.of("Pairs", (label, *PAIR_COLUMNS), pairs, CHANCE + far),
-            self._cosines(short),
-            *(part for pair in pairs for part in pair.said(labels[id(pair)])),
+            *(self._clusters(short) if many else [self._cosines(short)]),
+            *(part for pair in told for part in pair.said(labels[id(pair)])),
             *(line for adapter in some for line in adapter.said(short[adapter.name])),
             self._energy(),
         )
+
+    def _clusters(self, short: Mapping[str, str]) -> tuple[Part, ...]:
+        """Give the clusters of many adapters, and cosines in their order."""
+        from superpose.interference.many import as_many
+
+        names = [adapter.name for adapter in self.adapters]
+        at = {name: n for n, name in enumerate(names)}
+        cosine, multiple = np.full((2, len(names), len(names)), np.nan)
+        for pair in self.pairs:
+            i, j = at[pair.a], at[pair.b]
+            cosine[i, j] = cosine[j, i] = pair.cosine
+            multiple[i, j] = multiple[j, i] = pair.multiple
+        return as_many([short[name] for name in names], cosine, multiple)
 
     def _cosines(self, short: Mapping[str, str]) -> Heat:
         names = [adapter.name for adapter in self.adapters[:MOST]]

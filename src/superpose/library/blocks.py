@@ -48,11 +48,13 @@ class BlockProducts(NamedTuple):
     """What two blocks give, (n, m) each.
 
     cosine: of whole adapters, NaN beside a zero one. rms_cosine: root mean square over the modules
-    that both change, NaN where there is none. shared: how many these are.
+    that both change, NaN where there is none. floor: the cosine's deviation were they unrelated, as
+    `Pair.cosine_floor`. shared: how many modules both change.
     """
 
     cosine: Array
     rms_cosine: Array
+    floor: Array
     shared: Array
 
 
@@ -77,17 +79,23 @@ def stacked(adapters: Iterable[Adapter], dtype: str = "float32") -> Stacked:
 
 def products(x: Stacked, y: Stacked) -> BlockProducts:
     """Give the figures of every adapter of one block with every one of the other."""
-    total, squares, shared = (np.zeros((x.count, y.count)) for _ in range(3))
+    total, squares, floors, shared = np.zeros((4, x.count, y.count))
     for key, inner, cosine in by_module(x, y):
         at = np.ix_(x.modules[key].owners, y.modules[key].owners)
         total[at] += inner
         squares[at] += cosine**2
         shared[at] += 1.0
+        a, b = x.modules[key], y.modules[key]
+        entries = a.A.shape[1] * a.B.shape[1]
+        floors[at] += np.multiply.outer(a.lengths**2, b.lengths**2) / entries
     zero = np.logical_or.outer(~_changes(x), ~_changes(y))
     nothing = np.full(total.shape, np.nan)
     mean = np.divide(squares, shared, out=nothing, where=shared > 0)
     return BlockProducts(
-        np.where(zero, np.nan, np.clip(total, -1.0, 1.0)), np.sqrt(mean), shared.astype(int)
+        np.where(zero, np.nan, np.clip(total, -1.0, 1.0)),
+        np.sqrt(mean),
+        np.where(zero, np.nan, np.sqrt(floors)),
+        shared.astype(int),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from superpose.adapter import Adapter
 from superpose.files import without_nan
 from superpose.interference.borders import COPY
+from superpose.interference.clusters import Union
 from superpose.library.near import likeness_of
 from superpose.library.opened import Library
 from superpose.shown import Column, Line, Part, Shown, Table
@@ -149,32 +150,6 @@ def close_pairs(
             if begin + i < j:
                 left = max(0.0, float(sums[i, j] - 2.0 * cosines[i, j]))
                 yield math.sqrt(left), int(live[begin + i]), int(live[j])
-
-
-class Union:
-    """Things that are joined to groups, one pair at a time."""
-
-    def __init__(self, members: Sequence[int]) -> None:
-        self._above = {at: at for at in members}
-
-    def of(self, at: int) -> int:
-        """Give the one that stands for a thing's group: the first of it."""
-        while self._above[at] != at:
-            self._above[at] = self._above[self._above[at]]
-            at = self._above[at]
-        return at
-
-    def join(self, i: int, j: int) -> None:
-        """Make one group of two."""
-        first, other = sorted((self.of(i), self.of(j)))
-        self._above[other] = first
-
-    def groups(self) -> list[list[int]]:
-        """Give all groups, their members in order."""
-        found: dict[int, list[int]] = {}
-        for at in self._above:
-            found.setdefault(self.of(at), []).append(at)
-        return list(found.values())
 
 
 class HeldAdapters:

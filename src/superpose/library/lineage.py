@@ -20,8 +20,9 @@ import numpy as np
 from superpose.adapter import Adapter
 from superpose.files import without_nan
 from superpose.interference.borders import ONE_RUN
+from superpose.interference.clusters import Union
 from superpose.library.blocks import products, stacked
-from superpose.library.dupes import HeldAdapters, Union
+from superpose.library.dupes import HeldAdapters
 from superpose.library.opened import Library
 from superpose.lowrank import formed, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy

@@ -38,6 +38,7 @@ class AllPairs(NamedTuple):
 
     cosine: Array
     rms_cosine: Array
+    floor: Array
     shared: Array
 
 
@@ -69,7 +70,7 @@ def block_pairs(count: int) -> Iterator[tuple[int, int]]:
 def block_pair(index: str | os.PathLike[str], base: str, i: int, j: int) -> Path:
     """Compute one pair of blocks, unless its file is there, and give the file.
 
-    Its rows: a, b (the adapters' numbers), cosine, rms_cosine, shared (modules that both change).
+    Its rows: a, b (the adapters' numbers), and the figures of `BlockProducts`.
     """
     return _computed(_Blocks(open_library(index, base), base), i, j)
 
@@ -171,6 +172,7 @@ def _write(path: Path, blocks: _Blocks, pair: tuple[int, int], found: BlockProdu
             "b": numbers(b[once], "int64"),
             "cosine": numbers(found.cosine[once], "float64"),
             "rms_cosine": numbers(found.rms_cosine[once], "float64"),
+            "floor": numbers(found.floor[once], "float64"),
             "shared": numbers(found.shared[once], "int32"),
         }
     )
@@ -185,11 +187,12 @@ def _assembled(library: Library, members: Sequence[int], files: Sequence[Path]) 
     count = len(members)
     norms = np.array([library.entries[position].norm for position in members])
     own = np.where(norms > 0.0, 1.0, np.nan)
-    cosine, rms = np.diag(own), np.diag(own)
+    cosine, rms, floor = np.diag(own), np.diag(own), np.full((count, count), np.nan)
     shared = np.zeros((count, count), int)
     for file in files:
         table = arrow().parquet.ParquetFile(file).read()
         i, j = (places[as_numpy(table[name])] for name in "ab")
-        for whole, name in ((cosine, "cosine"), (rms, "rms_cosine"), (shared, "shared")):
+        found = AllPairs(cosine, rms, floor, shared)
+        for name, whole in found._asdict().items():
             whole[i, j] = whole[j, i] = as_numpy(table[name])
-    return AllPairs(cosine, rms, shared)
+    return AllPairs(cosine, rms, floor, shared)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 from superpose.interference import Check, check as compare
 from superpose.verbs.adapters import Adapters, as_list, called_by, loaded
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
+    from superpose.library.checked import LibraryCheck
     from superpose.names.tree import Tree
     from superpose.report import Page
     from superpose.verbs.base import Base
+    from superpose.verbs.progress import Progress
 
 __all__ = ["Checked", "check"]
 
@@ -38,6 +41,7 @@ class Checked(Check):
         return check_page(self.to_json(), made)
 
 
+@overload
 def check(
     adapters: Adapters,
     same_base: bool = False,
@@ -46,14 +50,37 @@ def check(
     heads: Heads = "sum",
     tree: Tree | None = None,
     ignore_keys: Sequence[str] = (),
-) -> Checked:
+) -> Checked: ...
+
+
+@overload
+def check(
+    adapters: Adapters = (),
+    *,
+    index: str | os.PathLike[str],
+    progress: Progress | None = None,
+) -> LibraryCheck: ...
+
+
+def check(
+    adapters: Adapters = (),
+    same_base: bool = False,
+    *,
+    base: Base | None = None,
+    heads: Heads = "sum",
+    tree: Tree | None = None,
+    ignore_keys: Sequence[str] = (),
+    index: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Checked | LibraryCheck:
     """Compare every pair of adapters, and all of them together, from their factors alone.
 
     adapters: at least two of one base model, names or loaded ones. same_base: bases of different
     names are one. base: the base model, for GGUF files, and for its own names, which tell what two
     files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
     this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
-    no figure, and deltas in heads are where all have one shape.
+    no figure, and deltas in heads are where all have one shape. index: what `superpose.index` made,
+    in place of adapters: all its pairs, by blocks that are kept there; progress is for this.
 
     Figures, their floors and when they are NaN: `Pair` and `ModuleFigures`. Invariant under
     A -> RA, B -> B R^-1.
@@ -61,11 +88,14 @@ def check(
     Raises BadInput for fewer than two adapters, DifferentBase for adapters of different bases, and
     as loading does.
     """
+    if index is not None:
+        return _of_index(index, as_list(adapters), progress)
     started = time.perf_counter()
     given = as_list(adapters)
     if len(given) < 2:
         raise BadInput(
-            "one adapter alone has nothing to be compared with",
+            f"{'one adapter alone has' if given else 'no adapter was named: there is'} nothing to be "
+            "compared with",
             where=next(map(called_by, given), None),
             hint="Name two or more: superpose check A B",
         )
@@ -77,3 +107,14 @@ def check(
     found = compare(parts, same_base, heads=heads, tree=tree)
     seconds = time.perf_counter() - started
     return Checked(**vars(found), base=parts[0].base_model, seconds=seconds)
+
+
+def _of_index(
+    index: str | os.PathLike[str], given: Sequence[object], progress: Progress | None
+) -> LibraryCheck:
+    from superpose.library.checked import check_library
+    from superpose.library.opened import open_library
+
+    if given:
+        raise BadSetting("takes the place of adapters: give one or the other", where="index")
+    return check_library(open_library(index), progress)

@@ -1,0 +1,113 @@
+"""What the weights tell of all pairs of a library: clusters, the worst pairs, a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from superpose.adapter import Adapter
+from superpose.files import without_nan
+from superpose.interference import Pair, check
+from superpose.interference.clusters import clusters_of
+from superpose.interference.figures import CHANCE, PAIR_COLUMNS
+from superpose.interference.many import as_many
+from superpose.library.opened import Library
+from superpose.library.pairs import AllPairs, all_pairs
+from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown.words import counted
+
+Array: TypeAlias = Any
+
+Tell: TypeAlias = Callable[[float, float | None, str], None]
+
+_WORST, _TOLD = 12, 4
+"""Pairs whose every figure is computed, and those that are spoken of."""
+
+_LABEL = Column("pair", lambda pair: f"{pair.a} + {pair.b}")
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedBase:
+    """All pairs of one base model's adapters. names (N). worst: the largest cosines, whole."""
+
+    base: str
+    names: tuple[str, ...]
+    pairs: AllPairs
+    worst: tuple[Pair, ...]
+
+    def parts(self) -> tuple[Part, ...]:
+        """Give clusters, map and worst pairs."""
+        count = len(self.names) * (len(self.names) - 1) // 2
+        own = np.eye(len(self.names), dtype=bool)
+        floor = np.where(self.pairs.floor > 0.0, self.pairs.floor, np.nan)
+        multiple = self.pairs.cosine / floor
+        cosine = np.where(own, np.nan, self.pairs.cosine)
+        said = f"{CHANCE} Of {count:,} pairs those with the largest cosines."
+        return (
+            Line(f"{counted(len(self.names), 'adapter')}, {count:,} pairs.", self.base),
+            *as_many(self.names, cosine, multiple),
+            Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, said),
+            *(part for pair in self.worst[:_TOLD] for part in pair.said(f"{pair.a} + {pair.b}")),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryCheck(Shown):
+    """What the weights tell of a library, for each base model by itself."""
+
+    bases: tuple[CheckedBase, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `superpose check --index --json` prints; every pair lies in the index."""
+        found = [
+            {
+                "base": one.base,
+                "adapters": list(one.names),
+                "clusters": [
+                    [one.names[at] for at in cluster] for cluster in clusters_of(one.pairs.cosine)
+                ],
+                "pairs": [
+                    {"a": pair.a, "b": pair.b, "cosine": pair.cosine,
+                     "rms_cosine": pair.rms_cosine, "floor": pair.cosine_floor,
+                     "shared_a": pair.shared_a, "norm_ratio": pair.norm_ratio,
+                     **pair.judgement._asdict()}
+                    for pair in one.worst
+                ],
+            }
+            for one in self.bases
+        ]  # fmt: skip
+        return {"bases": without_nan(found)}
+
+    def shown(self) -> tuple[Part, ...]:
+        """Give each base model's clusters, map and worst pairs."""
+        parts = [part for one in self.bases for part in one.parts()]
+        return tuple(parts) or (Line("no adapter is in the index."),)
+
+
+def check_library(library: Library, progress: Tell | None = None) -> LibraryCheck:
+    """Compare all pairs of a library by blocks; those whose files are there are not taken again."""
+    return LibraryCheck(tuple(_of_base(library, base, progress) for base in library.bases))
+
+
+def _of_base(library: Library, base: str, progress: Tell | None) -> CheckedBase:
+    members = library.bases[base]
+    found = all_pairs(library, base, progress)
+    upper = np.triu(np.abs(np.nan_to_num(found.cosine)), 1)
+    first = np.argsort(-upper, axis=None, kind="stable")[:_WORST]
+    rows, columns = np.unravel_index(first, upper.shape)
+    worst = []
+    for i, j in zip(rows, columns, strict=True):
+        if i < j:
+            two = (library.adapter(members[int(n)]) for n in (i, j))
+            called = (library.names[members[int(n)]] for n in (i, j))
+            (pair,) = check([_called(a, n) for a, n in zip(two, called, strict=True)], True).pairs
+            worst.append(pair)
+    names = tuple(library.names[at] for at in members)
+    return CheckedBase(base, names, found, tuple(worst))
+
+
+def _called(adapter: Adapter, name: str) -> Adapter:
+    return replace(adapter, name=name)
