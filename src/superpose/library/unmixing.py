@@ -33,6 +33,10 @@ _ROUNDS, _READ = 12, 72
 CLEAR = 6.0
 """Standard errors that a weight has to be away from 0."""
 
+_PATIENCE, _LITTLE = 4, 1e-3
+"""Rounds without gain until a search ends while more than this is left, of 2: a part from elsewhere
+hides small parents from the sketches, so that some more are read."""
+
 _RELATED = 0.3
 """Cosine by sketch from which two are taken for relatives."""
 
@@ -102,16 +106,18 @@ def searched(asked: Asked, progress: Tell | None = None) -> Search:
     search = Search(
         asked, equations, [], Chosen(nothing.astype(int), nothing, 2.0, np.zeros((0, 0)))
     )
-    best = 2.0
+    best, stale = 2.0, 0
     for done in range(_ROUNDS):
         if progress is not None:
             progress(done, _ROUNDS, "find parents")
         search.take(search.pointed_to(_MORE if done else _FIRST))
         search.take(search.relatives())
         error = search.chosen.error
-        if error <= 2.0 * FLOOR or len(search.read) >= _READ or error > 0.97 * best:
+        stale = stale + 1 if error > 0.97 * best else 0
+        patience = _PATIENCE if error > _LITTLE else 1
+        if error <= 2.0 * FLOOR or len(search.read) >= _READ or stale >= patience:
             break
-        best = error
+        best = min(best, error)
     if progress is not None:
         progress(_ROUNDS, _ROUNDS, "find parents")
     return search

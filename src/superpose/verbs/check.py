@@ -94,8 +94,9 @@ def check(
     given = as_list(adapters)
     if len(given) < 2:
         raise BadInput(
-            f"{'one adapter alone has' if given else 'no adapter was named: there is'} nothing to be "
-            "compared with",
+            "one adapter alone has nothing to be compared with"
+            if given
+            else "no adapter was named",
             where=next(map(called_by, given), None),
             hint="Name two or more: superpose check A B",
         )
