@@ -33,6 +33,7 @@ from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_
 from superpose.cli.typed import remembered
 from superpose.errors import (
     EXTRA_OF,
+    BadInput,
     BadSetting,
     MissingExtra,
     SuperposeError,
@@ -185,6 +186,9 @@ def _run(args: Sequence[str] | None) -> int:
         return _fail(missing)
     except SuperposeError as error:
         return _fail(error)
+    except OSError as error:  # no folder to work in, no right to write: the system said so
+        reason = error.strerror or str(error) or type(error).__name__
+        return _fail(BadInput(f"the system refuses: {reason}", where=error.filename))
     return code
 
 

@@ -20,6 +20,7 @@ from superpose.data.hub_table import data_set, table
 from superpose.errors import BadInput, placed
 from superpose.files.hub import fetch_file
 from superpose.files.hub_name import is_hub_address, parse_hub_name
+from superpose.files.names import exists
 
 __all__ = [
     "Domain",
@@ -89,13 +90,13 @@ def read_rows(
     asked, MissingExtra where `datasets` is not installed.
     """
     path, columns = Path(source), (question, answer, choices)
-    if path.is_dir():
+    if (here := exists(path, source)) and path.is_dir():
         raise BadInput(
             "this is a folder; a question file was expected",
             where=path,
             hint='Give a .jsonl file with a {"question": ..., "answer": ...} object on each line.',
         )
-    if path.exists():
+    if here:
         rows = list(_rows_of_file(path, columns))
     elif is_file_name(source):
         raise BadInput("there is no such question file", where=source)
@@ -139,7 +140,7 @@ def is_file_name(source: str | os.PathLike[str], folder: Path | None = None) -> 
     ending = Path(text).suffix in {".jsonl", ".json", ".csv"}
     on_hub = parse_hub_name(text, "dataset")
     first = (folder or Path()) / text.partition("/")[0]
-    return ending and (on_hub is None or not on_hub.path or first.exists())
+    return ending and (on_hub is None or not on_hub.path or exists(first, source))
 
 
 def question_key(row: Row) -> str:

@@ -16,6 +16,7 @@ from superpose.files.names import (
     locate,
     short_name,
     short_names,
+    with_home,
 )
 from superpose.files.tensors import TensorFile, open_tensors, read_header, write_tensors
 from superpose.files.text import check_characters, encodable
@@ -38,6 +39,7 @@ __all__ = [
     "read_header",
     "short_name",
     "short_names",
+    "with_home",
     "without_nan",
     "write_tensors",
 ]

@@ -17,7 +17,7 @@ from superpose.files.checkpoint import CONFIG, Checkpoint
 from superpose.files.file_format import PEFT
 from superpose.files.hub_base import cached_config, fetch_base, fetch_config
 from superpose.files.hub_name import HubName, parse_base_name
-from superpose.files.names import exists, folder_of, is_hub_name
+from superpose.files.names import exists, folder_of, is_hub_name, with_home
 
 __all__ = ["BaseName", "LocatedBase", "base_at_hand", "locate_base", "named_base", "read_base_name"]
 
@@ -213,7 +213,7 @@ def adapter_for_base(given: object) -> BadInput:
 def _here(place: str, text: str) -> BaseName | None:
     """Give what stands at `place`, called `text`; raises BadInput when the system won't tell."""
     try:
-        path = Path(place).expanduser()
+        path = with_home(place)
         there = exists(path, text)
     except (RuntimeError, ValueError) as error:  # ~nobody, and a null byte
         raise BadInput(f"is no name ({error})", where=text) from error

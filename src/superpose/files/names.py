@@ -30,7 +30,7 @@ def locate(given: str | os.PathLike[str]) -> Path:
     text = os.fspath(given)
     if not text:
         raise BadInput("the name of an adapter is empty")
-    path = Path(text).expanduser()
+    path = with_home(text)
     if is_here(path):
         held = [path / file for file in IN_FOLDERS if (path / file).is_file()]
         return held[0] if held and not exists(path / PEFT.folder[0], given) else path
@@ -79,7 +79,12 @@ def folder_of(path: Path) -> str:
 
 def is_here(given: str | os.PathLike[str]) -> bool:
     """Say whether `given` is a folder on this machine, and so no hub name."""
-    return os.path.isdir(Path(given).expanduser())  # noqa: PTH112  False, not an error, for any
+    return os.path.isdir(with_home(given))  # noqa: PTH112  False, not an error, for any
+
+
+def with_home(given: str | os.PathLike[str]) -> Path:
+    """Give a path with `~` followed; `~nobody` where nobody is called so is a name as others."""
+    return Path(os.path.expanduser(given))  # noqa: PTH111  which raises for it
 
 
 def exists(path: Path, given: object) -> bool:
@@ -91,8 +96,9 @@ def exists(path: Path, given: object) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", where=given) from error
+    except (OSError, ValueError) as error:  # a ValueError for a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"cannot be read: {reason}", where=given) from error
     return True
 
 

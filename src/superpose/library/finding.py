@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from superpose.errors import BadInput, SuperposeError
-from superpose.files import is_here, locate
+from superpose.files import is_here, locate, with_home
 from superpose.files.checksum import sha256
 from superpose.files.file_format import ENDINGS, PEFT
 
@@ -66,7 +66,7 @@ def _of_source(source: str) -> Iterator[Candidate]:
     if not is_here(source):
         yield _of_name(source)
         return
-    top = Path(source).expanduser()
+    top = with_home(source)
     for place in _below(top):
         relative = place.relative_to(top).as_posix()
         name = relative if relative != "." else Path(os.path.realpath(top)).name

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from superpose.errors import BadInput, SuperposeError, SuperposeWarning
-from superpose.files import is_here
+from superpose.files import is_here, with_home
 from superpose.formats import load
 from superpose.library.entry import LibraryEntry, figures_of
 from superpose.library.finding import Candidate, content_of, found_below, stamp_of
@@ -105,7 +105,7 @@ class _Work:
     def begun(cls, sources: Sequence[str], out: Path, seed: int) -> _Work:
         """Open the index that is there, or begin one."""
         arrow()
-        given = [str(Path(s).expanduser().resolve()) if is_here(s) else s for s in sources]
+        given = [str(with_home(s).resolve()) if is_here(s) else s for s in sources]
         size, before = SKETCHED, []
         if out.is_file() or (out.is_dir() and any(out.iterdir())):
             told = read_manifest(out)

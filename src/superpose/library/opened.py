@@ -13,7 +13,7 @@ import numpy as np
 
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, SuperposeWarning
-from superpose.files import is_here, short_names
+from superpose.files import is_here, short_names, with_home
 from superpose.formats import load
 from superpose.library.entry import LibraryEntry
 from superpose.library.finding import stamp_of
@@ -99,7 +99,7 @@ class Library:
             if names.count(adapter) == 1:
                 return list(names).index(adapter)
         if is_here(adapter) or Path(adapter).is_file():
-            here = str(Path(adapter).expanduser().resolve())
+            here = str(with_home(adapter).resolve())
             real = [e.given for e in self.entries]
             return real.index(here) if here in real else None
         return None

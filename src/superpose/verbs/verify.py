@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
+from superpose.files import with_home
 from superpose.verbs.adapters import AdapterName, Weighted, called_by, loaded
 from superpose.verbs.base import Base, located
 from superpose.verbs.progress import Progress, stepping
@@ -87,7 +87,7 @@ def _proof(
 
     if isinstance(result, str | os.PathLike) and _is_model(result):
         step = stepping(progress, f"verify {called_by(result)}")
-        return prove_model(base.folder, total, Path(result).expanduser(), progress=step)
+        return prove_model(base.folder, total, with_home(result), progress=step)
     (adapter,) = loaded([result], base=base.folder, dora=True)
     return prove_sum(total, adapter, base.folder)
 
@@ -96,5 +96,5 @@ def _is_model(result: str | os.PathLike[str]) -> bool:
     """Say whether a name means a model's folder and not an adapter."""
     from superpose.files.file_format import PEFT
 
-    folder = Path(result).expanduser()
+    folder = with_home(result)
     return (folder / "config.json").is_file() and not (folder / PEFT.folder[0]).is_file()

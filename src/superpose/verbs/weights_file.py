@@ -99,7 +99,7 @@ def given(adapters: Weighted, weights: TaskWeights = None) -> Given:
 
     Raises BadInput where weights stand with the adapters as well, and as `read_weights_file`.
     """
-    if isinstance(weights, str) and not Path(weights).is_file():
+    if isinstance(weights, str) and not os.path.isfile(weights):  # noqa: PTH113  never an error
         weights = parse_weights(weights)
     if weights is None or not isinstance(weights, str | os.PathLike | Mapping):
         names, numbers = weighted(adapters, weights)
