@@ -19,6 +19,7 @@ from superpose.data.questions import DOMAINS, generate
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.measure.domain_test import DomainTest
 from superpose.measure.lambda_space import forecast
 from superpose.measure.sweep import evaluate_subsets, weightings
 from superpose.model import SuperposedModel
@@ -98,7 +99,8 @@ def _compared(
 
     def evaluate() -> list[float]:
         with SuperposedModel(model, adapters) as superposed:  # type: ignore[arg-type]
-            return [each.score.nll for each in evaluate_subsets(superposed, chosen, domains)]
+            tests = {name: DomainTest(examples) for name, examples in domains.items()}
+            return [each.score.nll for each in evaluate_subsets(superposed, chosen, tests)]
 
     label = f"{len(names)} adapters"
     return interleaved(

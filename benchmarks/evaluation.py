@@ -15,7 +15,8 @@ from benchmarks.result import Result, Target
 from superpose import load
 from superpose.data.prompt import Example, Prompt
 from superpose.data.questions import DOMAINS, generate
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS
+from superpose.measure.domain_test import DomainTest
 from superpose.measure.sweep import evaluate_subsets, weightings
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
@@ -43,9 +44,11 @@ def measure(repeats: int = 5, rows: int = 8, base: str = "smollm2") -> Result:
     points = weightings("abc", [1.0, 1.0, 1.0])
     vectors = [point.vector for point in points]
 
+    asked = {name: DomainTest(examples) for name, examples in tests.items()}
+
     def ours() -> list[float]:
         with SuperposedModel(model.model, adapters) as superposed:
-            return [each.score.nll for each in evaluate_subsets(superposed, points, tests)]
+            return [each.score.nll for each in evaluate_subsets(superposed, points, asked)]
 
     def plainly() -> list[float]:
         return evaluate_subsets_plainly(model.model, adapters, vectors, tests, BATCH_TOKENS)

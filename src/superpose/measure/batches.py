@@ -15,7 +15,17 @@ from torch.utils.data import Sampler
 
 from superpose.data.prompt import Example
 
-__all__ = ["Batch", "LengthGroupedSampler", "collate", "evaluation_batches", "unpadded"]
+__all__ = [
+    "BATCH_TOKENS",
+    "Batch",
+    "LengthGroupedSampler",
+    "collate",
+    "evaluation_batches",
+    "unpadded",
+]
+
+BATCH_TOKENS = 1024
+"""Tokens a batch: enough to fill two cores, little enough to stay in their caches."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from superpose.data.prompt import Example
 from superpose.landscape.sample import Sample
-from superpose.measure.batches import collate, evaluation_batches
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS, collate, evaluation_batches
 from superpose.measure.loss import answer_nll
 from superpose.model.superposed import SuperposedModel
 

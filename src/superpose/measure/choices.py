@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.prompt import Example
 from superpose.landscape.choice_sample import ChoiceSample
-from superpose.measure.batches import collate
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS, collate
 from superpose.measure.loss import by_row, token_nll
 from superpose.measure.prefix import begun, keeps_on
 from superpose.model.superposed import SuperposedModel

@@ -19,8 +19,7 @@ from superpose.adapter import Adapter
 from superpose.data.prompt import Example
 from superpose.landscape.calibrated import DataInner
 from superpose.lowrank import stack
-from superpose.measure.batches import Batch, collate, evaluation_batches, unpadded
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS, Batch, collate, evaluation_batches, unpadded
 from superpose.measure.loss import answer_logits
 from superpose.model.superposed import SuperposedModel
 

@@ -16,24 +16,27 @@ import torch
 
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
+from superpose.measure.batches import BATCH_TOKENS
+from superpose.measure.choice_score import ChoiceScore
+from superpose.measure.exact_match import ExactMatch
 from superpose.measure.prefix import prefix_batches, prefix_nll
 from superpose.statistics import perplexity_interval
 
 __all__ = ["Score", "interval_of", "score"]
-
-BATCH_TOKENS = 1024
-"""Tokens a batch: enough to fill two cores, little enough to stay in their caches."""
 
 
 @dataclass(frozen=True)
 class Score:
     """Negative log-likelihoods of a test set's answers.
 
-    row_nll: each row's sum in nats. row_tokens: its number of answer tokens.
+    row_nll: each row's sum in nats. row_tokens: its number of answer tokens. choices, match: of the
+    rows that have choices, and of the answers that were said; None where there are none.
     """
 
     row_nll: tuple[float, ...]
     row_tokens: tuple[int, ...]
+    choices: ChoiceScore | None = None
+    match: ExactMatch | None = None
 
     def __post_init__(self) -> None:
         if not self.row_nll or len(self.row_nll) != len(self.row_tokens):
@@ -64,9 +67,13 @@ class Score:
     def union(cls, scores: Iterable[Score]) -> Score:
         """The score on the union of several test sets."""
         scores = list(scores)
+        choices = [score.choices for score in scores if score.choices is not None]
+        matches = [score.match for score in scores if score.match is not None]
         return cls(
             tuple(nll for score in scores for nll in score.row_nll),
             tuple(tokens for score in scores for tokens in score.row_tokens),
+            ChoiceScore.union(choices) if choices else None,
+            ExactMatch.union(matches) if matches else None,
         )
 
 

@@ -20,8 +20,7 @@ from superpose.adapter.delta import FineWeight
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, BadSetting
 from superpose.landscape.best_weights import BOUNDS, Objective
-from superpose.measure.batches import collate, evaluation_batches
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS, collate, evaluation_batches
 from superpose.measure.loss import answer_nll
 from superpose.model.superposed import SuperposedModel
 from superpose.shown import Line, Part, Shown

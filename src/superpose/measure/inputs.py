@@ -19,8 +19,7 @@ from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.lowrank.second_moment import SecondMoment
-from superpose.measure.batches import Batch, collate, evaluation_batches, unpadded
-from superpose.measure.evaluate import BATCH_TOKENS
+from superpose.measure.batches import BATCH_TOKENS, Batch, collate, evaluation_batches, unpadded
 
 __all__ = ["WIDEST", "linear_layers", "measure_inputs"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from superpose.data.prompt import Example
-from superpose.measure.evaluate import Score, interval_of, score
+from superpose.measure.choice_score import accuracy_figures
+from superpose.measure.domain_test import DomainTest
+from superpose.measure.evaluate import Score, interval_of
 from superpose.model import SuperposedModel
 
 __all__ = ["Evaluation", "Weighting", "evaluate_subsets", "weightings"]
@@ -49,6 +50,7 @@ class Evaluation:
             "perplexity": self.score.perplexity,
             "low": self.low,
             "high": self.high,
+            **accuracy_figures(self.score.choices, self.score.match),
         }
 
 
@@ -73,17 +75,20 @@ def weightings(
 def evaluate_subsets(
     model: SuperposedModel,
     points: Sequence[Weighting],
-    examples: Mapping[str, Sequence[Example]],
+    tests: Mapping[str, DomainTest],
     *,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> list[Evaluation]:
-    """Score every weighting on every domain. seed: of the bootstrap over questions."""
+    """Score every weighting on every domain. seed: of the bootstrap over questions.
+
+    progress: called with the steps done, of each domain its test's `steps` for every weighting.
+    """
     results = []
     for point in points:
         with model.at(point.vector) as weighted:
-            for domain, rows in examples.items():
-                found = score(weighted, rows, progress=progress)
+            for domain, test in tests.items():
+                found = test.score(weighted, progress)
                 results.append(Evaluation(point, domain, found, *interval_of(found, seed=seed)))
     return results
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from superpose.adapter import formula
 from superpose.errors import BadSetting
 from superpose.shown import Cell, Column, Part, Shown, Table, four_digits
+from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, encoded, prompt_of, read_domains
+from superpose.verbs.questions import Data, drawn_rows, prompt_of, read_domains
 from superpose.verbs.settings import Loading, Questions, held
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class TestQuestions(Questions):
     __test__ = False  # pytest takes a class of such a name for tests
 
     seed: Annotated[int, "Draws the rows; seeds the bootstrap."] = 0
+    exact_match: Annotated[
+        int,
+        "Let every question be answered greedily, in so many tokens at most, and count the answers "
+        "that are the row's; 0 for not.",
+    ] = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class Evaluated(Shown):
             for row in of_points.values()
         )
         title = "Perplexity of the answers (95 % interval over questions)"
-        return (Table(title, (Column("task weights"), *columns), tuple(rows)),)
+        perplexities = Table(title, (Column("task weights"), *columns), tuple(rows))
+        return (perplexities, *accuracy_parts(list(of_points.values())))
 
 
 _SCORE = Column("perplexity", lambda row: row.score.perplexity, four_digits, ("low", "high"))
@@ -70,6 +77,8 @@ def evaluate(
 ) -> Evaluated:
     """Score base, singles and sums on every domain: the perplexity of the answers' tokens.
 
+    Rows with choices are scored on them as well: how often the right one is the likeliest.
+
     base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
     a mapping of names to weights, or loaded ones. data: one set of test questions a domain. only:
     "all" subsets, or the base, each adapter alone and the "sum" of all. progress: called with rows
@@ -81,6 +90,7 @@ def evaluate(
         raise BadSetting(f"`{only}` is neither `all` nor `sum`", where="only")
     held(questions, Questions, "questions")
     held(loading, Loading, "loading")
+    from superpose.measure.domain_test import DomainTest
     from superpose.measure.sweep import evaluate_subsets, weightings
     from superpose.model import SuperposedModel
 
@@ -92,16 +102,23 @@ def evaluate(
         raise BadSetting("there are no test questions", where="data")
     model = loaded_base(base, loading.dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
-    examples = {
-        d.name: encoded(d.name, d.rows, prompt, questions.rows, questions.seed) for d in read
+    said = getattr(questions, "exact_match", 0)
+    tests = {
+        d.name: DomainTest.of(
+            drawn_rows(d.name, d.rows, prompt, questions.rows, questions.seed),
+            prompt,
+            d.name,
+            said=said,
+        )
+        for d in read
     }
     points = weightings([part.name for part in parts], weights, whole_only=only == "sum")
-    work = len(points) * sum(map(len, examples.values()))
+    work = len(points) * sum(test.steps for test in tests.values())
     with SuperposedModel(model.model, parts) as superposed:
         found = evaluate_subsets(
             superposed,
             points,
-            examples,
+            tests,
             seed=questions.seed,
             progress=advancing(progress, "evaluate", work),
         )

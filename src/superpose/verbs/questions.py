@@ -21,6 +21,7 @@ __all__ = [
     "Data",
     "DomainRows",
     "Source",
+    "drawn_rows",
     "encoded",
     "prompt_of",
     "read_domains",
@@ -64,7 +65,7 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
     given = list(data.items()) if isinstance(data, Mapping) else [(None, s) for s in data]
     found: dict[str, DomainRows] = {}
     for position, (name, source) in enumerate(given):
-        columns = {"question": questions.question, "answer": questions.answer}
+        columns = {name: getattr(questions, name) for name in ("question", "answer", "choices")}
         if isinstance(source, str | os.PathLike):
             text = os.fspath(source)
             rows = read_rows(source, **columns)
@@ -111,11 +112,18 @@ def encoded(
 
     Raises BadInput where fewer fit than are asked for.
     """
+    return prompt.encode_all(drawn_rows(name, rows, prompt, count, seed), name)
+
+
+def drawn_rows(
+    name: str, rows: Sequence[Row], prompt: Prompt, count: int | None = None, seed: int = 0
+) -> list[Row]:
+    """So many of the rows that fit, drawn by seed; says as `encoded` does what is not whole."""
     fitting = prompt.fitting(rows)
-    examples = prompt.encode_all(sample_rows(fitting, count, seed=seed, where=name), name)
+    found = sample_rows(fitting, count, seed=seed, where=name)
     limit = f"at {prompt.max_tokens} tokens"
     if left_out := len(rows) - len(fitting):
         note("note", f"{name}: {left_out} of {len(rows)} rows left no room for an answer {limit}")
-    if cut := sum(example.cut for example in examples):
-        note("note", f"{name}: {cut} of {len(examples)} answers are cut {limit}")
-    return examples
+    if cut := sum(example.cut for example in prompt.encode_all(found, name)):
+        note("note", f"{name}: {cut} of {len(found)} answers are cut {limit}")
+    return found

@@ -17,7 +17,7 @@ from superpose.training.settings import MAX_TOKENS
 
 __all__ = ["Calibration", "Loading", "Option", "Questions", "TypedSettings", "Writing", "held"]
 
-_LEAST = {"seed": 0, "max_new_tokens": 1, "temperature": 0}
+_LEAST = {"seed": 0, "exact_match": 0, "max_new_tokens": 1, "temperature": 0}
 _MOST = {"seed": 2**63 - 1}  # what torch draws from
 
 
@@ -85,6 +85,7 @@ class Questions(TypedSettings):
     template: Annotated[str, "Text before the answer, with {question} in it."] = ""
     question: Annotated[str, "Column of the question."] = "question"
     answer: Annotated[str, "Column of the answer."] = "answer"
+    choices: Annotated[str, "Column of the choices; empty to read none."] = "choices"
     seed: Annotated[int, "Draws the rows."] = 0
 
 
