@@ -12,10 +12,12 @@ from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted, loaded_with_weights
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, drawn_rows, prompt_of, read_domains
+from superpose.verbs.questions import Data, DomainRows, drawn_rows, prompt_of, read_domains
 from superpose.verbs.settings import Loading, Questions, held
 
 if TYPE_CHECKING:
+    from superpose.data.prompt import Prompt
+    from superpose.measure.domain_test import DomainTest
     from superpose.measure.sweep import Evaluation
 
 __all__ = ["Evaluated", "TestQuestions", "evaluate"]
@@ -90,7 +92,6 @@ def evaluate(
         raise BadSetting(f"`{only}` is neither `all` nor `sum`", where="only")
     held(questions, Questions, "questions")
     held(loading, Loading, "loading")
-    from superpose.measure.domain_test import DomainTest
     from superpose.measure.sweep import evaluate_subsets, weightings
     from superpose.model import SuperposedModel
 
@@ -102,16 +103,7 @@ def evaluate(
         raise BadSetting("there are no test questions", where="data")
     model = loaded_base(base, loading.dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
-    said = getattr(questions, "exact_match", 0)
-    tests = {
-        d.name: DomainTest.of(
-            drawn_rows(d.name, d.rows, prompt, questions.rows, questions.seed),
-            prompt,
-            d.name,
-            said=said,
-        )
-        for d in read
-    }
+    tests = {domain.name: _test_of(domain, prompt, questions) for domain in read}
     points = weightings([part.name for part in parts], weights, whole_only=only == "sum")
     work = len(points) * sum(test.steps for test in tests.values())
     with SuperposedModel(model.model, parts) as superposed:
@@ -123,3 +115,12 @@ def evaluate(
             progress=advancing(progress, "evaluate", work),
         )
     return Evaluated(model.name, tuple(found))
+
+
+def _test_of(domain: DomainRows, prompt: Prompt, questions: Questions) -> DomainTest:
+    """A domain's rows as tokens; a prompt comes with the torch that measuring takes."""
+    from superpose.measure.domain_test import DomainTest
+
+    rows = drawn_rows(domain.name, domain.rows, prompt, questions.rows, questions.seed)
+    said = getattr(questions, "exact_match", 0)
+    return DomainTest.of(rows, prompt, domain.name, said=said)
