@@ -201,6 +201,13 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "seeds; neither trained nor tested on), and measured on the test rows. Interference: nats "
         "more than under the domain's own adapter.\n"
     )
+    if not any("how" in row for row in found["rows"]):
+        yield (
+            "Recorded when the fit still lay between the values that it had measured and slopes. "
+            "Every sum of two and of all three was itself measured on calibration rows, and the "
+            "fit goes through those losses now: these columns would be others, and their intervals "
+            "those of a measurement.\n"
+        )
     rows = [
         [
             " + ".join(row["subset"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -76,10 +76,64 @@ def test_the_terminal_shows_the_verdict_first(
     ended = run("predict", tiny_base, *adapters, *data, "--rows", 4, "--quiet")
     assert ended.code == 0, ended.err
     first = ended.out.splitlines()[0]
-    assert first.startswith(("add them", "keep apart", "train on merged data"))
+    assert first.startswith("No adapter gains more on its own domain than")
+    assert "measured on 8 calibration rows" in first
+    assert "Plan: measured, 3 forward passes of each of 8 calibration rows" in ended.out
+    assert "6 passes" in ended.out
+    assert "~" not in ended.out.partition("Plan:")[0]
     assert "sums + coins" in ended.out
     assert "Who disturbs whom" in ended.out
     assert "4 calibration rows are few" in ended.err
+
+
+def test_a_measured_figure_is_the_loss_on_the_calibration_rows_and_a_forecast_meets_it(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
+) -> None:
+    """Every sum, some weights, and both ways, on the same rows."""
+    data = [arg for path in question_files.values() for arg in ("--data", path)]
+    words = ("predict", tiny_base, *adapters, *data, "--rows", 6, "--quiet", "--json")
+    measured, foretold, asked = (
+        json.loads(run(*words, *more).out)
+        for more in ((), ("--plan", "forecast"), ("--weights", "1,1", "--weights", "0.5,-1"))
+    )
+    assert (measured["plan"]["chosen"], foretold["plan"]["chosen"]) == ("measure", "forecast")
+    assert measured["plan"]["measure"]["passes"] == 3
+    assert {row["how"] for row in measured["rows"]} == {"measured"}
+    assert {row["how"] for row in foretold["rows"]} == {"measured", "foretold"}
+
+    def by(found: Any) -> Any:
+        return {(tuple(r["weights"].values()), r["domain"]): r for r in found["rows"]}
+
+    ends = ("predicted_nll", "low", "high", "interference", "interference_low")
+    for key, row in by(measured).items():
+        same = by(foretold)[key]
+        assert same["how"] == "measured" or key[0] == (1, 1)
+        wanted = ends if same["how"] == "measured" else ()
+        assert [row[k] for k in wanted] == pytest.approx([same[k] for k in wanted], abs=1e-6)
+    assert measured["advice"]["weights"] is None
+    assert foretold["advice"]["weights"]
+    assert asked["advice"] is None
+    assert {row["how"] for row in asked["asked"]} == {"measured"}
+    assert [tuple(row["weights"].values()) for row in asked["asked"]] == [
+        (1, 1), (1, 1), (0.5, -1), (0.5, -1)
+    ]  # fmt: skip
+    for row in asked["asked"][:2]:
+        same = by(measured)[(1, 1), row["domain"]]
+        assert row["predicted_nll"] == pytest.approx(same["predicted_nll"], abs=1e-6)
+
+
+def test_wrong_plans_and_weights_are_refused_by_name(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path]
+) -> None:
+    data = [arg for path in question_files.values() for arg in ("--data", path)]
+    for message, words in {
+        "'guess' is none of auto, measure, forecast": ("--plan", "guess"),
+        "3 task weights and 2 adapters": ("--weights", "1,2,3"),
+        "no list of task weights": ("--weights", "heavy"),
+    }.items():
+        ended = run("predict", tiny_base, *adapters, *data, "--rows", 4, *words)
+        assert ended.code == 2, (message, ended.err)
+        assert message in ended.err
 
 
 def test_bad_input_is_refused_with_exit_code_2(

@@ -137,6 +137,8 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     assert rf"\left( {polynomial.BEND}\, G_i" in text
     assert f"measured nowhere, {polynomial.AWAY} of the gain" in text
     assert rf"\Bigl( {polynomial.AWAY}\, G_i" in text
+    assert f"a share of {polynomial.CROSS} of what several others do together" in text
+    assert rf"\bigl( {polynomial.CROSS}\, H_i" in text
     assert f"is {basis.OWN_SQUARE}." in text
     assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
     for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):

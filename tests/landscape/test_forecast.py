@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.shown.reading import Reading
 
 from superpose.errors import BadInput
 from superpose.landscape.advice import advise
-from superpose.landscape.forecast import Forecast, subsets
+from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import subsets
+from superpose.statistics import student_quantile
 
 MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")
 
@@ -77,7 +80,66 @@ def test_every_subset_is_predicted_on_every_domain(adapters: int) -> None:
         )
         assert row.interference_low <= row.interference <= row.interference_high
         assert tuple(row.weights.values()) == point
+        measured = known.sample(domain).at(np.array(point)) is not None
+        assert row.how == ("measured" if measured else "foretold")
         assert row.to_json()["perplexity"] == pytest.approx(np.exp(right))
+
+
+def test_what_was_measured_is_told_with_the_interval_of_its_rows_alone() -> None:
+    """However far the polynomial may miss elsewhere."""
+    known = Known(3, 0.4)
+    bent = known.sample(0)
+    bent.nll[:] += 0.3 * np.random.default_rng(0).normal(size=bent.nll.shape) * bent.tokens
+    found = Forecast(("a", "b", "c"), ("x", "y", "z"), (bent, known.sample(1), known.sample(2)))
+    pair, triple = (row for row in found.predict([[1, 1, 0], [1, 1, 1]]) if row.domain == "x")
+    third = found.predict([[1, 0.5, 0]])[0]
+    assert (pair.how, triple.how, third.how) == ("measured", "measured", "foretold")
+    for row, at in ((pair, 1), (triple, 4)):
+        mean = bent.nll[at].sum() / bent.tokens.sum()
+        spread = np.std(bent.nll[at] - mean * bent.tokens, ddof=1)
+        half = student_quantile(0.975, 11) * spread * np.sqrt(12) / bent.tokens.sum()
+        assert row.predicted_nll == pytest.approx(mean, abs=1e-12)
+        assert (row.low, row.high) == pytest.approx((mean - half, mean + half))
+    lost = {(d.domain, d.adapter): d for d in found.disturbances()}
+    other = lost["x", "b"]
+    assert (pair.interference, pair.interference_low, pair.interference_high) == pytest.approx(
+        (other.nll, other.low, other.high)
+    )
+
+
+def test_without_slopes_what_was_measured_is_told_and_nothing_else() -> None:
+    known = Known(3, 0.4)
+    points = [[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1], [0.5, 0.5, 0.5]]
+    samples = []
+    for i in range(3):
+        at = np.array([np.roll(point, i) for point in points])
+        nll = np.array([known.tokens * (known.loss(i, p) + known.noise[i]) for p in at])
+        slopes = np.full((len(at), known.rows, 1, 3), np.nan)
+        samples.append(Sample(at, nll, slopes, known.tokens, ("m",)))
+    found = Forecast(("a", "b", "c"), ("x", "y", "z"), tuple(samples))
+    assert not found.foretells
+    rows = found.known()
+    assert [tuple(row.weights.values()) for row in rows if row.domain == "x"] == [
+        tuple(point) for point in points
+    ]
+    assert {row.how for row in rows} == {"measured"}
+    full = known.forecast()
+    for row in rows[:-3]:
+        (same,) = (
+            other for other in full.predict([list(row.weights.values())])
+            if other.domain[0] == "abc"["xyz".index(row.domain)]
+        )  # fmt: skip
+        assert same.how == "measured" or row.weights == {"a": 1, "b": 1, "c": 1}
+        assert row.predicted_nll == pytest.approx(same.predicted_nll)
+        assert (row.low, row.high) == pytest.approx((same.low, same.high))
+    assert found.predict([[0.3, 0.3, 0.3]]) == []
+    both = found.disturbances(), full.disturbances()
+    assert [d.nll for d in both[0]] == pytest.approx([d.nll for d in both[1]])
+    assert all(not d.modules for d in found.disturbances())
+    table, lost = Reading(found._repr_html_()).tables
+    assert table.rows[1][0] == "base"
+    assert table.rows[2][2:] == ["", ""]
+    assert lost.rows[0] == ["domain", "a", "b", "c"]
 
 
 def test_a_disturbance_is_shared_among_modules_and_the_parts_sum_to_it() -> None:
@@ -149,7 +211,7 @@ def test_no_advice_speaks_of_the_share_of_a_gain_that_chance_may_have_made(
         assert "%" not in advice.reason
     else:
         assert advice.verdict == "add them"
-        assert "the adapter of y (1 nats an answer token) gains" in advice.reason
+        assert "least of y's 1 nats" in advice.reason
         assert "left out: x, whose own adapter gains no more than chance" in advice.reason
 
 
@@ -209,7 +271,8 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
     known = Known(4, 0.3)
     found = known.forecast()
     model = json.loads(json.dumps(found.to_model()))
-    for weights in np.random.default_rng(3).uniform(-0.5, 1.5, size=(5, 4)):
+    drawn = np.random.default_rng(3).uniform(-0.5, 1.5, size=(5, 4))
+    for weights in [*drawn, np.ones(4), np.array([1.0, 0, 1, 0])]:
         for domain, wanted in zip(model["domains"], found.predict(weights[None]), strict=True):
             own = weights[domain["own"]]
             products = [np.prod(weights[term]) for term in domain["terms"]]
@@ -225,6 +288,11 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
             misfit += (domain["bend"] * 4 * own * (1 - own)) ** 2
             sizes = sum(abs(weights[k]) for k in domain["others"])
             misfit += (domain["away"] * (1 - own) ** 2 * sizes) ** 2
+            together = [products[t] * domain["coefficients"][t] for t in domain["crossing"]]
+            assert len(together) == 3 + 1  # pairs of the three others, and all three
+            misfit += (domain["cross"] * sum(together)) ** 2
+            if any(np.allclose(weights, point) for point in domain["points"]):
+                misfit = 0.0
             spread = np.sqrt(np.array(products) @ covariance @ products + misfit)
             loss = np.array(products) @ domain["coefficients"]
             assert loss == pytest.approx(wanted.predicted_nll, abs=1e-12)

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
 from superpose.landscape.basis import Basis
-from superpose.landscape.polynomial import Polynomial, design_points
+from superpose.landscape.polynomial import CROSS, Polynomial, design_points
 from superpose.landscape.sample import Sample
 
 
@@ -133,10 +133,12 @@ def test_intervals_are_wider_where_the_loss_was_not_measured() -> None:
             *([0.0, 1, 0, 0], [0.0, 1, 1, 0]),
         )
     )
-    assert own == pair == fitted.residual
-    assert triple == pytest.approx(fitted.residual * 2**0.5)
+    assert own == pair == 0  # measured
+    together = fitted.basis.terms.index((1, 2))
+    cross = CROSS * fitted.coefficients[together]
+    assert triple == pytest.approx(np.hypot(fitted.residual * 2**0.5, cross))
     assert half == pytest.approx(np.hypot(fitted.residual, fitted.bend))
-    assert foreign > 2 * own
+    assert foreign > 2 * fitted.residual
     assert foreign == pytest.approx(np.hypot(fitted.residual, fitted.away))
     assert two == pytest.approx(np.hypot(triple, 2 * fitted.away))
     rest = fitted.among([1, 2]).predict(np.array([[1.0, 1.0]]))

@@ -132,4 +132,4 @@ def test_a_result_shows_itself_in_a_notebook_and_on_a_page(
         assert len(page.sections) > 2
     verdict = predicted.verdict
     assert verdict.sentences == predicted.page().sections[0].values["sentences"]
-    assert len(verdict.shown()) == 2
+    assert len(verdict.shown()) == len(verdict.sentences) == 1  # there is no gain

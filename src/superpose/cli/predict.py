@@ -1,4 +1,4 @@
-"""`superpose predict`: what every sum will do, from a few rows of each domain."""
+"""`superpose predict`: what sums do, measured on a few rows of each domain or foretold."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ def predict(
             "well."
         ),
     ] = None,
+    plan: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|measure|forecast",
+            help="measure: the sums themselves, on the calibration rows. forecast: slopes, which "
+            "tell of every other weight, the best ones and modules too. auto measures where that "
+            "takes no more forward passes and no page is wanted, whose desk needs slopes.",
+        ),
+    ] = "auto",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Task weights to tell of in place of every sum, such as 1,0.5, or a file that "
+            "superpose tune --json wrote; may be given several times.",
+        ),
+    ] = None,
     questions: Calibration,
     loading: Loading,
     same_base: SameBase = False,
@@ -34,12 +50,13 @@ def predict(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the perplexity of every sum on every domain, and what to do about it.
+    """Tell the perplexity of the sums on their domains, and what to do about it.
 
-    From a few calibration rows of each adapter's own domain: the loss and its slope in the task
-    weights, at the adapter alone and with each other one beside it, give a polynomial for each
-    domain. It predicts every subset and every weighting, with intervals, says which adapter
-    disturbs which domain and through which modules, and gives advice.
+    From a few calibration rows of each adapter's own domain. Up to four adapters every sum that
+    holds a domain's own adapter is measured on them; of more, or for a page, loss and slope in the
+    task weights, at the adapter alone and with each other one beside it, give a polynomial for each
+    domain, which foretells every subset and every weighting. It says of every figure which of the
+    two it is (~ foretold), with intervals, which adapter disturbs which domain, and gives advice.
 
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """
@@ -50,7 +67,8 @@ def predict(
     with bars(quiet=quiet) as progress:
         found = predict_all(
             base, adapters, data, test or (), questions, loading,
-            same_base=same_base, progress=progress,
+            plan="forecast" if html and plan == "auto" else plan,
+            weights=weights or (), same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):
         answer(found, json)

@@ -9,10 +9,28 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from superpose.interference.checking import all_of
-from superpose.landscape.advice import KEPT
 from superpose.shown.words import figure, joined
 
-__all__ = ["Names", "Share", "for_all", "least", "share_text", "sum_of", "which_add_up"]
+__all__ = [
+    "CANNOT_TELL",
+    "KEPT",
+    "MORE_TELLS",
+    "NO_GAIN",
+    "Names",
+    "Share",
+    "for_all",
+    "least",
+    "share_text",
+    "sum_of",
+    "which_add_up",
+]
+
+KEPT = 0.9
+"""A sum that keeps nine tenths of every adapter's gain is as good as switching between them."""
+
+CANNOT_TELL = "cannot tell"
+NO_GAIN = "No adapter gains more on its own domain than the calibration rows differ by chance"
+MORE_TELLS = "more rows tell more, and so do adapters that were trained for longer"
 
 BORDER = f"{100 * KEPT:.0f} %"
 

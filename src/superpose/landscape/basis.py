@@ -88,6 +88,15 @@ class Basis:
             found[:, -1, self.own] = -2 * OWN_SQUARE * left - 4 * (1 - OWN_SQUARE) * left**3
         return found[:, :, :-1]
 
+    def crossing(self, others: Iterable[int]) -> list[int]:
+        """Give the columns of what several of `others` do together: products of different ones."""
+        beside = set(others)
+        columns = [
+            c for c, term in enumerate(self.terms)
+            if len(term) > 1 and len(set(term)) == len(term) and beside >= set(term)
+        ]  # fmt: skip
+        return [*columns, len(self.terms)] if self.triples else columns
+
     def among(self, chosen: Sequence[int]) -> tuple[Basis, list[int]]:
         """Give the basis in the weights of some adapters, the others being 0, and its columns."""
         place = {adapter: position for position, adapter in enumerate(chosen)}

@@ -1,10 +1,14 @@
-"""What every sum of K adapters will do to every domain, from one calibration sample a domain."""
+"""What sums of K adapters do to every domain: measured on calibration rows, and foretold from them.
+
+What was measured is told as it was measured. Where slopes were measured too, a polynomial through
+all that was measured foretells every other weighting.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,10 +19,12 @@ from numpy.typing import NDArray
 from superpose.errors import BadInput
 from superpose.landscape.basis import OWN_SQUARE
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
-from superpose.landscape.polynomial import Polynomial
+from superpose.landscape.polynomial import CROSS, Polynomial
 from superpose.landscape.predicted import (
     DISTURBANCE_COLUMNS,
+    FORETOLD,
     LOST,
+    MEASURED,
     Disturbance,
     Nats,
     Predicted,
@@ -26,10 +32,11 @@ from superpose.landscape.predicted import (
     predicted_table,
 )
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import order_of, singles, subsets
 from superpose.shown import Heat, Line, Part, Shown, Table
 from superpose.statistics import student_quantile
 
-__all__ = ["Disturbance", "Forecast", "Predicted", "subsets"]
+__all__ = ["Disturbance", "Forecast", "Predicted"]
 
 Array = NDArray[np.float64]
 
@@ -68,13 +75,20 @@ class Forecast(Shown):
         """The fitted polynomial of each domain."""
         return tuple(Polynomial.fit(sample) for sample in self.samples)
 
+    @property
+    def foretells(self) -> bool:
+        """Whether slopes were measured, from which weights that were not can be foretold."""
+        return all(sample.sloped for sample in self.samples)
+
     def own(self, domain: int) -> Array:
         """Give the task weights of a domain's own adapter alone: (K,)."""
         alone: Array = np.eye(len(self.names))[domain]
         return alone
 
     def predict(self, weights: Sequence[Sequence[float]] | Array) -> list[Predicted]:
-        """Predict every domain at (S, K) task weights.
+        """Tell every domain's loss at (S, K) task weights, measured there or else foretold.
+
+        Without slopes, a domain that was not measured at some weights has no row of them.
 
         Raises BadInput for another number of weights than of adapters, or one that is not finite.
         """
@@ -82,20 +96,37 @@ class Forecast(Shown):
         given = [dict(zip(self.names, point, strict=True)) for point in points.tolist()]
         columns = [self._figures(i, points) for i in range(len(self.domains))]
         return [
-            Predicted(given[s], domain, *columns[i][s])
+            Predicted(given[s], domain, *figures)
             for s in range(len(points))
             for i, domain in enumerate(self.domains)
+            if (figures := columns[i][s])
         ]
 
-    def _figures(self, domain: int, points: Array) -> list[list[float]]:
-        """Give (S, 6): predicted loss and interference of one domain, each with its interval."""
-        loss = self.losses[domain]
-        wide = _quantile(len(loss.tokens))
-        columns: list[Array] = []
-        for found in (loss.predict(points), loss.predict(points, against=self.own(domain))):
-            half = wide * found.error
-            columns += [found.nll, found.nll - half, found.nll + half]
-        figures: list[list[float]] = np.stack(columns, axis=1).tolist()
+    def _figures(self, domain: int, points: Array) -> list[list[Any]]:
+        """Give, S times, loss and interference of one domain, each with its interval, and how.
+
+        Nothing where it is not known.
+        """
+        sample, wide = self.samples[domain], _quantile(len(self.samples[domain].tokens))
+        places, own = [sample.at(point) for point in points], sample.at(self.own(domain))
+        figures: list[list[Any]] = [[] for _ in places]
+        if self.foretells:
+            loss = self.losses[domain]
+            pair = (loss.predict(points), loss.predict(points, against=self.own(domain)))
+            columns = [(f.nll, f.nll - wide * f.error, f.nll + wide * f.error) for f in pair]
+            told = np.concatenate(columns).T.tolist()
+            figures = [
+                [*row, FORETOLD if at is None else MEASURED]
+                for row, at in zip(told, places, strict=True)
+            ]
+        for s, at in enumerate(places):
+            if at is not None and own is not None:
+                ends = [
+                    end
+                    for nll, error in (sample.more(at), sample.more(at, own))
+                    for end in (nll, nll - wide * error, nll + wide * error)
+                ]
+                figures[s] = [*ends, MEASURED]
         return figures
 
     def every_subset(self) -> list[Predicted]:
@@ -103,6 +134,17 @@ class Forecast(Shown):
         if len(self.names) > MOST:
             raise BadInput(f"{len(self.names)} adapters have too many subsets to list them all")
         return self.predict(np.array(list(subsets(len(self.names)))))
+
+    def known(self) -> list[Predicted]:
+        """Give every subset where it can be foretold, otherwise all that was measured.
+
+        In the subsets' order, and other weightings behind them.
+        """
+        if self.foretells:
+            return self.every_subset()
+        points = np.unique(np.concatenate([sample.points for sample in self.samples]), axis=0)
+        order = sorted(points.tolist(), key=order_of)
+        return self.predict(order)
 
     def best(self, objective: Objective = "mean", bounds: tuple[float, float] = BOUNDS) -> Array:
         """Give the best task weights (K,) on the polynomials. Raises as `best_weights`."""
@@ -121,7 +163,7 @@ class Forecast(Shown):
     def disturbances(self) -> list[Disturbance]:
         """Give what each adapter's presence costs each other domain, largest first."""
         pairs = itertools.permutations(range(len(self.names)), 2)
-        found = [self._disturbance(i, j) for i, j in pairs]
+        found = [self._disturbance(i, j) for i, j in pairs if self._lost(i, j) is not None]
         return sorted(found, key=lambda disturbance: -disturbance.nll)
 
     def _disturbance(self, domain: int, adapter: int) -> Disturbance:
@@ -135,31 +177,31 @@ class Forecast(Shown):
         both = sample.at(self.own(domain) + self.own(adapter))
         assert alone is not None
         assert both is not None
+        total, error = sample.more(both, alone)
         slopes = sample.module_slope[[alone, both], :, adapter]
         parts = slopes.mean(axis=0)
-        total = float(sample.loss[both] - sample.loss[alone])
         sizes = np.abs(parts)
         if sizes.sum() > 0:
             parts = parts + (total - parts.sum()) * sizes / sizes.sum()
-        spread = sample.nll[both] - sample.nll[alone] - total * sample.tokens
-        rows, tokens = len(sample.tokens), sample.tokens.sum()
-        error = math.sqrt(rows / max(1, rows - 1) * float(np.sum(spread**2))) / float(tokens)
-        half = _quantile(rows) * error
+        named = (
+            {} if np.isnan(parts).any() else dict(zip(sample.modules, parts.tolist(), strict=True))
+        )
+        half = _quantile(len(sample.tokens)) * error
         return Disturbance(
             self.domains[domain],
             self.names[adapter],
             total,
             total - half,
             total + half,
-            dict(zip(sample.modules, parts.tolist(), strict=True)),
+            named,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give every subset's predictions and all disturbances, with the names they speak of."""
+        """Give what is known of the sums, and all disturbances, with the names they speak of."""
         return {
             "adapters": list(self.names),
             "domains": list(self.domains),
-            "rows": [row.to_json() for row in self.every_subset()],
+            "rows": [row.to_json() for row in self.known()],
             "disturbances": [disturbance.to_json() for disturbance in self.disturbances()],
         }
 
@@ -170,11 +212,13 @@ class Forecast(Shown):
         of the task weights at the positions in `terms`; where `triples` is not empty, the sum of
         all products of three different ones of those; and, of the weight of `own`, `own_axis`,
         in which a square has the share `own_square`.
-        A 95 % interval reaches
-        quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2) to both sides: C is the symmetric
+        At one of `points`, which were measured, a 95 % interval reaches quantile * sqrt(f' C f) to
+        both sides, elsewhere
+        quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2 + (cross s)^2): C is the symmetric
         matrix whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
         `others` of their squared weights' product; b = bend * 4 x (1 - x) and a = away * (1 - x)^2
-        * the sum of `others`' absolute weights, x the weight of `own`.
+        * the sum of `others`' absolute weights, x the weight of `own`; s the part of the loss from
+        the functions in `crossing`.
         """
         return {
             "adapters": list(self.names),
@@ -191,6 +235,8 @@ class Forecast(Shown):
                     "own_square": OWN_SQUARE,
                     "bend": loss.bend,
                     "away": loss.away,
+                    "cross": CROSS,
+                    "crossing": loss.basis.crossing(loss.others),
                     "quantile": _quantile(len(loss.tokens)),
                     "points": loss.points.tolist(),
                 }
@@ -199,22 +245,21 @@ class Forecast(Shown):
         }
 
     def shown(self, measured: Nats | None = None) -> tuple[Part, ...]:
-        """Give the predicted perplexity of the sums, and which adapter disturbs which domain.
+        """Give the perplexity of the sums, and which adapter disturbs which domain.
 
         measured: by task weights and domain, nats an answer token on test rows.
         """
         count = len(self.names)
-        every = count <= MOST_SHOWN
-        points = list(subsets(count)) if every else [*_singles(count), (1.0,) * count]
+        every = count <= MOST_SHOWN or not self.foretells
         try:
-            predicted = self.predict(points)
+            rows = self.known() if every else self.predict([*singles(count), (1.0,) * count])
         except BadInput as problem:  # samples of one's own making may leave losses undetermined
             return (Line(str(problem), "No prediction:"),)
-        table = predicted_table(predicted, self.domains, measured)
+        table = predicted_table(rows, self.domains, measured)
         if not every:
             remark = f"The base, each adapter and the sum of all, of {2**count:,} subsets."
             table = replace(table, remark=remark)
-        return table, *([self._disturbed()] if count > 1 else [])
+        return table, *([self._disturbed()] if self.disturbances() else [])
 
     def _disturbed(self) -> Heat:
         """What each domain (down) loses when an adapter (across) joins its own, as measured."""
@@ -228,27 +273,13 @@ class Forecast(Shown):
         return Heat(title, "domain", domains, names, tuple(lost), LOST, listed)
 
     def _lost(self, domain: int, adapter: int) -> float | None:
-        """Nats that a domain loses to an adapter; None for its own, NaN where not measured."""
+        """Nats that a domain loses to an adapter; None for its own, and where not measured."""
         if domain == adapter:
             return None
         sample = self.samples[domain]
         alone = sample.at(self.own(domain))
         both = sample.at(self.own(domain) + self.own(adapter))
-        if alone is None or both is None:
-            return math.nan
-        return float(sample.loss[both] - sample.loss[alone])
-
-
-def subsets(adapters: int) -> Iterator[tuple[float, ...]]:
-    """Give the task weights, 0 or 1, of the base, each adapter and each sum, smallest first."""
-    for size in range(adapters + 1):
-        for chosen in itertools.combinations(range(adapters), size):
-            yield tuple(float(k in chosen) for k in range(adapters))
-
-
-def _singles(adapters: int) -> Iterator[tuple[float, ...]]:
-    """Give the task weights of the base and of each adapter alone."""
-    return itertools.takewhile(lambda weights: sum(weights) < 2, subsets(adapters))
+        return None if alone is None or both is None else sample.more(both, alone)[0]
 
 
 def _quantile(rows: int) -> float:

@@ -36,6 +36,9 @@ GRADIENT_WEIGHT = 0.5
 MET = 1e-6
 """Nats an answer token by which values at one point may differ and still be one: float32 does."""
 
+NEAR = 1e-9
+"""Task weights that differ by less are the same."""
+
 RANK = 1e-8
 """Singular values below it are none: the points and the functions at them are of order one."""
 
@@ -47,6 +50,12 @@ AWAY = 0.15
 """Share of an adapter's gain that a prediction is unsure of for each other adapter at weight 1,
 where its own is absent: nothing is measured there. One other alone was off by 0.13 (root mean
 square), two by 0.3, on test rows of the demo and of `studies/smollm2.yaml`, seed 0."""
+
+CROSS = 0.4
+"""Share of what several other adapters do together that a prediction is unsure of. It is foretold
+from slopes at one other adapter alone, and what came of it on calibration rows was a third (0.1 to
+0.5, and once nearly all): 15 sums of three and four of `benchmarks/second`, two domains, seed 0,
+where half intervals without this had to be up to 15 times as wide."""
 
 
 class PolynomialPrediction(NamedTuple):
@@ -196,10 +205,12 @@ class Polynomial:
     def _misfit(self, weights: Array) -> Array:
         """Give the standard error from the loss being no such polynomial, at (S, K) weights.
 
-        The residual, once more for each pair of other adapters that act on each other; the bend of
-        the own adapter's axis, which is nothing at its two measured ends; and what the others do
-        where the own one is absent. With the own adapter slopes along it are measured beside each
-        other one, so that starts with the square of the own weight's distance from 1.
+        None where the loss was measured. Elsewhere:
+        The residual, once more for each pair of other adapters that act on each other, and a share
+        of what they do together; the bend of the own adapter's axis, which is nothing at its two
+        measured ends; and what the others do where the own one is absent. With the own adapter
+        slopes along it are measured beside each other one, so that starts with the square of the
+        own weight's distance from 1.
         """
         beside = weights[:, list(self.others)]
         squares = beside**2
@@ -208,8 +219,15 @@ class Polynomial:
         along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
         away = self.away * (1 - along) ** 2 * np.abs(beside).sum(axis=1)
-        spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2)
-        return spread
+        crossing = self.basis.crossing(self.others)
+        cross = CROSS * (self.basis.features(weights)[:, crossing] @ self.coefficients[crossing])
+        spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2 + cross**2)
+        return np.where(self.measured(weights), 0.0, spread)
+
+    def measured(self, weights: Array) -> NDArray[np.bool_]:
+        """Say of each of (S, K) task weights whether the loss was measured there: (S,)."""
+        apart = np.abs(weights[:, None] - self.points[None]).max(axis=2)
+        return np.asarray((apart < NEAR).any(axis=1))
 
 
 def _shape(points: Array, known: NDArray[np.bool_]) -> tuple[Basis, tuple[int, ...]]:

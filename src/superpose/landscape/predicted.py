@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,12 +16,16 @@ from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, field
 
 __all__ = [
     "DISTURBANCE_COLUMNS",
+    "FORETOLD",
     "LOST",
+    "MEASURED",
     "Disturbance",
     "Nats",
     "Predicted",
     "checked_weights",
+    "how",
     "predicted_table",
+    "title_of",
     "written_change",
 ]
 
@@ -29,6 +33,11 @@ Array = NDArray[np.float64]
 
 Nats: TypeAlias = Mapping[tuple[tuple[float, ...], str], float]
 """By task weights and domain, nats an answer token."""
+
+
+MEASURED, FORETOLD = "measured", "foretold"
+"""How a figure is known: from the calibration rows at these very weights, or from the polynomial
+through what was measured elsewhere."""
 
 
 def written_change(nats: float) -> str:
@@ -84,6 +93,8 @@ class Predicted(Shown):
     """One weighting on one domain: nats an answer token, with a 95 % interval.
 
     interference: nats more than the domain's own adapter alone, with its own (paired) interval.
+    how: `measured`, on the calibration rows at these very weights, so that the interval is for
+    having these rows and not others; or `foretold`, by the polynomial, which may miss as well.
     """
 
     weights: Mapping[str, float]
@@ -94,6 +105,7 @@ class Predicted(Shown):
     interference: float
     interference_low: float
     interference_high: float
+    how: str = FORETOLD
 
     @property
     def sure_interference(self) -> float | None:
@@ -114,11 +126,13 @@ class Predicted(Shown):
     def from_json(cls, row: Mapping[str, Any]) -> Predicted:
         """Read what `to_json` gave, from a file or from memory."""
         ends = {key: end if row[key] is None else row[key] for key, end in _ENDS.items()}
-        return cls(**{key: row[key] for key in cls.__dataclass_fields__} | ends)
+        known = {key: row[key] for key in cls.__dataclass_fields__ if key in row}
+        return cls(**known | ends)
 
     def shown(self) -> tuple[Part, ...]:
         """Give one weighting on one domain."""
-        return (Table.of("Predicted (95 % interval)", _COLUMNS, [self]),)
+        how = "Foretold" if self.how == FORETOLD else "Measured on the calibration rows"
+        return (Table.of(f"{how} (95 % interval)", _COLUMNS, [self]),)
 
 
 @dataclass(frozen=True)
@@ -162,30 +176,55 @@ class Disturbance(Shown):
 def predicted_table(
     rows: Sequence[object], domains: Sequence[str], measured: Nats | None = None
 ) -> Table:
-    """Give weightings down and domains across: predicted perplexity, its interval, and measured.
+    """Give weightings down and domains across: perplexity, its interval, and measured on test rows.
 
-    rows: `Predicted`, or rows of `predict --json`: a weighting after the other, each on every
-    domain. measured: where it is known.
+    rows: `Predicted`, or rows of `predict --json`, those of one weighting together. A figure that
+    is foretold has `~` before it. measured: on test rows, where it is known.
     """
 
     def cell(row: object) -> Cell:
         weights = tuple(field_of(row, "weights").values())
         known = (measured or {}).get((weights, field_of(row, "domain")))
         found = _NLL.cell(row)._replace(shade=LOST.shade(field_of(row, "interference")))
+        if how(row) == FORETOLD:
+            found = found._replace(text=f"~{found.text}")
         if known is None:
             return found
-        return found._replace(beside=f"{found.beside}; measured {perplexity(known)}")
+        return found._replace(beside=f"{found.beside}; test {perplexity(known)}")
 
-    starts = range(0, len(rows), len(domains))
-    groups = [rows[start : start + len(domains)] for start in starts]
+    groups: dict[tuple[float, ...], dict[str, object]] = {}
+    for row in rows:
+        of = groups.setdefault(tuple(field_of(row, "weights").values()), {})
+        of[field_of(row, "domain")] = row
     return Table(
-        "Predicted perplexity of the answers (95 % interval)",
+        f"{title_of(rows)} (95 % interval)",
         (Column("task weights"), *(Column(name, form=perplexity) for name in domains)),
         tuple(
-            (Cell(formula(field_of(group[0], "weights"))), *map(cell, group)) for group in groups
+            (
+                Cell(formula(field_of(next(iter(of.values())), "weights"))),
+                *(cell(of[name]) if name in of else Cell("") for name in domains),
+            )
+            for of in groups.values()
         ),
         shades="Orange: worse than the domain's own adapter alone, blue: better",
     )
+
+
+def title_of(rows: Iterable[object]) -> str:
+    """Say what the figures of these rows are."""
+    kinds = {how(row) for row in rows}
+    if kinds == {MEASURED}:
+        return "Perplexity of the answers, measured on the calibration rows"
+    if kinds == {FORETOLD}:
+        return "Perplexity of the answers, foretold (~)"
+    return "Perplexity of the answers, measured on the calibration rows or foretold (~)"
+
+
+def how(row: object) -> str:
+    """Give how a row's figures are known; those that do not say were foretold by a fit."""
+    if isinstance(row, Mapping):
+        return str(row.get("how", FORETOLD))
+    return str(field_of(row, "how"))
 
 
 def checked_weights(weights: Sequence[Sequence[float]] | Array, adapters: int) -> Array:

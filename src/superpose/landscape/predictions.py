@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from superpose.landscape.adding_up import (
+    CANNOT_TELL,
+    MORE_TELLS,
+    NO_GAIN,
     Share,
     for_all,
     least,
@@ -16,12 +19,14 @@ from superpose.landscape.adding_up import (
     sum_of,
     which_add_up,
 )
-from superpose.landscape.advice import CANNOT_TELL, MORE_TELLS, NO_GAIN
-from superpose.landscape.predicted import Predicted
+from superpose.landscape.predicted import FORETOLD, MEASURED, Predicted
 from superpose.shown import Line, Part, Shown
-from superpose.shown.words import counted, weights_text
+from superpose.shown.words import counted, figure, joined, weights_text
 
-__all__ = ["ForecastVerdict", "Predictions", "forecast_verdict"]
+__all__ = ["LOOK", "ForecastVerdict", "Predictions", "forecast_verdict", "over_all"]
+
+LOOK = "look for better weights"
+"""The advice where a sum was measured that does not add up, and no other weights are known."""
 
 
 class Predictions:
@@ -41,7 +46,7 @@ class Predictions:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Predictions:
         """Read what `predict --json` prints, or a study's forecast."""
-        rows = (*found["rows"], *found.get("best", ()))
+        rows = (*found["rows"], *found.get("best", ()), *found.get("asked", ()))
         return cls(found["adapters"], found["domains"], map(Predicted.from_json, rows))
 
     @property
@@ -83,6 +88,42 @@ class Predictions:
         """Give the domain that keeps least."""
         return least([self.share(weights, domain) for domain in self.domains])
 
+    def resting(self, rows: int, weightings: Iterable[Sequence[float]]) -> str:
+        """Say what the figures of some weightings rest on: each on the domains of its own adapters.
+
+        rows: of calibration, all domains together.
+        """
+        kinds = {
+            self.at(weights, domain).how
+            for weights in weightings
+            for weight, domain in zip(weights, self.domains, strict=True)
+            if weight and (tuple(weights), domain) in self._rows
+        }
+        points = counted(rows, "calibration row")
+        if kinds == {MEASURED}:
+            return f"measured on {points}"
+        if kinds == {FORETOLD}:
+            return f"foretold from {points}"
+        return f"in part measured on, in part foretold from, {points}"
+
+    def sized(self, share: Share) -> str:
+        """Name a share's domain, with the size of the gain that it is a share of."""
+        if share.kept is None:
+            return f"on {share.domain}"
+        return f"of {share.domain}'s {figure(self.gain(share.domain), '.2g')} nats"
+
+    def left_out(self) -> str:
+        """Name the domains whose gain is within chance, and so has no share."""
+        none = [d for d in self.domains if self.at(self.base, d).sure_interference is None]
+        if not none:
+            return ""
+        return f"; left out: {joined(none)}, whose own adapter gains no more than chance would"
+
+    def gain(self, domain: str) -> float:
+        """Give what a domain's own adapter gains over the base, in nats an answer token."""
+        base, own = self.at(self.base, domain), self.at(self.own(domain), domain)
+        return base.predicted_nll - own.predicted_nll
+
     def sums(self) -> dict[tuple[str, ...], list[Share]]:
         """Give what the naive sum of every subset of several keeps on each domain of its own."""
         count = len(self.adapters)
@@ -97,15 +138,16 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ForecastVerdict(Shown):
-    """What a forecast says, in sentences: each a claim up to a colon and the figures behind it.
+    """What is known of the sums, in sentences: each a claim up to a colon, and its figures.
 
-    sentences: which sums add up, and what to do with the sum of all; of one adapter what it keeps.
-    naive, best: what the naive sum of all and the best weights keep, at least.
+    sentences: which sums add up, and what to do with the sum of all; of one adapter what it keeps;
+    of weightings that were asked about, what each keeps. naive, best: what the naive sum of all and
+    the best weights keep, at least; None where it is not known.
     """
 
     sentences: tuple[tuple[str, str], ...]
-    naive: Share
-    best: Share
+    naive: Share | None
+    best: Share | None
 
     def shown(self) -> tuple[Part, ...]:
         """Give the sentences."""
@@ -113,28 +155,71 @@ class ForecastVerdict(Shown):
 
 
 def forecast_verdict(
-    known: Predictions, verdict: str, weights: Mapping[str, float], rows: int
+    known: Predictions,
+    verdict: str,
+    weights: Mapping[str, float] | None,
+    rows: int,
+    asked: Sequence[Sequence[float]] = (),
 ) -> ForecastVerdict:
     """Word the verdict of an advice.
 
-    known: every subset, and the advice's own weights. rows: of calibration, all domains together.
+    known: every sum, and the advice's own weights, None where none are known. rows: of calibration,
+    all domains together. asked: weightings that it is about in place of every sum.
     """
-    points = counted(rows, "calibration row")
+    if asked:
+        said = tuple(_asked(known, each, rows) for each in asked)
+        return ForecastVerdict(said, None, None)
     if verdict == CANNOT_TELL:
         none = known.least(known.naive)
-        return ForecastVerdict(((f"{NO_GAIN}:", f"{MORE_TELLS} ({points})."),), none, none)
+        return ForecastVerdict((over_all(known, verdict, weights, rows),), none, none)
+    best = None if weights is None else known.least([weights[name] for name in known.adapters])
+    sentences = [over_all(known, verdict, weights, rows)]
+    if len(known.adapters) > 1:
+        sums = known.sums()
+        points = ([float(name in names) for name in known.adapters] for names in sums)
+        sentences.insert(0, which_add_up(sums, known.resting(rows, points)))
+    return ForecastVerdict(tuple(sentences), known.least(known.naive), best)
+
+
+def over_all(
+    known: Predictions, verdict: str, weights: Mapping[str, float] | None, rows: int
+) -> tuple[str, str]:
+    """Say what to do with the sum of all, up to a colon, and the figures that say so."""
     naive = known.least(known.naive)
-    best = known.least([weights[name] for name in known.adapters])
-    told = weights_text(weights)
+    told = [] if weights is None else [weights[name] for name in known.adapters]
+    points = known.resting(rows, [known.naive, *([told] if told else [])])
+    if verdict == CANNOT_TELL:
+        return f"{NO_GAIN}:", f"{MORE_TELLS} ({points})."
     if len(known.adapters) == 1:
-        then = f"with its best task weight, {told}, it {sum_of(best)} ({points})."
-        sentence = ("One adapter alone is disturbed by none:", then)
-        return ForecastVerdict((sentence,), naive, best)
-    advice = "keep them apart" if verdict == "keep apart" else verdict
-    what = (
-        f"{for_all(len(known.adapters))}, {advice}:",
-        f"the best weights, {told}, keep at least {share_text(best)} of each adapter's "
-        f"gain, least on {best.domain}, and the naive sum at least {share_text(naive)}, least "
-        f"on {naive.domain} ({points}).",
+        return "One adapter alone is disturbed by none:", _single(known, weights, points)
+    claim = f"{for_all(len(known.adapters))}, {_ADVICE.get(verdict, verdict)}:"
+    kept = f"at least {share_text(naive)} of each adapter's gain, least {known.sized(naive)}"
+    points += known.left_out()
+    if weights is None:
+        then = "" if verdict != LOOK else "; `superpose tune` finds those that keep most"
+        return claim, f"the naive sum keeps {kept} ({points}){then}."
+    best = known.least(told)
+    return claim, (
+        f"the best weights, {weights_text(weights)}, keep at least {share_text(best)} of each "
+        f"adapter's gain, least {known.sized(best)}, and the naive sum at least "
+        f"{share_text(naive)}, least {known.sized(naive)} ({points})."
     )
-    return ForecastVerdict((which_add_up(known.sums(), points), what), naive, best)
+
+
+_ADVICE = {"keep apart": "keep them apart"}
+
+
+def _single(known: Predictions, weights: Mapping[str, float] | None, points: str) -> str:
+    if weights is not None:
+        best = known.least([weights[name] for name in known.adapters])
+        return f"with its best task weight, {weights_text(weights)}, it {sum_of(best)} ({points})."
+    gain = known.gain(known.domains[0])
+    return f"it gains {figure(gain, '.3f')} nats an answer token over the base ({points})."
+
+
+def _asked(known: Predictions, weights: Sequence[float], rows: int) -> tuple[str, str]:
+    """Say what a weighting keeps where it keeps least of those that take part in it."""
+    part = [d for d, weight in zip(known.domains, weights, strict=True) if weight]
+    share = least([known.share(weights, domain) for domain in part or known.domains])
+    told = weights_text(dict(zip(known.adapters, weights, strict=True)))
+    return f"{told}:", f"it {sum_of(share)} ({known.resting(rows, [weights])})."

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.adapter import formula
-from superpose.landscape.forecast import MOST_SHOWN, subsets
+from superpose.landscape.forecast import MOST_SHOWN
 from superpose.landscape.right_answers import RightAnswers
+from superpose.landscape.subsets import subsets
 from superpose.shown import Cell, Column, Line, Part, Table
 from superpose.shown.words import counted
 

@@ -67,6 +67,23 @@ class Sample:
         """Give the position of a point that was measured; None when it was not."""
         return position(self.points, point)
 
+    @property
+    def sloped(self) -> bool:
+        """Whether slopes were measured anywhere."""
+        return not bool(np.isnan(self.gradient).any(axis=(1, 2, 3)).all())
+
+    def more(self, at: int, than: int | None = None) -> tuple[float, float]:
+        """Give the loss at a measured point, or how much more it is than at another, and its error.
+
+        The standard error is that of a ratio of sums over rows, linearised (Cochran, Sampling
+        Techniques, 1977, section 6.3); what both points share cancels in it.
+        """
+        nats = self.nll[at] - (0.0 if than is None else self.nll[than])
+        rows, tokens = len(self.tokens), float(self.tokens.sum())
+        mean = float(nats.sum()) / tokens
+        apart = np.sum((nats - mean * self.tokens) ** 2)
+        return mean, float(np.sqrt(rows / max(1, rows - 1) * apart)) / tokens
+
     def among(self, chosen: Sequence[int]) -> Sample:
         """Give the points at which no other adapter takes part, in the weights of `chosen` alone.
 

@@ -9,17 +9,22 @@ from superpose.data.domain import Row, question_key
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.landscape.forecast import Forecast
+from superpose.landscape.plan import SLOPE_WORK, CalibrationPlan, asked_points
 from superpose.landscape.polynomial import design_points
 from superpose.measure.calibrate import measure
 from superpose.model.superposed import SuperposedModel
 
-__all__ = ["FEWEST", "calibration_cost", "calibration_work", "check_apart", "forecast"]
+__all__ = [
+    "FEWEST",
+    "calibration_cost",
+    "calibration_work",
+    "check_apart",
+    "forecast",
+    "measure_asked",
+]
 
 FEWEST = 2
 """Calibration rows a domain: a single one has no spread, and so no interval."""
-
-SLOPE_WORK = 2.0
-"""A slope costs about two forward passes: forward, and back through the activations alone."""
 
 
 def forecast(
@@ -37,25 +42,55 @@ def forecast(
 
     Raises BadInput for another number of domains than of adapters, and for rows without an answer.
     """
+    _check(model, names, domains)
+    tell = progress or (lambda _: None)
+    samples = []
+    for position, examples in enumerate(domains.values()):
+        with_slope, plain = design_points(position, len(names))
+        found = measure(model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows))
+        values = measure(model, examples, plain, gradients=False, progress=tell)
+        samples.append(found.joined(values))
+    return Forecast(tuple(names), tuple(domains), tuple(samples))
+
+
+def measure_asked(
+    model: SuperposedModel,
+    names: Sequence[str],
+    domains: Mapping[str, Sequence[Example]],
+    plan: CalibrationPlan,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Forecast:
+    """Measure the very sums that are asked about, values alone: nothing is foretold.
+
+    plan: whose weightings are measured on every domain, or without any every sum that holds a
+    domain's own adapter on that domain; beside them the base and the own adapter. progress: called
+    with rows done. Else as `forecast`, and raises as it does.
+    """
+    _check(model, names, domains)
+    samples = []
+    for position, examples in enumerate(domains.values()):
+        points = asked_points(position, len(names), plan.weightings)
+        samples.append(measure(model, examples, points, gradients=False, progress=progress))
+    return Forecast(tuple(names), tuple(domains), tuple(samples))
+
+
+def _check(
+    model: SuperposedModel, names: Sequence[str], domains: Mapping[str, Sequence[Example]]
+) -> None:
+    """Raise BadInput where adapters and domains do not belong together, or rows are too few."""
     if len(domains) != len(names) or len(model.adapters) != len(names):
         raise BadInput(
             f"{len(names)} adapters and {len(domains)} domains",
             hint="Each adapter has its own domain: give as many data files as adapters, in the "
             "adapters' order.",
         )
-    tell = progress or (lambda _: None)
-    samples = []
-    for position, (name, examples) in enumerate(domains.items()):
+    for name, examples in domains.items():
         if len(examples) < FEWEST:
             raise BadInput(
                 f"has {len(examples)} calibration rows, and an interval takes {FEWEST}",
                 where=name,
             )
-        with_slope, plain = design_points(position, len(names))
-        found = measure(model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows))
-        values = measure(model, examples, plain, gradients=False, progress=tell)
-        samples.append(found.joined(values))
-    return Forecast(tuple(names), tuple(domains), tuple(samples))
 
 
 def calibration_work(domains: Mapping[str, Sequence[Example]]) -> float:
@@ -65,13 +100,18 @@ def calibration_work(domains: Mapping[str, Sequence[Example]]) -> float:
     return rows * (SLOPE_WORK * len(with_slope) + len(plain))
 
 
-def calibration_cost(domains: Mapping[str, Sequence[Example]], seconds: float) -> dict[str, Any]:
-    """Give what a forecast took: rows, their tokens, forward passes of one row each, seconds."""
+def calibration_cost(
+    domains: Mapping[str, Sequence[Example]], seconds: float, passes: float | None = None
+) -> dict[str, Any]:
+    """Give what a forecast took: rows, their tokens, forward passes of one row each, seconds.
+
+    passes: where it was no forecast.
+    """
     rows = sum(map(len, domains.values()))
     return {
         "rows": rows,
         "tokens": sum(example.length for found in domains.values() for example in found),
-        "forward_equivalents": calibration_work(domains) / rows,
+        "forward_equivalents": calibration_work(domains) / rows if passes is None else passes,
         "seconds": round(seconds, 2),
     }
 

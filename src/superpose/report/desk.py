@@ -82,7 +82,7 @@ def _domain(domain: Mapping[str, Any]) -> dict[str, Any]:
     """Give a domain's polynomial; its covariance packed, or it would be most of the page."""
     columns = list(zip(*domain["points"], strict=True))
     return {
-        **{key: value for key, value in domain.items() if key != "points"},
+        **domain,
         "covariance": _packed(domain["covariance"]),
         "right": _right(domain.get("right")),
         "box": [[min(column), max(column)] for column in columns],

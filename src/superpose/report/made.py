@@ -43,8 +43,10 @@ DEFINITIONS = {
     "is right.",
     "task weights": "λ, the coefficients of a sum: W(λ) = W₀ + Σ λₖ ΔWₖ. The naive sum has 1 "
     "everywhere, the average 1/K.",
-    "prediction": "A polynomial in the task weights for each domain, fitted to losses and slopes "
-    f"on its calibration rows. The 95 % interval covers {COVERS}.",
+    "prediction": "A polynomial in the task weights for each domain, through the losses that were "
+    "measured on its calibration rows, and near the slopes. What it foretells has ~ before it, and "
+    f"a 95 % interval for {COVERS}; what was measured at these very weights has none, and an "
+    "interval for having these rows alone.",
     "interference": "Nats an answer token that a domain's loss is above that of its own adapter "
     "alone.",
     "disturbance": "What a domain loses when one other adapter joins its own, measured on "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from superpose.landscape.adding_up import Share, share_text
-from superpose.landscape.predicted import predicted_table
+from superpose.landscape.predicted import how, predicted_table, title_of
 from superpose.landscape.predictions import Predictions, forecast_verdict
 from superpose.landscape.right_table import right_table
 from superpose.report.check import PAIR_TERMS
@@ -19,7 +19,7 @@ from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import DataTable, ShadedChange, difference
 from superpose.report.texts import public
-from superpose.shown.words import counted, figure, joined
+from superpose.shown.words import counted, figure, joined, weights_text
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 
@@ -37,56 +37,72 @@ EVERY = 6
 
 def predict_page(
     found: Mapping[str, Any],
-    model: Mapping[str, Any],
+    model: Mapping[str, Any] | None,
     check: Mapping[str, Any] | None,
     adapters: Sequence[str],
     made: Making,
 ) -> Page:
     """Give the page of what `predict --json` holds.
 
-    model: `Forecast.to_model`. check: `check --json` of the same adapters, None for a single one.
-    adapters: the words behind `superpose add`, with its options.
+    model: `Forecast.to_model`; None where nothing is foretold, and so no desk. check: `check
+    --json` of the same adapters, None for a single one. adapters: the words behind `superpose
+    add`, with its options.
     """
     names = list(found["adapters"])
-    tuned = [
-        ("tuned", found["tuned"]["+".join(names)]),
-        ("best for the worst-off domain", found["advice"]["weights"]),
-    ]
-    desk = Desk("forecast", model, presets(names, tuned), adapters)
+    desks = [] if model is None else [_desk(found, model, adapters)]
     sections = [verdict_of_forecast(found)]
     right = ("right answers",) if found.get("right_answers") else ()
     if check is not None:
-        sections += [pairs_section(check), disturbance_section(found)]
+        sections += [pairs_section(check)]
+        sections += [disturbance_section(found)] if found["disturbances"] else []
     sections += [
         _table_section(found),
         *_right_sections(found.get("right_answers") or []),
-        desk_section([desk]),
+        *([desk_section(desks)] if desks else []),
         made_section(made, (*FORECAST_TERMS, *right, *PAIR_TERMS)),
     ]
     who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
     title = f"What will the sum of {who} do?"
+    how_known = "Measured" if model is None else "Measured and foretold"
     return Page(
-        title, f"Predicted on {public(found['base'])}, from calibration rows", tuple(sections)
+        title, f"{how_known} on {public(found['base'])}, with calibration rows", tuple(sections)
     )
+
+
+def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence[str]) -> Desk:
+    """Give the desk, with the weights that were found or asked about among its presets."""
+    names, advice = list(found["adapters"]), found["advice"]
+    tuned = [("tuned", found["tuned"]["+".join(names)])]
+    if advice is not None:
+        tuned.append(("best for the worst-off domain", advice["weights"]))
+    asked = {tuple(row["weights"].values()): row["weights"] for row in found.get("asked", ())}
+    tuned += [(weights_text(weights), weights) for weights in asked.values()]
+    return Desk("forecast", model, presets(names, tuned), adapters)
 
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
     """Say in two sentences which sums add up and what to do, with shares, intervals and rows."""
-    advice, known = found["advice"], Predictions.from_json(found)
+    known, advice = Predictions.from_json(found), found["advice"] or {}
     total = int(found["calibration"]["rows"])
-    verdict = forecast_verdict(known, advice["verdict"], advice["weights"], total)
+    asked = list(dict.fromkeys(tuple(r["weights"].values()) for r in found.get("asked", ())))
+    said, weights = advice.get("verdict", ""), advice.get("weights")
+    verdict = forecast_verdict(known, said, weights, total, asked)
     rows = counted(total, "calibration row")
     cards = [
-        _card("Kept by the naive sum", verdict.naive, rows),
-        _card("Kept by the best weights", verdict.best, rows),
-        _worst(known, rows),
-    ]
+        _card(name, share, rows)
+        for name, share in (
+            ("Kept by the naive sum", verdict.naive), ("Kept by the best weights", verdict.best)
+        )
+        if share is not None
+    ]  # fmt: skip
+    if verdict.naive is not None:
+        cards.append(_worst(known, rows))
     values = {
         "sentences": verdict.sentences,
         "cards": cards,
         "remark": "The share of what each domain's own adapter gains over the base, in nats an "
-        "answer token, that is left under the sum. Predicted: the 95 % intervals cover "
-        f"{COVERS}.",
+        "answer token, that is left under the sum. The 95 % intervals of what was measured cover "
+        f"having these calibration rows and not others; of what is foretold {COVERS}.",
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
@@ -120,16 +136,20 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     }
     rows = [
         {**row, "weights": {name: round(w, 3) for name, w in row["weights"].items()}}
-        for group in groups for row in group
+        for group in groups for row in group if row is not None
     ]  # fmt: skip
     caption = (
-        "Predicted perplexity of the answers, below it its 95 % interval"
+        f"{title_of(rows)}, below it its 95 % interval"
         f"{', what was measured on test rows' if measured else ''} and the change"
     )
     table = replace(predicted_table(rows, known.domains, measured), title=caption)
     changes = {
-        "each domain's own adapter": [[_change(r["interference"]) for r in g] for g in groups],
-        "the base": [[_change(_above_base(row, known)) for row in group] for group in groups],
+        "each domain's own adapter": [
+            [None if r is None else _change(r["interference"]) for r in g] for g in groups
+        ],
+        "the base": [
+            [None if r is None else _change(_above_base(r, known)) for r in g] for g in groups
+        ],
     }
     csv = _csv(groups, known, measured)
     drawn = DataTable("predicted", table, "predicted.csv", csv, changes)
@@ -155,25 +175,26 @@ def _above_base(row: Mapping[str, Any], known: Predictions) -> float:
     return float(row["predicted_nll"]) - known.at(known.base, row["domain"]).predicted_nll
 
 
-def _groups(found: Mapping[str, Any], known: Predictions) -> list[Sequence[Mapping[str, Any]]]:
+Group: TypeAlias = Sequence[Mapping[str, Any] | None]
+"""A weighting's row of each domain, None where it is not known."""
+
+
+def _groups(found: Mapping[str, Any], known: Predictions) -> list[Group]:
     """Give the rows of `found` that are shown, those of one weighting together; best first."""
-    width, count = len(known.domains), len(known.adapters)
-    rows = [*found.get("best", ()), *found["rows"]]
-    groups: list[Sequence[Mapping[str, Any]]] = [
-        rows[start : start + width] for start in range(0, len(rows), width)
+    count = len(known.adapters)
+    held: dict[tuple[float, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in (*found.get("best", ()), *found.get("asked", ()), *found["rows"]):
+        held.setdefault(tuple(row["weights"].values()), {})[row["domain"]] = row
+    return [
+        [of.get(domain) for domain in known.domains]
+        for weights, of in held.items()
+        if count <= EVERY or not {0.0, 1.0} >= set(weights) or sum(weights) in (0, 1, 2, count)
     ]
-    if count <= EVERY:
-        return groups
-
-    def shown(group: Sequence[Mapping[str, Any]]) -> bool:
-        weights = list(group[0]["weights"].values())
-        return not {0.0, 1.0} >= set(weights) or sum(weights) in (0, 1, 2, count)
-
-    return [group for group in groups if shown(group)]
 
 
 def _left_out(found: Mapping[str, Any], groups: Sequence[Any]) -> str:
-    every = (len(found["rows"]) + len(found.get("best", ()))) // len(found["domains"])
+    rows = (*found["rows"], *found.get("best", ()), *found.get("asked", ()))
+    every = len({tuple(row["weights"].values()) for row in rows})
     if every == len(groups):
         return ""
     return f"{len(groups)} of {every:,} weightings: --json has all, the desk predicts any."
@@ -188,20 +209,21 @@ def _change(nats: float) -> ShadedChange | None:
 
 
 def _csv(
-    groups: Sequence[Sequence[Mapping[str, Any]]],
+    groups: Sequence[Group],
     known: Predictions,
     measured: Mapping[Any, float],
 ) -> tuple[list[str], list[list[object]]]:
-    figures = ["predicted_nll", "low", "high", "perplexity", "interference"]
+    figures = ["how", "predicted_nll", "low", "high", "perplexity", "interference"]
     columns = [*known.adapters, "domain", *figures, "measured_nll"]
     rows = [
         [
             *row["weights"].values(),
             row["domain"],
-            *(row[key] for key in figures),
+            *(how(row) if key == "how" else row[key] for key in figures),
             measured.get(_key(row)),
         ]
         for group in groups
         for row in group
+        if row is not None
     ]
     return columns, rows

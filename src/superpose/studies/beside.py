@@ -84,10 +84,14 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
         rows=rows,
         inside=_inside(rows),
         interference=_agreement(rows),
-        advice=tuple(SeedAdvice(seed=seed, **content["advice"]) for seed, content in found.items()),
+        advice=tuple(_advice(seed, content["advice"]) for seed, content in found.items()),
         tuned=tuple(TunedWeights(seed, content["tuned"]) for seed, content in found.items()),
         calibration=ForecastCost(**(costs[0] | {"seconds": seconds})),
     )
+
+
+def _advice(seed: int, said: Mapping[str, Any]) -> SeedAdvice:
+    return SeedAdvice(seed=seed, **{key: said[key] for key in said if key != "claim"})
 
 
 def _of_subset(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Mapping[str, Any]]:

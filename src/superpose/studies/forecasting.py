@@ -48,9 +48,10 @@ def forecast_json(
         found = forecast(model, names, domains, progress=lambda rows: progress(rows * per_row))
     cost = calibration_cost(domains, time.perf_counter() - started)
     advice = advise(found)
+    best = list((advice.weights or {}).values())
     content = found.to_json() | {
         "advice": advice.to_json(),
-        "best": [row.to_json() for row in found.predict([list(advice.weights.values())])],
+        "best": [row.to_json() for row in found.predict([best])],
         "tuned": {"+".join(each): found.best_of(each) for each in domain_subsets(names)},
         "calibration": cost | {"rows_of": {name: len(rows) for name, rows in domains.items()}},
         "model": found.to_model(),

@@ -147,7 +147,7 @@ def _agreement(found: ForecastSummary) -> str:
 def _because(advice: SeedAdvice) -> str:
     weights = formula({name: round(weight, 3) for name, weight in advice.weights.items()})
     reason = f"{advice.reason[0].upper()}{advice.reason[1:]}"
-    return f"{reason}. Best for the worst-off domain: {weights}"
+    return f"{reason.rstrip('.')}. Best for the worst-off domain: {weights}"
 
 
 def _change(figure: SpreadChange) -> str:

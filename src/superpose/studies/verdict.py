@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superpose.errors import BadInput
-from superpose.landscape.adding_up import Names, Share, for_all, least, sum_of, which_add_up
-from superpose.landscape.advice import KEPT, LITTLE, MOSTLY_KEPT
+from superpose.landscape.adding_up import (
+    KEPT,
+    Names,
+    Share,
+    for_all,
+    least,
+    sum_of,
+    which_add_up,
+)
+from superpose.landscape.advice import LITTLE, MOSTLY_KEPT
 from superpose.shown import Line, Part, Shown
 from superpose.shown.words import counted, figure, weights_text
 from superpose.statistics.bootstrap import Interval

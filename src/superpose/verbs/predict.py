@@ -1,4 +1,4 @@
-"""What every sum will do to every domain, from a few rows of each, and what to do about it."""
+"""What sums do to every domain, measured on a few rows of each or foretold from them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from superpose.errors import BadSetting
-from superpose.shown import Part, Shown
+from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
-from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
+from superpose.verbs.calibrating import calibrating, data_rows
 from superpose.verbs.choosing import RightFound, right_of
 from superpose.verbs.notes import note
-from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, DomainRows, encoded, read_domains
+from superpose.verbs.planning import (
+    Weightings,
+    all_known,
+    asked_about,
+    calibrated,
+    chosen_plan,
+    plan_text,
+)
+from superpose.verbs.predict_rows import measured_on_tests, tests_of
+from superpose.verbs.progress import Progress
+from superpose.verbs.questions import Data, encoded
 from superpose.verbs.settings import Calibration, Loading
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.data.prompt import Example
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
+    from superpose.landscape.plan import CalibrationPlan
     from superpose.landscape.predicted import Predicted
     from superpose.landscape.predictions import ForecastVerdict
-    from superpose.model import SuperposedModel
+    from superpose.landscape.sample import Sample
     from superpose.report import Page
 
 __all__ = ["Prediction", "predict"]
@@ -37,17 +45,19 @@ FEW = 16
 
 @dataclass(frozen=True)
 class Prediction(Shown):
-    """A forecast of every sum, the advice that follows, and what was measured on test rows.
+    """What is known of every sum, the advice that follows, and what was measured on test rows.
 
-    measured: rows of weights, domain and nll, for every subset where test rows were given.
-    calibration: rows, tokens, forward passes of one row each, seconds. adapters, given, data, seed:
-    what the page says of its making.
-    right: what is known of questions with choices.
+    forecast: what was measured on the calibration rows, and where slopes were, a polynomial through
+    it that foretells the rest. plan: which of the two, and what they take. advice: None where
+    weights were asked about, and not the sum of all. measured: on test rows, of weights, domain and
+    nll. calibration: rows, tokens, forward passes of one row each, seconds. adapters, given, data,
+    seed: what the page says of its making. right: what is known of questions with choices.
     """
 
     base: str
     forecast: Forecast
-    advice: Advice
+    plan: CalibrationPlan
+    advice: Advice | None
     measured: tuple[Mapping[str, Any], ...]
     calibration: Mapping[str, Any]
     adapters: tuple[Adapter, ...]
@@ -59,25 +69,49 @@ class Prediction(Shown):
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:
-        """What makes the forecast doubtful: few rows, or an adapter that another beats at home."""
+        """What makes this doubtful: few rows, or an adapter that a guest outdoes at home."""
         found = self.forecast
         least = min(len(sample.tokens) for sample in found.samples)
         few = f"{least} calibration rows are few: look at the intervals, or give --rows"
-        cautions = [few] if least < FEW else []
-        for i, loss in enumerate(found.losses):
-            alone = [float(loss.value(found.own(k))) for k in range(len(found.names))]
-            best = alone.index(min(alone))
-            if best != i:
-                cautions.append(
-                    f"on {found.domains[i]} the adapter {found.names[best]} is better than its "
-                    f"own, {found.names[i]}: are --data in the adapters' order?"
-                )
-        return tuple(cautions)
+        guests = ((d.domain, d.adapter, -d.nll) for d in found.disturbances())
+        gains = self.gains
+        return (
+            *([few] if least < FEW else []),
+            *(
+                f"on {domain} the adapter {adapter} gains {gain:.3f} nats beside its own, "
+                f"{found.names[found.domains.index(domain)]}, which gains {gains[domain]:.3f} over "
+                "the base: are --data in the adapters' order?"
+                for domain, adapter, gain in guests
+                if gain > max(gains[domain], 0.0)
+            ),
+        )
+
+    @cached_property
+    def gains(self) -> dict[str, float]:
+        """What each domain's own adapter gains over the base, in nats an answer token, measured."""
+        found = self.forecast
+        nothing = 0.0 * found.own(0)
+        return {
+            domain: sample.more(_at(sample, nothing), _at(sample, found.own(i)))[0]
+            for i, (domain, sample) in enumerate(zip(found.domains, found.samples, strict=True))
+        }
+
+    @cached_property
+    def rows(self) -> list[Predicted]:
+        """All that is known: subsets, or what was measured, and what was asked about."""
+        return all_known(self.forecast, self.plan)
 
     @cached_property
     def best(self) -> list[Predicted]:
-        """The predictions for the advice's weights."""
-        return self.forecast.predict([list(self.advice.weights.values())])
+        """The predictions for the advice's weights, where there are any."""
+        weights = None if self.advice is None else self.advice.weights
+        return [] if weights is None else self.forecast.predict([list(weights.values())])
+
+    @cached_property
+    def asked(self) -> list[Predicted]:
+        """What is known of the weights that were asked about."""
+        wanted = set(self.plan.weightings)
+        return [row for row in self.rows if tuple(row.weights.values()) in wanted]
 
     @cached_property
     def verdict(self) -> ForecastVerdict:
@@ -85,23 +119,33 @@ class Prediction(Shown):
         from superpose.landscape.predictions import Predictions, forecast_verdict
 
         found, advice = self.forecast, self.advice
-        known = Predictions(found.names, found.domains, [*found.every_subset(), *self.best])
-        return forecast_verdict(known, advice.verdict, advice.weights, self.calibration["rows"])
+        known = Predictions(found.names, found.domains, [*self.rows, *self.best])
+        verdict, weights = ("", None) if advice is None else (advice.verdict, advice.weights)
+        total = self.calibration["rows"]
+        return forecast_verdict(known, verdict, weights, total, self.plan.weightings)
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """What the plan took, and what the other one would have taken: passes, tokens, seconds."""
+        cost = self.calibration
+        return self.plan.to_json(cost["rows"], cost["tokens"], cost["seconds"])
 
     @cached_property
     def right_answers(self) -> list[dict[str, Any]]:
         """Right answers of the sums and of the best weights, as `predict --json` has them."""
-        return self.right.written(self.advice.weights)
+        return self.right.written(None if self.advice is None else self.advice.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Give what `predict --json` prints."""
-        found, names = self.forecast, self.forecast.names
+        found, names, advice = self.forecast, self.forecast.names, self.advice
         return {
             "base": self.base,
             **found.to_json(),
+            "plan": self.costs,
+            "asked": [row.to_json() for row in self.asked],
             "best": [row.to_json() for row in self.best],
-            "advice": self.advice.to_json(),
-            "tuned": {"+".join(names): found.best_of(names)},
+            "advice": None if advice is None else advice.to_json(),
+            "tuned": {"+".join(names): found.best_of(names)} if found.foretells else {},
             "measured": list(self.measured),
             "right_answers": self.right_answers,
             "calibration": dict(self.calibration),
@@ -120,16 +164,23 @@ class Prediction(Shown):
             data=self.data,
         )
         pairs = check(self.adapters, same_base=True).to_json() if len(self.adapters) > 1 else None
-        model = self.forecast.to_model()
-        return predict_page(self.to_json(), self.right.in_model(model), pairs, self.given, made)
+        found = self.forecast
+        model = self.right.in_model(found.to_model()) if found.foretells else None
+        return predict_page(self.to_json(), model, pairs, self.given, made)
 
     def shown(self) -> tuple[Part, ...]:
-        """Give the advice, every sum (predicted, beside what was measured), who disturbs whom."""
+        """Give the verdict, every sum (beside its test rows), who disturbs whom, and the plan."""
         from superpose.landscape.right_table import right_parts
 
         seen = {(tuple(m["weights"].values()), m["domain"]): m["nll"] for m in self.measured}
+        asked: tuple[Part, ...] = ()
+        if self.asked and self.forecast.foretells:
+            from superpose.landscape.predicted import predicted_table
+
+            asked = (predicted_table(self.asked, self.forecast.domains, seen),)
+        told = Line(plan_text(self.costs), "Plan:", whole=True)
         right = right_parts(self.right_answers)
-        return *self.advice.shown(), *self.forecast.shown(seen), *right
+        return *self.verdict.shown(), *asked, *self.forecast.shown(seen), *right, told
 
 
 def predict(
@@ -140,39 +191,43 @@ def predict(
     questions: Calibration = Calibration(),
     loading: Loading = Loading(),
     *,
+    plan: str = "auto",
+    weights: Weightings = (),
     same_base: bool = False,
     progress: Progress | None = None,
 ) -> Prediction:
-    """Predict the perplexity of every sum on every domain, and what to do about it.
+    """Tell the perplexity of the sums on their domains, and what to do about it.
 
     base: a name, or a loaded base model. adapters: names, or loaded ones. data: calibration rows of
     each adapter's own domain, in the adapters' order. test: other rows of the same domains, on
-    which every sum is measured as well. same_base: bases of different names are one. progress:
-    called with work done, how much there is, and what is done.
+    which every sum is measured as well. plan: `measure` the sums on the calibration rows, or
+    `forecast` them from slopes, which tells of every weight, the best ones and modules too; `auto`
+    measures where that takes no more forward passes. weights: weightings to tell of in place of
+    every sum, each as `add` takes task weights. same_base: bases of different names are one.
+    progress: called with work done, how much there is, and what is done.
 
     Raises BadInput for what does not belong together (a domain without an adapter, test rows among
     the calibration rows, adapters of different bases), and what reading and loading raise.
     """
     from superpose.landscape.advice import advise
-    from superpose.measure.lambda_space import calibration_cost, calibration_work, forecast
     from superpose.model import SuperposedModel
 
     started = time.perf_counter()
+    asked_of = asked_about(plan, weights)
     ready = calibrating(base, adapters, data, questions, loading, same_base)
-    tests = _tests(test, ready, questions)
+    chosen = chosen_plan(ready.names, plan, asked_of)
+    tests = tests_of(test, ready, questions)
     asked = {domain.name: encoded(domain.name, domain.rows, ready.prompt) for domain in tests}
-    calibrated = time.perf_counter()
     with SuperposedModel(ready.base.model, ready.adapters) as superposed:
-        advance = advancing(progress, "calibrate", calibration_work(ready.examples))
-        found = forecast(superposed, ready.names, ready.examples, progress=advance)
-        cost = calibration_cost(ready.examples, time.perf_counter() - calibrated)
-        measured = _measured(superposed, found, asked, progress)
+        found, cost = calibrated(superposed, ready, chosen, progress)
+        measured = measured_on_tests(superposed, all_known(found, chosen), asked, progress)
         right = right_of(superposed, found, ready, tests, questions, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
         forecast=found,
-        advice=advise(found),
+        plan=chosen,
+        advice=None if asked_of else advise(found),
         measured=measured,
         calibration=cost,
         adapters=ready.adapters,
@@ -187,41 +242,7 @@ def predict(
     return prediction
 
 
-def _tests(test: Data, ready: Calibrating, questions: Calibration) -> tuple[DomainRows, ...]:
-    """Read test rows under the names of their domains; none of them is a calibration row."""
-    from superpose.measure.lambda_space import check_apart
-
-    found = read_domains(test, questions)
-    if found and len(found) != len(ready.read):
-        raise BadSetting(
-            f"{len(ready.read)} domains and {len(found)} sets of test questions", where="test"
-        )
-    tests = []
-    for domain, other in zip(ready.read, found, strict=False):
-        check_apart(domain.rows, other.rows, other.source or other.name)
-        tests.append(DomainRows(domain.name, other.source, other.rows))
-    return tuple(tests)
-
-
-def _measured(
-    superposed: SuperposedModel,
-    found: Forecast,
-    examples: Mapping[str, list[Example]],
-    progress: Progress | None,
-) -> tuple[Mapping[str, Any], ...]:
-    """Give the measured loss of every subset on every domain, where test rows were given."""
-    if not examples:
-        return ()
-    from superpose.landscape.forecast import subsets
-    from superpose.measure.evaluate import score
-
-    points = list(subsets(len(found.names)))
-    advance = advancing(progress, "measure", len(points) * sum(map(len, examples.values())))
-    measured = []
-    for point in points:
-        weights = dict(zip(found.names, point, strict=True))
-        with superposed.at(point) as weighted:
-            for domain, rows in examples.items():
-                nll = score(weighted, rows, progress=advance).nll
-                measured.append({"weights": weights, "domain": domain, "nll": nll})
-    return tuple(measured)
+def _at(sample: Sample, point: Any) -> int:
+    at = sample.at(point)
+    assert at is not None, "base and own adapter are measured by every plan"
+    return at

@@ -110,8 +110,8 @@ function draw(desk) {
   desk.telling = setTimeout(() => tell(desk, model, found), 700);
 }
 
-function drawDomain(parts, { nll, half, beyond }, scale) {
-  parts.value.textContent = perplexity(nll);
+function drawDomain(parts, { nll, half, measured, beyond }, scale) {
+  parts.value.textContent = `${measured ? "" : "~"}${perplexity(nll)}`;
   parts.interval.textContent =
     half === null ? "no interval" : `${perplexity(nll - half)} to ${perplexity(nll + half)}`;
   const change = 100 * Math.expm1(Math.min(nll - scale.own, 700));
@@ -145,7 +145,7 @@ function command(desk) {
 /** Say the outcome once the weights rest. */
 function tell(desk, model, found) {
   const parts = found.map(
-    ({ nll, beyond }, d) => `${model[d].name} ${perplexity(nll)}${beyond ? ", beyond calibration" : ""}`,
+    ({ nll, measured, beyond }, d) => `${model[d].name} ${perplexity(nll)}${measured ? ", measured" : ""}${beyond ? ", beyond calibration" : ""}`,
   );
-  desk.place.querySelector("[data-status]").textContent = `Predicted perplexity: ${parts.join("; ")}.`;
+  desk.place.querySelector("[data-status]").textContent = `Perplexity, foretold where not measured: ${parts.join("; ")}.`;
 }

@@ -20,7 +20,8 @@ function unpacked(text) {
 /**
  * One domain's prediction at some task weights, in nats an answer token.
  *
- * half: of the 95 % interval, null where there is none. beyond: whether a weight leaves the box in
+ * half: of the 95 % interval, null where there is none. measured: on the calibration rows, at these
+ * very weights. beyond: whether a weight leaves the box in
  * which the domain was measured, or another adapter's is more than twice its own one's.
  */
 function predictDomain(domain, weights) {
@@ -31,9 +32,10 @@ function predictDomain(domain, weights) {
   if (domain.own !== null) features[next] = ownAxis(domain.own_square, weights[domain.own]);
   let nll = 0;
   for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
-  const variance = Math.max(0, quadratic(domain.covariance, features)) + misfit(domain, weights);
+  const measured = domain.points.some((point) => point.every((w, k) => Math.abs(w - weights[k]) < 1e-9));
+  const variance = Math.max(0, quadratic(domain.covariance, features)) + (measured ? 0 : misfit(domain, weights, features));
   const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
-  return { nll, half, beyond: isBeyond(domain, weights) };
+  return { nll, half, measured, beyond: isBeyond(domain, weights) };
 }
 
 /** The sum of all products of three different ones of these weights. */
@@ -54,7 +56,7 @@ function ownAxis(share, x) {
 }
 
 /** The variance from the loss being no such polynomial. */
-function misfit(domain, weights) {
+function misfit(domain, weights, features) {
   let [squares, pairs, sizes] = [0, 0, 0];
   for (const k of domain.others) {
     pairs += squares * weights[k] ** 2;
@@ -64,7 +66,10 @@ function misfit(domain, weights) {
   const along = domain.own === null ? 0 : weights[domain.own];
   const bend = domain.bend * 4 * along * (1 - along);
   const away = domain.away * (1 - along) ** 2 * sizes;
-  return domain.residual ** 2 * (1 + pairs) + bend ** 2 + away ** 2;
+  // Pages of before have no such share.
+  const together = (domain.crossing ?? []).reduce((sum, t) => sum + domain.coefficients[t] * features[t], 0);
+  const cross = (domain.cross ?? 0) * together;
+  return domain.residual ** 2 * (1 + pairs) + bend ** 2 + away ** 2 + cross ** 2;
 }
 
 /** f' C f, with the rows of the symmetric C from the diagonal on, end to end. */

@@ -1,0 +1,62 @@
+"""Test rows, on which predict measures whatever it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from superpose.errors import BadSetting
+from superpose.verbs.calibrating import Calibrating
+from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.questions import Data, DomainRows, read_domains
+from superpose.verbs.settings import Calibration
+
+if TYPE_CHECKING:
+    from superpose.data.prompt import Example
+    from superpose.landscape.predicted import Predicted
+    from superpose.model import SuperposedModel
+
+__all__ = ["measured_on_tests", "tests_of"]
+
+
+def tests_of(test: Data, ready: Calibrating, questions: Calibration) -> tuple[DomainRows, ...]:
+    """Read test rows under the names of their domains; none of them is a calibration row."""
+    from superpose.measure.lambda_space import check_apart
+
+    found = read_domains(test, questions)
+    if found and len(found) != len(ready.read):
+        raise BadSetting(
+            f"{len(ready.read)} domains and {len(found)} sets of test questions", where="test"
+        )
+    tests = []
+    for domain, other in zip(ready.read, found, strict=False):
+        check_apart(domain.rows, other.rows, other.source or other.name)
+        tests.append(DomainRows(domain.name, other.source, other.rows))
+    return tuple(tests)
+
+
+def measured_on_tests(
+    superposed: SuperposedModel,
+    rows: Sequence[Predicted],
+    examples: Mapping[str, list[Example]],
+    progress: Progress | None,
+) -> tuple[Mapping[str, Any], ...]:
+    """Give the loss on test rows of whatever is known, where they were given."""
+    if not examples:
+        return ()
+    from superpose.measure.evaluate import score
+
+    wanted: dict[tuple[float, ...], dict[str, list[Example]]] = {}
+    for row in rows:
+        held = wanted.setdefault(tuple(row.weights.values()), {})
+        held[row.domain] = examples[row.domain]
+    work = sum(len(of) for held in wanted.values() for of in held.values())
+    advance = advancing(progress, "measure", work)
+    measured = []
+    for point, held in wanted.items():
+        weights = dict(zip(rows[0].weights, point, strict=True))
+        with superposed.at(point) as weighted:
+            for domain, of in held.items():
+                nll = score(weighted, of, progress=advance).nll
+                measured.append({"weights": weights, "domain": domain, "nll": nll})
+    return tuple(measured)
