@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,12 @@ def test_all_have_one_budget_and_stand_beside_base_own_naive_and_merged_data(
         assert each["dppl_merged"] is not None
     rows = list(csv.DictReader((tmp_path / "kept" / "table.csv").read_text().splitlines()))
     assert len(rows) == 2 * 8
-    assert render(found.page("superpose compare")).count("<table") >= 3
+    page = render(found.page("superpose compare"))
+    assert page.count("<table") >= 3
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), "no two parts of the page have one anchor"
+    for each in found.ranked:
+        assert each.standing.method in page
 
 
 @pytest.mark.parametrize("method", ["tuned by direction", "regmean"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
-from superpose.report.tables import DataTable
+from superpose.report.tables import DataTable, plain_table
 from superpose.report.texts import perplexity_figure, public
 from superpose.shown import Table
 from superpose.shown.words import counted
@@ -37,10 +37,8 @@ def compare_page(
     """
     order, domains, costs = tables
     sections = (
-        _verdict(found),
-        DataTable("order", order, "methods.csv", csv).section("Which method keeps most"),
-        DataTable("domains", domains, "methods.csv", csv).section("Domain by domain"),
-        DataTable("costs", costs, "methods.csv", csv).section("What it costs"),
+        _verdict(found, [plain_table(domains), plain_table(costs)]),
+        DataTable("order", order, "methods.csv", csv).section("The methods", order.remark),
         made_section(made, TERMS),
     )
     methods, on = counted(len(found["methods"]), "merge method"), len(found["domains"])
@@ -48,7 +46,7 @@ def compare_page(
     return Page(title, f"At one budget each, on {public(found['base'])}", sections)
 
 
-def _verdict(found: Mapping[str, Any]) -> Section:
+def _verdict(found: Mapping[str, Any], lists: Sequence[Mapping[str, Any]]) -> Section:
     """Say which is the best, what it is beside the plain sum, and how to write it."""
     methods: Sequence[Mapping[str, Any]] = found["methods"]
     best = methods[0]
@@ -73,5 +71,5 @@ def _verdict(found: Mapping[str, Any]) -> Section:
         for name, one in found["references"].items()
     ]
     remark = "The order is that of these test rows, which flatters the first of many a little."
-    values = {"sentences": sentences, "cards": cards, "remark": remark, "lists": []}
+    values = {"sentences": sentences, "cards": cards, "remark": remark, "lists": lists}
     return Section("verdict", "Verdict", values)
