@@ -179,9 +179,12 @@ def _disturbed(
 def test_a_command_that_cannot_reach_ray_or_slurm_says_what_to_start(
     file: Path, tmp_path: Path
 ) -> None:
-    nowhere = {"RAY_ADDRESS": "127.0.0.1:1", "SLURM_CONF": str(tmp_path / "none.conf")}
+    gone = tmp_path / "ray" / "ray_current_cluster"  # as a cluster leaves it that was killed
+    gone.parent.mkdir()
+    gone.write_text("127.0.0.1:1")
+    nowhere = {"RAY_ADDRESS": "", "RAY_TMPDIR": str(tmp_path), "SLURM_CONF": str(tmp_path / "no")}
     heads = {
-        name: _command(file, tmp_path / name, "--executor", name, **nowhere)
+        name: _command(file, tmp_path / f"run-{name}", "--executor", name, **nowhere)
         for name in ("ray", "slurm")
     }
     said = {name: head.communicate()[1] for name, head in heads.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from superpose.errors import BadInput, BadSetting, Missing, missing_extra
@@ -32,6 +33,8 @@ class RayPlace:
             import ray
         except ImportError as error:
             raise missing_extra(error.name, "--executor ray") from None
+        if not hasattr(ray, "init"):  # a folder of that name in the working folder
+            raise missing_extra("ray", "--executor ray")
         self.ray: Any = ray
         self.run = run
         self._connected = not ray.is_initialized()
@@ -94,7 +97,7 @@ class RayPlace:
 
 def _connect(ray: Any) -> None:
     """Connect to the cluster that RAY_ADDRESS names, or that runs on this machine."""
-    address = os.environ.get("RAY_ADDRESS", "auto")
+    address = os.environ.get("RAY_ADDRESS") or _noted()
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "//" not in address:
         try:
@@ -120,3 +123,12 @@ def _check_room(ray: Any, wanted: dict[str, int]) -> None:
         f"machine of the Ray cluster has them (the most: {cores} cores, {gpus} GPUs)",
         where="gpus_per_task" if wanted["num_gpus"] > gpus else "cpus_per_task",
     )
+
+
+def _noted() -> str:
+    """Give the address that Ray notes of the cluster it started here; it may be gone since."""
+    note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    try:
+        return note.read_text(encoding="utf-8").strip() or "auto"
+    except OSError:
+        return "auto"
