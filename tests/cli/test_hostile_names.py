@@ -58,3 +58,41 @@ def test_a_folder_that_is_gone_or_closed_is_told(
         ended = run(*words)
         assert ended.code in (2, 3), (words, ended)
         assert ended.err.startswith("error: ")
+
+
+HOSTILE = "x\x1b[31m\x07\x9b2J\u202ex"
+"""Colours, a bell, a cleared screen, and another direction of reading."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["info {}", "info {}-none", "check a {}", "check a {} --html {}.html", "diff a {}",
+     "add a {} -o sum-{}", "add a {} -o {}", "check a {} --fail-on {}", "study {}.yaml"],
+)  # fmt: skip
+def test_no_name_makes_a_terminal_obey(
+    command: str, run: Run, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_adapter("a").parent)
+    write_adapter(HOSTILE, seed=1)
+    ended = run(*(word.format(HOSTILE) for word in command.split()))
+    said = ended.out + ended.err
+    assert "x" in said
+    assert not set(said) & set("\x1b\x07\x9b\u202e")
+
+
+def test_no_name_of_what_is_being_done_makes_a_terminal_obey(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import io
+
+    from rich.console import Console
+
+    from superpose.cli import console
+
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=200)
+    monkeypatch.setattr(console, "err", lambda: terminal)
+    with console.bars() as tell:
+        tell(1.0, 2.0, f"train {HOSTILE}")
+    assert "train x\\x1b[31m\\x07" in file.getvalue()
+    assert not set(file.getvalue()) & set("\x07\x9b\u202e")

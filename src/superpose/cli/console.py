@@ -31,6 +31,7 @@ __all__ = [
     "out",
     "print_json",
     "progress",
+    "say",
     "visible_in_terminal",
 ]
 
@@ -73,6 +74,11 @@ def note(kind: str, message: object) -> None:
     """
     with suppress(OSError):  # where standard error takes nothing, nobody can be told so
         print(f"{kind}: {visible_in_terminal(message)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say(text: object) -> None:
+    """A line on standard error beside the answer: where something lies, what comes next."""
+    err().print(one_line(text), markup=False)
 
 
 def print_json(value: object) -> None:
@@ -145,6 +151,7 @@ def bars(
 
         def tell(done: float, total: float | None, what: str) -> None:
             nonlocal shown, task, at
+            what = one_line(what)
             if shown is None:
                 shown = stack.enter_context(progress(quiet=quiet, percent=percent))
             if task is None or done < at:

@@ -34,7 +34,7 @@ def demo(
       superpose demo --out superpose-demo
     """
     import superpose.studies.run  # noqa: F401 - torch is told of before the page's jinja2
-    from superpose.cli.console import answer, bars, err, out as console
+    from superpose.cli.console import answer, bars, out as console, say, visible_in_terminal
     from superpose.verbs.demo import demo as run_demo
 
     pages = Pages(html or out / "page.html")
@@ -47,15 +47,17 @@ def demo(
         every = " ".join(map(str, found.adapters))
         following = _NEXT.format(a=a, b=b, all=every, question=found.question)
         console().print(
-            f"\nDone in {found.studied.seconds:.0f} s. Results: {out}/summary.json, "
-            f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
-            "The sum of all three, for PEFT, vLLM and llama.cpp: "
-            f"{found.superposition}\n\n{following}",
+            visible_in_terminal(
+                f"\nDone in {found.studied.seconds:.0f} s. Results: {out}/summary.json, "
+                f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
+                "The sum of all three, for PEFT, vLLM and llama.cpp: "
+                f"{found.superposition}\n\n{following}"
+            ),
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
-        err().print("The same on your own questions: superpose study --help", markup=False)
+        say("The same on your own questions: superpose study --help")
 
 
 _NEXT = """\

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from superpose.cli.console import err
+from superpose.cli.console import say
 from superpose.cli.typed import typed
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ class Pages:
                 from superpose.report import write_page
 
                 write_page(self.target, found.page(typed()))
-                err().print(f"page: {self.target}", markup=False)
+                say(f"page: {self.target}")

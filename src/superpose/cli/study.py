@@ -51,7 +51,7 @@ def study(
       superpose study studies/smollm2.yaml --out runs/smollm2
       superpose study studies/smollm2.yaml --out runs/smollm2 --workers 2
     """
-    from superpose.cli.console import answer, bars, err
+    from superpose.cli.console import answer, bars, say
     from superpose.verbs.study import study as study_all
 
     pages = Pages(html)
@@ -64,6 +64,4 @@ def study(
         with pages.showing(found):
             answer(found, json)
         if not json:
-            err().print(
-                f"cells, table.csv, rows.npz and summary.json: {found.folder}", markup=False
-            )
+            say(f"cells, table.csv, rows.npz and summary.json: {found.folder}")
