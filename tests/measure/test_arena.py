@@ -23,6 +23,7 @@ from superpose.measure.contenders import CONTENDERS, Contender, contenders
 from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
+from superpose.verbs.merging import offered
 
 MODULES = tuple(f"model.layers.{n}.self_attn.{m}_proj" for n in range(2) for m in "oq")
 KINDS = ("math", "finance")
@@ -159,6 +160,13 @@ def test_the_bare_base_is_scored_without_an_adapter(base: Any, rows: tuple[Rows,
     with SuperposedModel(base.model, []) as bare:
         assert bare.modules == ()
     assert set(answered(base.model, None, 1.0, ArenaRows(rows[1])).scores) == set(KINDS)
+
+
+def test_every_method_that_merges_contends() -> None:
+    assert {name.partition(" ")[0] for name in CONTENDERS} == set(offered())
+    for name, one in CONTENDERS.items():
+        assert one.name == name
+        assert len({method.settings for method in one.tries}) == len(one.tries) <= 2
 
 
 def test_what_cannot_be_held_against_each_other_is_refused(
