@@ -108,3 +108,14 @@ def test_a_row_can_hold_any_text(tmp_path: Path) -> None:
     row = {"question": "\u2028 “why?” {question}", "answer": 'a "b"\n\\c'}
     found = read_rows(_file(tmp_path, json.dumps(row, ensure_ascii=False)))
     assert found == [Row("“why?” {question}", 'a "b"\n\\c')]
+
+
+def test_a_row_that_is_far_too_long_is_refused_at_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    longest = {"question": "q", "answer": "a" * 900_000}
+    path.write_text(json.dumps(longest) + "\n", encoding="utf-8")
+    assert len(read_rows(path)) == 1
+    longer = {"question": "q", "answer": "a" * 1_000_001}
+    path.write_text(json.dumps(longest) + "\n" + json.dumps(longer), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"rows\.jsonl, line 2: a row of 1,000,\d+ characters"):
+        read_rows(path)

@@ -220,6 +220,12 @@ def _rows_of_file(path: Path, columns: Columns) -> Iterable[Row]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
+        if len(line) > LONGEST:
+            raise BadInput(
+                f"a row of {len(line):,} characters, more than {LONGEST:,}",
+                where=where,
+                hint="One question and its answer stand on a line; shorten what is longer.",
+            )
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
