@@ -168,7 +168,8 @@ def _right_sections(written: Sequence[Mapping[str, Any]]) -> list[Section]:
     ]
     drawn = DataTable("right", right_table(written), "right-answers.csv", (columns, rows))
     data = {"tables": {drawn.key: drawn.data()}}
-    return [Section("right", "Right answers", {"table": drawn}, data)]
+    foretold = any(not row["measured"] for one in written for row in one["rows"])
+    return [Section("right", "Right answers", {"table": drawn, "foretold": foretold}, data)]
 
 
 def _above_base(row: Mapping[str, Any], known: Predictions) -> float:
