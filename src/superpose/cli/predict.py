@@ -57,6 +57,7 @@ def predict(
     task weights, at the adapter alone and with each other one beside it, give a polynomial for each
     domain, which foretells every subset and every weighting. It says of every figure which of the
     two it is (~ foretold), with intervals, which adapter disturbs which domain, and gives advice.
+    Where rows have choices it tells right answers too, and which questions the sum breaks.
 
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """

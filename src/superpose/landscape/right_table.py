@@ -70,14 +70,14 @@ def right_table(written: Sequence[Mapping[str, Any]]) -> Table:
 
 def _sources(written: Sequence[Mapping[str, Any]]) -> str:
     if all(row["measured"] for one in written for row in one["rows"]):
-        return "* measured on the calibration rows."
-    return "* measured on the calibration rows; the others are foretold."
+        return "Measured on the calibration rows."
+    return "Measured on the calibration rows; ~ foretold."
 
 
 def _cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell("-")
-    text = f"{_percent(row['accuracy'])}{'*' if row['measured'] else ''}"
+    text = f"{'' if row['measured'] else '~'}{_percent(row['accuracy'])}"
     beside = f"{_percent(row['low'])} to {_percent(row['high'])}"
     if row["test"] is not None:
         beside += f"; test {_percent(row['test'])}"
