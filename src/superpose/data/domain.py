@@ -38,6 +38,9 @@ __all__ = [
 Columns: TypeAlias = tuple[str, str, str]
 """Names of the columns of questions, answers and choices."""
 
+LONGEST = 1_000_000
+"""Characters of a row: a book is as long, and making tokens of a hundred times that takes 12 GB."""
+
 
 @dataclass(frozen=True)
 class Row:
