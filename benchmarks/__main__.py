@@ -33,6 +33,9 @@ How exact the sums are, beside other tools': [docs/exactness.md](../docs/exactne
 
 Who foretells interference: [docs/prediction.md](../docs/prediction.md), made by
 `python -m benchmarks.prediction`.
+
+How often a forecast's intervals hold what was measured, in a run of `benchmarks.second`:
+`python -m benchmarks.coverage RUN`, [the mathematics](../docs/mathematics.md#lambda-space).
 """
 
 
