@@ -13,14 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Timing
+from superpose.files import new_file
 
-__all__ = ["RESULTS", "Result", "Target", "stamp", "tables"]
+__all__ = ["RESULTS", "Result", "Target", "stamp", "tables", "write_record"]
 
 RESULTS = Path(__file__).with_name("results")
 
 _COMPARE = {"<=": operator.le, ">=": operator.ge}
 _SPREAD = ("median_s", "fastest_s", "slowest_s", "cpu_s")
 _LIBRARIES = ("numpy", "safetensors", "ml_dtypes", "typer", "torch", "transformers", "peft")
+
+
+def write_record(file: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as JSON, beside its place and renamed. Raises ValueError for a NaN in it."""
+    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    with new_file(file) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from typing import Any
 
 from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief
 from benchmarks.prediction.elsewhere import elsewhere
-from benchmarks.prediction.markdown import figure, nats, percent, plain, signed, spearman, table
+from benchmarks.prediction.markdown import figure, nats, percent, spearman, table
 from benchmarks.prediction.page_measured import CONTROLS, group_name, what_was_measured
+from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.readme import write_block
+from benchmarks.second.page import second_run
 from superpose.files import new_file
 
 __all__ = ["PAGE", "page", "write_pages"]
@@ -74,24 +76,8 @@ share of sums reaches to the farther ends of two: the bootstrap's over domains, 
 100 %, and Clopper and Pearson's of as many independent sums, by which nine of nine may be 66 %.
 """
 
-SIZED = """\
-Here knowing the number of adapters is of no use. A resample can hold very few of the sums of three
-and four that were drawn, so their intervals are wide.
-"""
-
-OF_PAIRS = ("within a domain", "p, labels permuted")
-"""Columns that pairs alone have."""
-
 ONE_SLOPE = "after gradient alignment"
 """What is charged for one slope, so for two passes."""
-
-SIZES = ("pairs", "triples", "quadruples")
-
-LEADS = """\
-Differences of Spearman over all sums that the other has a figure of, lambda space's less the
-other's, each with its own interval: both are taken on the same resamples. One that reaches zero
-leaves open which of both is better.
-"""
 
 
 def page(record: Mapping[str, Any]) -> str:
@@ -105,6 +91,7 @@ def page(record: Mapping[str, Any]) -> str:
             *_targets(record),
             *_weights(record),
             *_end(record),
+            *second_run(),
         ]
     )
 
@@ -127,7 +114,7 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
                     f"that a perfect predictor would reach a Spearman of about "
                     f"{found['ceiling']:.2f}.\n"
                 )
-            yield from table(*_standing(record, group))
+            yield from table(*standing(record, group))
     free = sum(not each["needs"] for each in record["predictors"])
     yield (
         f"{len(record['predictors'])} predictors were entered, {free} of which need no data at "
@@ -135,7 +122,7 @@ def _predictors(record: Mapping[str, Any]) -> Iterator[str]:
     )
     yield NOTES
     yield _rival(record)
-    yield from _sizes(record)
+    yield from sizes(record)
     yield "## Controls\n"
     names = [name for name in record["groups"] if name in CONTROLS]
     rows = [
@@ -159,37 +146,6 @@ def _rival(record: Mapping[str, Any]) -> str:
         f"{asked + 1:.1f} forward passes a row with the own adapter's; lambda space took "
         f"{passes:.1f}.\n"
     )
-
-
-def _sizes(record: Mapping[str, Any]) -> Iterator[str]:
-    """Show every predictor within one size, where knowing the size is of no use."""
-    yield "## Within one size\n"
-    yield SIZED
-    names = [name for name in SIZES if record["groups"][name]]
-    rows = [
-        [each["name"], *(spearman(each["groups"][name]) for name in names)]
-        for each in record["predictors"]
-    ]
-    yield from table(["Spearman", *names], rows)
-
-
-def _standing(record: Mapping[str, Any], group: str) -> tuple[list[str], list[list[str]]]:
-    head = ["predictor", "points", "Spearman", "within a domain", "Pearson", "p, labels permuted"]
-    head += ["left-out error", "error", "bias", "tokens a domain", "seconds a domain"]
-    if group != "pairs":
-        head = [title for title in head if title not in OF_PAIRS]
-    rows = []
-    for each in record["predictors"]:
-        found = each["groups"][group]
-        if found is None:
-            continue
-        row = [each["name"], str(found["n"]), spearman(found)]
-        row += [figure(found["within_domains"], None)] if group == "pairs" else []
-        row += [figure(found["pearson"], found["pearson_interval"])]
-        row += [plain(found["permutation_p"])] if group == "pairs" else []
-        row += [nats(found[key]) for key in ("left_out_error", "error", "bias")]
-        rows.append(row + _cost(each["cost"]))
-    return head, rows
 
 
 def _parts(record: Mapping[str, Any]) -> Iterator[str]:
@@ -226,13 +182,7 @@ def _targets(record: Mapping[str, Any]) -> Iterator[str]:
     ]
     marked = [[*row, "yes" if kept else "**no**"] for row, kept in zip(rows, holds, strict=True)]
     yield from table(["figure", "promised", "measured", "the point value holds"], marked)
-    yield LEADS
-    leads = promised["leads"].items()
-    rows = [
-        [name, str(lead["n"]), f"{lead['value']:+.2f}", signed(lead["interval"])]
-        for name, lead in leads
-    ]
-    yield from table(["lambda space ahead of", "points", "by", "95 % interval"], rows)
+    yield from leads(record)
 
 
 def _weights(record: Mapping[str, Any]) -> Iterator[str]:
@@ -264,9 +214,3 @@ def _end(record: Mapping[str, Any]) -> Iterator[str]:
         f"{made['cores']} cores of {made['processor']}, {made['system']}; python {made['python']}, "
         f"{libraries}. Other work ran on the same cores, so seconds are upper bounds.\n"
     )
-
-
-def _cost(cost: Mapping[str, float] | None) -> list[str]:
-    if cost is None:
-        return ["not measured", "not measured"]
-    return [f"{cost['tokens']:,}", f"{cost['seconds']:.0f}"] if cost["tokens"] else ["0", "0"]

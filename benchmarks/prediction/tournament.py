@@ -23,9 +23,8 @@ from benchmarks.prediction.predict import Predicted, costs, predicted
 from benchmarks.prediction.relation import Points, ceiling
 from benchmarks.prediction.weighed import weighed
 from benchmarks.prediction.workers import Jobs
-from benchmarks.result import RESULTS, stamp
+from benchmarks.result import RESULTS, stamp, write_record
 from superpose.errors import BadInput
-from superpose.files import new_file
 from superpose.landscape.predictors import PREDICTORS
 
 __all__ = ["RECORD", "again", "count", "counted", "play", "record", "write"]
@@ -38,7 +37,7 @@ def play(field: Field, jobs: Jobs = 1) -> None:
 
     Raises BadInput where nothing was measured.
     """
-    _keep(record(field))
+    write_record(RECORD, record(field))
     write(field)
 
 
@@ -47,7 +46,7 @@ def again(field: Field, jobs: Jobs = 1) -> None:
 
     Raises BadInput where there is none.
     """
-    _keep(judged_anew(_recorded()))
+    write_record(RECORD, judged_anew(_recorded()))
     write(field)
 
 
@@ -59,7 +58,7 @@ def count(field: Field, jobs: Jobs = 1) -> None:
     known = _recorded()
     for name, domain in known["domains"].items():
         domain["rows"] = counted(field, name)
-    _keep(known)
+    write_record(RECORD, known)
     write(field)
 
 
@@ -72,12 +71,6 @@ def _recorded() -> dict[str, Any]:
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.prediction judge")
     return dict(json.loads(RECORD.read_text(encoding="utf-8")))
-
-
-def _keep(judged: Mapping[str, Any]) -> None:
-    text = json.dumps(judged, indent=1, allow_nan=False, ensure_ascii=False)
-    with new_file(RECORD) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
 
 
 def record(field: Field) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""Points of the second tournament, and what every predictor says of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks.prediction.adapters import trained
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.measured import Measured
+from benchmarks.prediction.points import Point
+from benchmarks.second.plan import Part
+from benchmarks.second.rows import Array, Measurements, PartRows, finished
+from superpose.adapter import Adapter, Delta
+from superpose.interference.predictors import DATA_FREE, Case
+from superpose.landscape.calibrated import Calibrated, DataCase, DataInner
+from superpose.landscape.predictors import DATA_AWARE, PREDICTORS
+from superpose.landscape.sample import Sample
+from superpose.measure.evaluate import Score
+
+__all__ = ["AVAILABLE", "aware", "calibration", "free", "rows_of", "told", "whole_sums"]
+
+AVAILABLE = frozenset({"slope", "slopes", "values", "pairs", "sums"})
+"""Parts of a calibration that this tournament has."""
+
+_NOBODY = Adapter({"m": Delta.of(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32))})
+"""Stands where adapters would: what is told from data reads no weights."""
+
+
+def whole_sums(points: Array, place: int) -> list[int]:
+    """Places of the weightings that are sums of weight 1 of the own adapter and others."""
+    binary = np.isin(points, (0.0, 1.0)).all(axis=1)
+    return np.flatnonzero(binary & (points[:, place] == 1) & (points.sum(axis=1) > 1)).tolist()
+
+
+def rows_of(found: Measurements) -> Iterator[Measured]:
+    """Give one point a sum and member domain, in the order in which they were measured."""
+    seeds, names = finished(found)
+    for seed in seeds:
+        for place, domain in enumerate(names):
+            test = found[Part(seed, domain, "test")]
+            own = _score(test, test.at(np.eye(len(names))[place]))
+            for at in whole_sums(test.points, place):
+                members = tuple(n for n, w in zip(names, test.points[at], strict=True) if w)
+                yield Measured(Point("main", seed, members), domain, own, _score(test, at))
+
+
+def _score(rows: PartRows, at: int) -> Score:
+    return Score(tuple(rows.nll[at].tolist()), tuple(rows.tokens.tolist()))
+
+
+def calibration(found: Measurements, seed: int, domain: str) -> Calibrated:
+    """Give what predictors may look at: a domain's calibration rows with all adapters beside."""
+    _, names = finished(found)
+    count = len(names)
+    slopes, values = (found[Part(seed, domain, part)] for part in ("slopes", "evaluated"))
+    design = [values.at(np.zeros(count)), values.at(np.ones(count))]
+    sample = slopes.sample().joined(values.sample(np.array(design)))
+    return Calibrated(
+        sample,
+        DataInner(np.zeros((1, count, count)), np.zeros((1, count, count)), ("none",)),
+        sums=_without_slopes(slopes.sample()).joined(values.sample()),
+        slopes=np.stack([_own_slope(found, seed, name, k) for k, name in enumerate(names)]),
+    )
+
+
+def _without_slopes(sample: Sample) -> Sample:
+    nothing = np.full_like(sample.gradient, np.nan)
+    return Sample(sample.points, sample.nll, nothing, sample.tokens, sample.modules)
+
+
+def _own_slope(found: Measurements, seed: int, domain: str, place: int) -> Array:
+    rows = found[Part(seed, domain, "slopes")]
+    at = rows.at(np.eye(rows.points.shape[1])[place])
+    return np.asarray(rows.slopes[at].sum(axis=0) / rows.tokens.sum())
+
+
+def aware(found: Measurements) -> Callable[[Measured], Mapping[str, float]]:
+    """Give the function from a point to what data tell of it; NaN where it was not measured."""
+    _, names = finished(found)
+    known = cache(lambda seed, domain: calibration(found, seed, domain))
+
+    def figures(row: Measured) -> Mapping[str, float]:
+        place = names.index(row.domain)
+        places = tuple(names.index(name) for name in row.point.domains if name != row.domain)
+        case = DataCase(
+            _NOBODY,
+            (_NOBODY,) * len(places),
+            known(row.point.seed, row.domain),
+            place,
+            places,
+        )
+        return {
+            each.name: each.predict(case) if each.needs <= AVAILABLE else math.nan
+            for each in DATA_AWARE
+        }
+
+    return figures
+
+
+def free(field: Field) -> Callable[[Measured], Mapping[str, float]]:
+    """Give the function from a point to what the weights tell of it."""
+    adapters = cache(
+        lambda seed: {name: trained(field, "main", seed, name) for name in field.names}
+    )
+
+    def figures(row: Measured) -> Mapping[str, float]:
+        held = adapters(row.point.seed)
+        others = tuple(held[name] for name in row.point.domains if name != row.domain)
+        case = Case(held[row.domain], others)
+        return {each.name: each.predict(case) for each in DATA_FREE}
+
+    return figures
+
+
+def told(record: Mapping[str, Any]) -> Callable[[Measured], Mapping[str, float]]:
+    """Give the function from a point to what a record says that the weights tell of it."""
+    names = [each["name"] for each in record["predictors"]]
+    chosen = {each.name for each in PREDICTORS if not each.needs}
+    held = {
+        (seed, domains, domain): {
+            name: math.nan if figure is None else figure
+            for name, figure in zip(names, figures, strict=True)
+            if name in chosen
+        }
+        for _, seed, domains, domain, _, figures in record["points"]
+    }
+    return lambda row: held[row.point.seed, "+".join(row.point.domains), row.domain]

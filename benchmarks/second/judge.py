@@ -1,0 +1,183 @@
+"""Judge the second tournament: the record, from row losses and the figures of the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.prediction.again import judged_anew
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.judging import GROUPS
+from benchmarks.prediction.measured import Measured
+from benchmarks.prediction.relation import Points, ceiling
+from benchmarks.prediction.tournament import counted, write
+from benchmarks.prediction.workers import Jobs
+from benchmarks.result import RESULTS, stamp, write_record
+from benchmarks.second.accuracy import right_answers
+from benchmarks.second.coverage import coverage
+from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
+from benchmarks.second.plan import Part
+from benchmarks.second.rows import Measurements, collected, finished, kept, recorded_rows
+from superpose.errors import BadInput
+from superpose.landscape.predictors import PREDICTORS
+
+__all__ = ["RECORD", "again", "judge", "judged_rows", "passes"]
+
+RECORD = RESULTS / "second.json"
+
+Figures = Callable[[Measured], Mapping[str, float]]
+
+
+def judge(field: Field, jobs: Jobs = 1) -> None:
+    """Judge the seeds that are finished, and write the record: row losses, figures, judgements.
+
+    Raises BadInput where no seed is finished. jobs are of no use here.
+    """
+    kept(collected(field))
+    found = recorded_rows()
+    seeds, names = finished(found)
+    about = {
+        "tournament": field.tournament.to_json(),
+        "left_out": [seed for seed in field.tournament.seeds if seed not in seeds],
+        "rows": {name: counted(field, name) for name in names},
+        "lengths": {
+            name: sum(row.length for row in field.examples(name, "calibration")) for name in names
+        },
+        "measured_with": stamp(),
+    }
+    write_record(RECORD, judged_rows(found, free(field), about))
+    write(field)
+
+
+def again(field: Field, jobs: Jobs = 1) -> None:
+    """Judge anew from the recorded row losses, and what the record says that the weights tell.
+
+    Raises BadInput where there is no record.
+    """
+    if not RECORD.exists():
+        raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.second judge")
+    before = json.loads(RECORD.read_text(encoding="utf-8"))
+    write_record(RECORD, judged_rows(recorded_rows(), told(before), before["about"]))
+    write(field)
+
+
+def judged_rows(
+    found: Measurements, of_weights: Figures, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give the record: everything that row losses tell, and figures of the weights.
+
+    about: what rows do not tell, such as the settings and the calibration rows' lengths.
+    """
+    rows, of_data = list(rows_of(found)), aware(found)
+    figures = [{**of_weights(row), **of_data(row)} for row in rows]
+    entered = [
+        predictor
+        for predictor in PREDICTORS
+        if any(np.isfinite(each[predictor.name]) for each in figures)
+    ]
+    spent = _costs(found, about["lengths"])
+    record = {
+        "about": dict(about),
+        "tournament": about["tournament"],
+        "seeds": finished(found)[0],
+        "domains": _domains(found, about),
+        "groups": {name: {"ceiling": _ceiling(rows, name)} for name in GROUPS},
+        "predictors": [
+            {
+                "name": predictor.name,
+                "in_nats": predictor.in_nats,
+                "needs": sorted(predictor.needs),
+                "cost": _cost(predictor.needs, spent),
+            }
+            for predictor in entered
+        ],
+        "not_measured": [each.name for each in PREDICTORS if not each.needs <= AVAILABLE],
+        "weights": {},
+        "points": [
+            _point(row, [each[predictor.name] for predictor in entered])
+            for row, each in zip(rows, figures, strict=True)
+        ],
+        "coverage": coverage(found),
+        "right": right_answers(found),
+        "passes": [passes(adapters) for adapters in range(2, 9)],
+        "measured_with": about["measured_with"],
+    }
+    return judged_anew(record)
+
+
+def passes(adapters: int) -> dict[str, int]:
+    """Forward passes a row of one domain: a gradient is two passes.
+
+    forecast: the design of lambda space. one: the naive sum of all beside the own adapter. own:
+    every sum that holds the own adapter. every: all subsets.
+    """
+    return {
+        "adapters": adapters,
+        "forecast": 2 * adapters + 2,
+        "one": 2,
+        "own": 2 ** (adapters - 1),
+        "every": 2**adapters,
+    }
+
+
+def _ceiling(rows: list[Measured], group: str) -> float | None:
+    those = [row for row in rows if GROUPS[group](row.point)]
+    return ceiling(Points(those)) if those else None
+
+
+def _domains(found: Measurements, about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each domain's rows, and its test loss without adapters and with its own, of each seed."""
+    seeds, names = finished(found)
+    said: dict[str, dict[str, Any]] = {}
+    for place, name in enumerate(names):
+        test = [found[Part(seed, name, "test")] for seed in seeds]
+        alone = np.eye(len(names))[place]
+        said[name] = {
+            "base": round(float(test[0].loss[test[0].at(np.zeros(len(names)))]), 5),
+            "own": [round(float(each.loss[each.at(alone)]), 5) for each in test],
+            "rows": about["rows"][name],
+        }
+    return said
+
+
+def _costs(found: Measurements, lengths: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Tokens times passes of each part, and seconds at the pace of values, for one domain.
+
+    The mean over domains and seeds. Sums: those that are asked on the test rows.
+    """
+    seeds, names = finished(found)
+    spent: dict[str, list[tuple[float, float]]] = {}
+    for seed in seeds:
+        for name in names:
+            values, test = (found[Part(seed, name, part)] for part in ("evaluated", "test"))
+            asked = len([point for point in test.points if np.isin(point, (0, 1)).all()]) - 1
+            pace = float(values.seconds) / len(values.points)
+            each = {
+                "slope": 2,
+                "slopes": 2 * (len(names) - 1),
+                "values": 2,
+                "pairs": len(names),
+                "sums": asked,
+            }
+            for part, count in each.items():
+                spent.setdefault(part, []).append((count * lengths[name], count * pace))
+    return {
+        part: dict(zip(("tokens", "seconds"), np.mean(costs, axis=0).tolist(), strict=True))
+        for part, costs in spent.items()
+    }
+
+
+def _cost(needs: frozenset[str], spent: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {
+        "tokens": round(sum(spent[part]["tokens"] for part in needs)),
+        "seconds": round(sum(spent[part]["seconds"] for part in needs), 1),
+    }
+
+
+def _point(row: Measured, figures: list[float]) -> list[Any]:
+    where = [row.point.condition, row.point.seed, "+".join(row.point.domains), row.domain]
+    numbers = [float(f"{x:.5g}") if np.isfinite(x) else None for x in figures]
+    return [*where, round(row.interference, 6), numbers]

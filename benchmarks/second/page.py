@@ -1,0 +1,190 @@
+"""The second tournament's part of docs/prediction.md, from its record: no figure is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchmarks.prediction.markdown import figure, nats, spearman, table
+from benchmarks.prediction.tables import leads, sizes, standing
+from benchmarks.result import RESULTS
+
+__all__ = ["second_page", "second_run"]
+
+RECORD = RESULTS / "second.json"
+
+HEAD = """\
+# The second run
+
+Registered before it ran (`benchmarks/second/REGISTERED.md`): domains, sums, questions and bounds.
+Made by `python -m benchmarks.second judge`; whoever has `benchmarks/results/second.json` and the
+row losses in `second.npz` makes the same again with `python -m benchmarks.second again`, without a
+model. All five multiple-choice sets that there are, of which three are new, and one drawn domain.
+"""
+
+INTERVALS = """\
+Brackets are those of the first run: domains and seeds drawn, each by themselves (Owen 2007). With
+one seed domains alone are drawn. All of these seeds share calibration and test rows.
+"""
+
+EVALUATED = """\
+*Sum evaluated* is the very sum on the calibration rows, *pairs evaluated* what each other adapter
+does alone, added up: measurements both, charged for values. Lambda space is fitted to values and
+slopes of base, own adapter, pairs and the sum of all, so that what it says of a pair, and of the
+sum of all, is a measurement too; of triples and quadruples it is a forecast.
+"""
+
+PASSES = """\
+What a forecast costs beside evaluating, in forward passes a calibration row (a gradient is two).
+To judge one sum, evaluating is cheaper always; for every sum that holds a domain's own adapter a
+forecast pays from {own} adapters on, for all subsets from {every} on. What a forecast has beyond
+that are other weights than 1, slopes, and shares by module.
+"""
+
+COVERAGE = """\
+How often the 95 % interval of `predict` holds what the test rows show, L(weighting) - L(own), where
+nothing was measured: triples, quadruples and weights drawn from [0, 1.5], forecast with all {all}
+adapters and with four of them. Registered: at least 90 % in each group of at least 40. In brackets
+Clopper and Pearson's interval of the share, as if all were independent, which those that share rows
+and adapters are not.
+"""
+
+RIGHT = """\
+Shares of right answers on test rows, for sums of three and four on the multiple-choice sets:
+foretold by a polynomial of each question's margin, through its values and slopes at the design
+points (64 questions), beside the very sum on all calibration questions, and beside what the own
+adapter reaches there, which knows nothing of the sum. Registered: Spearman at least 0.8, mean error
+at most 5 points.
+"""
+
+
+def second_run() -> Iterator[str]:
+    """Give the part of the page that the committed record makes; nothing where there is none."""
+    if RECORD.exists():
+        yield from second_page(json.loads(RECORD.read_text(encoding="utf-8")))
+
+
+def second_page(record: Mapping[str, Any]) -> Iterator[str]:
+    """Give everything that is shown of a record."""
+    yield HEAD
+    yield from _played(record)
+    for group, title in (("all", "## Second run: all sums"), ("pairs", "## Second run: pairs")):
+        if record["groups"][group]:
+            yield title + "\n"
+            yield from table(*standing(record, group))
+    yield EVALUATED
+    yield _entered(record)
+    yield INTERVALS
+    yield from sizes(record)
+    yield from _bounds(record)
+    yield from _passes(record)
+    yield from _coverage(record)
+    yield from _right(record)
+
+
+def _played(record: Mapping[str, Any]) -> Iterator[str]:
+    seeds, left_out = record["seeds"], record["about"]["left_out"]
+    said = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {seeds[0]}"
+    if left_out:
+        said += f"; not finished, and left out: {', '.join(map(str, left_out))}"
+    yield said + ".\n"
+    head = ["domain", "base (nats)", "own adapter, by seed", "calibration", "test"]
+    rows = [
+        [name, nats(each["base"]), ", ".join(map(nats, each["own"]))]
+        + [_counted(each["rows"][part]) for part in ("calibration", "test")]
+        for name, each in record["domains"].items()
+    ]
+    yield from table([*head[:3], *(f"{part}: rows, answer tokens, cut" for part in head[3:])], rows)
+    head = ["points", "number", "sums", "mean (nats)", "deviation", "least", "most", "harmed"]
+    rows = [
+        [name, str(found["n"]), str(found["sums"])]
+        + [f"{found[key]:+.4f}" for key in ("mean", "spread", "least", "most")]
+        + [f"{100 * found['harmed']:.0f} %"]
+        for name, found in record["groups"].items()
+        if found
+    ]
+    yield from table(head, rows)
+
+
+def _counted(part: Mapping[str, int]) -> str:
+    return f"{part['rows']}, {part['tokens']:,}, {part['cut']}"
+
+
+def _entered(record: Mapping[str, Any]) -> str:
+    missing = record["not_measured"]
+    said = f"{len(record['predictors'])} predictors were entered."
+    return said + (f" Not measured here: {', '.join(missing)}.\n" if missing else "\n")
+
+
+def _bounds(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say of what was registered of lambda space whether it holds, and how far it leads."""
+    if not record["promised"]:
+        return
+    by_name = {each["name"]: each["groups"] for each in record["predictors"]}
+    lambda_space, share = by_name["lambda space"], record["promised"]["error_share"]
+    yield "## Second run: what was registered of lambda space\n"
+    rows = []
+    for group in ("triples", "quadruples"):
+        found = lambda_space[group]
+        if found and found["spearman"] is not None:
+            kept = "yes" if found["spearman"] >= 0.8 else "**no**"
+            rows.append([f"Spearman within {group}", "at least 0.8", spearman(found), kept])
+    kept = "yes" if 0 < share["value"] <= 1 / 3 else "**no**"
+    error = figure(share["value"], share["interval"])
+    rows.append(["error / mean interference, all sums", "at most 1/3", error, kept])
+    yield from table(["figure", "registered", "measured", "the point value holds"], rows)
+    yield from leads(record)
+
+
+def _passes(record: Mapping[str, Any]) -> Iterator[str]:
+    found = record["passes"]
+    pays = {
+        kind: min(each["adapters"] for each in found if each["forecast"] < each[kind])
+        for kind in ("own", "every")
+    }
+    yield "## From how many adapters on a forecast pays\n"
+    yield PASSES.format(**pays)
+    keys = ("adapters", "forecast", "one", "own", "every")
+    head = ["adapters", "lambda space", "one sum", "all that hold the own adapter", "all subsets"]
+    yield from table(head, [[str(each[key]) for key in keys] for each in found])
+
+
+def _coverage(record: Mapping[str, Any]) -> Iterator[str]:
+    groups = record["coverage"]["groups"]
+    if not groups:
+        return
+    yield "## Second run: are the intervals honest?\n"
+    yield COVERAGE.format(all=len(record["domains"]))
+    head = ["forecast with", "of", "number", "held", "half width", "error", "mean (nats)"]
+    rows = [
+        [f"{each['adapters']} adapters", each["kind"], str(each["n"]), _share(each)]
+        + [nats(each[key]) for key in ("half_width", "error")]
+        + [f"{each['mean']:+.4f}"]
+        for each in groups
+    ]
+    yield from table(head, rows)
+
+
+def _share(group: Mapping[str, Any]) -> str:
+    low, high = group["interval"]
+    return f"{100 * group['held'] / group['n']:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _right(record: Mapping[str, Any]) -> Iterator[str]:
+    found = record["right"]
+    if found is None:
+        return
+    yield "## Second run: right answers\n"
+    yield RIGHT
+    called = {
+        "foretold": "foretold, question by question",
+        "evaluated": "the sum evaluated on the calibration rows",
+        "own": "the own adapter alone",
+    }
+    rows = [
+        [called[way], spearman(each), f"{each['points']:.1f}", f"{each['bias']:+.1f}"]
+        for way, each in found["ways"].items()
+    ]
+    yield from table(["told by", "Spearman", "mean error (points)", "bias (points)"], rows)
+    yield f"{found['n']} points.\n"
