@@ -113,6 +113,19 @@ class ChoiceScore:
         parts = [tuple(vars(score).values()) for score in scores]
         return cls(*(sum(part, ()) for part in zip(*parts, strict=True)))
 
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields by name, nats to six decimals."""
+        short = {name: [[round(x, 6) for x in of] for of in getattr(self, name)]
+                 for name in ("nll", "end")}  # fmt: skip
+        return vars(self) | short
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave. Raises KeyError or TypeError for anything else."""
+        lists = ("nll", "end", "tokens", "characters")
+        nested: dict[str, Any] = {name: tuple(map(tuple, content[name])) for name in lists}
+        return cls(**nested, right=tuple(content["right"]))
+
     def _hits(self, of: Callable[..., NDArray[np.float64]]) -> NDArray[np.bool_]:
         picked = [
             int(np.argmin(of(*map(np.asarray, each))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.report.accuracy import accuracy_section
 from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, presets
@@ -47,6 +48,7 @@ def study_page(
         pairs_section(checks[first], whose),
         relation_section(summary),
         table_section(summary),
+        *([accuracy_section(summary)] if summary.accuracies else ()),
     ]
     terms: tuple[str, ...] = (*TERMS, "perplexity", "task weights", *PAIR_TERMS)
     if forecasts:

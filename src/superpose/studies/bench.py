@@ -9,7 +9,8 @@ from typing import Any
 
 from superpose.formats import load
 from superpose.interference import check
-from superpose.measure.evaluate import Score, score
+from superpose.measure.domain_test import DomainTest
+from superpose.measure.evaluate import Score
 from superpose.model import SuperposedModel
 from superpose.studies.baseline import baseline_settings
 from superpose.studies.cells import MERGED_BY, WEIGHTED, StudyCell, cell_seed
@@ -149,6 +150,7 @@ class StudyBench:
         self.study.reporter.start(f"evaluate {cell.label}")
         scores = {}
         for name, examples in self.study.test_examples.items():
-            tokens = sum(example.length for example in examples) / len(examples)
-            scores[name] = score(model, examples, progress=self._rows_of(tokens))
+            test = DomainTest(examples, self.study.test_choices[name])
+            tokens = sum(example.length for example in examples) / test.steps
+            scores[name] = test.score(model, self._rows_of(tokens))
         return scores

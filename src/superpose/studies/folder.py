@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from superpose.executor import WorkFolder
+from superpose.measure.choice_score import ChoiceScore
 from superpose.measure.evaluate import Score
 from superpose.studies.cells import StudyCell
 
@@ -43,7 +44,7 @@ class StudyFolder(WorkFolder):
         weights: Mapping[str, float],
         seconds: float,
     ) -> None:
-        """Write a cell's evaluation: each row's nats and tokens, by domain.
+        """Write a cell's evaluation: each row's nats and tokens, by domain, and its choices'.
 
         weights: task weights of the superposition that it is; none for a merged-data adapter.
         """
@@ -57,6 +58,7 @@ class StudyFolder(WorkFolder):
                 domain: {
                     "row_nll": [round(nll, 6) for nll in score.row_nll],
                     "row_tokens": score.row_tokens,
+                    **({} if score.choices is None else {"choices": score.choices.to_json()}),
                 }
                 for domain, score in scores.items()
             },
@@ -68,7 +70,11 @@ class StudyFolder(WorkFolder):
         content = self._read(self.path / cell.file)
         try:
             return {
-                domain: Score(tuple(rows["row_nll"]), tuple(rows["row_tokens"]))
+                domain: Score(
+                    tuple(rows["row_nll"]),
+                    tuple(rows["row_tokens"]),
+                    ChoiceScore.from_json(rows["choices"]) if "choices" in rows else None,
+                )
                 for domain, rows in content["scores"].items()
             }
         except (KeyError, TypeError, AttributeError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.adapter import Adapter
+from superpose.data.choices import ChoiceQuestion
 from superpose.data.domain import Domain, fingerprint
 from superpose.data.prompt import Example, Prompt
 from superpose.formats import load
@@ -75,6 +76,12 @@ class OpenedStudy:
     def test_examples(self) -> dict[str, list[Example]]:
         """Test rows as tokens, by domain."""
         return {n: self.prompt.encode_all(d.test, n) for n, d in self.domains.items()}
+
+    @cached_property
+    def test_choices(self) -> dict[str, list[ChoiceQuestion]]:
+        """Test rows with choices as tokens, by domain."""
+        asked = {n: map(self.prompt.encode_choices, d.test) for n, d in self.domains.items()}
+        return {n: [q for q in questions if q is not None] for n, questions in asked.items()}
 
     @cached_property
     def calibration_examples(self) -> dict[str, list[Example]]:

@@ -66,6 +66,7 @@ class DomainSettings(Settings):
     test: str | None = None
     question: str = "question"
     answer: str = "answer"
+    choices: str = "choices"
     train_split: str = "train"
     test_split: str = "test"
 
@@ -217,7 +218,7 @@ def _fitting(
     """The rows of a source that fit, and how many do not."""
     path = folder / source
     here = path.exists() or is_file_name(source, folder)
-    columns = {"question": settings.question, "answer": settings.answer}
+    columns = {name: getattr(settings, name) for name in ("question", "answer", "choices")}
     rows = read_rows(path if here else source, split=split, **columns)
     fitting = prompt.fitting(rows)
     return fitting, len(rows) - len(fitting)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from superpose.files import new_file
+from superpose.measure.choice_score import ACCURACY, accuracy_figures
 from superpose.measure.evaluate import interval_of
 from superpose.studies.cells import MERGED_BY, SUMS, UNION, StudyCell
 from superpose.studies.scores import StudyScores, change_percent
@@ -18,10 +19,12 @@ __all__ = ["COLUMNS", "table_rows", "write_table"]
 COLUMNS = (
     *("seed", "method", "subset", "weights", "domain", "nll", "tokens"),
     *("perplexity", "low", "high", "dppl_percent", "dppl_base_percent", "dppl_single_percent"),
+    *ACCURACY,
 )
 """nll: nats an answer token. low, high: 95 % bootstrap interval of the perplexity over
 questions. dppl_percent: a sum, of whatever weights, against merged-data fine-tuning; then against
-the base and against each domain's own adapter."""
+the base and against each domain's own adapter. The rest, of rows with choices: shares of
+questions and their 95 % Wilson intervals."""
 
 _AGAINST = {
     "dppl_percent": "merged",
@@ -62,6 +65,7 @@ def _row(scores: StudyScores, cell: StudyCell, domain: str) -> dict[str, Any]:
         "perplexity": round(score.perplexity, 5),
         "low": low,
         "high": high,
+        **accuracy_figures(score.choices, score.match),
     }
     if cell.method in (*SUMS, *MERGED_BY):
         for column, method in _AGAINST.items():

@@ -9,6 +9,7 @@ from operator import attrgetter
 from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
 from superpose.shown.words import counted
+from superpose.studies.accuracies import accuracies_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict
@@ -36,6 +37,7 @@ def study_parts(summary: Summary) -> tuple[Part, ...]:
     title = "What the weights tell, against the change of perplexity on the union"
     return (
         _sums_table(summary),
+        *([accuracies_table(summary)] if summary.accuracies else ()),
         *forecast_parts(summary),
         Table.of(title, CORRELATIONS, summary.correlations),
         *map(Line, summary.remarks),

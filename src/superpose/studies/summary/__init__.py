@@ -11,6 +11,7 @@ from superpose.studies.summary.foreseen import (
     TunedWeights,
 )
 from superpose.studies.summary.measured import (
+    AccuracyRow,
     Kept,
     MethodRow,
     RowCounts,
@@ -24,6 +25,7 @@ from superpose.studies.summary.summary import Summary
 
 __all__ = [
     "Accuracy",
+    "AccuracyRow",
     "FigureCorrelation",
     "ForecastCost",
     "ForecastRow",

@@ -9,6 +9,7 @@ from superpose.statistics import over_seeds
 from superpose.statistics.bootstrap import Interval
 
 __all__ = [
+    "AccuracyRow",
     "Held",
     "Kept",
     "MethodRow",
@@ -73,6 +74,23 @@ class RowCounts(Held):
     cut_test_rows: int = 0
     left_out_rows: int = 0
     answer_tokens: int
+
+
+@dataclass(frozen=True)
+class AccuracyRow(Held):
+    """What a method made of a subset's accuracy among choices, on one domain or on `union`.
+
+    interval: Wilson's 95 % of the mean over seeds, which have the same questions.
+    """
+
+    subset: Names
+    domain: str
+    method: str
+    questions: int
+    chance: float
+    accuracy: Spread
+    per_token: Spread
+    interval: Interval
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from superpose.errors import BadInput
 from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
+    AccuracyRow,
     Held,
     MethodRow,
     Names,
@@ -32,7 +33,7 @@ class Summary(Held):
 
     own_adapters: perplexity of the base and of every single adapter on every domain. methods: empty
     and forecast: None where there was none, or the summary is older. seconds: of all trainings and
-    all evaluations.
+    all evaluations. accuracies: of test rows with choices; empty where none has any.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Summary(Held):
     own_adapters: Mapping[str, Mapping[str, Spread]]
     subsets: tuple[SubsetSums, ...]
     methods: tuple[MethodRow, ...] = ()
+    accuracies: tuple[AccuracyRow, ...] = ()
     forecast: ForecastSummary | None = None
     points: tuple[SubsetPoint, ...]
     correlations: tuple[FigureCorrelation, ...]
