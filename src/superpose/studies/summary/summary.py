@@ -74,8 +74,11 @@ class Summary(Held):
         return next(c for c in self.correlations if (c.figure, c.among) == (figure, among))
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `summary.json` holds."""
-        return dict(_adapter().dump_python(self, mode="json"))
+        """Give what `summary.json` holds; no accuracies where there are none."""
+        content = dict(_adapter().dump_python(self, mode="json"))
+        if not self.accuracies:
+            del content["accuracies"]
+        return content
 
     @classmethod
     def from_json(cls, content: object, where: object = None) -> Summary:
