@@ -187,13 +187,13 @@ def check_right_answers(
 
     told = record["right"]["told"]
     measured = np.array([each[3] for each in told])
-    for seed, members, domain, found, _, evaluated, own in told:
+    for seed, members, domain, found, _, evaluated, own, _ in told:
         assert found == pytest.approx(accuracy("test", seed, domain, members.split("+")), abs=1e-4)
         assert evaluated == pytest.approx(
             accuracy("evaluated", seed, domain, members.split("+")), abs=1e-4
         )
         assert own == pytest.approx(accuracy("evaluated", seed, domain, [domain]), abs=1e-4)
-    for column, way in ((4, "foretold"), (5, "evaluated"), (6, "own")):
+    for column, way in ((4, "foretold"), (5, "evaluated"), (6, "own"), (7, "predicted")):
         off = np.abs(np.array([each[column] for each in told]) - measured).mean()
         assert record["right"]["ways"][way]["points"] == pytest.approx(100 * off, abs=1e-2)
 
@@ -312,7 +312,7 @@ def test_the_page_says_what_was_registered_and_what_came_of_it(
     for said in (
         "not finished, and left out: 2", "| sum evaluated |", "| Spearman within triples |",
         "from 5 adapters on, for all subsets from 4 on", "| 4 adapters | random weights |",
-        "| foretold, question by question |", "Not measured here: ",
+        "| `predict`, question by question |", "Not measured here: ",
     ):  # fmt: skip
         assert said in text, said
     assert "nan" not in text

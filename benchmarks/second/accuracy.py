@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from benchmarks.second.figures import whole_sums
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import Array, Measurements, PartRows, finished
-from superpose.landscape.choice_sample import margins
+from superpose.data.domain import Row
+from superpose.landscape.choice_sample import ChoiceSample, margins
 from superpose.landscape.polynomial import Polynomial
+from superpose.landscape.right_answers import RightAnswers
 from superpose.landscape.sample import Sample
 from superpose.statistics import correlate
 
@@ -22,13 +24,13 @@ BOUNDS = {"spearman": 0.8, "points": 5.0}
 """Registered for sums of three and four: at least, and at most in points of accuracy."""
 
 SIZES = (3, 4)
-WAYS = ("foretold", "evaluated", "own")
-"""From a polynomial of each question's margin; the very sum on the calibration rows; what the own
-adapter alone reaches there, which knows nothing of the sum."""
+WAYS = ("predicted", "foretold", "evaluated", "own")
+"""As `predict` tells it; from a polynomial of each question's margin; the very sum on the
+calibration rows; what the own adapter alone reaches there, which knows nothing of the sum."""
 
 
 class Answers(NamedTuple):
-    """Shares of right answers of a sum on a domain: measured on test rows, and three guesses."""
+    """Shares of right answers of a sum on a domain: measured on test rows, and four guesses."""
 
     seed: int
     sum: str
@@ -37,6 +39,7 @@ class Answers(NamedTuple):
     foretold: float
     evaluated: float
     own: float
+    predicted: float
 
 
 def right_answers(found: Measurements) -> dict[str, Any] | None:
@@ -82,7 +85,11 @@ def _of_domain(
     part: Mapping[str, PartRows], seed: int, place: int, names: list[str]
 ) -> Iterator[Answers]:
     test, values = part["test"], part["evaluated"]
-    foretold = _polynomial(part["slopes"], values)
+    sample = _choice_sample(part["slopes"], values)
+    foretold = _polynomial(sample)
+    # The questions' texts are not read.
+    asked = tuple(Row(f"question {q}", "") for q in range(len(sample.right)))
+    predicted = RightAnswers(tuple(names), names[place], place, asked, sample)
     alone = np.eye(len(names))[place]
     own = _accuracy(values, alone)
     for at in whole_sums(test.points, place):
@@ -97,6 +104,7 @@ def _of_domain(
                 foretold(point),
                 _accuracy(values, point),
                 own,
+                predicted.accuracy(point).accuracy,
             )
 
 
@@ -105,29 +113,36 @@ def _accuracy(rows: PartRows, point: Array) -> float:
     return float((margin > 0).mean())
 
 
-def _polynomial(slopes: PartRows, values: PartRows) -> Callable[[Array], float]:
-    """Give the function from task weights to the share of the first questions answered right.
-
-    One polynomial a question, of the form that losses have, through its margin at base and design
-    points and its slopes there.
-    """
+def _choice_sample(slopes: PartRows, values: PartRows) -> ChoiceSample:
+    """Give the first questions' choices at the design points, with slopes, and at the base."""
     count = slopes.margin_slopes.shape[1]
     base = values.at(np.zeros(values.points.shape[1]))
-    right = values.right[:count]
-    margin = np.vstack(
-        [
-            margins(_known(slopes.choices[:, :count]), right),
-            margins(_known(values.choices[base, :count]), right),
-        ]
+    wide = max(slopes.choices.shape[-1], values.choices.shape[-1])
+    nll = np.concatenate(
+        [_wider(slopes.choices[:, :count], wide), _wider(values.choices[[base], :count], wide)]
     )
     nothing = np.full((1, *slopes.margin_slopes.shape[1:]), np.nan)
-    sample = Sample(
+    return ChoiceSample(
         np.vstack([slopes.points, values.points[base]]),
-        margin,
-        np.concatenate([slopes.margin_slopes, nothing])[:, :, None],
-        np.ones(count, dtype=np.int64),
-        ("all",),
+        _known(nll),
+        np.concatenate([slopes.margin_slopes, nothing]),
+        values.right[:count],
+        np.isfinite(nll[0]).astype(np.int64),
     )
+
+
+def _wider(nll: Array, wide: int) -> Array:
+    """Give (P, Q, C) nats with so many columns, NaN in those that are new."""
+    return np.pad(nll, ((0, 0), (0, 0), (0, wide - nll.shape[-1])), constant_values=np.nan)
+
+
+def _polynomial(found: ChoiceSample) -> Callable[[Array], float]:
+    """Give the function from task weights to the share of questions answered right.
+
+    One polynomial a question, of the form that losses have, through its margins and their slopes.
+    """
+    ones = np.ones(len(found.right), dtype=np.int64)
+    sample = Sample(found.points, found.margin, found.slope[:, :, None], ones, ("all",))
     fitted = Polynomial.fit(sample)
 
     def share(point: Array) -> float:

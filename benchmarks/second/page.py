@@ -52,10 +52,10 @@ and adapters are not.
 
 RIGHT = """\
 Shares of right answers on test rows, for sums of three and four on the multiple-choice sets:
-foretold by a polynomial of each question's margin, through its values and slopes at the design
-points (64 questions), beside the very sum on all calibration questions, and beside what the own
-adapter reaches there, which knows nothing of the sum. Registered: Spearman at least 0.8, mean error
-at most 5 points.
+foretold as `predict` does, and by a plain polynomial of each question's margin, from values and
+slopes at the design points (64 questions), beside the very sum on all calibration questions, and
+beside what the own adapter reaches there, which knows nothing of the sum. Registered: Spearman at
+least 0.8, mean error at most 5 points.
 """
 
 
@@ -178,7 +178,8 @@ def _right(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## Second run: right answers\n"
     yield RIGHT
     called = {
-        "foretold": "foretold, question by question",
+        "predicted": "`predict`, question by question",
+        "foretold": "a polynomial of each margin",
         "evaluated": "the sum evaluated on the calibration rows",
         "own": "the own adapter alone",
     }
