@@ -17,6 +17,7 @@ from benchmarks.result import RESULTS, tables
 NAMES = (
     *("check_process", "add_process", "truncate", "tinyllama", "seven_b", "training", "evaluation"),
     *("calibration", "curvature", "bake", "demo", "verdict", "factor_space", "regression_seven_b"),
+    "library",
 )
 README = Path(__file__).with_name("README.md")
 
