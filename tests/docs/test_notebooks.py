@@ -49,7 +49,7 @@ def test_there_is_a_notebook_and_its_objects_show_themselves() -> None:
     (path,) = NOTEBOOKS
     captions = {t.caption for o in outputs(path) if (h := html_of(o)) for t in Reading(h).tables}
     for start in ("Target modules", "One target module's delta", "Pairs", "Cosine of each pair",
-                  "Predicted perplexity", "Who disturbs whom", "Predicted (",
+                  "Perplexity of the answers", "Who disturbs whom", "Foretold (",
                   "Held differently"):  # fmt: skip
         assert any(caption.startswith(start) for caption in captions), start
 
