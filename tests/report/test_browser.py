@@ -160,12 +160,13 @@ def test_a_table_can_be_taken_along_and_is_no_formula(open_page: Open, hostile: 
     rows = list(csv.reader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8"))))
     count = len(HOSTILE)
     assert len(rows) == 1 + count * (2**count + 1)
-    assert {len(row) for row in rows} == {count + 7}
+    assert {len(row) for row in rows} == {count + 8}
     assert [row[-1] for row in rows] == ["measured_nll"] + [""] * (len(rows) - 1)
     assert "'=HYPERLINK(1)" in rows[0]
     assert not any(field.startswith(("=", "@")) for row in rows for field in row)
     first = hostile.forecast.predict([list(map(float, rows[1][:count]))])[0]
-    assert float(rows[1][count + 1]) == pytest.approx(first.predicted_nll)
+    assert rows[1][count + 1] == "foretold"
+    assert float(rows[1][count + 2]) == pytest.approx(first.predicted_nll)
 
 
 def test_cells_tell_their_figures_to_pointer_and_keyboard(open_page: Open, checked: Path) -> None:

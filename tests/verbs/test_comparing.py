@@ -69,9 +69,11 @@ def test_info_tells_what_the_command_tells(
 
 
 def test_one_adapter_is_nothing_to_compare() -> None:
-    for alone in ("sums", ["sums"], superpose.load("sums"), [superpose.load("sums")], []):
+    for alone in ("sums", ["sums"], superpose.load("sums"), [superpose.load("sums")]):
         with pytest.raises(BadInput, match="one adapter alone has nothing"):
             superpose.check(alone)
+    with pytest.raises(BadInput, match="no adapter was named"):
+        superpose.check([])
 
 
 def test_a_tolerance_is_named_as_python_names_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ def _mapping(name: str, pairs: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` options; values are YAML (numbers, true, lists)."""
     found = {}
     for pair in pairs:
-        from superpose.data.yaml_text import yaml_value
+        from superpose.training.yaml_text import yaml_value
 
         key, equals, value = pair.partition("=")
         if not equals or not key:

@@ -212,11 +212,8 @@ def adapter_for_base(given: object) -> BadInput:
 
 def _here(place: str, text: str) -> BaseName | None:
     """Give what stands at `place`, called `text`; raises BadInput when the system won't tell."""
-    try:
-        path = with_home(place)
-        there = exists(path, text)
-    except (RuntimeError, ValueError) as error:  # ~nobody, and a null byte
-        raise BadInput(f"is no name ({error})", where=text) from error
+    path = with_home(place)
+    there = exists(path, text)
     if text == embedded.NAME and not (path / CONFIG).is_file():
         return None  # a folder called by its name need not be a model: a study's, for one
     return BaseName(place, path=path) if there else None

@@ -96,9 +96,10 @@ def exists(path: Path, given: object) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, ValueError) as error:  # a ValueError for a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"cannot be read: {reason}", where=given) from error
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", where=given) from error
+    except ValueError as error:  # a null byte
+        raise BadInput(f"is no name ({error})", where=given) from error
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from superpose.report.page import Section
 from superpose.report.tables import DataTable
-from superpose.studies.accuracies import accuracies_table
+from superpose.studies.accuracy_table import accuracies_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import Summary
 

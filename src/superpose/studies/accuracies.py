@@ -1,18 +1,17 @@
-"""A study's accuracies among choices, of every subset and method: from the scores to a table."""
+"""A study's accuracies among choices, of every subset and method: from its scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from superpose.measure.choice_score import ChoiceScore
-from superpose.shown import Cell, Column, Table
 from superpose.statistics import wilson
 from superpose.studies.beside import spread
-from superpose.studies.cells import TITLES, UNION, domain_subsets
+from superpose.studies.cells import UNION, domain_subsets
 from superpose.studies.scores import StudyScores
-from superpose.studies.summary import AccuracyRow, Summary
+from superpose.studies.summary import AccuracyRow
 
-__all__ = ["accuracies", "accuracies_table"]
+__all__ = ["accuracies"]
 
 
 def accuracies(scores: StudyScores) -> tuple[AccuracyRow, ...]:
@@ -45,32 +44,3 @@ def _row(
         per_token=spread([choices.accuracy_per_token for choices in chosen]),
         interval=(round(ends[0], 6), round(ends[1], 6)),
     )
-
-
-def accuracies_table(summary: Summary) -> Table:
-    """Subsets and domains down, methods across: accuracy in per cent and its interval."""
-    methods = [m for m in TITLES if any(row.method == m for row in summary.accuracies)]
-    of: dict[tuple[tuple[str, ...], str], dict[str, AccuracyRow]] = {}
-    for row in summary.accuracies:
-        of.setdefault((row.subset, row.domain), {})[row.method] = row
-    columns = (
-        *(Column(title) for title in ("subset", "measured on")),
-        *(Column(title, form="") for title in ("questions", "chance")),
-        *(Column(TITLES[method], form="") for method in methods),
-    )
-    rows = []
-    for (names, domain), found in of.items():
-        any_row = next(iter(found.values()))
-        figures = (_cell(found[method]) if method in found else Cell("-") for method in methods)
-        counts = Cell(str(any_row.questions)), Cell(f"{100 * any_row.chance:.1f}")
-        rows.append((Cell(" + ".join(names)), Cell(domain), *counts, *figures))
-    title = (
-        "Accuracy among choices in %: how often the right one is the likeliest, mean over seeds "
-        "(95 % Wilson interval over questions)"
-    )
-    return Table(title, columns, tuple(rows), "Domains without choices are left out.")
-
-
-def _cell(row: AccuracyRow) -> Cell:
-    low, high = (f"{100 * end:.1f}" for end in row.interval)
-    return Cell(f"{100 * row.accuracy.mean:.1f}", f"{low} to {high}", row.accuracy.mean)

@@ -27,10 +27,10 @@ from superpose.data.domain import (
 )
 from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
-from superpose.data.yaml_text import yaml_value
 from superpose.errors import BadInput
 from superpose.studies.cells import MERGED_BY
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
+from superpose.training.yaml_text import yaml_value
 
 __all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec", "spec_of"]
 

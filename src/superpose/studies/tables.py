@@ -9,7 +9,7 @@ from operator import attrgetter
 from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
 from superpose.shown.words import counted
-from superpose.studies.accuracies import accuracies_table
+from superpose.studies.accuracy_table import accuracies_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict

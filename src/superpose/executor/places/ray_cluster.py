@@ -46,7 +46,7 @@ class RayPlace:
         }
         _check_room(ray, self._wanted)
         # Killed workers are replaced by the command: Ray would begin them again without its eye.
-        self._task = ray.remote(**self._wanted, max_retries=0, max_calls=1)(work_as)
+        self._task = self.ray.remote(**self._wanted, max_retries=0, max_calls=1)(work_as)
         self._workers: dict[Any, int] = {}
 
     def start(self, workers: Sequence[int]) -> None:

@@ -75,7 +75,7 @@ def _line(where: object, mark: Any) -> str:
     return str(where) if mark is None else f"{where}, line {mark.line + 1}"
 
 
-class _Plain(yaml.SafeLoader):  # type: ignore[misc]
+class _Plain(yaml.SafeLoader):
     """YAML's safe loader, which would let the last of two equal keys win without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
