@@ -11,20 +11,14 @@ In the folder of the second tournament, whose adapters are trained by
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
-from pathlib import Path
 
 from benchmarks.methods.beside import stand_missing
 from benchmarks.methods.contending import contend_missing
 from benchmarks.methods.judge import again, judge
-from benchmarks.prediction.field import Field
-from benchmarks.prediction.settings import DATA
-from benchmarks.prediction.workers import add_jobs, jobs_of
-from benchmarks.second.settings import SECOND, SOURCES
-from superpose.errors import SuperposeError
+from benchmarks.prediction.steps import do_step
+from benchmarks.second.settings import second_field
 
 STEPS = {
     "contend": contend_missing,
@@ -32,32 +26,11 @@ STEPS = {
     "judge": judge,
     "again": again,
 }
-READS = {"judge", "again"}
-"""Steps that write nothing into the folder, so that another one may be at work there."""
-
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do one step; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods")
-    parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--out", type=Path, default=Path("runs/second"), help="its folder")
-    parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
-    add_jobs(parser)
-    asked = parser.parse_args(arguments)
-    field = Field(asked.out, data=asked.data, tournament=SECOND, sources=SOURCES)
-    try:
-        with nullcontext() if asked.step in READS else field.claimed():
-            STEPS[asked.step](field, jobs_of(asked))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    except SuperposeError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return do_step("python -m benchmarks.methods", STEPS, "runs/second", second_field, arguments)
 
 
 if __name__ == "__main__":

@@ -18,21 +18,16 @@ elsewhere.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
-from pathlib import Path
 
 from benchmarks.prediction.adapters import train_missing
 from benchmarks.prediction.calibrate import calibrate_missing
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measure import measure_missing
-from benchmarks.prediction.settings import DATA
+from benchmarks.prediction.steps import do_step
 from benchmarks.prediction.tournament import again, count, play, write
 from benchmarks.prediction.weigh import weigh_missing
-from benchmarks.prediction.workers import add_jobs, jobs_of
-from superpose.errors import SuperposeError
 
 STEPS = {
     "train": train_missing,
@@ -44,31 +39,11 @@ STEPS = {
     "count": count,
     "page": write,
 }
-READS = {"judge", "again", "count", "page"}
-"""Steps that write nothing into the folder, so that another one may be at work there."""
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do one step; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction")
-    parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--out", type=Path, default=Path("runs/tournament"), help="its folder")
-    parser.add_argument("--data", type=Path, default=DATA, help="the question sets")
-    add_jobs(parser)
-    asked = parser.parse_args(arguments)
-    field = Field(asked.out, data=asked.data)
-    try:
-        with nullcontext() if asked.step in READS else field.claimed():
-            STEPS[asked.step](field, jobs_of(asked))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    except SuperposeError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return do_step("python -m benchmarks.prediction", STEPS, "runs/tournament", Field, arguments)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmarks.prediction.domains import Source
-from benchmarks.prediction.settings import Tournament
+from benchmarks.prediction.field import Field
+from benchmarks.prediction.settings import DATA, Tournament
 from superpose.training.settings import LoraSettings, TrainingSettings
 
-__all__ = ["CHOICES", "DRAWN", "SECOND", "SOURCES"]
+__all__ = ["CHOICES", "DRAWN", "SECOND", "SOURCES", "second_field"]
 
 _TRIVIA = (192, 128, 192)
 _LONG = (192, 64, 96)
@@ -45,3 +48,8 @@ SECOND = Tournament(
     ),
     training=TrainingSettings(epochs=1, learning_rate=3e-4, batch_size=8),
 )
+
+
+def second_field(out: str | Path, *, data: str | Path = DATA) -> Field:
+    """Give the field of the second tournament in a folder."""
+    return Field(out, data=data, tournament=SECOND, sources=SOURCES)
