@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.conftest import ROOT, write_questions
 from tests.executor.ray_here import ray_cluster, ray_program
 from tests.executor.slurm_here import missing, slurm_node
@@ -56,12 +57,25 @@ def file(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "study.yaml"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Give everything that is started here one thread: another number sums in another order."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def undisturbed(file: Path) -> Path:
-    """The folder of the study as one process left it."""
+    """The folder of the study as one process left it, with as many threads as a worker has."""
     spec = load_spec(file)
     study = Study(spec, file.parent / "undisturbed", relative_to=file.parent)
-    study.run()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        study.run()
+    finally:
+        torch.set_num_threads(threads)
     write_results(study.folder, spec, study.cells)
     return study.folder.path
 
