@@ -15,21 +15,19 @@ import numpy as np
 import torch
 
 from benchmarks.methods.sums import drawn_sums, first_rows
-from benchmarks.prediction.adapters import trained
+from benchmarks.prediction.adapters import trained, trained_there
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
-from superpose.formats import load
 from superpose.measure.evaluate import score
 from superpose.measure.finer import By, finer_weights
 from superpose.measure.lambda_space import forecast
 from superpose.measure.tune import tune
 from superpose.model import SuperposedModel
 from superpose.studies.cells import cell_seed
-from superpose.training.train import train
 
 __all__ = ["WAYS", "Beside", "besides", "doer", "stand_missing"]
 
@@ -164,18 +162,14 @@ def _calibration(field: Field, each: Beside) -> list[Example]:
 
 def _trained(field: Field, each: Beside, rows: Sequence[Example], epochs: float) -> Adapter:
     """Train and read an adapter, or read the one that lies here."""
-    out = field.folder.path / "adapters" / each.way / f"seed-{each.seed}"
-    out /= "+".join(each.domains)
-    if not out.is_dir():
-        train(
-            field.base,
-            rows,
-            out,
-            lora=field.tournament.lora,
-            training=replace(field.tournament.training, epochs=epochs),
-            seed=cell_seed(each.seed, each.name),
-        )
-    return replace(load(out), name=each.way)
+    return trained_there(
+        field,
+        f"adapters/{each.way}/seed-{each.seed}/{'+'.join(each.domains)}",
+        rows,
+        name=each.way,
+        training=replace(field.tournament.training, epochs=epochs),
+        seed=cell_seed(each.seed, each.name),
+    )
 
 
 ADAPTERS: Mapping[str, Callable[[Field, Beside, Sequence[Adapter]], Sequence[Adapter]]] = {

@@ -16,9 +16,8 @@ from benchmarks.methods.rows import Cell, Measurements, collected, kept, recorde
 from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
-from benchmarks.result import RESULTS, stamp
+from benchmarks.result import RESULTS, stamp, write_record
 from superpose.errors import BadInput
-from superpose.files import new_file
 from superpose.measure.contenders import CONTENDERS
 from superpose.statistics.shares import clopper_pearson
 
@@ -167,7 +166,5 @@ def _round(value: Any) -> float:
 
 
 def _write(record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
-    with new_file(RECORD) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    write_record(RECORD, record)
     write_page(record)

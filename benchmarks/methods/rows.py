@@ -55,14 +55,8 @@ Measurements: TypeAlias = Mapping[Cell, Mapping[str, Rows]]
 def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
     """Read everything of the seeds that are finished. Raises BadInput where none is."""
     files = dict(_files(field))
-    there = {cell for cell, file in files.items() if (field.folder.path / file).exists()}
-    whole = [s for s in field.tournament.seeds if {c for c in files if c.seed == s} <= there]
-    if not whole:
-        raise BadInput(
-            "no seed is finished",
-            where=field.folder.path,
-            hint="Run: python -m benchmarks.methods contend, and beside",
-        )
+    hint = "Run: python -m benchmarks.methods contend, and beside"
+    whole = field.finished_seeds(((cell.seed, file) for cell, file in files.items()), hint)
     return {c: _read(field.folder.read(file)) for c, file in files.items() if c.seed in whole}
 
 

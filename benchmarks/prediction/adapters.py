@@ -6,19 +6,21 @@ goes on where it stood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
+from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.formats import load
 from superpose.studies.cells import cell_seed
+from superpose.training.settings import TrainingSettings
 from superpose.training.train import train
 
-__all__ = ["Training", "train_missing", "trained", "trainer", "trainings"]
+__all__ = ["Training", "train_missing", "trained", "trained_there", "trainer", "trainings"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,22 @@ def trained(field: Field, condition: str, seed: int, domain: str) -> Adapter:
             hint="Run: python -m benchmarks.prediction train",
         )
     return replace(load(path), name=domain)
+
+
+def trained_there(
+    field: Field,
+    file: str,
+    rows: Sequence[Example],
+    *,
+    name: str,
+    training: TrainingSettings,
+    seed: int,
+) -> Adapter:
+    """Give the adapter that lies at a place in the folder, under a name; train it if none does."""
+    out = field.folder.path / file
+    if not out.is_dir():
+        train(field.base, rows, out, lora=field.tournament.lora, training=training, seed=seed)
+    return replace(load(out), name=name)
 
 
 def train_missing(field: Field, jobs: Jobs = 1) -> None:

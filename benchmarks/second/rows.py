@@ -72,14 +72,8 @@ Measurements: TypeAlias = Mapping[Part, PartRows]
 def collected(field: Field) -> dict[Part, PartRows]:
     """Read every finished part of the seeds that are finished. Raises BadInput where none is."""
     wanted = parts(field)
-    there = {each for each in wanted if (field.folder.path / each.file).exists()}
-    whole = [s for s in field.tournament.seeds if {p for p in wanted if p.seed == s} <= there]
-    if not whole:
-        raise BadInput(
-            "no seed is measured to its end",
-            where=field.folder.path,
-            hint="Run: python -m benchmarks.second measure",
-        )
+    hint = "Run: python -m benchmarks.second measure"
+    whole = field.finished_seeds(((part.seed, part.file) for part in wanted), hint)
     return {p: _read(field.folder.read(p.file)) for p in wanted if p.seed in whole}
 
 

@@ -9,16 +9,15 @@ from itertools import product
 
 import numpy as np
 
+from benchmarks.prediction.adapters import trained_there
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
-from superpose.formats import load
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 from superpose.studies.cells import cell_seed
-from superpose.training.train import train
 
 __all__ = ["EPOCHS", "PAIR", "RATES", "Sign", "sign_missing", "signer", "signs"]
 
@@ -88,9 +87,11 @@ def _trained(
     field: Field, each: Sign, name: str, rows: Sequence[Example], epochs: float
 ) -> Adapter:
     """Train and read an adapter, or read the one that lies here."""
-    out = field.folder.path / "adapters" / "signs" / f"{each.rate:g}-{each.epochs}" / name
-    if not out.is_dir():
-        how = replace(field.tournament.training, epochs=epochs, learning_rate=each.rate)
-        seed = cell_seed(field.tournament.seeds[0], name)
-        train(field.base, rows, out, lora=field.tournament.lora, training=how, seed=seed)
-    return replace(load(out), name=name)
+    return trained_there(
+        field,
+        f"adapters/signs/{each.rate:g}-{each.epochs}/{name}",
+        rows,
+        name=name,
+        training=replace(field.tournament.training, epochs=epochs, learning_rate=each.rate),
+        seed=cell_seed(field.tournament.seeds[0], name),
+    )

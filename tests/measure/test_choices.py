@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from tests.measure.small_models import gpt2, llama, sliding
 
 from superpose.adapter import Adapter, Delta
 from superpose.data.choices import ChoiceQuestion
@@ -19,31 +20,6 @@ from superpose.measure.batches import collate
 from superpose.measure.choices import choice_batches, choice_nll, measure_choices, token_counts
 from superpose.measure.loss import answer_nll
 from superpose.model import SuperposedModel
-
-SMALL: dict[str, Any] = {
-    "vocab_size": 61,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-}
-
-
-def _gpt2() -> Any:
-    return transformers.GPT2LMHeadModel(transformers.GPT2Config(**SMALL))
-
-
-def _llama() -> Any:
-    config = transformers.LlamaConfig(**SMALL, intermediate_size=48, num_key_value_heads=2)
-    return transformers.LlamaForCausalLM(config)
-
-
-def _sliding() -> Any:
-    config = transformers.MistralConfig(
-        **SMALL, intermediate_size=48, num_key_value_heads=2, sliding_window=6
-    )
-    return transformers.MistralForCausalLM(config)
 
 
 def _mamba() -> Any:
@@ -67,7 +43,7 @@ def _questions(seed: int, lengths: tuple[int, ...] = (9, 1, 9, 12, 30, 10)) -> l
     return found
 
 
-@pytest.fixture(params=[_gpt2, _llama, _sliding, _mamba])
+@pytest.fixture(params=[gpt2, llama, sliding, _mamba])
 def superposed(request: pytest.FixtureRequest) -> Iterator[SuperposedModel]:
     """A tiny model with two adapters on two of its layers."""
     torch.manual_seed(0)
@@ -78,7 +54,7 @@ def superposed(request: pytest.FixtureRequest) -> Iterator[SuperposedModel]:
 
     def delta(name: str) -> Delta:
         out, into = model.get_submodule(name).weight.shape
-        out, into = (into, out) if make is _gpt2 else (out, into)
+        out, into = (into, out) if make is gpt2 else (out, into)
         B, A = (rng.normal(size=size).astype("f4") for size in ((out, 2), (2, into)))
         return Delta.of(np.float32(0.3) * B, A)
 

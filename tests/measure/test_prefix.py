@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
+from tests.measure.small_models import gpt2, llama, sliding
 
 from superpose.adapter import Adapter, Delta
 from superpose.data.prompt import Example
@@ -17,32 +17,6 @@ from superpose.measure.evaluate import score
 from superpose.measure.loss import answer_nll
 from superpose.measure.prefix import shared_prefix
 from superpose.model import SuperposedModel
-
-SMALL: dict[str, Any] = {
-    "vocab_size": 61,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-}
-
-
-def _gpt2() -> Any:
-    return transformers.GPT2LMHeadModel(transformers.GPT2Config(**SMALL))
-
-
-def _llama() -> Any:
-    config = transformers.LlamaConfig(**SMALL, intermediate_size=48, num_key_value_heads=2)
-    return transformers.LlamaForCausalLM(config)
-
-
-def _sliding() -> Any:
-    """Attention to the last six tokens alone: fewer than the shared ones."""
-    config = transformers.MistralConfig(
-        **SMALL, intermediate_size=48, num_key_value_heads=2, sliding_window=6
-    )
-    return transformers.MistralForCausalLM(config)
 
 
 def _examples(seed: int) -> list[Example]:
@@ -58,13 +32,13 @@ def _examples(seed: int) -> list[Example]:
     return [*repeated, *alike, *(Example(some(n), some(3)) for n in (2, 30, 18))]
 
 
-@pytest.mark.parametrize("make", [_gpt2, _llama, _sliding])
+@pytest.mark.parametrize("make", [gpt2, llama, sliding])
 def test_a_score_is_that_of_each_row_alone(make: Callable[[], Any]) -> None:
     torch.manual_seed(0)
     model, examples = make().eval(), _examples(1)
     name = next(n for n, m in model.named_modules() if type(m).__name__ in ("Conv1D", "Linear"))
     weight = model.get_submodule(name).weight
-    out, into = weight.shape if make is not _gpt2 else weight.shape[::-1]
+    out, into = weight.shape if make is not gpt2 else weight.shape[::-1]
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(out, 2)).astype("f4"), rng.normal(size=(2, into)).astype("f4")
     adapter = Adapter({name: Delta.of(*factors)}, name="a")
@@ -87,7 +61,7 @@ def test_what_all_questions_share_is_counted_when_it_is_worth_it() -> None:
 
 def test_a_question_that_several_rows_ask_is_read_once() -> None:
     torch.manual_seed(0)
-    model, seen = _llama().eval(), []
+    model, seen = llama().eval(), []
     rows = _examples(3)[:5]
     model.get_input_embeddings().register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     score(model, rows)
