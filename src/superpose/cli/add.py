@@ -30,7 +30,7 @@ def add(
         typer.Argument(
             metavar="ADAPTER[:WEIGHT]...",
             help="PEFT folders, GGUF files, image LoRAs or hub names, each with its task weight (1 "
-            "when left out).",
+            "when left out), or a sum: 'A + 0.5*B - C'.",
             show_default=False,
         ),
     ],

@@ -58,7 +58,8 @@ WeightedAdapters = Annotated[
     list[str],
     typer.Argument(
         metavar="ADAPTER[:WEIGHT]...",
-        help="Adapters: folders, files or hub names, each with its task weight (1 when left out).",
+        help="Adapters: folders, files or hub names, each with its task weight (1 when left out), "
+        "or a sum: 'A + 0.5*B - C'.",
         show_default=False,
     ),
 ]
@@ -75,7 +76,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 # Of the commands that run a model.
 Base = Annotated[str, typer.Argument(help="smollm2, a transformers folder, or a hub name.")]
 Adapters = Annotated[
-    list[str], typer.Argument(help="Adapters, each PATH or PATH:WEIGHT, or hub names.")
+    list[str],
+    typer.Argument(help="Adapters, each PATH or PATH:WEIGHT, or hub names, or 'A + 0.5*B - C'."),
 ]
 AdapterNames = Annotated[
     list[str],

@@ -31,7 +31,8 @@ AdapterName: TypeAlias = "str | os.PathLike[str] | Adapter"
 Adapters: TypeAlias = Sequence[AdapterName]
 
 Weighted: TypeAlias = "Adapters | AdapterName | Mapping[str, float]"
-"""`["math", "finance:0.5"]`, or `{"math": 1.0, "finance": 0.5}`; loaded ones are at weight 1."""
+"""`["math", "finance:0.5"]`, `"math + 0.5*finance"` or `{"math": 1.0, "finance": 0.5}`; loaded ones
+are at weight 1."""
 
 
 def as_list(adapters: Adapters | AdapterName) -> list[AdapterName]:
@@ -128,7 +129,9 @@ def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
     if isinstance(adapters, Mapping):
         given = cast("Mapping[str, float]", adapters)
         return list(given), [as_number(weight) for weight in given.values()]
-    parsed = [parse_weighted(a) if isinstance(a, str) else (a, None) for a in as_list(adapters)]
+    parsed: list[tuple[AdapterName, float | None]] = []
+    for adapter in as_list(adapters):
+        parsed += parse_weighted(adapter) if isinstance(adapter, str) else [(adapter, None)]
     return [name for name, _ in parsed], [weight for _, weight in parsed]
 
 

@@ -1,35 +1,47 @@
-"""Adapters with task weights, as they stand on a command line: `PATH` or `PATH:WEIGHT`."""
+"""Adapters with task weights, as they stand on a command line: a name, a path, or a written sum."""
 
 from __future__ import annotations
 
 import os
 
 from superpose.errors import BadInput, BadSetting
+from superpose.names.sums import is_sum, parse_terms
 
 __all__ = ["parse_weighted", "parse_weights"]
 
 
-def parse_weighted(argument: str) -> tuple[str, float | None]:
-    """Split `PATH:WEIGHT`; without a weight it is None.
+def parse_weighted(argument: str) -> list[tuple[str, float | None]]:
+    """Give the adapters of `PATH`, `PATH:WEIGHT` or `A + 0.5*B`, and the task weight of each.
 
-    A path that exists wins over a weight in its name, and a drive letter's colon is none of ours.
+    A path that exists wins over what its name would say as a sum. A lone name without a weight has
+    None for it.
 
-    Raises BadInput when what follows the colon of an existing path is no number.
+    Raises BadInput when what follows the colon of an existing path is no number, or when what can
+    only be a sum (`superpose.names.sums`) is none.
     """
+    if _stands(argument):
+        return [(argument, None)]
     path, colon, tail = argument.rpartition(":")
-    # What follows the colon of `hf://org/name` or of an address is no weight either.
-    if not colon or not path or tail.startswith("//") or _stands(argument):
-        return argument, None
+    if colon and path and _stands(path) and not tail.startswith("//"):
+        return [(path, _weight(argument, tail))]
     try:
-        return path, float(tail)
+        return parse_terms(argument)
+    except BadInput as error:
+        if not is_sum(argument):  # who opens it has more to say
+            return [(argument, None)]
+        error.problem = f"no such folder or file, and no sum: {error.problem}"
+        raise
+
+
+def _weight(argument: str, tail: str) -> float:
+    try:
+        return float(tail)
     except ValueError:
-        if _stands(path):
-            raise BadInput(
-                f"{f'`{tail}`' if tail else 'nothing'} after the colon is no task weight",
-                where=argument,
-                hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5",
-            ) from None
-        return argument, None
+        raise BadInput(
+            f"{f'`{tail}`' if tail else 'nothing'} after the colon is no task weight",
+            where=argument,
+            hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5",
+        ) from None
 
 
 def _stands(path: str) -> bool:
