@@ -8,48 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.methods import beside, contending, judge, page, rows
+from benchmarks.methods import beside, contending, judge, page, records, rows
 from benchmarks.methods.beside import WAYS, Beside, besides, doer
 from benchmarks.methods.contending import Contending, contender, contendings
 from benchmarks.methods.sums import TEST, drawn_sums
-from benchmarks.prediction.adapters import train_missing
-from benchmarks.prediction.domains import Source
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.settings import Tournament
 from benchmarks.second.matched import Matched, matcher
 from benchmarks.second.settings import SECOND, SOURCES
 from benchmarks.second.signs import Sign, signer
+from tests.small_field import small_field
 
 from superpose.measure.arena import Standing
 from superpose.measure.contenders import CONTENDERS
-from superpose.training.settings import LoraSettings, TrainingSettings
 
-DOMAINS = ("plus", "halves", "dimes")
+ASKED = {"plus": "{} plus 3?", "halves": "Half of {}?", "dimes": "How many cents are {} dimes?"}
+
+DOMAINS = tuple(ASKED)
 
 
 @pytest.fixture(scope="module")
 def field(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
     """Three small domains whose adapters are trained."""
-    data, out = (tmp_path_factory.mktemp(name) for name in ("data", "played"))
-    asked = {"plus": "{} plus 3?", "halves": "Half of {}?", "dimes": "How many cents are {} dimes?"}
-    for name, question in asked.items():
-        rows = [{"question": question.format(n), "answer": f"{n} it is."} for n in range(16)]
-        lines = "\n".join(map(json.dumps, rows))
-        (data / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    tournament = Tournament(
-        base=str(tiny_base),
-        train_rows=6,
-        calibration_rows=4,
-        test_rows=4,
-        seeds=(0,),
-        lora=LoraSettings(rank=2, alpha=16, dropout=0, targets=("q_proj", "down_proj")),
-        training=TrainingSettings(learning_rate=3e-2, batch_size=2),
-    )
-    sources = {name: Source(f"{name}.jsonl") for name in DOMAINS}
-    found = Field(out / "run", data=data, tournament=tournament, sources=sources)
-    with found.claimed():
-        train_missing(found)
-    return found
+    return small_field(tmp_path_factory.mktemp("played"), tiny_base, ASKED)
 
 
 def test_nineteen_sums_are_played_as_registered() -> None:
@@ -125,7 +105,8 @@ def played(field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
         monkeypatch.setattr(module, "CONTENDERS", few)
     ways = ("own", "tuned", "merged-epochs", "merged-steps")
     monkeypatch.setattr(beside, "WAYS", ways)
-    monkeypatch.setattr(judge, "RECORD", tmp_path / "methods.json")
+    monkeypatch.setattr(records, "ARENA", tmp_path / "methods.json")
+    monkeypatch.setattr(records, "INPUTS", tmp_path / "inputs.json")
     for keeping in (rows.kept, rows.recorded_rows):
         monkeypatch.setattr(keeping, "__defaults__", (tmp_path / "rows.npz",))
     monkeypatch.setattr(page.write_page, "__defaults__", (tmp_path / "methods.md",))

@@ -3,10 +3,13 @@
     python -m benchmarks.methods contend --out runs/second  # every method on every sum
     python -m benchmarks.methods beside --out runs/second   # what stands beside them
     python -m benchmarks.methods judge --out runs/second    # the record, and docs/methods.md
-    python -m benchmarks.methods again                      # the record, from its own row losses
+    python -m benchmarks.methods inputs --out runs/second   # what regmean needs of the inputs
+    python -m benchmarks.methods judge-inputs --out runs/second
+    python -m benchmarks.methods again                      # the records, from their row losses
 
 In the folder of the second tournament, whose adapters are trained by
-`python -m benchmarks.second train`. Hours of two cores; every step goes on where it was stopped.
+`python -m benchmarks.second train`. Hours of two cores, `inputs` one; every step goes on where it
+was stopped.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from collections.abc import Sequence
 
 from benchmarks.methods.beside import stand_missing
 from benchmarks.methods.contending import contend_missing
+from benchmarks.methods.inputs import ask_missing
 from benchmarks.methods.judge import again, judge
+from benchmarks.methods.judge_inputs import judge_inputs
 from benchmarks.prediction.steps import do_step
 from benchmarks.second.settings import second_field
 
@@ -24,6 +29,8 @@ STEPS = {
     "contend": contend_missing,
     "beside": stand_missing,
     "judge": judge,
+    "inputs": ask_missing,
+    "judge-inputs": judge_inputs,
     "again": again,
 }
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from superpose.measure.tune import tune
 from superpose.model import SuperposedModel
 from superpose.studies.cells import cell_seed
 
-__all__ = ["WAYS", "Beside", "besides", "doer", "stand_missing"]
+__all__ = ["WAYS", "Beside", "besides", "doer", "scored", "stand_missing"]
 
 WAYS = (
     "own", "random", "tuned", "by-layer", "by-module", "merged-epochs", "merged-steps",
@@ -87,11 +88,8 @@ def doer(field: Field) -> Iterator[Callable[[Beside], None]]:
         adapters = ADAPTERS.get(each.way, _parents)(field, each, parents)
         with SuperposedModel(field.base.model, adapters) as model:
             weights = _weights(field, each, model)
-            scores = {}
-            for place, (name, rows) in enumerate(first_rows(field, each.domains, "test").items()):
-                at = weights[place] if each.way in OWN else weights
-                with model.at(torch.tensor(at, dtype=torch.float32)) as weighted:
-                    scores[name] = score(weighted, rows)
+        every = weights if each.way in OWN else [weights] * len(each.domains)
+        tested = scored(field, each.domains, adapters, every)
         found = {
             "way": each.way,
             "seed": each.seed,
@@ -99,12 +97,33 @@ def doer(field: Field) -> Iterator[Callable[[Beside], None]]:
             "seconds": round(time.perf_counter() - started, 1),
             # Of finer weights the mean alone: hundreds of numbers each that nobody reads.
             "weights": digits(weights.reshape(-1, len(adapters)).mean(axis=0), 5),
-            "tokens": {name: found.row_tokens for name, found in scores.items()},
-            "nll": {name: digits(np.array(s.row_nll), 7) for name, s in scores.items()},
+            **tested,
         }
         field.folder.write(each.file, found)
 
     yield do
+
+
+def scored(
+    field: Field,
+    domains: Sequence[str],
+    adapters: Sequence[Adapter],
+    weights: Sequence[np.ndarray] | np.ndarray,
+) -> dict[str, Any]:
+    """Give what is written of test losses: by domain each row's nats, and its answer's tokens.
+
+    weights: for each domain, as `SuperposedModel.at` takes them.
+    """
+    scores = {}
+    with SuperposedModel(field.base.model, adapters) as model:
+        tested = first_rows(field, domains, "test")
+        for at, (name, rows) in zip(weights, tested.items(), strict=True):
+            with model.at(torch.tensor(at, dtype=torch.float32)) as weighted:
+                scores[name] = score(weighted, rows)
+    return {
+        "tokens": {name: found.row_tokens for name, found in scores.items()},
+        "nll": {name: digits(np.array(s.row_nll), 7) for name, s in scores.items()},
+    }
 
 
 def _weights(field: Field, each: Beside, model: SuperposedModel) -> np.ndarray:

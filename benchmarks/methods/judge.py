@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from benchmarks.methods import records
 from benchmarks.methods.comparing import compared, figure, sums_of
 from benchmarks.methods.contending import contendings
-from benchmarks.methods.page import write_page
+from benchmarks.methods.judge_inputs import INPUT_ROWS, judged_inputs
+from benchmarks.methods.records import recorded, write_recorded
 from benchmarks.methods.rows import Cell, Measurements, collected, kept, recorded_rows
 from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
-from benchmarks.result import RESULTS, stamp, write_record
+from benchmarks.result import stamp
 from superpose.errors import BadInput
 from superpose.measure.contenders import CONTENDERS
 from superpose.statistics.shares import clopper_pearson
 
-__all__ = ["RECORD", "again", "judge", "judged_rows"]
-
-RECORD = RESULTS / "methods.json"
+__all__ = ["again", "judge", "judged_rows"]
 
 
 def judge(field: Field, jobs: Jobs = 1) -> None:
@@ -41,15 +40,21 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         "chosen": _chosen(field, seeds),
         "measured_with": stamp(),
     }
-    _write(judged_rows(found, about))
+    write_recorded(records.ARENA, judged_rows(found, about))
 
 
 def again(field: Field, jobs: Jobs = 1) -> None:
-    """Judge anew from the recorded row losses. Raises BadInput where there are none."""
-    if not RECORD.exists():
+    """Judge anew from the recorded row losses, methods and inputs, of what was judged before.
+
+    Raises BadInput where nothing was.
+    """
+    arena, inputs = recorded(records.ARENA), recorded(records.INPUTS)
+    if arena is None and inputs is None:
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.methods judge")
-    about = json.loads(RECORD.read_text(encoding="utf-8"))["about"]
-    _write(judged_rows(recorded_rows(), about))
+    if arena is not None:
+        write_recorded(records.ARENA, judged_rows(recorded_rows(), arena["about"]))
+    if inputs is not None:
+        write_recorded(records.INPUTS, judged_inputs(recorded_rows(INPUT_ROWS), inputs["about"]))
 
 
 def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,8 +168,3 @@ def _chosen(field: Field, seeds: set[int]) -> list[dict[str, Any]]:
 
 def _round(value: Any) -> float:
     return float(f"{float(value):.5g}")
-
-
-def _write(record: Mapping[str, Any]) -> None:
-    write_record(RECORD, record)
-    write_page(record)

@@ -1,4 +1,4 @@
-"""The page of the merge methods, made from the record."""
+"""The page of the merge methods, made from the records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.methods.page_inputs import inputs_section
 from benchmarks.prediction.markdown import table
 from superpose.files import new_file
 
@@ -16,27 +17,39 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 Record = Mapping[str, Any]
 
 
-def write_page(record: Record, file: Path = PAGE) -> None:
-    """Write the page."""
+HEAD = """\
+# Which merge method?
+
+Made by `python -m benchmarks.methods judge` and `judge-inputs` from `methods.json`, `inputs.json`
+and the row losses beside them in `benchmarks/results`, whatever they say. What is asked, and what
+counts, was committed before anything was measured: `benchmarks/methods/REGISTERED.md` and
+`REGISTERED-INPUTS.md`.
+"""
+
+NOT_PLAYED = """\
+The arena of all methods was not played to its end of any seed yet: nothing is said here of which
+method is the best. `superpose compare` asks it of your adapters.
+"""
+
+
+def write_page(arena: Record | None, inputs: Record | None, file: Path = PAGE) -> None:
+    """Write the page of the records that there are."""
     with new_file(file) as beside:
-        beside.write_text(page(record), encoding="utf-8")
+        beside.write_text(page(arena, inputs), encoding="utf-8")
 
 
-def page(record: Record) -> str:
-    """Give the page's Markdown."""
-    return "\n".join(_lines(record)).rstrip() + "\n"
+def page(arena: Record | None, inputs: Record | None) -> str:
+    """Give the page's Markdown. arena, inputs: None where they were not judged yet."""
+    parts = [HEAD]
+    parts += [NOT_PLAYED] if arena is None else _arena(arena)
+    parts += [] if inputs is None else inputs_section(inputs)
+    return "\n".join(parts).rstrip() + "\n"
 
 
-def _lines(record: Record) -> Iterator[str]:
+def _arena(record: Record) -> Iterator[str]:
     apart, about = record["told_apart"], record["about"]
     rows = about["rows"]
     yield from (
-        "# Which merge method?",
-        "",
-        "Made by `python -m benchmarks.methods judge` from `benchmarks/results/methods.json` and",
-        "the row losses beside it, whatever they say. What is asked, and what counts, was",
-        "committed before anything was measured: `benchmarks/methods/REGISTERED.md`.",
-        "",
         f"**{apart['apart']} of {apart['pairs']} pairs of methods can be told apart** at two",
         f"standard errors, on {len(record['sums'])} sums.{_left_out(about['left_out'])}",
         "",

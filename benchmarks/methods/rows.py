@@ -20,7 +20,16 @@ from benchmarks.result import RESULTS
 from superpose.errors import BadInput
 from superpose.files import new_file
 
-__all__ = ["ROWS", "Cell", "Measurements", "Rows", "collected", "kept", "recorded_rows"]
+__all__ = [
+    "ROWS",
+    "Cell",
+    "Measurements",
+    "Rows",
+    "collected",
+    "kept",
+    "read_rows_of",
+    "recorded_rows",
+]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -28,7 +37,7 @@ ROWS = RESULTS / "methods.npz"
 
 
 class Cell(NamedTuple):
-    """One way, or merge method, on one sum. condition: `main` or `same-a`."""
+    """One way, or merge method, on one sum. condition: `main`, `same-a` or `inputs`."""
 
     condition: str
     seed: int
@@ -57,7 +66,9 @@ def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
     files = dict(_files(field))
     hint = "Run: python -m benchmarks.methods contend, and beside"
     whole = field.finished_seeds(((cell.seed, file) for cell, file in files.items()), hint)
-    return {c: _read(field.folder.read(file)) for c, file in files.items() if c.seed in whole}
+    return {
+        c: read_rows_of(field.folder.read(file)) for c, file in files.items() if c.seed in whole
+    }
 
 
 def kept(found: Measurements, file: Path = ROWS) -> None:
@@ -95,8 +106,8 @@ def _files(field: Field) -> Iterator[tuple[Cell, str]]:
         yield Cell("main", each.seed, each.domains, each.way), each.file
 
 
-def _read(content: Any) -> dict[str, Rows]:
-    """A method's file holds scores, that of a way beside them losses and tokens."""
+def read_rows_of(content: Any) -> dict[str, Rows]:
+    """Read a file: a method's holds scores, that of a way beside them losses and tokens."""
     if "scores" in content:
         nll = {name: found["row_nll"] for name, found in content["scores"].items()}
         tokens = {name: found["row_tokens"] for name, found in content["scores"].items()}

@@ -16,7 +16,7 @@ from superpose.errors import SuperposeError
 
 __all__ = ["INTERRUPTED", "READS", "Steps", "do_step"]
 
-READS = {"judge", "again", "count", "page"}
+READS = {"judge", "judge-inputs", "again", "count", "page"}
 """Steps that write nothing into the folder, so that another one may be at work there."""
 
 INTERRUPTED = 130
