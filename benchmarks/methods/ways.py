@@ -46,27 +46,27 @@ class InputsWay:
 WAYS_OF_INPUTS: Mapping[str, InputsWay] = {
     "own": InputsWay(None, six=True),
     "sum": InputsWay(None, six=True),
-    "carried": InputsWay("carried", six=True),
-    "rows-4": InputsWay(rows=4),
-    "rows-8": InputsWay(rows=8),
-    "rows-16": InputsWay(rows=16),
     REFERENCE: InputsWay(six=True),
     "sketch-64": InputsWay(directions=64, six=True),
+    "by-module": InputsWay(by="module", passes=8),
+    "ssr": InputsWay(method="ssr", six=True),
     "sketch-48": InputsWay(directions=48),
     "sketch-16": InputsWay(directions=16, six=True),
-    "ssr": InputsWay(method="ssr", six=True),
-    "by-module": InputsWay(by="module", passes=8),
-    "by-adapter": InputsWay(by="adapter", passes=4),
     "swapped": InputsWay(of="next"),
     "elsewhere": InputsWay(of="outside"),
     "ridge-1e-4": InputsWay(ridge=1e-4),
     "ridge-1e-2": InputsWay(ridge=1e-2),
     "ridge-1e-1": InputsWay(ridge=1e-1),
-    "rows-64": InputsWay(rows=64),
-    "rows-128": InputsWay(rows=128),
+    "by-adapter": InputsWay(by="adapter", passes=4),
     "questions": InputsWay("questions", six=True),
     "own-inputs": InputsWay("own", six=True),
+    "carried": InputsWay("carried", six=True),
     "training": InputsWay("training"),
+    "rows-4": InputsWay(rows=4),
+    "rows-8": InputsWay(rows=8),
+    "rows-16": InputsWay(rows=16),
+    "rows-64": InputsWay(rows=64),
+    "rows-128": InputsWay(rows=128),
 }
 """In the order in which they are done: inputs are measured once for neighbours that share them."""
 
@@ -91,13 +91,13 @@ class InputsOn:
 
 
 def inputs_on(field: Field) -> list[InputsOn]:
-    """Give every way on every sum: the triples, one a seed, and then the sum of all."""
+    """Give every way on one triple a seed, a triple after the other; then the sum of all."""
     triples = list(combinations(field.names, 3))
     seeds = field.tournament.seeds
     count = min(TRIPLES, len(seeds), len(triples))
     drawn = random.Random("inputs").sample(triples, count)
     sums = list(zip(seeds, drawn, strict=False))
-    found = [InputsOn(way, *each) for way in WAYS_OF_INPUTS for each in sums]
+    found = [InputsOn(way, *each) for each in sums for way in WAYS_OF_INPUTS]
     found += [
         InputsOn(name, seeds[0], field.names) for name, way in WAYS_OF_INPUTS.items() if way.six
     ]
