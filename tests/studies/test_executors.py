@@ -23,9 +23,9 @@ import superpose
 from superpose.errors import BadInput
 from superpose.executor import WorkRun, WorkStatus, work_status
 from superpose.executor.claims import record_of
+from superpose.model.carried import base_checksum
 from superpose.studies.results import write_results
 from superpose.studies.run import Study, study_in_worker
-from superpose.studies.same_base import base_checksum
 from superpose.studies.spec import load_spec
 
 STUDY = """

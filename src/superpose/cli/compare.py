@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from superpose.cli.html import Html, Pages
-from superpose.cli.options import AdapterNames, Base, Json, Quiet, SameBase
+from superpose.cli.options import AdapterNames, Base, Json, Quiet, SameBase, Status
+from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
+from superpose.executor.execution import Execution
 from superpose.verbs.compare import Comparing
 from superpose.verbs.settings import Loading
 
@@ -31,6 +33,7 @@ def compare(
     ],
     questions: Comparing,
     loading: Loading,
+    execution: Execution,
     test: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,6 +68,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    status: Status = False,
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
@@ -79,6 +83,10 @@ def compare(
     Example: superpose compare smollm2 math law -d math.jsonl -d law.jsonl -o runs/compared
     """
     from superpose.cli.console import answer, bars
+
+    if status:
+        answer(status_of(out), json)
+        return
     from superpose.verbs.compare import compare as compare_all
 
     names = [name.strip() for name in methods.split(",")] if methods else ()
@@ -86,7 +94,7 @@ def compare(
     with bars(quiet=quiet) as progress:
         found = compare_all(
             base, adapters, data, test or (), names, questions, loading,
-            merged=merged, out=out, same_base=same_base, progress=progress,
+            merged=merged, out=out, execution=execution, same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):
         answer(found, json)

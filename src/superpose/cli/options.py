@@ -18,6 +18,7 @@ __all__ = [
     "Json",
     "Quiet",
     "SameBase",
+    "Status",
     "WeightedAdapters",
     "Weights",
 ]
@@ -69,6 +70,10 @@ Weights = Annotated[
         help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
         "tune --json wrote."
     ),
+]
+Status = Annotated[
+    bool,
+    typer.Option("--status", help="How far it is, from the files in --out; also while it runs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]

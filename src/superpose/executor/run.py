@@ -82,6 +82,7 @@ class WorkRun:
             beside.write_text(json.dumps(run._to_json()), encoding="utf-8")
         with new_file(folder / CONTROL / "newest") as beside:
             beside.write_text(run.name, encoding="utf-8")
+        run._take_away()
         return run
 
     @classmethod
@@ -132,6 +133,15 @@ class WorkRun:
         """Write what workers load: the tasks with their arguments, and their workbench."""
         with new_file(self.control / "work.pickle") as beside:
             beside.write_bytes(pickle.dumps((self.tasks, workbench)))
+
+    def over(self) -> None:
+        """Take away what workers load, which may be large: nothing is left to be begun."""
+        self.stop()
+        self._take_away()
+
+    def _take_away(self) -> None:
+        for path in (self.folder / CONTROL).glob("*/work.pickle"):
+            path.unlink(missing_ok=True)
 
     def take(self) -> tuple[tuple[Task, ...], Workbench]:
         """Load what the command wrote for its workers."""

@@ -68,9 +68,12 @@ def _elsewhere(
 ) -> None:
     run.give(workbench)
     left = [task for task in run.tasks if not run.is_done(task)]
-    with _place(run, execution) as place:
-        place.start(range(min(execution.workers, len(left))))
-        _watch(run, place, left, finished, _LOST * execution.workers)
+    try:
+        with _place(run, execution) as place:
+            place.start(range(min(execution.workers, len(left))))
+            _watch(run, place, left, finished, _LOST * execution.workers)
+    finally:
+        run.over()
     if run.failures and not all(map(run.is_done, run.tasks)):
         raise run.failures[0].error
 

@@ -28,7 +28,7 @@ def work_as(folder: str, name: str, worker: int) -> None:
     to do. worker: its number.
     """
     run = WorkRun.newest(Path(folder))
-    if run is None or run.name != name:
+    if run is None or run.name != name or run.is_over:
         return
     try:
         check_versions(run.versions, run.folder)

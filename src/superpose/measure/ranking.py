@@ -15,9 +15,9 @@ __all__ = ["NAIVE", "OWN", "PLAIN", "Ranked", "ranked"]
 PLAIN = "sum"
 """The method that all others are held against: the exact sum at its own best scale."""
 
-OWN, NAIVE, MERGED = "own adapters", "naive sum", "merged data"
-"""References by name: each adapter on its own domain; the sum at task weights 1; one adapter of
-the union of all training rows."""
+BASE, OWN, NAIVE, MERGED = "base", "own adapters", "naive sum", "merged data"
+"""References by name: no adapter; each adapter on its own domain; the sum at task weights 1; one
+adapter of the union of all training rows."""
 
 
 @dataclass(frozen=True)

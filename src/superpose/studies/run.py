@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from superpose.executor import Do, Execution, Task, Workbench, work_off
+from superpose.model.carried import base_checksum, check_same_base_here
 from superpose.studies.bench import StudyBench
 from superpose.studies.cells import BASELINES, MERGED_BY, WEIGHTED, StudyCell
 from superpose.studies.folder import DOMAINS
 from superpose.studies.forecasting import check_file, forecast_file, forecast_tokens
 from superpose.studies.opened import BASE_CELL, OpenedStudy
-from superpose.studies.same_base import base_checksum, check_same_base_here
 from superpose.studies.spec import StudySpec
 
 __all__ = ["Study", "study_in_worker"]

@@ -6,26 +6,24 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from superpose.errors import BadSetting
+from superpose.executor import Execution
 from superpose.verbs.adapters import AdapterName, Adapters, loaded
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating
 from superpose.verbs.compared import Compared
-from superpose.verbs.comparing import Records, commands, recorded
-from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.comparing import commands, recorded
+from superpose.verbs.progress import Progress
 from superpose.verbs.questions import Data, DomainRows, read_domains
 from superpose.verbs.settings import Calibration, Loading, held
+from superpose.verbs.shared_work import check_place
+from superpose.verbs.standings import Ring, all_standings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from superpose.data.domain import Row
-    from superpose.measure.arena import Arena
-    from superpose.measure.contenders import Contender
-    from superpose.measure.standing import Standing
+    from superpose.measure.arena import ArenaRows
 
 __all__ = ["Comparing", "compare"]
 
@@ -58,6 +56,7 @@ def compare(
     *,
     merged: AdapterName | None = None,
     out: str | os.PathLike[str] | None = None,
+    execution: Execution = Execution(),
     same_base: bool = False,
     progress: Progress | None = None,
 ) -> Compared:
@@ -71,14 +70,16 @@ def compare(
     test rows are drawn from `data` beside the calibration rows. methods: names, all by default; the
     plain sum is among them. merged: an adapter of the union of the domains' training rows. out: a
     folder that keeps what was measured, row by row; a comparison that was stopped goes on there.
-    same_base: bases of different names are one. progress: called with work done, how much there is,
-    and what is done.
+    execution: where methods are tried, and by how many workers, a method at a time; those elsewhere
+    need `out`. same_base: bases of different names are one. progress: called with work done, how
+    much there is, and what is done.
 
     Raises BadSetting for a method that is none or passes that are too few for it, BadInput for
-    what does not belong together and for a folder of another comparison, and what reading and
-    loading raise.
+    what does not belong together and for a folder of another comparison, Missing where Slurm or Ray
+    cannot be reached, and what reading and loading raise.
     """
     held(questions, Comparing, "questions")
+    check_place(out, execution)
     from superpose.measure.contenders import contenders
     from superpose.measure.ranking import ranked
 
@@ -86,13 +87,17 @@ def compare(
     chosen = contenders(tuple(methods))
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     rows = list(_rows(ready, test, questions))
-    arena = _arena(ready, rows, questions, same_base)
-    with recorded(out, _asked(ready, rows, questions, merged)) as records:
-        standings, references = _measured(arena, ready, chosen, merged, records, progress)
+    union = None if merged is None else loaded([merged], base=ready.base.name)[0]
+    tests = _tests(ready, rows)
+    ring = Ring(ready.adapters, ready.examples, tests, questions.passes, same_base, union)
+    with recorded(out, _asked(ready, rows, questions, merged), execution) as records:
+        standings, references = all_standings(
+            ring, ready.base, chosen, records, execution, progress
+        )
         order = tuple(ranked(standings, references))
         found = Compared(
             base=ready.base.name,
-            domains=tuple(arena.test.rows),
+            domains=tuple(ring.test.rows),
             ranked=order,
             references=tuple(references),
             commands=commands(order[0].standing, ready, questions, records),
@@ -140,10 +145,8 @@ def _rows(ready: Calibrating, test: Data, questions: Comparing) -> Iterator[Spli
         yield first, sample_rows(others, count, seed=questions.seed, where=domain.name)
 
 
-def _arena(
-    ready: Calibrating, rows: Sequence[Split], questions: Comparing, same_base: bool
-) -> Arena:
-    from superpose.measure.arena import Arena, ArenaRows
+def _tests(ready: Calibrating, rows: Sequence[Split]) -> ArenaRows:
+    from superpose.measure.arena import ArenaRows
 
     prompt, tests, choices = ready.prompt, {}, {}
     for domain, (_, test) in zip(ready.read, rows, strict=True):
@@ -151,10 +154,7 @@ def _arena(
         offered = [prompt.encode_choices(row) for row in test]
         if kept := [question for question in offered if question is not None]:
             choices[domain.name] = kept
-    return Arena(
-        ready.base.model, ready.adapters, ready.examples, ArenaRows(tests, choices),
-        passes=questions.passes, same_base=same_base,
-    )  # fmt: skip
+    return ArenaRows(tests, choices)
 
 
 def _asked(
@@ -173,35 +173,3 @@ def _asked(
         "passes": questions.passes,
         "merged": None if merged is None else str(getattr(merged, "name", merged)),
     }
-
-
-def _measured(
-    arena: Arena,
-    ready: Calibrating,
-    chosen: Sequence[Contender],
-    merged: AdapterName | None,
-    records: Records,
-    progress: Progress | None,
-) -> tuple[list[Standing], list[Standing]]:
-    """Measure what is not on record yet: what the methods are held against, then each method."""
-    from superpose.measure.ranking import MERGED, NAIVE, OWN
-
-    domains = list(arena.test.rows)
-    data = None if merged is None else loaded([merged], base=ready.base.name)[0]
-    tasks: dict[str, Callable[[], Standing]] = {
-        "base": lambda: arena.reference("base", dict.fromkeys(domains)),
-        OWN: lambda: arena.reference(OWN, dict(zip(domains, arena.adapters, strict=True))),
-        NAIVE: lambda: arena.reference(NAIVE, dict.fromkeys(domains, arena.naive)),
-    }
-    if data is not None:
-        tasks[MERGED] = lambda: arena.reference(MERGED, dict.fromkeys(domains, data))
-    references = len(tasks)
-    tasks |= {one.name: partial(arena.standing, one) for one in chosen}
-    missing = [name for name in tasks if name not in records]
-    of_references = sum(name in list(tasks)[:references] for name in missing)
-    work = of_references * arena.test.work + (len(missing) - of_references) * arena.work
-    arena.progress = advancing(progress, "compare", work)
-    for name in missing:
-        records.keep(name, tasks[name]())
-    found = [records[name] for name in tasks]
-    return found[references:], found[:references]

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from superpose.files import new_file
+from superpose.verbs.shared_work import shared_folder
 
 if TYPE_CHECKING:
-    from superpose.executor import WorkFolder
+    from superpose.executor import Execution, WorkFolder
     from superpose.measure.standing import Standing
     from superpose.verbs.calibrating import Calibrating
     from superpose.verbs.settings import Questions
@@ -22,10 +23,14 @@ _STANDINGS, _WEIGHTS = "standings", "weights"
 
 
 class Records:
-    """Standings by name: in memory, and as files where there is a folder."""
+    """Standings by name: in memory, and as files where there is a folder.
 
-    def __init__(self, folder: WorkFolder | None) -> None:
+    kept: whether the folder is still there when the comparison is over.
+    """
+
+    def __init__(self, folder: WorkFolder | None, *, kept: bool = True) -> None:
         self.folder = folder
+        self.kept = kept and folder is not None
         self.known: dict[str, Standing] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -34,17 +39,24 @@ class Records:
         return name in self.known
 
     def __getitem__(self, name: str) -> Standing:
+        if name not in self:
+            raise KeyError(name)
         return self.known[name]
+
+    @staticmethod
+    def file(name: str) -> str:
+        """Where a standing lies within the folder."""
+        return f"{_STANDINGS}/{_file(name)}"
 
     def keep(self, name: str, found: Standing) -> None:
         """Take a standing, and write it where there is a folder."""
         self.known[name] = found
         if self.folder is not None:
-            self.folder.write(f"{_STANDINGS}/{_file(name)}", found.to_json())
+            self.folder.write(self.file(name), found.to_json())
 
     def weights_of(self, found: Standing, names: Sequence[str]) -> str | None:
-        """Write a tuned sum's weights as `add --weights` reads them; None without a folder."""
-        if self.folder is None:
+        """Write a tuned sum's weights as `add --weights` reads them; None where none is kept."""
+        if self.folder is None or not self.kept:
             return None
         content = {
             "weights": dict.fromkeys(names, 1.0),
@@ -69,10 +81,10 @@ class Records:
         from superpose.measure.standing import Standing
 
         assert self.folder is not None
-        path = self.folder.path / _STANDINGS / _file(name)
+        path = self.folder.path / self.file(name)
         if not path.exists():
             return
-        content = self.folder.read(f"{_STANDINGS}/{_file(name)}")
+        content = self.folder.read(self.file(name))
         try:
             self.known[name] = Standing.from_json(content)
         except (KeyError, TypeError, AttributeError):
@@ -80,20 +92,15 @@ class Records:
 
 
 @contextmanager
-def recorded(out: str | os.PathLike[str] | None, asked: Mapping[str, Any]) -> Iterator[Records]:
+def recorded(
+    out: str | os.PathLike[str] | None, asked: Mapping[str, Any], execution: Execution
+) -> Iterator[Records]:
     """Give the records of a comparison, and keep others from its folder meanwhile.
 
     asked: what the comparison is of. Raises BadInput where the folder is another's.
     """
-    if out is None:
-        yield Records(None)
-        return
-    from superpose.executor import WorkFolder
-
-    folder = WorkFolder(os.fspath(out), "comparison")
-    folder.claim(asked)
-    with folder.locked():
-        yield Records(folder)
+    with shared_folder(out, "comparison", asked, execution) as folder:
+        yield Records(folder, kept=out is not None)
 
 
 def commands(
@@ -114,7 +121,7 @@ def commands(
             words = ["superpose", "statistics", ready.base.name, domain.source or "ROWS.jsonl",
                      "-o", adapter.path or adapter.name]  # fmt: skip
             before.append([*words, f"--rows={questions.rows}", f"--seed={questions.seed}"])
-    elif best.fine and records.folder is None:
+    elif best.fine and not records.kept:
         data = [word for d in ready.read for word in ("-d", d.source or "ROWS.jsonl")]
         before.append(["superpose", "tune", ready.base.name, *ready.given, *data,
                        f"--by={best.settings['by']}", "--json", ">", "WEIGHTS.json"])  # fmt: skip

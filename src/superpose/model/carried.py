@@ -1,17 +1,43 @@
-"""Whether a worker's base model is the one that the command has: by its weights, not its name."""
+"""A base model as another process loads it: known by its weights, not by its name alone."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zlib
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 
 from superpose.errors import BadInput
-from superpose.model import BaseModel
+from superpose.model.base_model import BaseModel, load_base
 
-__all__ = ["base_checksum", "check_same_base_here"]
+__all__ = ["CarriedBase", "base_checksum", "check_same_base_here"]
+
+
+@dataclass(frozen=True)
+class CarriedBase:
+    """What a worker is told of the base model that the command has loaded.
+
+    name: by which it was asked for. dtype: of its weights in memory. checksum: `base_checksum`.
+    """
+
+    name: str
+    dtype: str
+    checksum: str
+
+    @classmethod
+    def of(cls, base: BaseModel) -> Self:
+        """Give what is told of a loaded base model."""
+        dtype = str(next(base.model.parameters()).dtype).removeprefix("torch.")
+        return cls(base.name, dtype, base_checksum(base))
+
+    def load(self) -> BaseModel:
+        """Load it in this process. Raises BadInput where another lies here under that name."""
+        base = load_base(self.name, dtype=self.dtype)
+        check_same_base_here(base, self.checksum)
+        return base
 
 
 def base_checksum(base: BaseModel) -> str:
