@@ -12,10 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.measure import Timing
 from superpose.files import new_file
 
-__all__ = ["RESULTS", "Result", "Target", "stamp", "tables", "write_record"]
+__all__ = ["RESULTS", "Result", "Target", "stamp", "tables", "write_arrays", "write_record"]
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -29,6 +32,13 @@ def write_record(file: Path, record: Mapping[str, Any]) -> None:
     text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
     with new_file(file) as beside:
         beside.write_text(text + "\n", encoding="utf-8")
+
+
+def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays into one compressed file, beside its place and renamed."""
+    given: Mapping[str, Any] = arrays
+    with new_file(file) as beside, beside.open("wb") as open_file:
+        np.savez_compressed(open_file, **given)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from benchmarks.second.figures import rows_of
 from benchmarks.second.judge import RECORD, judged_rows, passes, told
 from benchmarks.second.page import second_page
 from benchmarks.second.plan import Part, choice_point, parts, weightings
-from benchmarks.second.rows import ROWS, PartRows, collected, kept, recorded_rows
+from benchmarks.second.rows import ROWS, Measurements, PartRows, collected, kept, recorded_rows
 
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
@@ -68,7 +68,7 @@ class World:
         return np.repeat(slope[:, None], SLOPED, axis=1)
 
 
-def measurements(field: Field) -> dict[Part, PartRows]:
+def measurements(field: Field) -> Measurements:
     """Every part of every seed; the last domain has no choices."""
     found = {}
     for part in parts(field):
@@ -89,7 +89,7 @@ def measurements(field: Field) -> dict[Part, PartRows]:
             world.margin_slopes(points) if choosing and sloped else np.zeros(0),
             np.array(10.0),
         )
-    return found
+    return Measurements(NAMES, found)
 
 
 def of_weights(row: Measured) -> dict[str, float]:
@@ -112,18 +112,25 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
 
 
 @pytest.fixture(scope="module")
-def judged(field: Field, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """A record, and the file of row losses behind it."""
-    file = tmp_path_factory.mktemp("rows") / "rows.npz"
-    kept(measurements(field), file)
+def about() -> dict[str, Any]:
+    """What rows do not tell."""
     counted = {"rows": 24, "tokens": 130, "cut": 0}
-    about = {
+    return {
         "tournament": SETTINGS.to_json(),
         "left_out": [2],
         "rows": {name: {"calibration": counted, "test": counted} for name in NAMES},
         "lengths": dict.fromkeys(NAMES, 700),
         "measured_with": {},
     }
+
+
+@pytest.fixture(scope="module")
+def judged(
+    field: Field, about: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Path]:
+    """A record, and the file of row losses behind it."""
+    file = tmp_path_factory.mktemp("rows") / "rows.npz"
+    kept(measurements(field), file)
     return judged_rows(recorded_rows(file), of_weights, about), file
 
 
@@ -135,7 +142,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 def check_by_hand(record: dict[str, Any], file: Path) -> None:
     """Recompute the headlines from row losses, with numpy alone."""
     arrays = dict(np.load(file))
-    names = list(record["domains"])
+    names = record["adapters"]
 
     def loss(part: str, seed: int, domain: str, point: np.ndarray) -> float:
         held = {key: arrays[f"{part}|{seed}|{domain}|{key}"] for key in ("points", "nll", "tokens")}
@@ -165,11 +172,13 @@ def check_by_hand(record: dict[str, Any], file: Path) -> None:
         )
         assert told[group]["error"] == pytest.approx(np.abs(x - y).mean(), rel=1e-2, abs=1e-5)
     for group in record["coverage"]["groups"]:
-        those = [
-            t for t in record["coverage"]["told"] if t[:2] == [group["adapters"], group["kind"]]
-        ]
+        key = [group["adapters"], group["kind"], group["rows"]]
+        those = [t for t in record["coverage"]["told"] if t[:3] == key]
         assert group["n"] == len(those)
-        assert group["held"] == sum(low <= x <= high for *_, low, high, x in those)
+        held = [low <= x <= high for *_, low, high, x in those]
+        if group["rows"] == "calibration":
+            held = [abs(told - x) <= misfit for *_, told, misfit, _, _, _, x in those]
+        assert group["held"] == sum(held)
     if record["right"]:
         check_right_answers(record, arrays, names)
 
@@ -255,35 +264,71 @@ def test_a_forecast_pays_from_five_adapters_on_for_sums_with_the_own_one() -> No
 def test_intervals_are_counted_where_nothing_was_measured(field: Field) -> None:
     found = measurements(field)
     told_of = list(told_beside(found))
-    assert {(each.adapters, each.kind) for each in told_of} == {
-        (5, "triples"), (5, "quadruples"), (5, "random weights"), (4, "triples"),
-        (4, "random weights"),
+    assert {each[:3] for each in told_of} == {
+        (5, "triples", "test"), (5, "quadruples", "test"), (5, "random weights", "test"),
+        (4, "triples", "test"), (4, "random weights", "test"),
+        (5, "triples", "calibration"), (5, "quadruples", "calibration"),
+        (4, "triples", "calibration"),
     }  # fmt: skip
     # A loss that is a quadratic, but for the own axis, is met within what rows leave open.
     triples = [each for each in told_of if each.kind == "triples"]
     assert all(abs(each.foretold - each.measured) < 0.2 for each in triples)
-    beside = {part: (worse(rows) if part.part == "test" else rows) for part, rows in found.items()}
-    assert all(group["held"] == 0 for group in coverage(beside)["groups"])
+    assert all(each.held for each in told_of if each.rows == "calibration")
 
 
-def worse(rows: PartRows) -> PartRows:
-    """The same with ten nats a token more wherever another adapter is at work."""
-    others = (rows.points > 0).sum(axis=1) > 1
-    nll = rows.nll + 10 * others[:, None] * rows.tokens
-    return PartRows(**{**vars(rows), "nll": nll})
+@pytest.mark.parametrize(
+    ("part", "rows", "sizes"),
+    [("test", "test", (2, 3, 4, 5)), ("evaluated", "calibration", (3,))],
+)
+def test_what_is_not_as_foretold_falls_out_of_its_interval(
+    field: Field, part: str, rows: str, sizes: tuple[int, ...]
+) -> None:
+    """Of triples on the calibration rows, which no forecast has seen; on test rows of all."""
+    found = measurements(field)
+    changed = {p: (worse(r, sizes) if p.part == part else r) for p, r in found.parts.items()}
+    groups = coverage(Measurements(NAMES, changed))["groups"]
+    asked = [each for each in groups if each["rows"] == rows and each["kind"] != "quadruples"]
+    assert asked
+    assert all(each["held"] == 0 for each in asked)
+
+
+def worse(rows: PartRows, sizes: tuple[int, ...]) -> PartRows:
+    """The same with ten nats a token more where so many adapters are at work."""
+    several = np.isin((rows.points > 0).sum(axis=1), sizes)
+    return PartRows(**{**vars(rows), "nll": rows.nll + 10 * several[:, None] * rows.tokens})
 
 
 def test_seeds_that_are_not_finished_are_left_out(field: Field) -> None:
-    with pytest.raises(BadInput, match="no seed is measured to its end"):
+    with pytest.raises(BadInput, match="no domain is measured to its end"):
         collected(field)
-    for part, rows in measurements(field).items():
+    made = measurements(field)
+    for part, rows in made.parts.items():
         if part.seed == 0 or part.part == "test":
             field.folder.write(part.file, content(rows))
     found = collected(field)
-    assert {part.seed for part in found} == {0}
+    assert found.seeds == [0]
+    assert tuple(found.domains) == found.adapters == NAMES
     part = Part(0, NAMES[0], "evaluated")
-    np.testing.assert_allclose(found[part].choices, measurements(field)[part].choices)
-    np.testing.assert_allclose(found[part].nll, measurements(field)[part].nll)
+    np.testing.assert_allclose(found[part].choices, made[part].choices)
+    np.testing.assert_allclose(found[part].nll, made[part].nll)
+
+
+def test_where_no_seed_is_finished_its_finished_domains_are_shown_and_no_bound_is_judged(
+    tmp_path: Path, about: dict[str, Any]
+) -> None:
+    """All adapters are beside the few domains, and the page says that this is no judgement."""
+    begun = Field(tmp_path, tournament=SETTINGS, sources={n: Source(f"{n}.jsonl") for n in NAMES})
+    for part, rows in measurements(begun).parts.items():
+        if part.seed == 0 and (part.domain in NAMES[1:3] or part.part == "slopes"):
+            begun.folder.write(part.file, content(rows))
+    found = collected(begun)
+    assert (found.adapters, found.domains) == (NAMES, list(NAMES[1:3]))
+    record = json.loads(json.dumps(judged_rows(found, of_weights, about)))
+    assert list(record["domains"]) == list(NAMES[1:3])
+    assert {point[3] for point in record["points"]} == set(NAMES[1:3])
+    text = "\n".join(second_page(record))
+    assert "**No seed is finished.** Of this one the rows of art, dishes, east" in text
+    assert "nan" not in text
 
 
 def content(rows: PartRows) -> dict[str, Any]:
@@ -311,7 +356,7 @@ def test_the_page_says_what_was_registered_and_what_came_of_it(
     text = "\n".join(second_page(record))
     for said in (
         "not finished, and left out: 2", "| sum evaluated |", "| Spearman within triples |",
-        "from 5 adapters on, for all subsets from 4 on", "| 4 adapters | random weights |",
+        "from 5 adapters on, for all subsets from 4 on", "| 4 adapters | random weights | test |",
         "| `predict`, question by question |", "Not measured here: ",
     ):  # fmt: skip
         assert said in text, said

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.methods.beside import besides
 from benchmarks.methods.contending import contendings
 from benchmarks.prediction.field import Field
-from benchmarks.result import RESULTS
+from benchmarks.result import RESULTS, write_arrays
 from superpose.errors import BadInput
-from superpose.files import new_file
 
 __all__ = [
     "ROWS",
@@ -79,8 +78,7 @@ def kept(found: Measurements, file: Path = ROWS) -> None:
             where = f"{cell.condition}|{cell.seed}|{'+'.join(cell.domains)}|{cell.way}|{domain}"
             arrays[where] = rows.nll.astype(np.float32)
             arrays[f"tokens|{domain}"] = rows.tokens
-    with new_file(file) as beside, beside.open("wb") as open_file:
-        np.savez_compressed(open_file, **arrays)
+    write_arrays(file, arrays)
 
 
 def recorded_rows(file: Path = ROWS) -> dict[Cell, dict[str, Rows]]:

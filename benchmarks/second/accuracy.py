@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.second.figures import whole_sums
 from benchmarks.second.plan import Part
-from benchmarks.second.rows import Array, Measurements, PartRows, finished
+from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.data.domain import Row
 from superpose.landscape.choice_sample import ChoiceSample, margins
 from superpose.landscape.polynomial import Polynomial
@@ -18,7 +18,7 @@ from superpose.landscape.right_answers import RightAnswers
 from superpose.landscape.sample import Sample
 from superpose.statistics import correlate
 
-__all__ = ["BOUNDS", "Answers", "answers", "right_answers"]
+__all__ = ["BOUNDS", "FORETOLD", "Answers", "answers", "right_answers"]
 
 BOUNDS = {"spearman": 0.8, "points": 5.0}
 """Registered for sums of three and four: at least, and at most in points of accuracy."""
@@ -27,6 +27,10 @@ SIZES = (3, 4)
 WAYS = ("predicted", "foretold", "evaluated", "own")
 """As `predict` tells it; from a polynomial of each question's margin; the very sum on the
 calibration rows; what the own adapter alone reaches there, which knows nothing of the sum."""
+
+
+FORETOLD = ("predicted", "foretold")
+"""The ways that foretell. Which of both counts was not registered."""
 
 
 class Answers(NamedTuple):
@@ -73,12 +77,12 @@ def right_answers(found: Measurements) -> dict[str, Any] | None:
 
 def answers(found: Measurements) -> Iterator[Answers]:
     """Give every sum of three and four on every one of its domains that has choices."""
-    seeds, names = finished(found)
-    for seed in seeds:
-        for place, domain in enumerate(names):
+    names = list(found.adapters)
+    for seed in found.seeds:
+        for domain in found.domains:
             part = {p: found[Part(seed, domain, p)] for p in ("slopes", "evaluated", "test")}
             if part["test"].right.size:
-                yield from _of_domain(part, seed, place, names)
+                yield from _of_domain(part, seed, names.index(domain), names)
 
 
 def _of_domain(

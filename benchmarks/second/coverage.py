@@ -1,4 +1,8 @@
-"""Are the forecast's intervals honest? How often a test loss lies within them, group by group."""
+"""Are the forecast's intervals honest? How often a loss lies within them, group by group.
+
+On test rows that is what an interval of `predict` promises. On the calibration rows themselves, at
+sums that were evaluated and not fitted, rows cannot differ: there the polynomial alone is tried.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +13,67 @@ import numpy as np
 
 from benchmarks.second.figures import calibration
 from benchmarks.second.plan import Part
-from benchmarks.second.rows import Array, Measurements, PartRows, finished
+from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.landscape.forecast import Forecast
+from superpose.landscape.polynomial import CROSS, Polynomial
 from superpose.landscape.sample import Sample
-from superpose.statistics import clopper_pearson
+from superpose.statistics import clopper_pearson, student_quantile
 
 __all__ = ["ENOUGH", "HONEST", "Told", "coverage", "told_beside"]
 
 HONEST, ENOUGH = 0.9, 40
 """The registered bound, and the number of intervals from which it is asked of a group."""
 
+SEEN = {(0, "television"), (0, "world")}
+"""Seed and domain of what had been looked at when `CROSS` was set."""
+
 KINDS = {3: "triples", 4: "quadruples"}
 RANDOM = "random weights"
 
 
 class Told(NamedTuple):
-    """A forecast of L(weighting) - L(own), its interval, and what the test rows show.
+    """A forecast of L(weighting) - L(own), in nats, its intervals, and what the rows show.
 
-    adapters: that the forecast was calibrated with.
+    adapters: that the forecast was calibrated with. rows: `test` or `calibration`. low, high: as
+    `predict` prints them. misfit: half of the interval that the polynomial's own doubt makes.
+    cross: what of that, in squares, comes of several others acting together.
     """
 
     adapters: int
     kind: str
+    rows: str
     seed: int
     domain: str
     foretold: float
+    misfit: float
+    cross: float
     low: float
     high: float
     measured: float
 
     @property
+    def half(self) -> float:
+        """Half of the interval that is asked: as printed, on calibration rows of the misfit."""
+        return self.misfit if self.rows == "calibration" else (self.high - self.low) / 2
+
+    @property
     def held(self) -> bool:
         """Whether the interval holds what was measured."""
-        return self.low <= self.measured <= self.high
+        return abs(self.foretold - self.measured) <= self.half
+
+    @property
+    def held_without(self) -> bool:
+        """Whether it would, if nothing were doubted of what several others do together."""
+        without = self.half**2 - self.cross**2
+        return (self.foretold - self.measured) ** 2 <= without
 
 
 def coverage(found: Measurements) -> dict[str, Any]:
     """Give each group's share of intervals that hold, and every interval behind it."""
     told = list(told_beside(found))
-    groups = sorted({(each.adapters, each.kind) for each in told})
+    groups = sorted({each[:3] for each in told})
     return {
-        "groups": [_group(adapters, kind, told) for adapters, kind in groups],
+        "groups": [_group(group, told) for group in groups],
         "told": [[_short(x) if isinstance(x, float) else x for x in each] for each in told],
     }
 
@@ -57,44 +81,61 @@ def coverage(found: Measurements) -> dict[str, Any]:
 def told_beside(found: Measurements) -> Iterator[Told]:
     """Give every forecast at weightings that are no design points, with what was measured.
 
-    With all adapters: triples, quadruples, random weightings. With four, of which one is the
-    domain's own, the others weighing nothing: triples among them, and random weightings of them.
+    With all adapters: triples, quadruples, random weightings. With each four that were evaluated,
+    of which one is the domain's own, the others weighing nothing: triples among them, and random
+    weightings of them.
     """
-    seeds, names = finished(found)
-    for seed in seeds:
-        for place, domain in enumerate(names):
-            sample = calibration(found, seed, domain).sample
-            test = found[Part(seed, domain, "test")]
-            every = tuple(range(len(names)))
-            yield from _told(sample, test, place, every, seed, domain)
-            if len(chosen := _four(test.points)) == 4:
-                inner = _design_of(found, seed, domain, chosen)
-                yield from _told(inner, test, place, chosen, seed, domain)
+    names = found.adapters
+    for seed in found.seeds:
+        for place, domain in ((names.index(name), name) for name in found.domains):
+            whole = calibration(found, seed, domain).sample
+            values = found[Part(seed, domain, "evaluated")]
+            measured = {"test": found[Part(seed, domain, "test")], "calibration": values}
+            for chosen in (tuple(range(len(names))), *_fours(values.points, place)):
+                among = len(chosen) < len(names)
+                sample = _design_of(found, seed, domain, chosen) if among else whole
+                for rows, held in measured.items():
+                    yield from _told(sample, held, place, chosen, (rows, seed, domain))
 
 
 def _told(
-    sample: Sample, test: PartRows, place: int, chosen: tuple[int, ...], seed: int, domain: str
+    sample: Sample,
+    measured: PartRows,
+    place: int,
+    chosen: tuple[int, ...],
+    where: tuple[str, int, str],
 ) -> Iterator[Told]:
-    """Foretell with some adapters: `sample` has their weights alone."""
-    outside = np.setdiff1d(np.arange(test.points.shape[1]), chosen)
-    inside = ~test.points[:, outside].any(axis=1)
+    """Foretell with some adapters: `sample` has their weights alone. where: rows, seed, domain."""
+    outside = np.setdiff1d(np.arange(measured.points.shape[1]), chosen)
+    inside = ~measured.points[:, outside].any(axis=1)
     asked = [
         (at, kind)
         for at in np.flatnonzero(inside).tolist()
-        if (kind := _kind(test.points[at], place)) and sample.at(test.points[at, chosen]) is None
+        if (kind := _kind(measured.points[at], place))
+        and sample.at(measured.points[at, chosen]) is None
     ]
     if not asked:
         return
     names = tuple(str(k) for k in chosen)
     forecast = Forecast(names, names, (sample,) * len(names))  # of one domain; the others unread
-    rows = forecast.predict(test.points[np.ix_([at for at, _ in asked], chosen)])
-    own = str(place)
-    alone = test.loss[test.at(np.eye(test.points.shape[1])[place])]
-    ours = [row for row in rows if row.domain == own]
-    for (at, kind), row in zip(asked, ours, strict=True):
-        measured = float(test.loss[at] - alone)
-        ends = row.interference, row.interference_low, row.interference_high
-        yield Told(len(chosen), kind, seed, domain, *ends, measured)
+    points = measured.points[np.ix_([at for at, _ in asked], chosen)]
+    ours = [row for row in forecast.predict(points) if row.domain == str(place)]
+    own = chosen.index(place)
+    wide = student_quantile(0.975, len(sample.tokens) - 1)
+    misfits, crosses = _doubts(forecast.losses[own], points, forecast.own(own))
+    alone = measured.loss[measured.at(np.eye(measured.points.shape[1])[place])]
+    for (at, kind), row, misfit, cross in zip(asked, ours, misfits, crosses, strict=True):
+        ends = row.interference_low, row.interference_high, float(measured.loss[at] - alone)
+        doubt = wide * misfit, wide * cross
+        yield Told(len(chosen), kind, *where, row.interference, *doubt, *ends)
+
+
+def _doubts(loss: Polynomial, points: Array, own: Array) -> tuple[list[float], list[float]]:
+    """Give the misfits of a loss against the own adapter's, and of each what `CROSS` adds."""
+    crossing = loss.basis.crossing(loss.others)
+    together = loss.basis.features(points)[:, crossing] @ loss.coefficients[crossing]
+    cross = CROSS * np.abs(together)
+    return loss.predict(points, against=own).misfit.tolist(), cross.tolist()
 
 
 def _kind(point: Array, place: int) -> str | None:
@@ -103,11 +144,10 @@ def _kind(point: Array, place: int) -> str | None:
     return KINDS.get(int(point.sum())) if point[place] == 1 else None
 
 
-def _four(points: Array) -> tuple[int, ...]:
-    """The adapters that the random weightings of fewer than all are of."""
-    drawn = points[~np.isin(points, (0.0, 1.0)).all(axis=1)]
-    some = drawn[(drawn == 0).any(axis=1)]
-    return tuple(np.flatnonzero(some[0]).tolist()) if len(some) else ()
+def _fours(points: Array, place: int) -> list[tuple[int, ...]]:
+    """Give the adapters of every evaluated sum of four that the domain's own is one of."""
+    held = [p for p in points if np.isin(p, (0, 1)).all() and p.sum() == 4 and p[place]]
+    return [tuple(np.flatnonzero(p).tolist()) for p in held] if points.shape[1] > 4 else []
 
 
 def _design_of(found: Measurements, seed: int, domain: str, chosen: tuple[int, ...]) -> Sample:
@@ -119,16 +159,20 @@ def _design_of(found: Measurements, seed: int, domain: str, chosen: tuple[int, .
     return slopes.sample().joined(values.sample(np.array(design))).among(chosen)
 
 
-def _group(adapters: int, kind: str, told: list[Told]) -> dict[str, Any]:
-    those = [each for each in told if (each.adapters, each.kind) == (adapters, kind)]
+def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
+    those = [each for each in told if each[:3] == group]
     held = sum(each.held for each in those)
+    fresh = [each for each in those if (each.seed, each.domain) not in SEEN]
     return {
-        "adapters": adapters,
-        "kind": kind,
+        "adapters": group[0],
+        "kind": group[1],
+        "rows": group[2],
         "n": len(those),
         "held": held,
+        "fresh": [sum(each.held for each in fresh), len(fresh)],
+        "held_without": sum(each.held_without for each in those),
         "interval": [_short(end) for end in clopper_pearson(held, len(those))],
-        "half_width": _short(float(np.mean([(each.high - each.low) / 2 for each in those]))),
+        "half_width": _short(float(np.mean([each.half for each in those]))),
         "error": _short(float(np.mean([abs(each.foretold - each.measured) for each in those]))),
         "mean": _short(float(np.mean([each.measured for each in those]))),
     }

@@ -14,7 +14,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured
 from benchmarks.prediction.points import Point
 from benchmarks.second.plan import Part
-from benchmarks.second.rows import Array, Measurements, PartRows, finished
+from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.adapter import Adapter, Delta
 from superpose.interference.predictors import DATA_FREE, Case
 from superpose.landscape.calibrated import Calibrated, DataCase, DataInner
@@ -39,12 +39,12 @@ def whole_sums(points: Array, place: int) -> list[int]:
 
 def rows_of(found: Measurements) -> Iterator[Measured]:
     """Give one point a sum and member domain, in the order in which they were measured."""
-    seeds, names = finished(found)
-    for seed in seeds:
-        for place, domain in enumerate(names):
+    names = found.adapters
+    for seed in found.seeds:
+        for domain in found.domains:
             test = found[Part(seed, domain, "test")]
-            own = _score(test, test.at(np.eye(len(names))[place]))
-            for at in whole_sums(test.points, place):
+            own = _score(test, test.at(found.alone(domain)))
+            for at in whole_sums(test.points, names.index(domain)):
                 members = tuple(n for n, w in zip(names, test.points[at], strict=True) if w)
                 yield Measured(Point("main", seed, members), domain, own, _score(test, at))
 
@@ -55,8 +55,7 @@ def _score(rows: PartRows, at: int) -> Score:
 
 def calibration(found: Measurements, seed: int, domain: str) -> Calibrated:
     """Give what predictors may look at: a domain's calibration rows with all adapters beside."""
-    _, names = finished(found)
-    count = len(names)
+    count = len(found.adapters)
     slopes, values = (found[Part(seed, domain, part)] for part in ("slopes", "evaluated"))
     design = [values.at(np.zeros(count)), values.at(np.ones(count))]
     sample = slopes.sample().joined(values.sample(np.array(design)))
@@ -64,7 +63,7 @@ def calibration(found: Measurements, seed: int, domain: str) -> Calibrated:
         sample,
         DataInner(np.zeros((1, count, count)), np.zeros((1, count, count)), ("none",)),
         sums=_without_slopes(slopes.sample()).joined(values.sample()),
-        slopes=np.stack([_own_slope(found, seed, name, k) for k, name in enumerate(names)]),
+        slopes=np.stack([_own_slope(found, seed, name) for name in found.adapters]),
     )
 
 
@@ -73,15 +72,18 @@ def _without_slopes(sample: Sample) -> Sample:
     return Sample(sample.points, sample.nll, nothing, sample.tokens, sample.modules)
 
 
-def _own_slope(found: Measurements, seed: int, domain: str, place: int) -> Array:
+def _own_slope(found: Measurements, seed: int, domain: str) -> Array:
+    """Give the slope at a domain's own adapter, (K,); NaN where the domain was not measured."""
+    if domain not in found.domains:
+        return np.full(len(found.adapters), np.nan)
     rows = found[Part(seed, domain, "slopes")]
-    at = rows.at(np.eye(rows.points.shape[1])[place])
+    at = rows.at(found.alone(domain))
     return np.asarray(rows.slopes[at].sum(axis=0) / rows.tokens.sum())
 
 
 def aware(found: Measurements) -> Callable[[Measured], Mapping[str, float]]:
     """Give the function from a point to what data tell of it; NaN where it was not measured."""
-    _, names = finished(found)
+    names = found.adapters
     known = cache(lambda seed, domain: calibration(found, seed, domain))
 
     def figures(row: Measured) -> Mapping[str, float]:

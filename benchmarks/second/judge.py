@@ -20,7 +20,7 @@ from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
 from benchmarks.second.plan import Part
-from benchmarks.second.rows import Measurements, collected, finished, kept, recorded_rows
+from benchmarks.second.rows import Measurements, collected, kept, recorded_rows
 from superpose.errors import BadInput
 from superpose.landscape.predictors import PREDICTORS
 
@@ -38,13 +38,13 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
     """
     kept(collected(field))
     found = recorded_rows()
-    seeds, names = finished(found)
     about = {
         "tournament": field.tournament.to_json(),
-        "left_out": [seed for seed in field.tournament.seeds if seed not in seeds],
-        "rows": {name: counted(field, name) for name in names},
+        "left_out": [seed for seed in field.tournament.seeds if seed not in found.seeds],
+        "rows": {name: counted(field, name) for name in found.domains},
         "lengths": {
-            name: sum(row.length for row in field.examples(name, "calibration")) for name in names
+            name: sum(row.length for row in field.examples(name, "calibration"))
+            for name in found.domains
         },
         "measured_with": stamp(),
     }
@@ -82,7 +82,8 @@ def judged_rows(
     record = {
         "about": dict(about),
         "tournament": about["tournament"],
-        "seeds": finished(found)[0],
+        "adapters": list(found.adapters),
+        "seeds": found.seeds,
         "domains": _domains(found, about),
         "groups": {name: {"ceiling": _ceiling(rows, name)} for name in GROUPS},
         "predictors": [
@@ -130,14 +131,12 @@ def _ceiling(rows: list[Measured], group: str) -> float | None:
 
 def _domains(found: Measurements, about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each domain's rows, and its test loss without adapters and with its own, of each seed."""
-    seeds, names = finished(found)
     said: dict[str, dict[str, Any]] = {}
-    for place, name in enumerate(names):
-        test = [found[Part(seed, name, "test")] for seed in seeds]
-        alone = np.eye(len(names))[place]
+    for name in found.domains:
+        test = [found[Part(seed, name, "test")] for seed in found.seeds]
         said[name] = {
-            "base": round(float(test[0].loss[test[0].at(np.zeros(len(names)))]), 5),
-            "own": [round(float(each.loss[each.at(alone)]), 5) for each in test],
+            "base": round(float(test[0].loss[test[0].at(np.zeros(len(found.adapters)))]), 5),
+            "own": [round(float(each.loss[each.at(found.alone(name))]), 5) for each in test],
             "rows": about["rows"][name],
         }
     return said
@@ -148,18 +147,18 @@ def _costs(found: Measurements, lengths: Mapping[str, int]) -> dict[str, dict[st
 
     The mean over domains and seeds. Sums: those that are asked on the test rows.
     """
-    seeds, names = finished(found)
+    adapters = len(found.adapters)
     spent: dict[str, list[tuple[float, float]]] = {}
-    for seed in seeds:
-        for name in names:
+    for seed in found.seeds:
+        for name in found.domains:
             values, test = (found[Part(seed, name, part)] for part in ("evaluated", "test"))
             asked = len([point for point in test.points if np.isin(point, (0, 1)).all()]) - 1
             pace = float(values.seconds) / len(values.points)
             each = {
                 "slope": 2,
-                "slopes": 2 * (len(names) - 1),
+                "slopes": 2 * (adapters - 1),
                 "values": 2,
-                "pairs": len(names),
+                "pairs": adapters,
                 "sums": asked,
             }
             for part, count in each.items():

@@ -5,8 +5,9 @@ The file is the record's other half: whoever has it needs no model to judge anew
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.prediction.field import Field
-from benchmarks.result import RESULTS
-from benchmarks.second.plan import Part, parts
+from benchmarks.result import RESULTS, write_arrays
+from benchmarks.second.plan import MATCHED, PARTS, Part, parts
+from benchmarks.second.ways import Place, Ways, lying_ways
 from superpose.errors import BadInput
-from superpose.files import new_file
 from superpose.landscape.sample import Sample
 
-__all__ = ["ROWS", "Measurements", "PartRows", "collected", "finished", "kept", "recorded_rows"]
+__all__ = ["ROWS", "Measurements", "PartRows", "collected", "kept", "recorded_rows"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -66,48 +67,117 @@ class PartRows:
         return Sample(self.points[chosen], self.nll[chosen], slopes, self.tokens, ("all",))
 
 
-Measurements: TypeAlias = Mapping[Part, PartRows]
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """All that is judged: the domains that are measured whole, seed by seed.
+
+    adapters: K names, in the order of the task weights. parts: of each seed and domain the three
+    of `PARTS`; with norm-matched adapters, where that was measured, one more. ways: test rows under
+    what was trained in the adapters' place.
+    """
+
+    adapters: tuple[str, ...]
+    parts: Mapping[Part, PartRows]
+    ways: Mapping[Place, Ways] = field(default_factory=dict)
+
+    def __getitem__(self, part: Part) -> PartRows:
+        return self.parts[part]
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seeds, ascending."""
+        return sorted({part.seed for part in self.parts if part.part in PARTS})
+
+    @cached_property
+    def domains(self) -> list[str]:
+        """The domains that are measured, in the adapters' order."""
+        there = {part.domain for part in self.parts if part.part in PARTS}
+        return [name for name in self.adapters if name in there]
+
+    def alone(self, domain: str) -> Array:
+        """Give the task weights of a domain's own adapter: (K,)."""
+        return np.asarray(np.eye(len(self.adapters))[self.adapters.index(domain)])
+
+    def sum_of(self, domains: Sequence[str]) -> Array:
+        """Give the task weights of some adapters' sum: (K,)."""
+        return np.array([float(name in domains) for name in self.adapters])
 
 
-def collected(field: Field) -> dict[Part, PartRows]:
-    """Read every finished part of the seeds that are finished. Raises BadInput where none is."""
-    wanted = parts(field)
-    hint = "Run: python -m benchmarks.second measure"
-    whole = field.finished_seeds(((part.seed, part.file) for part in wanted), hint)
-    return {p: _read(field.folder.read(p.file)) for p in wanted if p.seed in whole}
+def collected(field: Field) -> Measurements:
+    """Read what is judged: the seeds that are finished, and what was measured beside them.
+
+    Where no seed is finished, of the first one that is begun the domains that are; that is no
+    judgement as it was registered, and the page says so. Raises BadInput where no domain is.
+    """
+    chosen = _chosen(field)
+    if not chosen:
+        raise BadInput(
+            "no domain is measured to its end",
+            where=field.folder.path,
+            hint="Run: python -m benchmarks.second measure",
+        )
+    more = [part for part in _matched(field) if (part.seed, part.domain) in chosen]
+    those = [part for part in parts(field) if (part.seed, part.domain) in chosen]
+    read = {part: _read(field.folder.read(part.file)) for part in (*those, *more)}
+    return Measurements(field.names, read, dict(lying_ways(field)))
 
 
-def finished(found: Measurements) -> tuple[list[int], list[str]]:
-    """Give the seeds, ascending, and the domains in the field's order."""
-    return sorted({part.seed for part in found}), list(dict.fromkeys(p.domain for p in found))
+def _chosen(field: Field) -> set[tuple[int, str]]:
+    """The seeds and domains that are judged."""
+    left = {p for p in parts(field) if not (field.folder.path / p.file).exists()}
+    missing = {(part.seed, part.domain) for part in left}
+    begun: list[set[tuple[int, str]]] = []
+    for seed in field.tournament.seeds:
+        every = {(seed, name) for name in field.names}
+        begun.append(every - missing)
+    whole = [each for each in begun if len(each) == len(field.names)]
+    return set().union(*whole) or next((each for each in begun if each), set())
+
+
+def _matched(field: Field) -> Iterator[Part]:
+    for domain in field.names:
+        part = Part(field.tournament.seeds[0], domain, MATCHED)
+        if (field.folder.path / part.file).exists():
+            yield part
 
 
 def kept(found: Measurements, file: Path = ROWS) -> None:
     """Write everything into one compressed file, losses in single precision."""
-    arrays = {
-        f"{part.part}|{part.seed}|{part.domain}|{of.name}": _narrow(getattr(rows, of.name))
-        for part, rows in found.items()
-        for of in fields(PartRows)
-    }
-    with new_file(file) as beside, beside.open("wb") as open_file:
-        np.savez_compressed(open_file, **arrays)
+    arrays: dict[str, NDArray[Any]] = {"adapters": np.array(found.adapters)}
+    for part, rows in found.parts.items():
+        for of in fields(PartRows):
+            where = f"{part.part}|{part.seed}|{part.domain}|{of.name}"
+            arrays[where] = _narrow(getattr(rows, of.name))
+    for place, ways in found.ways.items():
+        arrays |= {
+            f"{'|'.join(place)}|{way}": nll.astype(np.float32) for way, nll in ways.nll.items()
+        }
+        arrays[f"{'|'.join(place)}|tokens"] = ways.tokens
+    write_arrays(file, arrays)
 
 
-def recorded_rows(file: Path = ROWS) -> dict[Part, PartRows]:
+def recorded_rows(file: Path = ROWS) -> Measurements:
     """Read what `kept` wrote. Raises BadInput where there is none."""
     if not file.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.second judge")
-    with np.load(file) as arrays:
-        names = dict.fromkeys(tuple(key.split("|")[:3]) for key in arrays.files)
-        return {
-            Part(int(seed), domain, part): PartRows(
-                **{
-                    of.name: _wide(arrays[f"{part}|{seed}|{domain}|{of.name}"])
-                    for of in fields(PartRows)
-                }
-            )
-            for part, seed, domain in names
-        }
+    with np.load(file) as opened:
+        arrays = {key: _wide(opened[key]) for key in opened.files}
+    adapters = tuple(arrays.pop("adapters").tolist())
+    held: dict[tuple[str, ...], dict[str, NDArray[Any]]] = {}
+    for key, values in arrays.items():
+        *where, name = key.split("|")
+        held.setdefault(tuple(where), {})[name] = values
+    found = {
+        Part(int(where[1]), where[2], where[0]): PartRows(**of)
+        for where, of in held.items()
+        if where[0] in (*PARTS, MATCHED)
+    }
+    ways = {
+        Place(*where): Ways(of.pop("tokens"), of)
+        for where, of in held.items()
+        if where[0] not in (*PARTS, MATCHED)
+    }
+    return Measurements(adapters, found, ways)
 
 
 def _read(content: Any) -> PartRows:
@@ -117,11 +187,11 @@ def _read(content: Any) -> PartRows:
         points,
         tokens,
         np.asarray(content["nll"], dtype=np.float64),
-        _padded(content["choices"]) if content["choices"] else np.zeros(0),
-        np.asarray(content["right"] or [], dtype=np.int64),
-        _or_none(content["slopes"]),
-        _or_none(content["margin_slopes"]),
-        np.asarray(content["seconds"], dtype=np.float64),
+        _padded(content["choices"]) if content.get("choices") else np.zeros(0),
+        np.asarray(content.get("right") or [], dtype=np.int64),
+        _or_none(content.get("slopes")),
+        _or_none(content.get("margin_slopes")),
+        np.asarray(content.get("seconds", 0.0), dtype=np.float64),
     )
 
 
