@@ -41,7 +41,13 @@ if TYPE_CHECKING:
     from superpose.verbs.near import near
     from superpose.verbs.predict import predict
     from superpose.verbs.push import push
-    from superpose.verbs.settings import Calibration, Loading, Questions, Writing
+    from superpose.verbs.settings import (
+        Calibration,
+        Loading,
+        MergeQuestions,
+        Questions,
+        Writing,
+    )
     from superpose.verbs.study import study
     from superpose.verbs.train import TrainingQuestions, train
     from superpose.verbs.tune import Goal, tune
@@ -59,6 +65,7 @@ __all__ = [
     "InputQuestions",
     "Loading",
     "LoraSettings",
+    "MergeQuestions",
     "Questions",
     "TestQuestions",
     "TrainingQuestions",
@@ -108,6 +115,7 @@ _HOMES = {
     "InputQuestions": "superpose.verbs.input_statistics",
     "Loading": "superpose.verbs.settings",
     "LoraSettings": "superpose.training.settings",
+    "MergeQuestions": "superpose.verbs.settings",
     "Questions": "superpose.verbs.settings",
     "TestQuestions": "superpose.verbs.evaluate",
     "TrainingQuestions": "superpose.verbs.train",

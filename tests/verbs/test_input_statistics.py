@@ -120,7 +120,7 @@ def test_add_merges_with_what_lies_beside_the_adapters(
     said = capsys.readouterr().err
     assert end.value.code == 2
     assert (
-        f"--method: `regmean` needs statistics of each adapter's domain, and beside `{adapters[0]}`"
+        f"--data: `regmean` needs statistics of each adapter's domain, and beside `{adapters[0]}`"
         in said
     )
     assert not (tmp_path / "none").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,13 @@ from superpose.cli.options import (
     Heads,
     IgnoreKey,
     Json,
+    Quiet,
     SameBase,
     Weights,
 )
 from superpose.cli.unfold import unfolded
 from superpose.verbs.merging import Merging
-from superpose.verbs.settings import Writing
+from superpose.verbs.settings import MergeQuestions, Writing
 
 __all__ = ["add"]
 
@@ -60,6 +62,17 @@ def add(
             show_default=False,
         ),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            help="regmean, ssr, tuned: questions of a domain, once for each adapter, in the "
+            "adapters' order. --base, or the base that the adapters name, reads them.",
+            show_default=False,
+        ),
+    ] = None,
+    questions: MergeQuestions,
     base: BaseModel = None,
     heads: Heads = "sum",
     writing: Writing,
@@ -74,21 +87,29 @@ def add(
         ),
     ] = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Add adapters exactly, or merge them by another method, and write one adapter.
 
     The sum of the deltas is written, not of the factors: no cross terms, whatever the ranks,
     scalings and target modules. The result works in PEFT, vLLM and llama.cpp alike. Other methods
-    are for adapters that disturb each other; docs/merging.md tells what each does.
+    are for adapters that disturb each other; docs/merging.md tells what each does. Those that need
+    question rows (regmean, ssr, tuned) take them with --data.
 
-    Example: superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
+    \b
+    Examples:
+      superpose add runs/math runs/medicine:0.5 runs/toxic:-1 -o both
+      superpose add runs/math runs/law --method regmean -d math.jsonl -d law.jsonl -o both
     """
     from superpose.cli.console import answer, bars
     from superpose.verbs.add import add as add_all
 
-    with bars() as progress:
+    if data:  # whose rows are what is drawn
+        questions = replace(questions, seed=0 if merging.seed is None else merging.seed)
+        merging = replace(merging, seed=None)
+    with bars(quiet=quiet) as progress:
         found = add_all(
-            adapters, out, weights, merging.chosen(),
+            adapters, out, weights, merging.chosen(), data=data or (), questions=questions,
             rank=rank, engine=engine, base=base, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), writing=writing, verify=verify, progress=progress,
         )  # fmt: skip

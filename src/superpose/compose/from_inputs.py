@@ -74,11 +74,24 @@ class FromInputs(Method):
         Raises LinAlgError where the matrix cannot be inverted.
         """
 
+    def check(self, parts: Sequence[Adapter], weights: Sequence[float]) -> None:
+        """Raise Refused for adapters that hold more than deltas of linear layers."""
+        check_deltas_alone(parts, weights, self.name)
+        for part in parts:
+            for key, delta in part.items():
+                if delta.place is not None:
+                    raise Refused(
+                        f"`{self.name}` knows inputs of linear layers, and this is a "
+                        f"{delta.place.kind}",
+                        where=key,
+                        hint="Take another --method, or leave that module out.",
+                    )
+
     def merged(
         self, parts: Sequence[Adapter], weights: Sequence[float], progress: Progress | None
     ) -> Adapter:
         """Give the adapters' Bs with the As of the regression."""
-        check_deltas_alone(parts, weights, self.name)
+        self.check(parts, weights)
         if len(self.statistics) != len(parts):
             raise BadSetting(
                 f"{len(parts)} adapters and the input statistics of {len(self.statistics)} domains",
@@ -103,12 +116,6 @@ class FromInputs(Method):
         self, key: str, delta: Delta, parts: Sequence[Adapter], weights: Sequence[float]
     ) -> Terms:
         """Give one module's terms, one an adapter that has it."""
-        if delta.place is not None:
-            raise Refused(
-                f"`{self.name}` knows inputs of linear layers, and this is a {delta.place.kind}",
-                where=key,
-                hint="Take another --method, or leave that module out.",
-            )
         known = [k for k, found in enumerate(self.statistics) if key in found]
         missing = [k for k, part in enumerate(parts) if key in part and k not in set(known)]
         if missing:

@@ -60,18 +60,21 @@ class TunedSum(Method):
         if self.by not in FINENESS:
             raise BadSetting(f"`{self.by}` is none of {', '.join(FINENESS)}", where="by")
 
+    def check(self, parts: Sequence[Adapter], weights: Sequence[float]) -> None:
+        """Raise Refused for adapters that hold more than deltas."""
+        check_deltas_alone(parts, weights, self.name)
+
     def merged(
         self, parts: Sequence[Adapter], weights: Sequence[float], progress: Progress | None
     ) -> Adapter:
         """Give the sum of the adapters with their fine weights."""
-        check_deltas_alone(parts, weights, self.name)
+        self.check(parts, weights)
         if len(self.weights) != len(parts):
             raise BadSetting(
                 f"{len(parts)} adapters and the fine weights of {len(self.weights)}",
                 where="weights",
-                hint="`tuned` needs what rows of each domain say: superpose tune BASE "
-                "ADAPTER... --data ROWS.jsonl... --by direction --json > weights.json, and then "
-                "superpose add ADAPTER... --method tuned --weights weights.json -o OUT.",
+                hint="`tuned` needs what rows of each domain say: --data ROWS.jsonl once for each "
+                "adapter, or --weights FILE of superpose tune --by direction --json.",
             )
         total = weighted_sum(parts, weights)
         pairs = zip(parts, self.weights, strict=True)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from superpose.adapter import Adapter, met
+from superpose.adapter import Adapter
 from superpose.compose import FineWeights, Method, Sum, TunedSum, merge
 from superpose.compose.from_inputs import FromInputs
 from superpose.data.choices import ChoiceQuestion
@@ -28,7 +28,7 @@ from superpose.measure.choices import choice_nll
 from superpose.measure.contenders import Contender
 from superpose.measure.evaluate import Score, score
 from superpose.measure.fitted import fitted_within
-from superpose.measure.inputs import measure_inputs
+from superpose.measure.inputs import inputs_of_domains
 from superpose.measure.scale_search import next_scale
 from superpose.measure.standing import Standing, Trial
 from superpose.model.superposed import SuperposedModel, tree_of_loaded
@@ -113,11 +113,8 @@ class Arena:
     @cached_property
     def statistics(self) -> tuple[InputStatistics, ...]:
         """What the base model's modules see on each domain's calibration rows: one pass."""
-        known = (name for adapter in met(self.adapters, self.tree) for name in adapter)
-        modules = tuple(dict.fromkeys(known))
-        return tuple(
-            measure_inputs(self.model, modules, rows, progress=self.progress)
-            for rows in self.calibration.values()
+        return inputs_of_domains(
+            self.model, self.adapters, self.calibration, progress=self.progress
         )
 
     def standing(self, contender: Contender) -> Standing:

@@ -7,7 +7,7 @@ Tropp, Yurtsever, Udell and Cevher, arXiv 1706.05736), so that memory grows with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from superpose.adapter import Adapter, met
 from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.measure.batches import BATCH_TOKENS, Batch, collate, evaluation_batches, unpadded
+from superpose.model.superposed import tree_of_loaded
 
-__all__ = ["WIDEST", "linear_layers", "measure_inputs"]
+__all__ = ["WIDEST", "inputs_of_domains", "linear_layers", "measure_inputs"]
 
 WIDEST = 2048
 """Inputs up to which the whole second moment is summed: 17 MB each."""
@@ -71,6 +73,25 @@ def measure_inputs(
         raise BadInput("no input reached this module", where=silent[0])
     by_module = {name: moments[shared[name]] for name in modules}
     return InputStatistics(by_module, base_model, len(examples), tokens)
+
+
+def inputs_of_domains(
+    model: nn.Module,
+    adapters: Sequence[Adapter],
+    domains: Mapping[str, Sequence[Example]],
+    base_model: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[InputStatistics, ...]:
+    """Measure what each domain's rows send into the modules of any of the adapters, in the base.
+
+    Arguments otherwise, and what is raised: as for `measure_inputs`.
+    """
+    known = (name for adapter in met(adapters, tree_of_loaded(model)) for name in adapter)
+    modules = tuple(dict.fromkeys(known))
+    return tuple(
+        measure_inputs(model, modules, rows, base_model=base_model, progress=progress)
+        for rows in domains.values()
+    )
 
 
 def linear_layers(model: nn.Module) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from superpose.verbs.adapters import Weighted
 from superpose.verbs.at_hand import read_back
 from superpose.verbs.base import Base, base_name
 from superpose.verbs.engine import check_rank, fitted, tell_of_ranks
+from superpose.verbs.from_rows import DomainData
 from superpose.verbs.merging import at_rank
 from superpose.verbs.progress import Progress
-from superpose.verbs.settings import Writing, held
+from superpose.verbs.settings import MergeQuestions, Writing, held
 from superpose.verbs.summing import summed
 from superpose.verbs.told import Told, size
 from superpose.verbs.weights_file import TaskWeights, given as given_weights
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from superpose.baking.found import ReadBack
     from superpose.formats import Written
     from superpose.model.verification import Verification
+    from superpose.verbs.questions import Data
 
 __all__ = ["Added", "add"]
 
@@ -127,6 +129,8 @@ def add(
     *,
     rank: int | None = None,
     engine: str | None = None,
+    data: Data = (),
+    questions: MergeQuestions = MergeQuestions(),
     base: Base | None = None,
     heads: Heads = "sum",
     same_base: bool = False,
@@ -139,7 +143,8 @@ def add(
 
     Or write what another method makes of them.
 
-    adapters, weights, method, base, heads, same_base, progress: as for `superpose.merge`. out: a
+    adapters, weights, method, data, questions, base, heads, same_base, progress: as for
+    `superpose.merge`. out: a
     folder, a .gguf or, of image LoRAs, a .safetensors file. rank: write the best approximation of
     this rank instead of the whole. engine: "peft", "vllm" or "llama.cpp": refuse what it does not
     read, and fit the rank to what it serves. verify: a base model on which PEFT is asked whether
@@ -153,7 +158,7 @@ def add(
     from superpose.formats import check_output, engines_of, save
 
     held(writing, Writing, "writing")
-    given = given_weights(adapters, weights)
+    given, rows = given_weights(adapters, weights), DomainData(data, questions, base)
     check_rank(rank, engine)
     if verify is not None and not isinstance(method, BestRank | OnBase | Sum):
         raise BadSetting(f"PEFT knows no `{method.name}` to compare with", where="verify")
@@ -163,7 +168,7 @@ def add(
     name = None if base is None else base_name(base)
     total, here = summed(
         given, *at_rank(method, rank), base=name, heads=heads, same_base=same_base,
-        ignore_keys=ignore_keys, writable=writable, progress=progress,
+        ignore_keys=ignore_keys, rows=rows, writable=writable, progress=progress,
     )  # fmt: skip
     total = fitted(total, engine)
     # Before writing: base or parent may not load, and the output may be one of the parents.

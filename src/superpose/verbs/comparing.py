@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from superpose.files import new_file
+from superpose.verbs.given import same_rows
 from superpose.verbs.shared_work import shared_folder
 
 if TYPE_CHECKING:
@@ -107,25 +108,20 @@ def commands(
     best: Standing, ready: Calibrating, questions: Questions, records: Records
 ) -> tuple[str, ...]:
     """Give the commands that write the best one: what it needs of the rows, and `superpose add`."""
+    from superpose.compose import FROM_DATA
+
     add = ["superpose", "add", *ready.given]
+    name = best.method.partition(" ")[0]
     if best.method != "sum":
-        add += ["--method", best.method.partition(" ")[0], *_options(best)]
-    if best.fine:
-        file = records.weights_of(best, ready.names)
-        add += ["--weights", file or "WEIGHTS.json"]
+        add += ["--method", name, *_options(best)]
+    weights = records.weights_of(best, ready.names) if best.fine else None
+    if weights is not None:
+        add += ["--weights", weights]
     elif best.scale != 1.0:
         add.append("--weights=" + ",".join([f"{best.scale:.4g}"] * len(ready.names)))
-    before: list[list[str]] = []
-    if best.method in ("regmean", "ssr"):
-        for domain, adapter in zip(ready.read, ready.adapters, strict=True):
-            words = ["superpose", "statistics", ready.base.name, domain.source or "ROWS.jsonl",
-                     "-o", adapter.path or adapter.name]  # fmt: skip
-            before.append([*words, f"--rows={questions.rows}", f"--seed={questions.seed}"])
-    elif best.fine and not records.kept:
-        data = [word for d in ready.read for word in ("-d", d.source or "ROWS.jsonl")]
-        before.append(["superpose", "tune", ready.base.name, *ready.given, *data,
-                       f"--by={best.settings['by']}", "--json", ">", "WEIGHTS.json"])  # fmt: skip
-    return tuple(map(_line, [*before, [*add, "-o", "OUT"]]))
+    if name in FROM_DATA and weights is None:
+        add += same_rows(ready, questions)
+    return (shlex.join([*add, "-o", "OUT"]),)
 
 
 def _options(best: Standing) -> Iterator[str]:
@@ -133,12 +129,8 @@ def _options(best: Standing) -> Iterator[str]:
     for name, value in best.settings.items():
         if isinstance(value, bool):
             yield f"--{name}" if value else "--merged"
-        elif value is not None and name != "by":
+        elif value is not None:
             yield f"--{name}={value}"
-
-
-def _line(words: Sequence[str]) -> str:
-    return " ".join(">" if word == ">" else shlex.quote(word) for word in words)
 
 
 def _file(name: str) -> str:

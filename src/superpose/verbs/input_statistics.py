@@ -175,8 +175,9 @@ def statistics_beside(adapter: Adapter, method: str) -> InputStatistics:
         raise BadSetting(
             f"`{method}` needs statistics of each adapter's domain, and beside {adapter.label} "
             f"lies no {INPUT_STATISTICS}",
-            where="method",
-            hint="Make them once, from rows of that adapter's domain: superpose statistics BASE "
-            "ROWS.jsonl -o ADAPTER. In Python: merge(adapters, method=RegMean(statistics)).",
+            where="data",
+            hint="Give rows of each adapter's domain, in the adapters' order: --data ROWS.jsonl, "
+            "and --base BASE where the adapters name none. Or make the statistics once, which "
+            "needs no base model afterwards: superpose statistics BASE ROWS.jsonl -o ADAPTER.",
         )
     return InputStatistics.load(folder)

@@ -26,9 +26,9 @@ class Merging:
         str,
         Option(
             "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
-            "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal; regmean and ssr, with "
-            "what superpose statistics wrote beside each adapter; tuned, with --weights FILE from "
-            "superpose tune.",
+            "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal; with --data rows "
+            "of each domain regmean and ssr (or with what superpose statistics wrote beside each "
+            "adapter) and tuned (or with --weights FILE from superpose tune).",
             metavar="NAME",
         ),
     ] = "sum"
@@ -38,7 +38,9 @@ class Merging:
     epsilon: Annotated[
         float | None, "della: how far that is less for the smallest, more for the largest."
     ] = None
-    seed: Annotated[int | None, "dare, dare-ties, della: of what is drawn."] = None
+    seed: Annotated[
+        int | None, "dare, dare-ties, della: of what is drawn; with --data: draws the rows."
+    ] = None
     rule: Annotated[
         str | None,
         Option(
@@ -64,7 +66,9 @@ class Merging:
     by: Annotated[
         str | None,
         Option(
-            "tuned: what has a weight of its own, as the file of weights has it.", metavar="WHAT"
+            "tuned: what has a weight of its own: adapter, layer, kind, module or direction (or "
+            "what the file of weights has).",
+            metavar="WHAT",
         ),
     ] = None
     mu: Annotated[float | None, "orthogonal: how far, where not wholly."] = None

@@ -15,7 +15,16 @@ from superpose.errors import BadSetting
 from superpose.option import Option
 from superpose.training.settings import MAX_TOKENS
 
-__all__ = ["Calibration", "Loading", "Option", "Questions", "TypedSettings", "Writing", "held"]
+__all__ = [
+    "Calibration",
+    "Loading",
+    "MergeQuestions",
+    "Option",
+    "Questions",
+    "TypedSettings",
+    "Writing",
+    "held",
+]
 
 _LEAST = {"seed": 0, "exact_match": 0, "max_new_tokens": 1, "temperature": 0}
 _MOST = {"seed": 2**63 - 1}  # what torch draws from
@@ -94,6 +103,17 @@ class Calibration(Questions):
     """Questions that a forecast is fitted to."""
 
     rows: Annotated[int | None, "Calibration rows of each domain, drawn by seed."] = 64
+
+
+@dataclass(frozen=True)
+class MergeQuestions(Calibration):
+    """Questions that a merge method takes what it needs of each adapter's domain from.
+
+    seed: that of what is drawn, in the shell.
+    """
+
+    rows: Annotated[int | None, "Rows of each domain that --data is read for, drawn by seed."] = 64
+    seed: Annotated[int, Option("Draws the rows.", in_shell=False)] = 0
 
 
 @dataclass(frozen=True)

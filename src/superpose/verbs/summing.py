@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from superpose.verbs.adapters import loaded
+from superpose.verbs.from_rows import NO_ROWS, DomainData, informed
 from superpose.verbs.heads import tell_of_heads
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, stepping
@@ -38,6 +38,7 @@ def summed(
     base: str | None = None,
     same_base: bool = False,
     ignore_keys: Sequence[str] = (),
+    rows: DomainData = NO_ROWS,
     tree: Tree | None = None,
     heads: Heads = "sum",
     writable: Writable | None = None,
@@ -48,10 +49,11 @@ def summed(
     And the base that they name, where its headers are at hand: its own names are the sum's.
 
     rank: of the best approximation of that; None leaves it as it is. base: the base model, for
-    tensors that are stored absolutely, for DoRA at a rank, and for GGUF files. tree: of the
-    base's names; None for those of the base that is at hand. heads: what becomes of them, which is
-    said. writable: raises for a sum of an `Adapter.format` that cannot be written, and is asked as
-    soon as it is known. Raises as the parts do.
+    tensors that are stored absolutely, for DoRA at a rank, and for GGUF files. rows: that tell of
+    the adapters' domains, to a method that asks for them. tree: of the base's names; None for those
+    of the base that is at hand. heads: what becomes of them, which is said. writable: raises for a
+    sum of an `Adapter.format` that cannot be written, and is asked as soon as it is known. Raises
+    as the parts do.
     """
     from superpose.baking.found import tree_of_base
     from superpose.compose import BestRank, OnBase, Sum, merge
@@ -70,7 +72,9 @@ def summed(
     if tree is None and here is not None:
         tree = tree_of_base(here)
     parts, weights, method = _by_table(given, parts, method, tree)
-    method = _with_statistics(method, parts)
+    method, tree = informed(
+        method, parts, weights, rows, tree=tree, same_base=same_base, progress=progress
+    )
     # What else is done to the sum depends on it: whether it asks for the base, what it would take.
     step = _step(progress, method.name)
     total = merge(
@@ -100,21 +104,11 @@ def _by_table(
     if given.table is None:
         return list(parts), given.weights, method
     # By the names that the model had when it was tuned, whatever the files call its modules.
-    parts = met(parts, tree) if given.table.modules else parts
+    by_module = given.table.modules or isinstance(method, TunedSum)
+    parts = met(parts, tree) if by_module else parts
     if isinstance(method, TunedSum):
         return list(parts), [1.0] * len(parts), given.table.tuned(parts, method.by)
     return *given.table.apply(parts), method
-
-
-def _with_statistics(method: Method, parts: Sequence[Adapter]) -> Method:
-    """Give a merge by regression what lies beside its adapters, where it was given nothing."""
-    from superpose.compose.from_inputs import FromInputs
-    from superpose.verbs.input_statistics import statistics_beside
-
-    if isinstance(method, FromInputs) and not method.statistics:
-        beside = tuple(statistics_beside(part, method.name) for part in parts)
-        return replace(method, statistics=beside)
-    return method
 
 
 def _step(progress: Progress | None, what: str) -> Callable[[int, int, str], None] | None:

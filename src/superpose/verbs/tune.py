@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from superpose.model import SuperposedModel
     from superpose.report import Page
 
-__all__ = ["Goal", "Tuning", "tune"]
+__all__ = ["Goal", "Tuning", "tune", "tuned_on"]
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,22 @@ def tune(
     Raises BadInput for what does not belong together, and what reading and loading raise.
     """
     held(goal, Goal, "goal")
+    started = time.perf_counter()
+    ready = calibrating(base, adapters, data, questions, loading, same_base)
+    found, tuned, finer = tuned_on(ready, goal, questions.seed, progress)
+    used = data_rows(ready.read, ready.examples, "calibration")
+    seconds = time.perf_counter() - started
+    return Tuning(ready.base.name, found, tuned, finer, ready.given, used, questions.seed, seconds)
+
+
+def tuned_on(
+    ready: Calibrating, goal: Goal, seed: int = 0, progress: Progress | None = None
+) -> tuple[Forecast, Tuned, Finer | None]:
+    """Find the weights on calibration rows that are read: the forecast, the best, the finer."""
     from superpose.measure.lambda_space import calibration_work, forecast
     from superpose.measure.tune import tune as tuned_weights, tuning_work
     from superpose.model import SuperposedModel
 
-    started = time.perf_counter()
-    ready = calibrating(base, adapters, data, questions, loading, same_base)
     with SuperposedModel(ready.base.model, ready.adapters) as superposed:
         work = calibration_work(ready.examples) + tuning_work(ready.examples)
         advance = advancing(progress, "calibrate and tune", work)
@@ -167,10 +177,8 @@ def tune(
         tuned = tuned_weights(superposed, ready.examples, found, progress=advance, **goal.bounded)
         if progress is not None:  # steps that were not needed are done
             progress(work, work, "calibrate and tune")
-        finer = _finer(superposed, ready, found, tuned, goal, questions.seed, progress)
-    used = data_rows(ready.read, ready.examples, "calibration")
-    seconds = time.perf_counter() - started
-    return Tuning(ready.base.name, found, tuned, finer, ready.given, used, questions.seed, seconds)
+        finer = _finer(superposed, ready, found, tuned, goal, seed, progress)
+    return found, tuned, finer
 
 
 def _finer(
