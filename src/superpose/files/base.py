@@ -15,7 +15,12 @@ from superpose.errors import BadInput, Missing, MissingBase, Refused
 from superpose.files import embedded
 from superpose.files.checkpoint import CONFIG, Checkpoint
 from superpose.files.file_format import PEFT
-from superpose.files.hub_base import cached_config, fetch_base, fetch_config
+from superpose.files.hub_base import (
+    adapter_for_base,
+    cached_config,
+    fetch_base,
+    fetch_config,
+)
 from superpose.files.hub_name import HubName, parse_base_name
 from superpose.files.names import exists, folder_of, is_hub_name, with_home
 
@@ -199,15 +204,6 @@ def check_no_adapter(folder: Path, given: object) -> None:
     """Raise BadInput for the folder of an adapter."""
     if (folder / PEFT.folder[0]).exists() and not (folder / CONFIG).exists():
         raise adapter_for_base(given)
-
-
-def adapter_for_base(given: object) -> BadInput:
-    """Say that an adapter was given where a base model is asked for."""
-    return BadInput(
-        "is an adapter, not a base model",
-        where=given,
-        hint="The base model comes first: superpose bake BASE ADAPTER ...",
-    )
 
 
 def _here(place: str, text: str) -> BaseName | None:

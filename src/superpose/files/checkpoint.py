@@ -213,6 +213,23 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     return numpy_dtype({**EIGHT_BITS, "F8_E8M0": "float8_e8m0fnu"}[name])
 
 
+def check_safetensors(folder: Path) -> None:
+    """Raise BadInput where a folder of transformers' files would not be loaded from safetensors.
+
+    folder: of a base model. A configuration can name the file of the weights by itself
+    (`transformers_weights`): one that is no safetensors file is a pickle.
+    """
+    named = read_json(folder / CONFIG).get("transformers_weights")
+    if named is None and not any((folder / name).is_file() for name in (SINGLE, INDEX)):
+        raise _no_weights(folder, SINGLE, INDEX)
+    if named is not None and not str(named).endswith((".safetensors", ".safetensors.index.json")):
+        raise Refused(
+            f"has its weights read from {str(named)!r}, which is no safetensors file",
+            where=folder / CONFIG,
+            hint="superpose opens no pickle: write the model anew with save_pretrained.",
+        )
+
+
 def _check_plain(config: Mapping[str, Any], folder: Path) -> None:
     for part in (config, config.get("text_config")):
         said = part.get("quantization_config") if isinstance(part, Mapping) else None

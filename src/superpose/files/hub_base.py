@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
+from superpose.files.file_format import PEFT
 from superpose.files.hub import at_commit, shards_of_index, snapshot
 from superpose.files.hub_name import HubName
 
@@ -30,10 +31,14 @@ def fetch_base(given: str, name: HubName) -> Path:
     given: what the user called it. Of sharded weights those are fetched that the index names; no
     pickles, no code, no second copy in another format.
 
-    Raises MissingBase when it cannot be had, BadInput when it has no safetensors weights.
+    Raises MissingBase when it cannot be had, BadInput when it has no safetensors weights or is an
+    adapter.
     """
     with _missing_base(given):
-        root = snapshot(given, name, [*_SETTINGS, *(file + _INDEX for file in _WEIGHTS)])
+        small = [*_SETTINGS, PEFT.folder[0], *(file + _INDEX for file in _WEIGHTS)]
+        root = snapshot(given, name, small)
+    if (root / PEFT.folder[0]).exists() and not (root / CONFIG).exists():
+        raise adapter_for_base(given)
     indices = [path for file in _WEIGHTS if (path := root / (file + _INDEX)).exists()]
     wanted = shards_of_index(indices[0], given) if indices else _WEIGHTS
     with _missing_base(given):
@@ -87,6 +92,15 @@ def _hub_cache() -> Path:
         return Path(home).expanduser() / "hub"
     above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(above).expanduser() / "huggingface" / "hub"
+
+
+def adapter_for_base(given: object) -> BadInput:
+    """Say that an adapter was given where a base model is asked for."""
+    return BadInput(
+        "is an adapter, not a base model",
+        where=given,
+        hint="The base model comes first: superpose bake BASE ADAPTER ...",
+    )
 
 
 @contextmanager

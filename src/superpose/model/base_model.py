@@ -11,8 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, MissingBase, missing_extra
-from superpose.files.base import BaseName, adapter_for_base, check_no_adapter, read_base_name
+from superpose.errors import BadInput, Refused, missing_extra
+from superpose.files.base import BaseName, read_base_name
+from superpose.files.checkpoint import check_safetensors
+from superpose.files.file_format import PEFT
+from superpose.files.hub_base import adapter_for_base
 
 __all__ = ["BaseModel", "load_base"]
 
@@ -40,13 +43,15 @@ def load_base(
 ) -> BaseModel:
     """Load a base model, or give back the one that this process has loaded already.
 
-    name: `smollm2`, a transformers folder, or a hub name such as `org/name@revision`, which
-    transformers fetches. dtype: the weights' dtype in memory (float32, bfloat16 or float16).
+    name: `smollm2`, a transformers folder, or a hub name such as `org/name@revision`. Weights are
+    read from safetensors alone, and code that a model brings is never run.
+    dtype: the weights' dtype in memory (float32, bfloat16 or float16).
     device: `cpu`, `cuda`, ...; by default an accelerator where torch finds one.
     beside: a folder in which a path is looked for before the working folder.
 
     Raises MissingBase where it is not here, MissingExtra without torch and transformers,
-    BadInput where a folder holds no causal language model.
+    BadInput where a folder holds no causal language model, its weights are pickles, or it cannot be
+    loaded without code of its own.
     """
     _libraries()
     return _load(read_base_name(name, beside=beside), dtype, device)
@@ -57,19 +62,23 @@ def _load(name: BaseName, dtype: str, device: str | None) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
-    path, options = _for_transformers(name)
+    folder = name.folder()
+    if (folder / PEFT.folder[0]).exists():
+        # Beside a model too: transformers would load the adapter's own base model, from wherever
+        # that lies, with the adapter in it.
+        raise adapter_for_base(name.given)
+    path = str(folder)
     transformers.utils.logging.disable_progress_bar()
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        check_safetensors(folder)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            path, dtype=getattr(torch, dtype), **options
+            path, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(name.given, path, error) from error
+        raise _not_loaded(folder, error) from error
     finally:
         transformers.utils.logging.enable_progress_bar()
-    if getattr(model, "_hf_peft_config_loaded", False):
-        raise adapter_for_base(name.given)
     if device is None:
         device = str(torch.accelerator.current_accelerator() or "cpu")
     model.requires_grad_(False)
@@ -88,26 +97,13 @@ def _libraries() -> tuple[Any, Any]:
     return torch, transformers
 
 
-def _for_transformers(name: BaseName) -> tuple[str, dict[str, str]]:
-    """Give the folder or repository of a name, and what else from_pretrained has to be told.
-
-    Of a hub's repository transformers fetches itself what it loads, pickled weights as well.
-    """
-    if name.on_hub is None:
-        folder = name.folder()
-        # transformers would load the adapter's own base model, with the adapter in it.
-        check_no_adapter(folder, name.given)
-        return str(folder), {}
-    options = {"revision": name.revision, "subfolder": name.on_hub.path}
-    return name.on_hub.repo, {key: value for key, value in options.items() if value}
-
-
-def _not_loaded(name: str, path: str, error: Exception) -> BadInput | MissingBase:
+def _not_loaded(folder: Path, error: Exception) -> BadInput:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if Path(path).exists():
-        return BadInput(f"this is no causal language model of transformers: {reason}", where=path)
-    return MissingBase(
-        f"the base model {name!r} is not here: {reason}",
-        hint="Give a folder written by save_pretrained, a hub name (with network, and "
-        "`hf auth login` for gated models), or `smollm2`.",
-    )
+    if "trust_remote_code" in str(error):
+        return Refused(
+            "cannot be loaded without Python code that it brings, and superpose runs none",
+            where=folder,
+            hint="A model that transformers itself knows has no `auto_map` in its config.json or "
+            "tokenizer_config.json; `check`, `add` and `diff` need no base model.",
+        )
+    return BadInput(f"this is no causal language model of transformers: {reason}", where=folder)
