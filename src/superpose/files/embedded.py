@@ -16,7 +16,7 @@ from superpose.errors import BadInput, MissingBase, missing_extra
 from superpose.files.atomic import new_folder
 from superpose.files.checksum import sha256
 
-__all__ = ["HUB_NAME", "NAME", "converted", "folder", "gguf_file"]
+__all__ = ["HUB_NAME", "NAME", "cache_folder", "converted", "folder", "gguf_file"]
 
 NAME = "smollm2"
 """What the embedded model is called, and no adapter is."""
@@ -111,10 +111,10 @@ def _convert(source: Path, target: Path) -> None:
 
 
 def _target() -> Path:
-    return _cache_folder() / f"{NAME}-{GGUF_SHA256[:12]}"
+    return cache_folder() / f"{NAME}-{GGUF_SHA256[:12]}"
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """Where superpose keeps converted models: $SUPERPOSE_CACHE, or the user's cache folder."""
     if chosen := os.environ.get("SUPERPOSE_CACHE"):
         return Path(chosen).expanduser()
