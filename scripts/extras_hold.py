@@ -107,6 +107,7 @@ TRIED: Mapping[str, tuple[str, ...]] = {
 
 ALONE_OF_NO_USE = {
     "slurm": "starts workers for what the extra study brings",
+    "vllm": "is vLLM itself, for a GPU: `make test-vllm` runs the plugin in vLLM for processors",
     "ray": "starts workers for what the extra study brings",
     "test": "the tests'",
     "docs": "the site's",
