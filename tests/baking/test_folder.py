@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from tests.baking.conftest import Bench, llama, load, logits
 import superpose as sp
 from superpose.adapter import Adapter, Delta
 from superpose.baking import bake
-from superpose.errors import BadInput, OutputExists
+from superpose.errors import BadInput, OutputExists, Refused
 from superpose.files.base import LocatedBase, read_base_name
 from superpose.files.checkpoint import Checkpoint
 
@@ -159,3 +161,54 @@ def test_a_sharded_model_with_a_new_tensor_is_indexed_and_loads(
     assert after.index["metadata"]["total_size"] == sum(sizes)
     assert after.index["metadata"]["total_parameters"] == sum(sizes) // 4
     assert (logits(load(made.folder / "out")) - right).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "LICENSE", "additional_chat_templates/x.jinja"])
+def test_a_link_out_of_the_base_models_folder_is_not_followed(
+    name: str, base: Path, tmp_path: Path
+) -> None:
+    """A model from elsewhere would carry a file of this machine into what is published."""
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    (base / name).unlink(missing_ok=True)
+    (base / name).symlink_to(secret)
+    with pytest.raises(Refused, match=r"is a link out of its folder, to .*secret"):
+        bake(base, adapter(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_a_link_out_of_the_base_models_is_not_followed(
+    base: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(base / "additional_chat_templates")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").write_text("mine")
+    (base / "additional_chat_templates").symlink_to(tmp_path / "mine")
+    with pytest.raises(Refused, match="is a link out of its folder"):
+        bake(base, adapter(), tmp_path / "out")
+
+
+def test_a_named_pipe_among_the_base_models_files_is_refused_and_not_waited_for(
+    base: Path, tmp_path: Path
+) -> None:
+    (base / "LICENSE").unlink()
+    os.mkfifo(base / "LICENSE")
+    with pytest.raises(BadInput, match="LICENSE: is no regular file"):
+        bake(base, adapter(), tmp_path / "out")
+
+
+def test_links_within_a_folder_and_those_of_the_hubs_cache_are_files_like_others(
+    base: Path, tmp_path: Path
+) -> None:
+    (base / "COPYING").symlink_to("LICENSE")
+    bake(base, adapter(), tmp_path / "out")
+    assert (tmp_path / "out" / "COPYING").read_text() == CARRIED["LICENSE"]
+    cache = tmp_path / "models--org--base"
+    snapshot = cache / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    for path in [path for path in base.iterdir() if path.is_file()]:
+        (cache / "blobs" / path.name).write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    bake(snapshot, adapter(), tmp_path / "again")
+    assert (tmp_path / "again" / "tokenizer.model").read_text() == CARRIED["tokenizer.model"]

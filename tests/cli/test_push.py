@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from tests.loopback_hub import TOKEN
 
 import superpose as library
-from superpose.errors import BadInput, Missing, SuperposeWarning
+from superpose.errors import BadInput, Missing, Refused, SuperposeWarning
 from superpose.verbs.push import own_files
 
 if TYPE_CHECKING:
@@ -109,6 +109,16 @@ def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(
     assert CONFIG in ended.stdout
     assert WEIGHTS in ended.stdout
     assert hub.asked == []
+
+
+def test_a_link_out_of_the_adapters_folder_is_not_sent(
+    write_adapter: WriteAdapter, tmp_path: Path
+) -> None:
+    folder = write_adapter("math")
+    (tmp_path / "secret").write_text("mine")
+    (folder / "README.md").symlink_to(tmp_path / "secret")
+    with pytest.raises(Refused, match=r"README\.md: is a link out of its folder, to .*secret"):
+        library.push(folder, "org/math", dry_run=True)
 
 
 def test_a_new_repository_is_private_where_that_is_asked(

@@ -14,6 +14,7 @@ from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.checkpoint import CONFIG
 from superpose.files.file_format import PEFT
 from superpose.files.json_values import read_json
+from superpose.files.own import own_file
 from superpose.files.tensors import read_header
 
 _LABELS = ("id2label", "label2id", "problem_type")
@@ -128,7 +129,8 @@ def carry_tokenizer(adapter: Adapter, target: Path) -> None:
     files = [one for one in adapter.beside if one.kind == "tokenizer" and one.folder is not None]
     first = [one for one in files if one.folder == files[0].folder]
     for one in first:
-        shutil.copyfile(Path(str(one.folder), one.file), target / one.file)
+        folder = Path(str(one.folder))
+        shutil.copyfile(own_file(folder / one.file, folder), target / one.file)
     for one in files:
         ours, theirs = target / one.file, Path(str(one.folder), one.file)
         if one not in first and ours.is_file() and ours.read_bytes() != theirs.read_bytes():

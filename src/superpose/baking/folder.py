@@ -19,6 +19,7 @@ from superpose.files import check_free, encodable, is_here
 from superpose.files.checkpoint import CONFIG, INDEX
 from superpose.files.file_format import PEFT
 from superpose.files.hub_name import is_hub_address, parse_base_name
+from superpose.files.own import own_file, own_files_below
 from superpose.files.tensors import FLOATS
 
 CARD = "README.md"
@@ -55,12 +56,12 @@ def carried(folder: Path) -> Iterator[Path]:
 
 
 def carry(source: Path, target: Path) -> None:
-    """Copy those files; raises OSError as the system does."""
+    """Copy those files; raises OSError as the system does, Refused for links that lead out."""
     for path in carried(source):
-        if path.is_dir():
-            shutil.copytree(path, target / path.name, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(path, target / path.name)
+        for file in own_files_below(path, source) if path.is_dir() else [own_file(path, source)]:
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def check_target(target: Path, base: Path, *, force: bool) -> list[str]:

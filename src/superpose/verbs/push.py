@@ -20,6 +20,7 @@ from superpose.files.file_format import ENDINGS
 from superpose.files.hub_errors import hub_page
 from superpose.files.hub_name import HubName, parse_hub_name
 from superpose.files.hub_upload import upload
+from superpose.files.own import own_file
 from superpose.formats import load, save
 from superpose.formats.shards import INDEX, numbered
 from superpose.formats.table import FOLDER, FORMATS
@@ -126,6 +127,8 @@ def own_files(adapter: str | os.PathLike[str]) -> list[Path]:
 
     Its tokenizer is among them, and shards where its weights are several files. A checkpoint's
     optimiser, a pickle beside them or anything else in the folder is none of them.
+
+    Raises Refused for one that is a link out of the folder.
     """
     place = locate(adapter)
     if place.is_dir():
@@ -133,11 +136,11 @@ def own_files(adapter: str | os.PathLike[str]) -> list[Path]:
         names = [*FOLDER.file.folder, *sorted(FOLDER.companions)]
         if shards and not (place / FOLDER.file.folder[-1]).is_file():
             names += [INDEX, *shards]
-        return [place / name for name in names if (place / name).is_file()]
+        return [own_file(place / name, place) for name in names if (place / name).is_file()]
     # Of a file that was named the folder may be anybody's; diffusers' folder is its own.
     own = [one for one in FORMATS if one.file.ending and place.name in one.file.folder]
     beside = [place.parent / name for one in own for name in sorted(one.companions)]
-    return [place, *(path for path in beside if path.is_file())]
+    return [place, *(own_file(path, path.parent) for path in beside if path.is_file())]
 
 
 def _target(to: str, branch: str | None) -> HubName:
