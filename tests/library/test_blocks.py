@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import ml_dtypes  # noqa: F401 (teaches NumPy the name bfloat16)
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -80,6 +83,45 @@ def test_a_sketch_does_not_depend_on_the_split() -> None:
     again = Adapter({m: Delta.of(B, A) for m, (B, A) in split_anew(factors, 5).items()})
     first, second = (sketcher.of(one, one.norm())[0] for one in (plain, again))
     assert np.abs(first - second).max() < 1e-6
+
+
+def of_factors(
+    change: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> Adapter:
+    """The same random deltas in factors that were changed."""
+    return Adapter({m: Delta.of(*change(B, A)) for m, (B, A) in random_factors(6).items()})
+
+
+def doubled(B: np.ndarray, A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Beside the factors the same pair of large ones twice, whose products cancel."""
+    large, wide = np.float32(1e3) * B[:, ::-1], np.float32(1e3) * A[::-1] + 1.0
+    return np.concatenate([B, large, -large], 1), np.concatenate([A, wide, wide])
+
+
+UNWIELDY = {
+    "tiny": lambda B, A: (B * np.float32(1e-22), A * np.float32(1e-22)),
+    "huge": lambda B, A: (B * np.float32(1e25), A * np.float32(1e9)),
+    "uneven": lambda B, A: (B * np.float32(1e25), A * np.float32(1e-25)),
+    "cancelling": doubled,
+    "bfloat16": lambda B, A: (B.astype("bfloat16"), A.astype("bfloat16")),
+}
+
+
+@pytest.mark.parametrize("kind", UNWIELDY)
+def test_figures_in_float32_are_those_of_float64_whatever_the_factors(kind: str) -> None:
+    made = of_factors(UNWIELDY[kind])
+    exact = {
+        m: Delta.of(*(np.asarray(x, float) for x in d.terms[0].arrays)) for m, d in made.items()
+    }
+    both = (made, Adapter(exact))
+    norm = both[1].norm()
+    ours, truth = (Sketcher(3).of(one, norm) for one in both)
+    assert np.abs(ours[0] - truth[0]).max() < 1e-5
+    assert np.abs(ours[1] - truth[1]).max() < 1e-5
+    assert ours[2] == pytest.approx(truth[2], rel=1e-5)
+    other = adapter(9, 3) + both[1] * (1.0 / norm)
+    cosine = [products(stacked([one]), stacked([other])).cosine[0, 0] for one in both]
+    assert cosine[0] == pytest.approx(cosine[1], abs=3e-6)
 
 
 def test_sketches_are_unbiased_and_their_standard_error_is_as_stated() -> None:

@@ -8,18 +8,35 @@ every <dW_i, dW_j>. Nothing is left out; the products are taken in float32, good
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from superpose.adapter import Adapter
-from superpose.lowrank import Terms, formed, is_unformed, nonzero, norm, rank, shape, upcast
+from superpose.lowrank import (
+    AnyTerm,
+    Terms,
+    dtype_name,
+    formed,
+    is_unformed,
+    nonzero,
+    norm,
+    rank,
+    shape,
+    side_grams,
+    upcast,
+)
 from superpose.lowrank.canonical_split import canonical
 from superpose.lowrank.to_numpy import to_numpy
 
 Array: TypeAlias = Any
+
+_CANCELLED, _SMALLEST = 1e-3, 1e-12
+"""Share of the square of a term's size below which its square has lost digits in float32; and the
+squares that are far inside float32, as their inverses are."""
 
 
 class StackedModule(NamedTuple):
@@ -58,23 +75,33 @@ class BlockProducts(NamedTuple):
     shared: Array
 
 
-def stacked(adapters: Iterable[Adapter], dtype: str = "float32") -> Stacked:
+def stacked(adapters: Iterable[Adapter], dtype: str = "float32", rows: int = 0) -> Stacked:
     """Stack the factors of a block's adapters, whose modules go by one name in all.
 
-    dtype: float32, or float64 where near equals are to be told apart.
+    dtype: float32, or float64 where near equals are to be told apart. rows: that a module will have
+    at most, where that is known: memory is then asked for once.
     """
-    rows: dict[str, list[tuple[int, Array, Array, float]]] = {}
+    found: dict[str, _Rows] = {}
     count = 0
     for at, adapter in enumerate(adapters):
         count += 1
-        lengths = {key: norm(delta.terms) for key, delta in adapter.items()}
+        squares = _squares(adapter) if dtype == "float32" else {}
+        lengths = {
+            key: math.sqrt(squares[key].whole) if key in squares else norm(delta.terms)
+            for key, delta in adapter.items()
+        }
         whole = float(np.hypot.reduce(list(lengths.values()))) if lengths else 0.0
         for key, delta in adapter.items():
-            if lengths[key] > 0.0:
-                B, A = balanced(delta.terms, whole)
-                own = lengths[key] / whole
-                rows.setdefault(key, []).append((at, B.astype(dtype), A.astype(dtype), own))
-    return Stacked(count, {key: _stack(found) for key, found in rows.items()})
+            if not lengths[key] > 0.0:
+                continue
+            if key not in found:
+                found[key] = _Rows(*delta.shape, dtype, rows)
+            if key in squares:
+                found[key].take_term(delta.terms[0], squares[key].A, whole)
+            else:
+                found[key].take(*balanced(delta.terms, whole))
+            found[key].own(at, lengths[key] / whole)
+    return Stacked(count, {key: module.stacked() for key, module in found.items()})
 
 
 def products(x: Stacked, y: Stacked) -> BlockProducts:
@@ -121,6 +148,13 @@ def _changes(block: Stacked) -> Array:
     return found
 
 
+def is_plain(terms: Terms) -> bool:
+    """Say whether a delta is one pair of factors, none wider than float32."""
+    if len(terms) > 1 or is_unformed(terms) or rank(terms) > min(shape(terms)):
+        return False
+    return not any(dtype_name(x) == "float64" for x in terms[0].arrays)
+
+
 def balanced(terms: Terms, whole: float) -> tuple[Array, Array]:
     """Give B^T (r, out) and A (r, in) of a delta over `whole`, A of length 1, in float64.
 
@@ -136,12 +170,87 @@ def balanced(terms: Terms, whole: float) -> tuple[Array, Array]:
     return (B.T * (term.coefficient / whole * scale)) * length, A / scale / length
 
 
-def _stack(rows: Sequence[tuple[int, Array, Array, float]]) -> StackedModule:
-    ranks = [len(A) for _, _, A, _ in rows]
-    return StackedModule(
-        np.array([at for at, _, _, _ in rows]),
-        np.cumsum([0, *ranks[:-1]]),
-        np.concatenate([A for _, _, A, _ in rows]),
-        np.concatenate([B for _, B, _, _ in rows]),
-        np.array([length for _, _, _, length in rows]),
-    )
+class _Squares(NamedTuple):
+    """Of one delta that is a single term: |dW|^2 and |A|^2."""
+
+    whole: float
+    A: float
+
+
+def _squares(adapter: Adapter) -> dict[str, _Squares]:
+    """Give the squares of those deltas that float32 knows to 1e-6.
+
+    Left out are deltas of several terms or of float64, whose columns cancel, or whose squares leave
+    float32: they are stacked from their canonical split.
+    """
+    plain = [key for key, delta in adapter.items() if is_plain(delta.terms)]
+    found: dict[str, _Squares] = {}
+    with np.errstate(all="ignore"):
+        for group in side_grams([(adapter[key].terms,) for key in plain], "float32"):
+            outputs, inputs = (np.trace(x, axis1=1, axis2=2) for x in (group.output, group.input))
+            whole, size = group.inner()[:, 0, 0], group.sizes()[:, 0]
+            fits = (whole > _CANCELLED * size**2) & _held(whole) & _held(outputs) & _held(inputs)
+            for n in np.flatnonzero(fits):
+                found[plain[group.modules[n]]] = _Squares(float(whole[n]), float(inputs[n]))
+    return found
+
+
+def _held(squares: Array) -> Array:
+    return (squares > _SMALLEST) & (squares < 1.0 / _SMALLEST)
+
+
+class _Rows:
+    """The rows of one module while a block is stacked."""
+
+    def __init__(self, outputs: int, inputs: int, dtype: str, rows: int) -> None:
+        self.A, self.B = np.empty((rows, inputs), dtype), np.empty((rows, outputs), dtype)
+        self.owners: list[int] = []
+        self.starts: list[int] = []
+        self.lengths: list[float] = []
+        self.end = 0
+
+    def take(self, B: Array, A: Array) -> None:
+        """Add the rows of one delta, B^T (r, out) and A (r, in)."""
+        at = self._more(len(A))
+        self.B[at], self.A[at] = B, A
+
+    def take_term(self, term: AnyTerm, square: float, whole: float) -> None:
+        """Add the rows of one term over `whole`, A of length 1. square: |A|^2."""
+        (plain,) = formed((term,))
+        length = math.sqrt(square)
+        at = self._more(plain.rank)
+        np.multiply(_numpy(plain.B).T, np.float32(plain.coefficient * length / whole), self.B[at])
+        np.multiply(_numpy(plain.A), np.float32(1.0 / length), self.A[at])
+
+    def own(self, owner: int, length: float) -> None:
+        """Say whose the rows that were added last are, and their delta's length."""
+        self.owners.append(owner)
+        self.lengths.append(length)
+
+    def stacked(self) -> StackedModule:
+        """Give the module."""
+        return StackedModule(
+            np.array(self.owners),
+            np.array(self.starts),
+            self.A[: self.end],
+            self.B[: self.end],
+            np.array(self.lengths),
+        )
+
+    def _more(self, count: int) -> slice:
+        begin, self.end = self.end, self.end + count
+        if self.end > len(self.A):
+            self.A, self.B = _longer(self.A, count), _longer(self.B, count)
+        self.starts.append(begin)
+        return slice(begin, self.end)
+
+
+def _longer(x: Array, count: int) -> Array:
+    wider = np.empty((2 * len(x) + count, x.shape[1]), x.dtype)
+    wider[: len(x)] = x
+    return wider
+
+
+def _numpy(x: Array) -> Array:
+    """Give a factor as NumPy has it, in float32."""
+    return np.asarray(x if isinstance(x, np.ndarray) else to_numpy(x), np.float32)

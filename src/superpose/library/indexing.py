@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from superpose.errors import BadInput, SuperposeError, SuperposeWarning
 from superpose.files import is_here, with_home
@@ -43,6 +44,9 @@ VANISHED = "is no longer there"
 _A_PART = 32
 """Adapters after which what is known is written."""
 
+_AHEAD = 4
+"""Adapters whose files are hashed while another is read."""
+
 
 @dataclass(frozen=True)
 class IndexUpdate:
@@ -71,16 +75,38 @@ def index_adapters(
     started = time.perf_counter()
     work = _Work.begun(sources, out, seed)
     found = found_below(work.sources)
-    for at, one in enumerate(found):
+    for at, (one, look) in enumerate(_ahead(work.look, found)):
         if progress is not None:
             progress(at, len(found), f"read {one.name}")
-        work.take(one)
+        work.take(one, look)
     if progress is not None and found:
         progress(len(found), len(found), "write the index")
     entries = work.finish({one.given for one in found})
     bases = Counter(entry.base for entry in entries if entry.sound)
     seconds = time.perf_counter() - started
     return IndexUpdate(out, tuple(entries), dict(work.counts), dict(bases), seconds)
+
+
+class _Look(NamedTuple):
+    """What was seen of an adapter's files. content: None where the stamp is that of before."""
+
+    stamp: str
+    content: str | None
+
+
+def _ahead(
+    look: Callable[[Candidate], _Look], found: Sequence[Candidate]
+) -> Iterator[tuple[Candidate, Callable[[], _Look]]]:
+    """Give each place, and what waits for the look at it: a thread hashes those that follow."""
+    waiting: deque[Future[_Look]] = deque()
+    pool = ThreadPoolExecutor(1, "superpose-hash")
+    try:
+        for at, one in enumerate(found):
+            while len(waiting) < min(_AHEAD, len(found) - at):
+                waiting.append(pool.submit(look, found[at + len(waiting)]))
+            yield one, waiting.popleft().result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Work:
@@ -131,8 +157,18 @@ class _Work:
                 self.contents[entry.content] = row
         self.number = max((e.number for e, _ in self.known.values()), default=-1) + 1
 
-    def take(self, one: Candidate) -> None:
-        """Look at one place."""
+    def look(self, one: Candidate) -> _Look:
+        """Look at the files of one place; nothing is changed."""
+        if one.path is None:
+            return _Look("", None)
+        before, _ = self.known.get(one.given, (None, -1))
+        stamp = stamp_of(one.path)
+        if before is not None and before.sound and before.stamp == stamp:
+            return _Look(stamp, None)
+        return _Look(stamp, content_of(one.path))
+
+    def take(self, one: Candidate, look: Callable[[], _Look]) -> None:
+        """Take in one place."""
         before, row = self.known.get(one.given, (None, -1))
         number = self.number if before is None else before.number
         self.number += before is None
@@ -141,12 +177,13 @@ class _Work:
             self._put(entry.without_figures(one.problem or VANISHED), "damaged")
             return
         try:
-            entry = replace(entry, stamp=stamp_of(one.path))
-            if before is not None and before.sound and before.stamp == entry.stamp:
+            stamp, content = look()
+            entry = replace(entry, stamp=stamp)
+            if content is None:
                 self._keep(entry, row, "unchanged")
                 return
-            entry = replace(entry, content=content_of(one.path))
-            if (same := self.contents.get(entry.content, -1)) >= 0:
+            entry = replace(entry, content=content)
+            if (same := self.contents.get(content, -1)) >= 0:
                 self._keep(entry, same, "unchanged" if same == row else "moved")
                 return
             entry = self._read_anew(entry)

@@ -27,7 +27,7 @@ Array: TypeAlias = Any
 
 Tell: TypeAlias = Callable[[float, float | None, str], None]
 
-BLOCK_BYTES = 180_000_000
+BLOCK_BYTES = 300_000_000
 """Of a block's stacked factors; two are held at once."""
 
 _FIGURES = 4  # bytes, float32
@@ -126,7 +126,9 @@ class _Blocks:
         """Give a block; that of `other` stays beside it."""
         if i not in self._held:
             self._held = {at: one for at, one in self._held.items() if at == other}
-            self._held[i] = stacked(self.library.adapter(at) for at in self.members[i])
+            rows = sum(self.library.entries[at].rank for at in self.members[i])
+            adapters = (self.library.adapter(at) for at in self.members[i])
+            self._held[i] = stacked(adapters, rows=rows)
         return self._held[i]
 
     def task(self, i: int, j: int) -> Task:

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
-from superpose.lowrank import formed, nonzero, upcast
+from superpose.library.blocks import is_plain
+from superpose.lowrank import formed, nonzero
 from superpose.lowrank.to_numpy import to_numpy
 
 Array: TypeAlias = Any
@@ -26,6 +27,10 @@ SKETCHED = 1024
 
 _STARTS = 256
 """Numbers of the sketch of the A factors."""
+
+_CANCELLED, _HELD = 100.0, 1e-30
+"""Times the norm up to which the sizes of the factors leave five digits in float32, and the squares
+that are inside it, as their inverses are."""
 
 
 @dataclass(frozen=True)
@@ -43,47 +48,64 @@ class Sketcher:
         """Give the sketch of an adapter over its norm, that of its A factors over theirs, and this.
 
         (size,) and (256,), float32; zeros where the norm is 0. The A factors are taken as they are
-        held, and those of several terms below each other.
+        held, and those of several terms below each other. In float32, and in float64 where terms
+        or columns may cancel, or leave what float32 holds.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = self._summed(adapter, norm, "float32")
-        if not np.isfinite(found[0]).all():
+        found = None
+        if norm > 0.0 and all(is_plain(delta.terms) for delta in adapter.values()):
+            with np.errstate(all="ignore"):
+                found = self._summed(adapter, norm, "float32")
+        if found is None or not _is_trusted(*found):
             found = self._summed(adapter, norm, "float64")
-        total, starts, square = found
+        total, starts, square, _ = found
         length = math.sqrt(square)
         unit = starts / length if length > 0.0 else starts
         return np.fft.irfft(total, self.size).astype(np.float32), unit.astype(np.float32), length
 
-    def _summed(self, adapter: Adapter, norm: float, dtype: str) -> tuple[Array, Array, float]:
+    def _summed(
+        self, adapter: Adapter, norm: float, dtype: str
+    ) -> tuple[Array, Array, float, float]:
+        """Give spectrum, starts, |A|^2, and the size of what is summed over the norm.
+
+        What is rounded is a share of that size, which is about 1 or more.
+        """
         total, starts = np.zeros(self.size // 2 + 1, np.complex128), np.zeros(_STARTS)
-        square = 0.0
+        square = size = 0.0
         for key, delta in adapter.items() if norm > 0.0 else ():
             row = 0
             for term in formed(nonzero(delta.terms)):
-                B, A = _rows(term.B, dtype), _rows(term.A.T, dtype)
-                b, a = self._counted(B, key, 0), self._counted(A, key, 1)
-                spectra = np.fft.rfft(b, axis=0), np.fft.rfft(a, axis=0)
-                total += (term.coefficient / norm) * np.einsum("sr,sr->s", *spectra)
-                folded = a.reshape(-1, _STARTS, a.shape[1]).sum(axis=0)
-                starts += folded @ self._signs(key, row, row + a.shape[1])
-                square += float(np.einsum("ij,ij->", A, A, dtype=np.float64))
-                row += a.shape[1]
-        return total, starts, square
+                B, A = _rows(term.B, dtype), _rows(term.A, dtype)
+                b, a = self._counted(B, key, 0), self._counted(A.T, key, 1)
+                spectrum = np.fft.rfft(b)
+                spectrum *= np.fft.rfft(a)
+                total += (term.coefficient / norm) * spectrum.sum(axis=0)
+                folded = a.reshape(len(a), -1, _STARTS).sum(axis=1)
+                starts += self._signs(key, row, row + len(a)) @ folded
+                own = float(np.vdot(A, A))
+                size += own * float(np.vdot(B, B)) * (term.coefficient / norm) ** 2
+                square += own
+                row += len(a)
+        return total, starts, square, math.sqrt(size)
 
     def _counted(self, X: Array, key: str, side: int) -> Array:
-        """Give the count sketch of each column of X (d, r): (size, r)."""
-        places, signs = self._drawn(key, side, X.shape[0])
-        padded = np.zeros((-(-len(places) // self.size) * self.size, X.shape[1]), X.dtype)
-        padded[places] = X * signs[:, None].astype(X.dtype)
-        return padded.reshape(-1, self.size, X.shape[1]).sum(axis=0)
+        """Give the count sketch of each column of X (d, r): (r, size)."""
+        order, signs = self._drawn(key, side, len(X))
+        rows = np.take(X, order, axis=0).reshape(*signs.shape, X.shape[1])
+        return np.einsum("fsr,fs->rs", rows, signs.astype(X.dtype, copy=False))
 
     def _drawn(self, key: str, side: int, rows: int) -> tuple[Array, Array]:
-        """Give each row's place among as many as a multiple of size, and its sign."""
+        """Give which row comes to each place, as many as a multiple of size, and its sign.
+
+        order (f size,). signs (f, size): 0 where a place stays empty.
+        """
         name = (key, side, rows)
         if name not in self._known:
             rng = self._rng(key, side)
-            signs = 2 * rng.integers(0, 2, rows, np.int8) - 1
-            self._known[name] = rng.permutation(-(-rows // self.size) * self.size)[:rows], signs
+            drawn = 2 * rng.integers(0, 2, rows, np.int8) - 1
+            places = rng.permutation(-(-rows // self.size) * self.size)
+            order, signs = np.zeros(len(places), np.intp), np.zeros(len(places), np.float32)
+            order[places[:rows]], signs[places[:rows]] = np.arange(rows), drawn
+            self._known[name] = order, signs.reshape(-1, self.size)
         return self._known[name]
 
     def _signs(self, key: str, begin: int, end: int) -> Array:
@@ -99,7 +121,14 @@ class Sketcher:
 
 
 def _rows(X: Array, dtype: str) -> Array:
-    return np.asarray(to_numpy(upcast(X, dtype)))
+    """Give a factor as a NumPy array of this dtype."""
+    return np.asarray(X if isinstance(X, np.ndarray) else to_numpy(X), dtype)
+
+
+def _is_trusted(total: Array, starts: Array, square: float, size: float) -> bool:
+    """Say whether float32 knows a sketch to five digits."""
+    held = _HELD < square < 1.0 / _HELD and size <= _CANCELLED
+    return held and bool(np.isfinite(total).all() and np.isfinite(starts).all())
 
 
 def standard_error(first: Array, second: Array) -> float:
