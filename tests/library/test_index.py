@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ import superpose
 from superpose.errors import BadInput
 from superpose.interference import check
 from superpose.library import indexing
+from superpose.library.finding import content_of
 from superpose.library.opened import open_library
 from superpose.library.pairs import all_pairs, block_pair, blocks_of
 
@@ -67,7 +69,10 @@ def test_only_what_is_new_or_changed_is_read(
     assert found.counts == {
         "new": 1, "changed": 1, "moved": 1, "gone": 2, "damaged": 1, "unchanged": 13
     }  # fmt: skip
-    names = {entry.name for entry in open_library(out).entries}
+    library = open_library(out)
+    for entry in library.entries:
+        assert entry.content == content_of(Path(entry.given)), entry.name
+    names = {entry.name for entry in library.entries}
     assert "renamed" in names
     assert names.isdisjoint({"own-4", "own-5"})
 
@@ -211,6 +216,11 @@ def test_a_folder_that_vanished_or_changed_since_is_said(shelf: Path, tmp_path: 
     assert "superpose index -o" in (refused.value.hint or "")
     assert superpose.index([], out).counts["gone"] == 1
     assert [one.name for one in superpose.near("own-1", out).found] == ["own-3"]
+    superpose.index(shelf / "own-4", out)
+    top.rename(tmp_path / "elsewhere")
+    assert superpose.index([], out).counts["gone"] == 3
+    (tmp_path / "elsewhere").rename(top)
+    assert superpose.index([], out).counts == {"changed": 2, "unchanged": 1, "gone": 1}
     write_factors(top / "own-3", random_factors(99))
     with pytest.raises(BadInput, match="was changed since it was indexed"):
         superpose.near("own-1", out)
@@ -236,6 +246,46 @@ def test_what_is_no_index_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such folder or file"):
         superpose.index(tmp_path / "missing", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["runs/typo", "./nothing", "a b/c", "nothing", "/no/such"])
+def test_a_name_that_is_nothing_here_and_cannot_be_of_the_hub_is_refused(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(BadInput, match="no such folder or file"):
+        superpose.index([shelf, name], tmp_path / "i")
+    assert not (tmp_path / "i").exists()
+
+
+def test_a_name_that_the_hub_does_not_give_is_listed_beside_the_others_and_ends_with_3(
+    superpose: Any, hub: Any, shelf: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "library.index"
+    found = superpose("index", shelf / "own-1", "org/nothing", "-o", out, "--json")
+    assert found.returncode == 3, found.stderr
+    assert "org/nothing: could not be brought" in found.stderr
+    told = json.loads(found.stdout)
+    assert (told["adapters"], told["missing"]) == (1, ["org/nothing"])
+    assert [one["name"] for one in told["problems"]] == ["org/nothing"]
+    assert superpose("index", "-o", out).returncode == 0
+
+
+def test_pairs_of_adapters_that_are_no_more_leave_no_file(shelf: Path, tmp_path: Path) -> None:
+    top, out = tmp_path / "shelf", tmp_path / "library.index"
+    for name in ("own-1", "own-2", "own-3", "elsewhere"):
+        shutil.copytree(shelf / name, top / name)
+    superpose.index(top, out)
+    superpose.check(index=out)
+    before = {path.name for path in (out / "pairs").iterdir()}
+    assert len(before) == 2
+    shutil.rmtree(top / "own-2")
+    superpose.index([], out)
+    superpose.check(index=out)
+    after = {path.name for path in (out / "pairs").iterdir()}
+    assert len(after) == 2
+    assert len(before & after) == 1  # of the other base model
 
 
 def test_check_of_an_index_tells_clusters_and_the_worst_pairs_as_check_does_of_two(

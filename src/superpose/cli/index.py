@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.options import Json, Quiet
+from superpose.errors import Missing
 
 __all__ = ["index"]
 
@@ -36,7 +37,8 @@ def index(
     Keeps configuration, norms, singular values of every module, sketches, and why what cannot be
     read is left out, in one Parquet file; weights stay where they are. Run again, it reads what is
     new or has other content; ended, it goes on where it stood. Adapters of different base models
-    are kept apart. Needs pyarrow, the extra `library`.
+    are kept apart. A name that the hub does not give is listed, the others are indexed, and the
+    exit code is 3. Needs pyarrow, the extra `library`.
 
     Example: superpose index runs adapters -o library.index
     """
@@ -46,3 +48,5 @@ def index(
     with bars(quiet=quiet) as progress:
         found = index_all(folders or (), out, seed=seed, progress=progress)
     answer(found, json)
+    if found.missing:
+        raise Missing("could not be brought", where=", ".join(found.missing))

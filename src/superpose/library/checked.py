@@ -15,7 +15,7 @@ from superpose.interference.clusters import clusters_of
 from superpose.interference.figures import CHANCE, PAIR_COLUMNS
 from superpose.interference.many import as_many
 from superpose.library.opened import Library
-from superpose.library.pairs import AllPairs, all_pairs
+from superpose.library.pairs import AllPairs, all_pairs, remove_stale_pairs
 from superpose.shown import Column, Line, Part, Shown, Table
 from superpose.shown.words import counted
 
@@ -88,8 +88,13 @@ class LibraryCheck(Shown):
 
 
 def check_library(library: Library, progress: Tell | None = None) -> LibraryCheck:
-    """Compare all pairs of a library by blocks; those whose files are there are not taken again."""
-    return LibraryCheck(tuple(_of_base(library, base, progress) for base in library.bases))
+    """Compare all pairs of a library by blocks; those whose files are there are not taken again.
+
+    library: all of an index. Files of pairs that it has no more are removed.
+    """
+    found = LibraryCheck(tuple(_of_base(library, base, progress) for base in library.bases))
+    remove_stale_pairs(library)
+    return found
 
 
 def _of_base(library: Library, base: str, progress: Tell | None) -> CheckedBase:

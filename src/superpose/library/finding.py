@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from superpose.errors import BadInput, SuperposeError
 from superpose.files import is_here, locate, with_home
 from superpose.files.checksum import sha256
 from superpose.files.file_format import ENDINGS, PEFT
+from superpose.files.names import is_hub_name
 
 _CONFIG = PEFT.folder[0]
 _HIDDEN = (".", "__")
@@ -32,17 +33,20 @@ class Candidate:
     problem: str | None = None
 
 
-def found_below(sources: Sequence[str]) -> list[Candidate]:
+def found_below(sources: Sequence[str], before: Collection[str] = ()) -> list[Candidate]:
     """Give everything below the sources that may be an adapter, each place once, in order.
 
     sources: folders of adapters, adapters, files, or hub names. Of a folder, every folder below it
     that has an adapter_config.json, checkpoints in a run's folder too, and every file that ends as
-    an adapter of one file does and lies in none of these.
+    an adapter of one file does and lies in none of these. before: those that an index was made of,
+    which may have vanished since: what lay there is then found no more.
 
-    Raises BadInput for a source that is not there at all.
+    Raises BadInput for another source that is not there and can be no hub name.
     """
     found: dict[str, Candidate] = {}
     for source in sources:
+        if source in before and _vanished(source):
+            continue
         for one in _of_source(source):
             found.setdefault(one.given if one.path is None else os.path.realpath(one.path), one)
     return list(found.values())
@@ -78,10 +82,15 @@ def _of_name(source: str) -> Candidate:
     try:
         path = locate(source)
     except SuperposeError as error:
-        if "/" not in source or Path(source).is_absolute():
+        if not is_hub_name(source):
             raise
         return Candidate(source, source, None, str(error))
     return Candidate(Path(source).name if path == Path(source) else source, source, path)
+
+
+def _vanished(source: str) -> bool:
+    """Say whether what was a path here is no more; other sources are names of the hub."""
+    return Path(source).is_absolute() and not Path(source).exists()
 
 
 def _below(top: Path) -> Iterator[Path]:

@@ -53,12 +53,14 @@ class IndexUpdate:
     """What an index holds now. counts: of adapters that are new, unchanged, moved, changed, gone.
 
     entries: all that were looked at, those with a problem too. bases: sound adapters of each.
+    missing: names of this run that could not be brought.
     """
 
     path: Path
     entries: tuple[LibraryEntry, ...]
     counts: dict[str, int]
     bases: dict[str, int]
+    missing: tuple[str, ...]
     seconds: float
 
 
@@ -74,7 +76,7 @@ def index_adapters(
     """
     started = time.perf_counter()
     work = _Work.begun(sources, out, seed)
-    found = found_below(work.sources)
+    found = found_below(work.sources, work.before)
     for at, (one, look) in enumerate(_ahead(work.look, found)):
         if progress is not None:
             progress(at, len(found), f"read {one.name}")
@@ -84,7 +86,8 @@ def index_adapters(
     entries = work.finish({one.given for one in found})
     bases = Counter(entry.base for entry in entries if entry.sound)
     seconds = time.perf_counter() - started
-    return IndexUpdate(out, tuple(entries), dict(work.counts), dict(bases), seconds)
+    missing = tuple(one.given for one in found if one.path is None and one.given in sources)
+    return IndexUpdate(out, tuple(entries), dict(work.counts), dict(bases), missing, seconds)
 
 
 class _Look(NamedTuple):
@@ -118,6 +121,7 @@ class _Work:
 
     def __init__(self, out: Path, sources: Sequence[str], sketcher: Sketcher) -> None:
         self.out, self.sources, self.sketcher = out, sources, sketcher
+        self.before: frozenset[str] = frozenset()
         self.groups, self.counts = Groups(), Counter[str]()
         self.old: pa.Table = as_table(())
         self.known: dict[str, tuple[LibraryEntry, int]] = {}
@@ -140,6 +144,7 @@ class _Work:
             raise BadInput("nothing to index was named", hint="superpose index FOLDER -o OUT.index")
         found_below(given)  # a name that means nothing is refused before any work
         work = cls(out, list(dict.fromkeys((*before, *given))), Sketcher(seed, size))
+        work.before = frozenset(before) - frozenset(given)
         write_manifest(out, work.sources, seed, size)
         work._read()
         return work
@@ -179,11 +184,11 @@ class _Work:
         try:
             stamp, content = look()
             entry = replace(entry, stamp=stamp)
-            if content is None:
-                self._keep(entry, row, "unchanged")
+            if content is None and before is not None:
+                self._keep(replace(entry, content=before.content), row, "unchanged")
                 return
-            entry = replace(entry, content=content)
-            if (same := self.contents.get(content, -1)) >= 0:
+            entry = replace(entry, content=content or "")
+            if (same := self.contents.get(entry.content, -1)) >= 0:
                 self._keep(entry, same, "unchanged" if same == row else "moved")
                 return
             entry = self._read_anew(entry)

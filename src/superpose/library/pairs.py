@@ -108,6 +108,21 @@ def all_pairs(
     return _assembled(library, library.bases[base], [library.path / task.file for task in tasks])
 
 
+def remove_stale_pairs(library: Library) -> None:
+    """Remove files of blocks that the library, all of an index, has no more.
+
+    Raises BadInput where another process is at work there.
+    """
+    kept = set()
+    for base in library.bases:
+        blocks = _Blocks(library, base)
+        kept |= {blocks.file(i, j).name for i, j in block_pairs(len(blocks.members))}
+    with WorkFolder(library.path, "library").locked():
+        for file in (library.path / PAIRS).glob("*.parquet"):
+            if file.name not in kept:
+                file.unlink()
+
+
 @contextmanager
 def _in_worker(index: Path, base: str, most: int) -> Iterator[Do]:
     with _Blocks(open_library(index, base), base, most).workbench() as do:

@@ -39,6 +39,7 @@ class Indexed(IndexUpdate, Shown):
                 for one in self.entries
                 if not one.sound
             ],
+            "missing": list(self.missing),
             "remarks": {one.given: one.remark for one in self.entries if one.remark},
             "seconds": self.seconds,
         }
@@ -86,10 +87,11 @@ def index(
     folders: of adapters, or adapters themselves: folders, files, hub names. Without any, what an
     index that is there was made of is looked at again. out: the index, a folder. Only adapters that
     are new or have other content are read; a run that was ended goes on where it stood. One that
-    cannot be read is listed with its reason. seed: of the sketches of a new index.
+    cannot be read is listed with its reason, one of these names that the hub does not give in
+    `missing` too. seed: of the sketches of a new index.
 
-    Raises BadInput for a name that means nothing, or an index of another version; MissingExtra
-    without pyarrow.
+    Raises BadInput for a name that is nothing here and cannot be of the hub, or an index of another
+    version; MissingExtra without pyarrow.
     """
     given = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
     if seed < 0:
