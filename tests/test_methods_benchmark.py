@@ -152,3 +152,20 @@ def test_the_record_is_judged_again_to_the_same_bytes_and_its_page_says_the_head
     text = first[1].decode()
     assert "of 3 pairs of methods can be told apart" in text
     assert all(f"| {way} |" in text for way in ("own", "sum", "regmean", "merged-steps"))
+
+
+def test_where_no_seed_is_finished_whole_sums_are_shown_and_that_is_said(
+    field: Field, played: Path
+) -> None:
+    whole, gone = drawn_sums(field, 0)[:2]
+    file = field.folder.path / Beside("tuned", 0, gone).file
+    content = file.read_bytes()
+    file.unlink()
+    judge.judge(field)
+    file.write_bytes(content)
+    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    shown = [tuple(each["domains"]) for each in record["sums"]]
+    assert whole in shown
+    assert gone not in shown
+    assert {each["sum"] for each in record["about"]["chosen"]} >= {"+".join(whole)}
+    assert "**No seed is finished**" in (played / "methods.md").read_text(encoding="utf-8")

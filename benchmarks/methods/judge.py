@@ -13,7 +13,14 @@ from benchmarks.methods.comparing import compared, figure, sums_of
 from benchmarks.methods.contending import contendings
 from benchmarks.methods.judge_inputs import INPUT_ROWS, judged_inputs
 from benchmarks.methods.records import recorded, write_recorded
-from benchmarks.methods.rows import Cell, Measurements, collected, kept, recorded_rows
+from benchmarks.methods.rows import (
+    Cell,
+    Measurements,
+    collected,
+    kept,
+    recorded_rows,
+    unfinished_seeds,
+)
 from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
@@ -28,16 +35,15 @@ __all__ = ["again", "judge", "judged_rows"]
 def judge(field: Field, jobs: Jobs = 1) -> None:
     """Judge the seeds that are finished; write row losses, record and page. jobs: of no use here.
 
-    Raises BadInput where no seed is finished.
+    Where none is, the sums that are. Raises BadInput where no sum is finished.
     """
     kept(collected(field))
     found = recorded_rows()
-    seeds = {cell.seed for cell in found}
     about = {
         "tournament": field.tournament.to_json(),
         "rows": {"calibration": CALIBRATION, "test": TEST, "passes": PASSES},
-        "left_out": [seed for seed in field.tournament.seeds if seed not in seeds],
-        "chosen": _chosen(field, seeds),
+        "unfinished": unfinished_seeds(field),
+        "chosen": _chosen(field, found),
         "measured_with": stamp(),
     }
     write_recorded(records.ARENA, judged_rows(found, about))
@@ -154,11 +160,11 @@ def _union(found: Measurements, cell: Cell) -> float:
     return float(np.exp(sum(r.nll.sum() for r in rows) / sum(r.tokens.sum() for r in rows)))
 
 
-def _chosen(field: Field, seeds: set[int]) -> list[dict[str, Any]]:
+def _chosen(field: Field, found: Measurements) -> list[dict[str, Any]]:
     """Give what was chosen for every method and sum, and what it took."""
     said = []
     for each in contendings(field):
-        if each.seed in seeds:
+        if Cell(each.condition, each.seed, each.domains, each.method) in found:
             content: Any = field.folder.read(each.file)
             about = {"sum": "+".join(each.domains), "seed": each.seed, "method": each.method}
             kept_keys = ("condition", "settings", "scale", "passes", "rank", "bytes", "merging")

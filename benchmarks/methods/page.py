@@ -51,7 +51,7 @@ def _arena(record: Record) -> Iterator[str]:
     rows = about["rows"]
     yield from (
         f"**{apart['apart']} of {apart['pairs']} pairs of methods can be told apart** at two",
-        f"standard errors, on {len(record['sums'])} sums.{_left_out(about['left_out'])}",
+        f"standard errors, on {len(record['sums'])} sums.{_unfinished(record)}",
         "",
         f"Every method had {rows['passes']} passes over {rows['calibration']} calibration rows a",
         f"domain for its setting and scale, and was measured once on {rows['test']} test rows a",
@@ -125,7 +125,14 @@ def _ratio(value: float | None) -> str:
     return "" if value is None else f"{100 * (value - 1):+.1f} %"
 
 
-def _left_out(seeds: Sequence[int]) -> str:
+def _unfinished(record: Record) -> str:
+    """Say which seeds are missing, and where all are that this is no judgement."""
+    seeds = record["about"]["unfinished"]
     if not seeds:
         return ""
+    if {each["seed"] for each in record["sums"]} & set(seeds):
+        return (
+            " **No seed is finished**: nothing here is a judgement as it was registered; it is what"
+            " the sums show of which everything is measured."
+        )
     return f" Seeds that are not finished are left out: {', '.join(map(str, seeds))}."

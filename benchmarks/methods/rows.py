@@ -28,6 +28,7 @@ __all__ = [
     "kept",
     "read_rows_of",
     "recorded_rows",
+    "unfinished_seeds",
 ]
 
 Array: TypeAlias = NDArray[np.float64]
@@ -61,13 +62,29 @@ Measurements: TypeAlias = Mapping[Cell, Mapping[str, Rows]]
 
 
 def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
-    """Read everything of the seeds that are finished. Raises BadInput where none is."""
+    """Read the sums of the seeds that are finished; where none is, those that are.
+
+    Raises BadInput where no sum has every method and all that stands beside them.
+    """
     files = dict(_files(field))
-    hint = "Run: python -m benchmarks.methods contend, and beside"
-    whole = field.finished_seeds(((cell.seed, file) for cell, file in files.items()), hint)
-    return {
-        c: read_rows_of(field.folder.read(file)) for c, file in files.items() if c.seed in whole
-    }
+    missing = {cell for cell, file in files.items() if not (field.folder.path / file).exists()}
+    unfinished = {cell.seed for cell in missing}
+    seeds = set(field.tournament.seeds) - unfinished or unfinished
+    open_sums = {cell._replace(way="") for cell in missing}
+    whole = [c for c in files if c.seed in seeds and c._replace(way="") not in open_sums]
+    if not any(cell.condition == "main" for cell in whole):
+        raise BadInput(
+            "no sum is measured to its end",
+            where=field.folder.path,
+            hint="Run: python -m benchmarks.methods contend, and beside",
+        )
+    return {cell: read_rows_of(field.folder.read(files[cell])) for cell in whole}
+
+
+def unfinished_seeds(field: Field) -> list[int]:
+    """Give the seeds of which something is missing."""
+    left = {c.seed for c, file in _files(field) if not (field.folder.path / file).exists()}
+    return [seed for seed in field.tournament.seeds if seed in left]
 
 
 def kept(found: Measurements, file: Path = ROWS) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -89,18 +89,6 @@ class Field:
         whole = [question for question in found if question is not None]
         if len(whole) < len(rows):
             raise BadInput(f"{len(rows) - len(whole)} rows have no choices that fit", where=domain)
-        return whole
-
-    def finished_seeds(self, files: Iterable[tuple[int, str]], hint: str) -> list[int]:
-        """Give the seeds of which every file lies in the folder.
-
-        files: seed and file of everything that is wanted. Raises BadInput, with the hint, where no
-        seed is finished.
-        """
-        left = {seed for seed, file in files if not (self.folder.path / file).exists()}
-        whole = [seed for seed in self.tournament.seeds if seed not in left]
-        if not whole:
-            raise BadInput("no seed is measured to its end", where=self.folder.path, hint=hint)
         return whole
 
     def identity(self) -> dict[str, Any]:
