@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from superpose.verbs.bake import bake
     from superpose.verbs.check import check
     from superpose.verbs.compare import Comparing, compare
+    from superpose.verbs.compress import compress
     from superpose.verbs.demo import demo, demo_questions
     from superpose.verbs.diff import diff
     from superpose.verbs.dupes import dupes
     from superpose.verbs.evaluate import TestQuestions, evaluate
+    from superpose.verbs.expand import expand
     from superpose.verbs.extract import extract
     from superpose.verbs.index import index
     from superpose.verbs.info import info
@@ -77,6 +79,7 @@ __all__ = [
     "bake",
     "check",
     "compare",
+    "compress",
     "cosine",
     "demo",
     "demo_questions",
@@ -85,6 +88,7 @@ __all__ = [
     "errors",
     "evaluate",
     "exact_sum",
+    "expand",
     "extract",
     "index",
     "info",
@@ -126,12 +130,14 @@ _HOMES = {
     "bake": "superpose.verbs.bake",
     "check": "superpose.verbs.check",
     "compare": "superpose.verbs.compare",
+    "compress": "superpose.verbs.compress",
     "demo": "superpose.verbs.demo",
     "demo_questions": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",
     "dupes": "superpose.verbs.dupes",
     "evaluate": "superpose.verbs.evaluate",
     "exact_sum": "superpose.compose",
+    "expand": "superpose.verbs.expand",
     "extract": "superpose.verbs.extract",
     "index": "superpose.verbs.index",
     "info": "superpose.verbs.info",

@@ -2,7 +2,7 @@
 
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, met, unpooled, untied
-from superpose.adapter.brought_together import together
+from superpose.adapter.brought_together import side_by_side, together
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosing import enclosed
 from superpose.adapter.heads import Heads, in_head, is_head, without_heads
@@ -31,6 +31,7 @@ __all__ = [
     "is_head",
     "met",
     "place_of",
+    "side_by_side",
     "together",
     "unpooled",
     "untied",

@@ -47,6 +47,21 @@ def together(
     return align(found)
 
 
+def side_by_side(
+    adapters: Sequence[Adapter], *, same_base: bool = False, tree: Tree | None = None
+) -> tuple[Adapter, ...]:
+    """Give the same adapters under one name for each weight, with all that each of them holds.
+
+    For who treats them alike and adds none: what they store in place of the base's tensors may
+    differ, and of heads for other labels the deltas under one name have different shapes.
+
+    same_base, tree: as for `together`, and raises as that.
+    """
+    found = met(adapters, of_its_class(adapters, tree))
+    check_same_base(comparable(found), same_base, stored=False)
+    return align(found)
+
+
 def of_its_class(adapters: Sequence[Adapter], tree: Tree | None) -> Tree | None:
     """Give the base's names as the class of the adapters with a head has them, the first's before.
 

@@ -20,8 +20,9 @@ Setting: TypeAlias = "str | int | float | bool | None"
 """A method's setting, as a file's note holds it."""
 
 GIVEN, SUM, ON_BASE, BEST_RANK, EXTRACT = "given", "sum", "on base", "best rank", "extract"
+ONE_BASIS = "one basis"
 """Methods by name: nothing was done; a weighted sum; one worked out on the base model; its best
-approximation; out of two models."""
+approximation; out of two models; an approximation in a basis that several adapters share."""
 
 _ONE, _SEVERAL, _COPY = "one adapter's deltas", "deltas", "a copy"
 _SUMS = (GIVEN, SUM, ON_BASE)
@@ -70,8 +71,8 @@ class Made:
         """Give what is to be said beyond `whole`: the energy kept, which inputs were not exact."""
         kept = ""
         if self.energy_kept is not None:
-            cut = "" if self.method in (BEST_RANK, EXTRACT) else "cut to its rank "
-            whose = "its" if self.method == BEST_RANK else "the"
+            cut = "" if self.method in (BEST_RANK, EXTRACT, ONE_BASIS) else "cut to its rank "
+            whose = "its" if self.method in (BEST_RANK, ONE_BASIS) else "the"
             kept = f"; {cut}it keeps {percent(self.energy_kept)} of {whose} energy"
         if self.exact is None:
             kept += "; whether exactly, its file does not tell"
@@ -155,6 +156,19 @@ def made_by_scaling(adapter: Adapter, parents: Sequence[Parent], *, unchanged: b
     return made_by_sum((adapter,), parents)
 
 
+def made_in_basis(adapter: Adapter, rank: int, adapters: int, modules: Iterable[Truncated]) -> Made:
+    """Say of an approximation in one basis of several adapters how it was made.
+
+    rank: the largest of the basis. modules: what each target module's keeps.
+    """
+    found = made_by_rank(adapter, rank, modules)
+    if found.method != BEST_RANK:
+        return found
+    what = f"the approximation in one basis of {adapters} adapters, of rank {rank},"
+    settings = (("rank", rank), ("adapters", adapters))
+    return replace(found, method=ONE_BASIS, what=what, settings=settings)
+
+
 def made_by_rank(adapter: Adapter, rank: int, modules: Iterable[Truncated]) -> Made:
     """Say of a best approximation how it was made.
 
@@ -206,6 +220,7 @@ __all__ = [
     "BEST_RANK",
     "EXTRACT",
     "GIVEN",
+    "ONE_BASIS",
     "ON_BASE",
     "SUM",
     "Made",
@@ -214,5 +229,6 @@ __all__ = [
     "made_by_rank",
     "made_by_scaling",
     "made_by_sum",
+    "made_in_basis",
     "percent",
 ]

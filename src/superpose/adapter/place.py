@@ -8,8 +8,9 @@ group of a convolution, an embedding or a bias like any other delta.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["linear", "embedding", "convolution", "experts", "bias"]
 """How the base's tensor is made of deltas (out, in).
@@ -65,3 +66,11 @@ class Place:
 def place_of(key: str, place: Place | None) -> Place:
     """Give a delta's place; without one it is the weight of the linear layer called `key`."""
     return Place(key) if place is None else place
+
+
+def place_of_json(told: Mapping[str, Any] | None) -> Place | None:
+    """Read a place as JSON holds it: its fields by name, those that are as usual may be missing."""
+    if told is None:
+        return None
+    lists = {name: tuple(told[name]) for name in ("kernel", "shape") if name in told}
+    return Place(**{**told, **lists})

@@ -58,6 +58,8 @@ COMMANDS = {
     "dupes": "superpose.cli.dupes:dupes",
     "lineage": "superpose.cli.lineage:lineage",
     "unmix": "superpose.cli.unmix:unmix",
+    "compress": "superpose.cli.compress:compress",
+    "expand": "superpose.cli.expand:expand",
     "extract": "superpose.cli.extract:extract",
     "push": "superpose.cli.push:push",
     "train": "superpose.cli.train:train",

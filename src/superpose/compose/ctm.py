@@ -8,17 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from superpose.compose.by_module import Array, ModuleSource
+from superpose.compose.by_module import ModuleSource
 from superpose.compose.method import Method
 from superpose.compose.ties import Ties
 from superpose.compose.with_rule import WithRule
 from superpose.errors import BadSetting
 from superpose.lowrank import Terms
-from superpose.lowrank.canonical_split import shared, significant
-
-_ROUNDS = 30
-"""Of the alternation. A fixed number: one that is stopped by a tolerance stops earlier in one split
-of the factors than in another."""
+from superpose.lowrank.canonical_split import shared
+from superpose.lowrank.joint import one_length, subspaces
 
 
 @dataclass(frozen=True)
@@ -48,29 +45,9 @@ class Ctm(WithRule):
         """Give one module's delta, in factors."""
         spaces = shared([source.split for source in sources])
         rank = self.rank or max(source.split.rank for source in sources)
-        U, V = subspaces(_blended(spaces.middles, self.beta), rank)
+        sizes = one_length([float(np.linalg.norm(x)) for x in spaces.middles], self.beta)
+        scaled = [size * left for size, left in zip(sizes, spaces.lefts, strict=True)]
+        U, V = subspaces(scaled, spaces.rights, rank)
         small = [U.T @ middle @ V for middle in spaces.middles]
         merged = self.ruled_small([source.label for source in sources], small)
         return (spaces.back(U @ merged @ V.T),)
-
-
-def subspaces(matrices: Sequence[Array], rank: int) -> tuple[Array, Array]:
-    """Give U, V of at most `rank` orthonormal columns for which sum_k |U^T M_k V|^2 is largest."""
-    U = _leading(np.concatenate(matrices, axis=1), rank)
-    V = _leading(np.concatenate([x.T for x in matrices], axis=1), rank)
-    for _ in range(_ROUNDS):
-        U = _leading(np.concatenate([x @ V for x in matrices], axis=1), rank)
-        V = _leading(np.concatenate([x.T @ U for x in matrices], axis=1), rank)
-    return U, V
-
-
-def _blended(matrices: Sequence[Array], beta: float) -> list[Array]:
-    lengths = [float(np.linalg.norm(x)) for x in matrices]
-    mean = float(np.mean(lengths))
-    pairs = zip(matrices, lengths, strict=True)
-    return [x * (beta + (1.0 - beta) * mean / length) for x, length in pairs]
-
-
-def _leading(x: Array, rank: int) -> Array:
-    U, s, _ = np.linalg.svd(x, full_matrices=False)
-    return np.asarray(U[:, : min(rank, significant(s))])

@@ -115,6 +115,24 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
 
     tensors: of the dtypes that are read. Raises OSError as the system does.
     """
+    header = write_header(_entries(tensors), metadata)
+    with path.open("xb") as file:
+        file.write(header)
+        for tensor in tensors.values():
+            # Through bytes, because the buffer protocol does not know ml_dtypes' bfloat16.
+            file.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def length_of_file(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> int:
+    """Give how many bytes `write_tensors` writes."""
+    data = sum(tensor.nbytes for tensor in tensors.values())
+    return len(write_header(_entries(tensors), metadata)) + data
+
+
+def _entries(tensors: Mapping[str, Array]) -> dict[str, TensorEntry]:
+    """Give what a header announces, the tensors behind each other in the order given."""
     names = {ours: theirs for theirs, ours in _HELD.items()}
     entries: dict[str, TensorEntry] = {}
     at = 0
@@ -122,13 +140,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[st
         end = at + tensor.nbytes
         entries[name] = TensorEntry(names[tensor.dtype.name], tensor.shape, at, end)
         at = end
-    with path.open("xb") as file:
-        file.write(write_header(entries, metadata))
-        for tensor in tensors.values():
-            # Through bytes, because the buffer protocol does not know ml_dtypes' bfloat16.
-            file.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
-        file.flush()
-        os.fsync(file.fileno())
+    return entries
 
 
 def opened(path: Path) -> BinaryIO:

@@ -73,7 +73,7 @@ def fold(
     losses: dict[str, Loss] = {}
     for key, delta in shortened.items():
         named = partial(name, key)
-        written, losses[key] = _rounded(delta, dtype, is_bias=key not in ranks, name=named)
+        written, losses[key] = rounded_term(delta, dtype, is_bias=key not in ranks, name=named)
         pairs[key] = written.B, written.A
     error = rounding_error(shortened, losses)
     something = any(bool(B.any() and A.any()) for B, A in pairs.values())
@@ -83,7 +83,7 @@ def fold(
     return Folded(padded, biases, ranks, error)
 
 
-def _rounded(
+def rounded_term(
     delta: Delta, dtype: str, *, is_bias: bool, name: Callable[[str], str]
 ) -> tuple[Term, Loss]:
     """Give a delta's factors in a dtype, and what that cost. name: as for `fold`, of a side."""

@@ -16,6 +16,7 @@ from superpose.files.header import Header
 from superpose.formats.foreign import CONFIG, header_of, holds_peft
 from superpose.formats.format import Format, Output, Source
 from superpose.formats.peft import REPLACEABLE
+from superpose.formats.shared_form.mark import is_shared_form, refused_as_adapter
 from superpose.formats.written import Written
 
 _BASES_NAMES = frozenset({PEFT.name, GGUF.name, LLAMA_CPP.name})
@@ -175,10 +176,15 @@ ENGINES = tuple(dict.fromkeys(engine for one in (FOLDER, *FORMATS) for engine in
 
 
 def format_of(path: Path) -> Format:
-    """Give the format of what `locate` found. A file's header is read once for all that ask."""
+    """Give the format of what `locate` found. A file's header is read once for all that ask.
+
+    Raises BadInput for the shared form of several adapters, which is none itself.
+    """
     if not path.is_file():
         return FOLDER
     header = header_of(path)
+    if is_shared_form(header):
+        raise refused_as_adapter(path)
     return next((one for one in FORMATS if one.is_one(path, header)), FOLDER)
 
 

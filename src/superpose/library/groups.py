@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from superpose.adapter import Adapter, Delta, Place, in_head, together, without_heads
+from superpose.adapter.place import place_of_json
 from superpose.adapter.same_base import plain_name
 from superpose.errors import BadInput, DifferentBase, Refused, SuperposeWarning
 from superpose.files.file_format import family_of_format
@@ -159,11 +160,3 @@ def _of_json(name: str, told: Mapping[str, Any]) -> Adapter:
         tied=told["tied"],
         format=told["format"],
     )
-
-
-def place_of_json(told: Mapping[str, Any] | None) -> Place | None:
-    """Read a place as JSON holds it."""
-    if told is None:
-        return None
-    lists = {name: tuple(told[name]) for name in ("kernel", "shape")}
-    return Place(**{**told, **lists})

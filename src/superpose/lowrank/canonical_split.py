@@ -7,7 +7,8 @@ computed from the canonical split, or in the shared basis, depends on the deltas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,16 +25,25 @@ _ROUNDING = 1e-13
 """The same where nothing is made larger than it is."""
 
 
-class Shared(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Shared:
     """K deltas of one target module between two bases: dW_k = outputs @ middles[k] @ inputs^T.
 
-    outputs (out_features, m), inputs (in_features, n): orthonormal columns. middles: K of (m, n).
-    float64, NumPy.
+    outputs (out_features, m), inputs (in_features, n): orthonormal columns. lefts, rights: of each
+    delta (m, r_k) and (n, r_k), so that middles[k] (m, n) is lefts[k] @ rights[k]^T; the middles
+    of many adapters are far more numbers. float64, NumPy.
     """
 
     outputs: Array
-    middles: tuple[Array, ...]
+    lefts: tuple[Array, ...]
+    rights: tuple[Array, ...]
     inputs: Array
+
+    @cached_property
+    def middles(self) -> tuple[Array, ...]:
+        """K of (m, n)."""
+        pairs = zip(self.lefts, self.rights, strict=True)
+        return tuple(left @ right.T for left, right in pairs)
 
     def back(self, middle: Array) -> Term:
         """Give outputs @ middle @ inputs^T, of whatever is made of the middles, as one term."""
@@ -82,8 +92,7 @@ def shared(splits: Sequence[Term]) -> Shared:
     """
     outputs, lefts = _basis([split.B for split in splits])
     inputs, rights = _basis([split.A.T for split in splits])
-    middles = tuple(left @ right.T for left, right in zip(lefts, rights, strict=True))
-    return Shared(outputs, middles, inputs)
+    return Shared(outputs, tuple(lefts), tuple(rights), inputs)
 
 
 def significant(values: Array) -> int:

@@ -1,0 +1,162 @@
+"""The shared form read back: the ordinary adapters in it, to the bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
+from superpose.adapter.one_basis import BasisCore, SharedModule
+from superpose.adapter.place import place_of_json
+from superpose.errors import BadInput, placed
+from superpose.files import open_tensors
+from superpose.formats.folded import DTYPES
+from superpose.formats.noted import KEY, noted
+from superpose.formats.shared_form.mark import MARK, VERSION, is_shared_form
+from superpose.formats.shared_form.rounding import (
+    InShared,
+    SharedForm,
+    ordinary_delta,
+    zero_delta,
+)
+from superpose.lowrank import Array, Term
+
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+
+
+def read_shared_form(path: Path) -> SharedForm:
+    """Read the file of a shared form.
+
+    Raises BadInput, naming it, for a file that is none, is of another version, or is damaged.
+    """
+    file = open_tensors(path)
+    if not is_shared_form(file.header):
+        raise BadInput(
+            "is no shared form of several adapters",
+            where=path,
+            hint="superpose compress --shared writes one.",
+        )
+    try:
+        told = json.loads(file.metadata[MARK])
+        version = told["version"]
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    if version != VERSION:
+        raise BadInput(
+            f"is a shared form of version {version!r}; this superpose reads version {VERSION}",
+            where=path,
+            hint="Read it with the superpose that wrote it"
+            + (f", {told['superpose']}." if isinstance(told.get("superpose"), str) else "."),
+        )
+    tensors = file.read().tensors
+    try:
+        with placed(path):
+            return _form(told, tensors)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BadInput:
+    said = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
+    return BadInput(f"is damaged: its description does not fit what it holds ({said})", where=path)
+
+
+def _form(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> SharedForm:
+    keys: list[str] = told["modules"]
+    bases = [
+        SharedModule(tensors[f"basis.{n}.output"], tensors[f"basis.{n}.input"])
+        for n in range(len(keys))
+    ]
+    members = tuple(
+        _member(one, f"adapter.{at}", keys, bases, tensors)
+        for at, one in enumerate(told["adapters"])
+    )
+    modules = dict(zip(keys, bases, strict=True))
+    return SharedForm(modules, members, told["dtype"], bool(told["compact"]))
+
+
+def _member(
+    told: Mapping[str, Any],
+    at: str,
+    keys: list[str],
+    bases: list[SharedModule],
+    tensors: Mapping[str, Array],
+) -> InShared:
+    if told["dtype"] not in DTYPES:
+        raise ValueError(f"dtype {told['dtype']!r}")
+    flat = tensors.get(f"{at}.cores", np.zeros(0, np.float32))
+    cores: dict[str, BasisCore] = {}
+    deltas: dict[str, Delta] = {}
+    begin = 0
+    for one in told["deltas"]:
+        if "module" not in one:
+            deltas[one["key"]] = _own(one, told["dtype"], tensors)
+            continue
+        key, basis = keys[one["module"]], bases[one["module"]]
+        cores[key], begin = _core(flat, begin, basis, one["rank"])
+        deltas[key] = ordinary_delta(_like(one), basis, cores[key], told["dtype"])
+    if begin != len(flat):
+        raise ValueError(f"{len(flat) - begin} numbers of {at}.cores belong to no module")
+    return InShared(_adapter(told, at, deltas, tensors), cores, told["dtype"])
+
+
+def _core(flat: Array, begin: int, basis: SharedModule, rank: int | None) -> tuple[BasisCore, int]:
+    """Give the core that begins there, and where the next one does."""
+    a, b = basis.outputs.shape[1], basis.inputs.shape[0]
+    q = b if rank is None else rank
+    middle, end = begin + a * q, begin + a * q + (0 if rank is None else q * b)
+    output = flat[begin:middle].reshape(a, q)
+    return BasisCore(output, None if rank is None else flat[middle:end].reshape(q, b)), end
+
+
+def _own(told: Mapping[str, Any], dtype: str, tensors: Mapping[str, Array]) -> Delta:
+    if "zero" in told:
+        high, wide = told["zero"]
+        return zero_delta((high, wide), _like(told), dtype)
+    B, A = (tensors[f"{told['tensors']}.{side}"] for side in "BA")
+    return Delta((Term(1.0, B, A),), place=place_of_json(told.get("place")))
+
+
+def _like(told: Mapping[str, Any]) -> Delta:
+    """Give a delta that has nothing but the place."""
+    one = np.zeros((1, 1), np.float32)
+    return Delta((Term(1.0, one, one),), place=place_of_json(told.get("place")))
+
+
+def _adapter(
+    told: Mapping[str, Any], at: str, deltas: Mapping[str, Delta], tensors: Mapping[str, Array]
+) -> Adapter:
+    replacements = dict(_replacements(told["stored"], tensors))
+    made = noted({KEY: json.dumps({"parents": told["parents"], "made": told["made"]})})
+    if not made:
+        raise ValueError(f"how {told['name']} was made")
+    return Adapter(
+        deltas,
+        name=told["name"],
+        base_model=told["base_model"],
+        settings=told["settings"],
+        replacements=replacements,
+        copies={name: tensors[f"{at}.copy.{n}"] for n, name in enumerate(told["copies"])},
+        tied=told["tied"],
+        format=told["format"],
+        metadata=told["metadata"],
+        **made,
+    )
+
+
+def _replacements(
+    told: list[Mapping[str, Any]], tensors: Mapping[str, Array]
+) -> Iterator[tuple[str, Replacement]]:
+    for one in told:
+        parts = tuple(
+            Part(float(coefficient), Stored(tensors[f"{one['tensors']}.{n}"]))
+            for n, coefficient in enumerate(one["coefficients"])
+        )
+        found = Replacement(
+            parts, one["tensor"], one["row"], one["owner"], place_of_json(one["place"])
+        )
+        yield found.key, found
