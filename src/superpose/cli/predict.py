@@ -43,6 +43,14 @@ def predict(
             "superpose tune --json wrote; may be given several times.",
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="regmean|ssr|none",
+            help="The merge method that is measured on the sum of all, beside task weights: two "
+            "forward passes more.",
+        ),
+    ] = "regmean",
     questions: Calibration,
     loading: Loading,
     same_base: SameBase = False,
@@ -57,7 +65,8 @@ def predict(
     task weights, at the adapter alone and with each other one beside it, give a polynomial for each
     domain, which foretells every subset and every weighting. It says of every figure which of the
     two it is (~ foretold), with intervals, which adapter disturbs which domain, and gives advice.
-    Where rows have choices it tells right answers too, and which questions the sum breaks.
+    Where rows have choices it tells right answers too, and which questions the sum breaks. Beside
+    the weights stands what regmean makes of the sum of all, and the command that writes it.
 
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """
@@ -69,7 +78,7 @@ def predict(
         found = predict_all(
             base, adapters, data, test or (), questions, loading,
             plan="forecast" if html and plan == "auto" else plan,
-            weights=weights or (), same_base=same_base, progress=progress,
+            weights=weights or (), method=method, same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):
         answer(found, json)

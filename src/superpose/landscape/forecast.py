@@ -36,7 +36,7 @@ from superpose.landscape.subsets import order_of, singles, subsets
 from superpose.shown import Heat, Line, Part, Shown, Table
 from superpose.statistics import student_quantile
 
-__all__ = ["Disturbance", "Forecast", "Predicted"]
+__all__ = ["Disturbance", "Forecast", "Predicted", "quantile_of"]
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ class Forecast(Shown):
 
         Nothing where it is not known.
         """
-        sample, wide = self.samples[domain], _quantile(len(self.samples[domain].tokens))
+        sample, wide = self.samples[domain], quantile_of(len(self.samples[domain].tokens))
         places, own = [sample.at(point) for point in points], sample.at(self.own(domain))
         figures: list[list[Any]] = [[] for _ in places]
         if self.foretells:
@@ -186,7 +186,7 @@ class Forecast(Shown):
         named = (
             {} if np.isnan(parts).any() else dict(zip(sample.modules, parts.tolist(), strict=True))
         )
-        half = _quantile(len(sample.tokens)) * error
+        half = quantile_of(len(sample.tokens)) * error
         return Disturbance(
             self.domains[domain],
             self.names[adapter],
@@ -237,7 +237,7 @@ class Forecast(Shown):
                     "away": loss.away,
                     "cross": CROSS,
                     "crossing": loss.basis.crossing(loss.others),
-                    "quantile": _quantile(len(loss.tokens)),
+                    "quantile": quantile_of(len(loss.tokens)),
                     "points": loss.points.tolist(),
                 }
                 for name, loss in zip(self.domains, self.losses, strict=True)
@@ -282,6 +282,6 @@ class Forecast(Shown):
         return None if alone is None or both is None else sample.more(both, alone)[0]
 
 
-def _quantile(rows: int) -> float:
+def quantile_of(rows: int) -> float:
     """Give the 97.5 % point of Student's t with as many degrees of freedom as rows but one."""
     return math.inf if rows < 2 else student_quantile(0.975, rows - 1)

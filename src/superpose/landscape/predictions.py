@@ -76,13 +76,21 @@ class Predictions:
         where nine tenths are kept.
         """
         row = self.at(weights, domain)
+        return self.kept_of(domain, row.interference, row.interference_low, row.interference_high)
+
+    def kept_of(self, domain: str, lost: float, low: float, high: float) -> Share:
+        """Give what a domain keeps that loses so many nats against its own adapter; as `share`.
+
+        low, high: the ends of the interval of what is lost.
+        """
         gain = self.at(self.base, domain).sure_interference
         if gain is None:
             return Share(domain, None, None, None)
-        lost = (row.interference, row.interference_high, row.interference_low)
         # Of a single calibration row there is no interval.
-        kept, low, high = (1 - nats / gain if math.isfinite(nats) else None for nats in lost)
-        return Share(domain, kept, low, high)
+        kept, least_kept, most_kept = (
+            1 - nats / gain if math.isfinite(nats) else None for nats in (lost, high, low)
+        )
+        return Share(domain, kept, least_kept, most_kept)
 
     def least(self, weights: Sequence[float]) -> Share:
         """Give the domain that keeps least."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from superpose.landscape.adding_up import Share, share_text
+from superpose.landscape.adding_up import Share, least, share_text
+from superpose.landscape.merged_sum import MergedSum, merged_sentence, merged_table
 from superpose.landscape.predicted import how, predicted_table, title_of
 from superpose.landscape.predictions import Predictions, forecast_verdict
 from superpose.landscape.right_table import right_table
@@ -17,7 +18,7 @@ from superpose.report.disturbance import disturbance_section
 from superpose.report.made import COVERS, Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
-from superpose.report.tables import DataTable, ShadedChange, difference
+from superpose.report.tables import DataTable, ShadedChange, difference, plain_table
 from superpose.report.texts import public
 from superpose.shown.words import counted, figure, joined, weights_text
 
@@ -97,15 +98,29 @@ def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
     ]  # fmt: skip
     if verdict.naive is not None:
         cards.append(_worst(known, rows))
+    merged = [MergedSum.from_json(each) for each in found.get("methods") or ()]
+    cards += [_card(f"Kept by {m.method}", least(m.shares(known)), rows) for m in merged]
     values = {
-        "sentences": verdict.sentences,
+        "sentences": (*verdict.sentences, *_of_methods(known, merged, weights, total)),
         "cards": cards,
         "remark": "The share of what each domain's own adapter gains over the base, in nats an "
         "answer token, that is left under the sum. The 95 % intervals of what was measured cover "
         f"having these calibration rows and not others; of what is foretold {COVERS}.",
-        "lists": [],
+        "lists": [plain_table(merged_table(known, each, weights)) for each in merged],
     }
     return Section("verdict", "Verdict", values)
+
+
+def _of_methods(
+    known: Predictions,
+    merged: Sequence[MergedSum],
+    weights: Mapping[str, float] | None,
+    rows: int,
+) -> Iterator[tuple[str, str]]:
+    """Say what other merge methods make of the sum of all, and how that is written."""
+    for each in merged:
+        yield merged_sentence(known, each, weights, rows)
+        yield "It is written by:", f"`{each.command}`"
 
 
 def _card(name: str, share: Share, rows: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from superpose.files import new_file
-from superpose.verbs.given import same_rows
+from superpose.verbs.same_rows import same_rows
 from superpose.verbs.shared_work import shared_folder
 
 if TYPE_CHECKING:

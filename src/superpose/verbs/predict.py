@@ -13,6 +13,7 @@ from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows
 from superpose.verbs.choosing import RightFound, right_of
+from superpose.verbs.merging_measured import measured_merge, merge_beside
 from superpose.verbs.notes import note
 from superpose.verbs.planning import (
     Weightings,
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.landscape.advice import Advice
     from superpose.landscape.forecast import Forecast
+    from superpose.landscape.merged_sum import MergedSum
     from superpose.landscape.plan import CalibrationPlan
     from superpose.landscape.predicted import Predicted
-    from superpose.landscape.predictions import ForecastVerdict
+    from superpose.landscape.predictions import ForecastVerdict, Predictions
     from superpose.landscape.sample import Sample
     from superpose.report import Page
 
@@ -51,7 +53,8 @@ class Prediction(Shown):
     it that foretells the rest. plan: which of the two, and what they take. advice: None where
     weights were asked about, and not the sum of all. measured: on test rows, of weights, domain and
     nll. calibration: rows, tokens, forward passes of one row each, seconds. adapters, given, data,
-    seed: what the page says of its making. right: what is known of questions with choices.
+    seed: what the page says of its making. right: what is known of questions with choices. merged:
+    what another merge method makes of the sum of all, where that was measured.
     """
 
     base: str
@@ -66,6 +69,7 @@ class Prediction(Shown):
     seed: int
     seconds: float
     right: RightFound
+    merged: MergedSum | None
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:
@@ -114,12 +118,19 @@ class Prediction(Shown):
         return [row for row in self.rows if tuple(row.weights.values()) in wanted]
 
     @cached_property
+    def known(self) -> Predictions:
+        """Everything that is told of task weights, to look up."""
+        from superpose.landscape.predictions import Predictions
+
+        found = self.forecast
+        return Predictions(found.names, found.domains, [*self.rows, *self.best])
+
+    @cached_property
     def verdict(self) -> ForecastVerdict:
         """Which sums add up, and what to do with the sum of all, in sentences."""
-        from superpose.landscape.predictions import Predictions, forecast_verdict
+        from superpose.landscape.predictions import forecast_verdict
 
-        found, advice = self.forecast, self.advice
-        known = Predictions(found.names, found.domains, [*self.rows, *self.best])
+        advice, known = self.advice, self.known
         verdict, weights = ("", None) if advice is None else (advice.verdict, advice.weights)
         total = self.calibration["rows"]
         return forecast_verdict(known, verdict, weights, total, self.plan.weightings)
@@ -148,6 +159,7 @@ class Prediction(Shown):
             "tuned": {"+".join(names): found.best_of(names)} if found.foretells else {},
             "measured": list(self.measured),
             "right_answers": self.right_answers,
+            "methods": [] if self.merged is None else [self.merged.to_json()],
             "calibration": dict(self.calibration),
         }
 
@@ -179,8 +191,16 @@ class Prediction(Shown):
 
             asked = (predicted_table(self.asked, self.forecast.domains, seen),)
         told = Line(plan_text(self.costs), "Plan:", whole=True)
-        right = right_parts(self.right_answers)
-        return *self.verdict.shown(), *asked, *self.forecast.shown(seen), *right, told
+        right, merged = right_parts(self.right_answers), self._merged_parts()
+        return *self.verdict.shown(), *asked, *self.forecast.shown(seen), *right, told, *merged
+
+    def _merged_parts(self) -> tuple[Part, ...]:
+        """Give the sum of all by another method beside task weights, and what writes it."""
+        from superpose.landscape.merged_sum import merged_parts
+
+        weights = None if self.advice is None else self.advice.weights
+        rows = self.calibration["rows"]
+        return () if self.merged is None else merged_parts(self.known, self.merged, weights, rows)
 
 
 def predict(
@@ -193,6 +213,7 @@ def predict(
     *,
     plan: str = "auto",
     weights: Weightings = (),
+    method: str = "regmean",
     same_base: bool = False,
     progress: Progress | None = None,
 ) -> Prediction:
@@ -203,8 +224,10 @@ def predict(
     which every sum is measured as well. plan: `measure` the sums on the calibration rows, or
     `forecast` them from slopes, which tells of every weight, the best ones and modules too; `auto`
     measures where that takes no more forward passes. weights: weightings to tell of in place of
-    every sum, each as `add` takes task weights. same_base: bases of different names are one.
-    progress: called with work done, how much there is, and what is done.
+    every sum, each as `add` takes task weights. method: `regmean` or `ssr`, which is measured on
+    the sum of all beside task weights, in two passes more; `none` measures none. same_base: bases
+    of different names are one. progress: called with work done, how much there is, and what is
+    done.
 
     Raises BadInput for what does not belong together (a domain without an adapter, test rows among
     the calibration rows, adapters of different bases), and what reading and loading raise.
@@ -213,7 +236,7 @@ def predict(
     from superpose.model import SuperposedModel
 
     started = time.perf_counter()
-    asked_of = asked_about(plan, weights)
+    asked_of, beside = asked_about(plan, weights), merge_beside(method)
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     chosen = chosen_plan(ready.names, plan, asked_of)
     tests = tests_of(test, ready, questions)
@@ -222,6 +245,9 @@ def predict(
         found, cost = calibrated(superposed, ready, chosen, progress)
         measured = measured_on_tests(superposed, all_known(found, chosen), asked, progress)
         right = right_of(superposed, found, ready, tests, questions, progress)
+    merged = None
+    if beside is not None and not asked_of and len(ready.adapters) > 1:
+        merged = measured_merge(beside, found, ready, asked, questions, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
@@ -236,6 +262,7 @@ def predict(
         seed=questions.seed,
         seconds=time.perf_counter() - started,
         right=right,
+        merged=merged,
     )
     for caution in prediction.cautions:
         note("warning", caution)
