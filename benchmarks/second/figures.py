@@ -13,7 +13,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured
 from benchmarks.prediction.points import Point
-from benchmarks.second.plan import Part
+from benchmarks.second.plan import NORM_MATCHED, Part
 from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.adapter import Adapter, Delta
 from superpose.interference.predictors import DATA_FREE, Case
@@ -22,7 +22,7 @@ from superpose.landscape.predictors import DATA_AWARE, PREDICTORS
 from superpose.landscape.sample import Sample
 from superpose.measure.evaluate import Score
 
-__all__ = ["AVAILABLE", "aware", "calibration", "free", "rows_of", "told", "whole_sums"]
+__all__ = ["AVAILABLE", "aware", "calibration", "free", "rows_of", "score_at", "told", "whole_sums"]
 
 AVAILABLE = frozenset({"slope", "slopes", "values", "pairs", "sums"})
 """Parts of a calibration that this tournament has."""
@@ -43,13 +43,14 @@ def rows_of(found: Measurements) -> Iterator[Measured]:
     for seed in found.seeds:
         for domain in found.domains:
             test = found[Part(seed, domain, "test")]
-            own = _score(test, test.at(found.alone(domain)))
+            own = score_at(test, test.at(found.alone(domain)))
             for at in whole_sums(test.points, names.index(domain)):
                 members = tuple(n for n, w in zip(names, test.points[at], strict=True) if w)
-                yield Measured(Point("main", seed, members), domain, own, _score(test, at))
+                yield Measured(Point("main", seed, members), domain, own, score_at(test, at))
 
 
-def _score(rows: PartRows, at: int) -> Score:
+def score_at(rows: PartRows, at: int) -> Score:
+    """Give one weighting's losses, row by row."""
     return Score(tuple(rows.nll[at].tolist()), tuple(rows.tokens.tolist()))
 
 
@@ -104,14 +105,22 @@ def aware(found: Measurements) -> Callable[[Measured], Mapping[str, float]]:
     return figures
 
 
-def free(field: Field) -> Callable[[Measured], Mapping[str, float]]:
-    """Give the function from a point to what the weights tell of it."""
-    adapters = cache(
-        lambda seed: {name: trained(field, "main", seed, name) for name in field.names}
-    )
+def free(field: Field, scales: Array | None = None) -> Callable[[Measured], Mapping[str, float]]:
+    """Give the function from a point to what the weights tell of it.
+
+    scales: (K,), of the adapters at points of another condition than `main`.
+    """
+    size = np.ones(len(field.names)) if scales is None else scales
+
+    @cache
+    def adapters(seed: int, condition: str) -> dict[str, Adapter]:
+        held = {name: trained(field, "main", seed, name) for name in field.names}
+        if condition == "main":
+            return held
+        return {name: float(s) * held[name] for name, s in zip(held, size, strict=True)}
 
     def figures(row: Measured) -> Mapping[str, float]:
-        held = adapters(row.point.seed)
+        held = adapters(row.point.seed, row.point.condition)
         others = tuple(held[name] for name in row.point.domains if name != row.domain)
         case = Case(held[row.domain], others)
         return {each.name: each.predict(case) for each in DATA_FREE}
@@ -124,11 +133,19 @@ def told(record: Mapping[str, Any]) -> Callable[[Measured], Mapping[str, float]]
     names = [each["name"] for each in record["predictors"]]
     chosen = {each.name for each in PREDICTORS if not each.needs}
     held = {
-        (seed, domains, domain): {
+        (condition, seed, domains, domain): dict(zip(names, figures, strict=True))
+        for condition, seed, domains, domain, _, figures in record["points"]
+    }
+    for seed, domains, domain, *_, figures in (record["norms"] or {"points": ()})["points"]:
+        held[NORM_MATCHED, seed, domains, domain] = figures
+
+    def figures_of(row: Measured) -> Mapping[str, float]:
+        point = row.point
+        found = held[point.condition, point.seed, "+".join(point.domains), row.domain]
+        return {
             name: math.nan if figure is None else figure
-            for name, figure in zip(names, figures, strict=True)
+            for name, figure in found.items()
             if name in chosen
         }
-        for _, seed, domains, domain, _, figures in record["points"]
-    }
-    return lambda row: held[row.point.seed, "+".join(row.point.domains), row.domain]
+
+    return figures_of

@@ -12,6 +12,7 @@ from benchmarks.prediction.again import judged_anew
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.judging import GROUPS
 from benchmarks.prediction.measured import Measured
+from benchmarks.prediction.points import Point
 from benchmarks.prediction.relation import Points, ceiling
 from benchmarks.prediction.tournament import counted, write
 from benchmarks.prediction.workers import Jobs
@@ -19,8 +20,11 @@ from benchmarks.result import RESULTS, stamp, write_record
 from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
+from benchmarks.second.merged import merged_pairs
+from benchmarks.second.norms import norms_judged, scales
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import Measurements, collected, kept, recorded_rows
+from benchmarks.second.turning import signs_judged
 from superpose.errors import BadInput
 from superpose.landscape.predictors import PREDICTORS
 
@@ -37,7 +41,7 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
     Raises BadInput where no seed is finished. jobs are of no use here.
     """
     kept(collected(field))
-    found = recorded_rows()
+    found = recorded_rows()  # in single precision, as whoever has the record sees them
     about = {
         "tournament": field.tournament.to_json(),
         "left_out": [seed for seed in field.tournament.seeds if seed not in found.seeds],
@@ -48,7 +52,7 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         },
         "measured_with": stamp(),
     }
-    write_record(RECORD, judged_rows(found, free(field), about))
+    write_record(RECORD, judged_rows(found, free(field, scales(found)), about))
     write(field)
 
 
@@ -78,6 +82,9 @@ def judged_rows(
         for predictor in PREDICTORS
         if any(np.isfinite(each[predictor.name]) for each in figures)
     ]
+    by_sum: dict[Point, dict[str, Mapping[str, float]]] = {}
+    for row, each in zip(rows, figures, strict=True):
+        by_sum.setdefault(row.point, {})[row.domain] = each
     spent = _costs(found, about["lengths"])
     record = {
         "about": dict(about),
@@ -103,6 +110,9 @@ def judged_rows(
         ],
         "coverage": coverage(found),
         "right": right_answers(found),
+        "norms": norms_judged(found, by_sum, of_weights),
+        "signs": signs_judged(found.ways),
+        "merged": merged_pairs(found, by_sum),
         "passes": [passes(adapters) for adapters in range(2, 9)],
         "measured_with": about["measured_with"],
     }

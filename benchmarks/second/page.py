@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.prediction.as_the_paper import as_the_paper
 from benchmarks.prediction.markdown import figure, nats, spearman, table
 from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.result import RESULTS
 from benchmarks.second.accuracy import BOUNDS, FORETOLD
 from benchmarks.second.coverage import ENOUGH, HONEST
+from benchmarks.second.page_beside import norms_page, signs_page
 
 __all__ = ["second_page", "second_run"]
 
@@ -74,9 +76,14 @@ held against each.
 
 
 def second_run() -> Iterator[str]:
-    """Give the part of the page that the committed record makes; nothing where there is none."""
-    if RECORD.exists():
-        yield from second_page(json.loads(RECORD.read_text(encoding="utf-8")))
+    """Give the part of the page that the committed record makes; nothing where there is none.
+
+    Behind it stands the paper's own figure of all pairs with merged data, those of studies too.
+    """
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else None
+    if record:
+        yield from second_page(record)
+    yield from as_the_paper(record)
 
 
 def second_page(record: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +102,8 @@ def second_page(record: Mapping[str, Any]) -> Iterator[str]:
     yield from _passes(record)
     yield from _coverage(record)
     yield from _right(record)
+    yield from signs_page(record)
+    yield from norms_page(record)
 
 
 def _played(record: Mapping[str, Any]) -> Iterator[str]:

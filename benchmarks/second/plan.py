@@ -13,13 +13,26 @@ from benchmarks.prediction.points import points
 from superpose.landscape.polynomial import design_points
 from superpose.studies.cells import cell_seed
 
-__all__ = ["MATCHED", "PARTS", "Part", "choice_point", "four", "parts", "sums", "weightings"]
+__all__ = [
+    "MATCHED",
+    "NORM_MATCHED",
+    "PARTS",
+    "Part",
+    "choice_point",
+    "four",
+    "parts",
+    "sums",
+    "weightings",
+]
 
 PARTS = ("slopes", "evaluated", "test")
 """The sums on test rows; on calibration rows; and what lambda space is calibrated with."""
 
 MATCHED = "matched"
 """Own adapter and pairs on test rows, every adapter scaled to one norm."""
+
+NORM_MATCHED = "norm-matched"
+"""The condition of these points."""
 
 LARGEST = 1.5
 RANDOM = 2

@@ -40,9 +40,14 @@ class Sign:
         return f"sign, {self.rate:g} for {self.epochs} epochs"
 
     @property
+    def setting(self) -> str:
+        """Such as `0.001-3`."""
+        return f"{self.rate:g}-{self.epochs}"
+
+    @property
     def file(self) -> str:
         """Where it lies within the tournament's folder."""
-        return f"signs/{self.rate:g}-{self.epochs}.json"
+        return f"signs/{self.setting}.json"
 
 
 def signs() -> list[Sign]:
@@ -74,7 +79,7 @@ def signer(field: Field) -> Iterator[Callable[[Sign], None]]:
         with SuperposedModel(field.base.model, adapters) as model:
             for name in each.pair:
                 rows = field.examples(name, "test")
-                sample = measure(model, rows, points, gradients=False)
+                sample = measure(model, rows, list(points), gradients=False)
                 found[name] = {"tokens": sample.tokens.tolist(), "nll": digits(sample.nll, 7)}
         ways = ("base", *each.pair, "merged-epochs", "merged-steps", "sum")
         about = {"rate": each.rate, "epochs": each.epochs, "ways": ways}
@@ -89,7 +94,7 @@ def _trained(
     """Train and read an adapter, or read the one that lies here."""
     return trained_there(
         field,
-        f"adapters/signs/{each.rate:g}-{each.epochs}/{name}",
+        f"adapters/signs/{each.setting}/{name}",
         rows,
         name=name,
         training=replace(field.tournament.training, epochs=epochs, learning_rate=each.rate),

@@ -49,7 +49,7 @@ def lying_ways(field: Field) -> Iterator[tuple[Place, Ways]]:
             content: Any = field.folder.read(each.file)
             for domain, rows in content["domains"].items():
                 nll = dict(zip(content["ways"], rows["nll"], strict=True))
-                yield Place(SIGNS, f"{each.rate:g}-{each.epochs}", domain), _ways(rows, nll)
+                yield Place(SIGNS, each.setting, domain), _ways(rows, nll)
     for seed in field.tournament.seeds:
         for pair in drawn_sums(field, seed):
             if len(pair) == 2:
