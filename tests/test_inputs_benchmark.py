@@ -191,7 +191,7 @@ def test_what_is_not_finished_is_left_out_and_said(
     assert record["about"]["left_out"] == [["ssr", 0, "+".join(missing.domains)]]
     assert record["ways"]["ssr"]["sums"] == 1
     text = (judged / "methods.md").read_text(encoding="utf-8")
-    assert f"left out: ssr of {'+'.join(missing.domains)}, seed 0" in text
+    assert f"Left out: `ssr` of {'+'.join(missing.domains)}, seed 0." in text
 
 
 def test_the_record_is_judged_again_to_the_same_bytes_and_its_page_stands_without_an_arena(

@@ -112,10 +112,24 @@ def _sums(record: Mapping[str, Any]) -> Iterator[str]:
         for each in record["sums"]
     ]
     yield from table(["nats an answer token", "own adapters", "naive sum", "regmean"], rows)
-    left_out = record["about"]["left_out"]
-    if left_out:
-        names = dict.fromkeys(f"{way} of {domains}, seed {seed}" for way, seed, domains in left_out)
-        yield f"Not measured, and left out: {'; '.join(names)}.\n"
+    yield from _left_out(record)
+
+
+def _left_out(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is not measured, sum by sum."""
+    shown = {("+".join(each["domains"]), each["seed"]) for each in record["sums"]}
+    ways: dict[tuple[str, int], list[str]] = {}
+    for way, seed, domains in record["about"]["left_out"]:
+        ways.setdefault((domains, seed), []).append(f"`{way}`")
+    if ways:
+        said = [
+            f"{', '.join(each) if where in shown else 'everything'} of {where[0]}, seed {where[1]}"
+            for where, each in ways.items()
+        ]
+        yield (
+            "**The run is not finished**: the column *sums* says how many each figure is of, and "
+            f"bounds are held against these. Left out: {'; '.join(said)}.\n"
+        )
 
 
 def _figures(found: Mapping[str, Any], way: str) -> list[str]:
