@@ -26,7 +26,16 @@ Index = Annotated[
     typer.Option(
         metavar="INDEX",
         help="What superpose index made, in place of adapters: clusters, and the worst pairs. "
-        "Takes no other option but --json.",
+        "Takes no other option but --device and --json.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="With --index: take the products on torch tensors there, cuda or auto for what torch "
+        "finds. NumPy on the CPU unless given.",
         show_default=False,
     ),
 ]
@@ -49,6 +58,7 @@ def check(
     heads: Heads = "sum",
     html: Html = None,
     index: Index = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.
@@ -65,8 +75,10 @@ def check(
     if index is not None:
         if adapters or fail_on or html:
             raise BadSetting("takes no adapters, --fail-on or --html beside it", where="index")
-        answer(check_all(index=index), json)
+        answer(check_all(index=index, device=device), json)
         return
+    if device:
+        raise BadSetting("goes with --index", where="device")
     if fail_on:  # what few ask for is imported for them
         from superpose.cli.fail_on import insist, parse_condition
 

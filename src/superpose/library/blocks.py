@@ -3,7 +3,8 @@
 <dW_i, dW_j> = tr((B_i^T B_j) (A_j A_i^T)) is the sum over a block of (B^T B) * (A A^T): with the
 factors of a block's adapters stacked, A (sum of r, d_in) and B^T (sum of r, d_out), two products
 give every B_i^T B_j and A_i A_j^T at once, and sums over the blocks of their elementwise product
-every <dW_i, dW_j>. Nothing is left out; the products are taken in float32, good to 1e-6.
+every <dW_i, dW_j>. Nothing is left out; the products are taken in float32, good to 1e-6, on arrays
+of any array-API namespace (`placing`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
+from superpose.library.block_sums import block_sums
 from superpose.lowrank import (
     AnyTerm,
     Terms,
@@ -135,8 +137,7 @@ def by_module(x: Stacked, y: Stacked) -> Iterator[tuple[str, Array, Array]]:
         a, b = x.modules[key], y.modules[key]
         product = a.A @ b.A.T
         product *= a.B @ b.B.T
-        inner = np.add.reduceat(product, b.starts, axis=1)
-        inner = np.add.reduceat(inner, a.starts, axis=0).astype(np.float64)
+        inner = block_sums(product, a.starts, b.starts)
         yield key, inner, np.clip(inner / np.multiply.outer(a.lengths, b.lengths), -1.0, 1.0)
 
 

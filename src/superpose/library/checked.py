@@ -16,6 +16,7 @@ from superpose.interference.figures import CHANCE, PAIR_COLUMNS
 from superpose.interference.many import as_many
 from superpose.library.opened import Library
 from superpose.library.pairs import AllPairs, all_pairs, remove_stale_pairs
+from superpose.library.placing import Place
 from superpose.shown import Column, Line, Part, Shown, Table
 from superpose.shown.words import counted
 
@@ -87,19 +88,24 @@ class LibraryCheck(Shown):
         return tuple(parts) or (Line("no adapter is in the index."),)
 
 
-def check_library(library: Library, progress: Tell | None = None) -> LibraryCheck:
+def check_library(
+    library: Library, progress: Tell | None = None, place: Place | None = None
+) -> LibraryCheck:
     """Compare all pairs of a library by blocks; those whose files are there are not taken again.
 
-    library: all of an index. Files of pairs that it has no more are removed.
+    library: all of an index. Files of pairs that it has no more are removed. place: as for
+    `all_pairs`.
     """
-    found = LibraryCheck(tuple(_of_base(library, base, progress) for base in library.bases))
+    found = LibraryCheck(tuple(_of_base(library, base, progress, place) for base in library.bases))
     remove_stale_pairs(library)
     return found
 
 
-def _of_base(library: Library, base: str, progress: Tell | None) -> CheckedBase:
+def _of_base(
+    library: Library, base: str, progress: Tell | None, place: Place | None
+) -> CheckedBase:
     members = library.bases[base]
-    found = all_pairs(library, base, progress)
+    found = all_pairs(library, base, progress, place=place)
     upper = np.triu(np.abs(np.nan_to_num(found.cosine)), 1)
     first = np.argsort(-upper, axis=None, kind="stable")[:_WORST]
     rows, columns = np.unravel_index(first, upper.shape)

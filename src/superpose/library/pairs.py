@@ -18,9 +18,10 @@ import numpy as np
 
 from superpose.executor import Do, Execution, Task, WorkFolder, work_off
 from superpose.files import new_file
-from superpose.library.blocks import BlockProducts, Stacked, products, stacked
+from superpose.library.blocks import BlockProducts, Stacked, stacked
 from superpose.library.columns import as_numpy, numbers, table_of
 from superpose.library.opened import Library, open_library
+from superpose.library.placing import Place, placed, products_there
 from superpose.library.table import PAIRS, arrow
 
 Array: TypeAlias = Any
@@ -80,19 +81,21 @@ def all_pairs(
     base: str,
     progress: Tell | None = None,
     execution: Execution = Execution(),  # noqa: B008 - frozen
+    place: Place | None = None,
 ) -> AllPairs:
     """Give the figures of all pairs of a base's adapters, by their order in `library.bases`.
 
     progress: called with block pairs done, how many there are, and what is done. execution: where
-    they are computed, and by how many workers; each holds two blocks. What was computed before lies
-    in the index. Raises BadInput where another process is at it.
+    they are computed, and by how many workers; each holds two blocks. place: what brings their
+    factors to where products are taken, such as a GPU; None takes them in NumPy. What was computed
+    before lies in the index. Raises BadInput where another process is at it.
     """
-    blocks = _Blocks(library, base)
+    blocks = _Blocks(library, base, place=place)
     tasks = [blocks.task(i, j) for i, j in block_pairs(len(blocks.members))]
     bench = (
         blocks.workbench
         if execution.in_process
-        else partial(_in_worker, library.path, base, BLOCK_BYTES)
+        else partial(_in_worker, library.path, base, BLOCK_BYTES, place)
     )
     tell = progress or (lambda *_: None)
     done = sum((library.path / task.file).exists() for task in tasks)
@@ -124,16 +127,18 @@ def remove_stale_pairs(library: Library) -> None:
 
 
 @contextmanager
-def _in_worker(index: Path, base: str, most: int) -> Iterator[Do]:
-    with _Blocks(open_library(index, base), base, most).workbench() as do:
+def _in_worker(index: Path, base: str, most: int, place: Place | None) -> Iterator[Do]:
+    with _Blocks(open_library(index, base), base, most, place).workbench() as do:
         yield do
 
 
 class _Blocks:
     """The blocks of one base, the last two of which stay in memory."""
 
-    def __init__(self, library: Library, base: str, most: int | None = None) -> None:
-        self.library, self.base = library, base
+    def __init__(
+        self, library: Library, base: str, most: int | None = None, place: Place | None = None
+    ) -> None:
+        self.library, self.base, self.place = library, base, place
         self.members = blocks_of(library, base, most)
         self._held: dict[int, Stacked] = {}
 
@@ -143,7 +148,7 @@ class _Blocks:
             self._held = {at: one for at, one in self._held.items() if at == other}
             rows = sum(self.library.entries[at].rank for at in self.members[i])
             adapters = (self.library.adapter(at) for at in self.members[i])
-            self._held[i] = stacked(adapters, rows=rows)
+            self._held[i] = placed(stacked(adapters, rows=rows), self.place)
         return self._held[i]
 
     def task(self, i: int, j: int) -> Task:
@@ -172,7 +177,7 @@ def _computed(blocks: _Blocks, i: int, j: int) -> Path:
     path = blocks.file(i, j)
     if not path.exists():
         x = blocks.stacked(i, j)
-        found = products(x, x if i == j else blocks.stacked(j, i))
+        found = products_there(x, x if i == j else blocks.stacked(j, i))
         _write(path, blocks, (i, j), found)
     return path
 

@@ -58,6 +58,7 @@ def check(
     adapters: Adapters = (),
     *,
     index: str | os.PathLike[str],
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> LibraryCheck: ...
 
@@ -71,6 +72,7 @@ def check(
     tree: Tree | None = None,
     ignore_keys: Sequence[str] = (),
     index: str | os.PathLike[str] | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Checked | LibraryCheck:
     """Compare every pair of adapters, and all of them together, from their factors alone.
@@ -80,7 +82,8 @@ def check(
     files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
     this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
     no figure, and deltas in heads are where all have one shape. index: what `superpose.index` made,
-    in place of adapters: all its pairs, by blocks that are kept there; progress is for this.
+    in place of adapters: all its pairs, by blocks that are kept there; device and progress are for
+    this. device: where torch takes the products, such as cuda, or `auto`; None takes them in NumPy.
 
     Figures, their floors and when they are NaN: `Pair` and `ModuleFigures`. Invariant under
     A -> RA, B -> B R^-1.
@@ -89,7 +92,9 @@ def check(
     as loading does.
     """
     if index is not None:
-        return _of_index(index, as_list(adapters), progress)
+        return _of_index(index, as_list(adapters), device, progress)
+    if device is not None:
+        raise BadSetting("is for all pairs of an index, and goes with one", where="device")
     started = time.perf_counter()
     given = as_list(adapters)
     if len(given) < 2:
@@ -111,11 +116,15 @@ def check(
 
 
 def _of_index(
-    index: str | os.PathLike[str], given: Sequence[object], progress: Progress | None
+    index: str | os.PathLike[str],
+    given: Sequence[object],
+    device: str | None,
+    progress: Progress | None,
 ) -> LibraryCheck:
     from superpose.library.checked import check_library
     from superpose.library.opened import open_library
+    from superpose.verbs.device import place_on
 
     if given:
         raise BadSetting("takes the place of adapters: give one or the other", where="index")
-    return check_library(open_library(index), progress)
+    return check_library(open_library(index), progress, place_on(device))
