@@ -33,7 +33,7 @@ HOSTILE = (
 BASE = "/home/someone/models/tiny"
 MADE = Making("superpose predict base a b", seeds=(0,), base=BASE)
 
-KINDS = ("check", "three", "twelve", "hostile", "tune", "study")
+KINDS = ("check", "three", "twelve", "hostile", "tune", "study", "lineage", "library")
 """What there are pages of."""
 
 
@@ -234,13 +234,64 @@ def studied(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of a run with a fork, of adapters that began with one A, and of strangers."""
+    from tests.library.making import Factors, moved, random_factors, write_factors
+
+    import superpose
+
+    def grown(factors: Factors, seed: int) -> Factors:
+        return {name: (1.05 * B, A) for name, (B, A) in moved(factors, seed, 0.15).items()}
+
+    top = tmp_path_factory.mktemp("shelf")
+    factors = random_factors(50, rank=4)
+    for step in (100, 200, 300):
+        write_factors(top / "all" / "run" / f"checkpoint-{step}", factors)
+        write_factors(top / "all" / f"fork {step} <b>&", grown(factors, 7 * step))
+        factors = grown(factors, step)
+    start = random_factors(60, rank=2)
+    for number in range(3):
+        other = random_factors(70 + number, rank=2)
+        both = {m: (other[m][0], start[m][1]) for m in start}
+        write_factors(top / "all" / f"same-a-{number}", both)
+        write_factors(top / "all" / f"own-{number}", random_factors(number, rank=3))
+    write_factors(top / "all" / "elsewhere", random_factors(1), base="org/<i>other")
+    superpose.index(top / "all", top / "library.index")
+    return top / "library.index"
+
+
+def _page_of(words: list[str], path: Path) -> Path:
+    from superpose.cli.app import main
+
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--json", "--html", str(path)])
+    assert not end.value.code
+    return path
+
+
+@pytest.fixture(scope="session")
+def descended(indexed: Path, pages: Path) -> Path:
+    """The page of a library's runs and cohorts."""
+    return _page_of(["lineage", "--index", str(indexed)], pages / "lineage.html")
+
+
+@pytest.fixture(scope="session")
+def shelved(indexed: Path, pages: Path) -> Path:
+    """The page of a library's check."""
+    return _page_of(["check", "--index", str(indexed)], pages / "library.html")
+
+
 PageOf = Callable[[str], Path]
 
 
 @pytest.fixture
 def page_of(request: pytest.FixtureRequest) -> PageOf:
     """Give the page of one of KINDS, and make no other: a study's takes training."""
-    fixtures = {"check": "checked", "tune": "tuned", "study": "studied"}
+    fixtures = {
+        "check": "checked", "tune": "tuned", "study": "studied", "lineage": "descended",
+        "library": "shelved",
+    }  # fmt: skip
 
     def find(kind: str) -> Path:
         made = request.getfixturevalue(fixtures.get(kind, kind))

@@ -26,7 +26,7 @@ Index = Annotated[
     typer.Option(
         metavar="INDEX",
         help="What superpose index made, in place of adapters: clusters, and the worst pairs. "
-        "Takes no other option but --device and --json.",
+        "Takes no other option but --device, --html and --json.",
         show_default=False,
     ),
 ]
@@ -73,9 +73,12 @@ def check(
     from superpose.verbs.check import check as check_all
 
     if index is not None:
-        if adapters or fail_on or html:
-            raise BadSetting("takes no adapters, --fail-on or --html beside it", where="index")
-        answer(check_all(index=index, device=device), json)
+        if adapters or fail_on:
+            raise BadSetting("takes no adapters and no --fail-on beside it", where="index")
+        pages = Pages(html)
+        library = check_all(index=index, device=device)
+        with pages.showing(library):
+            answer(library, json)
         return
     if device:
         raise BadSetting("goes with --index", where="device")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.html import Html, Pages
 from superpose.cli.options import IndexFolder, Json, Quiet
 
 __all__ = ["lineage"]
@@ -18,6 +19,7 @@ def lineage(
         Path | None,
         typer.Option(metavar="FILE", help="Write the graph for Graphviz as well."),
     ] = None,
+    html: Html = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -32,9 +34,11 @@ def lineage(
     from superpose.files import new_file
     from superpose.verbs.lineage import lineage as lineage_all
 
+    pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = lineage_all(index, progress=progress)
     if dot is not None:
         with new_file(dot) as path:
             path.write_text(found.to_dot(), encoding="utf-8")
-    answer(found, json)
+    with pages.showing(found):
+        answer(found, json)

@@ -24,11 +24,13 @@ _COLUMNS = (
 )
 
 
-def as_many(names: Sequence[str], cosine: Array, multiple: Array) -> tuple[Part, ...]:
+def as_many(
+    names: Sequence[str], cosine: Array, multiple: Array, most: int = ON_A_MAP
+) -> tuple[Part, ...]:
     """Give clusters and a heat map of many adapters.
 
     cosine, multiple (K, K): of pairs, and in multiples of the floor; NaN where there is none, and
-    on the diagonal.
+    on the diagonal. most: adapters of the map.
     """
     clusters = clusters_of(cosine)
     several = [one for one in clusters if len(one) > 1]
@@ -41,7 +43,7 @@ def as_many(names: Sequence[str], cosine: Array, multiple: Array) -> tuple[Part,
         parts.append(Table.of("Clusters", _COLUMNS, rows, about))
     else:
         parts.append(Line(said))
-    order = [at for one in clusters for at in one][:ON_A_MAP]
+    order = [at for one in clusters for at in one][:most]
     shown = tuple(names[at] for at in order)
     values = tuple(tuple(None if i == j else float(multiple[i, j]) for j in order) for i in order)
     fewer = f", {len(order)} of {len(names):,}" if len(order) < len(names) else ""

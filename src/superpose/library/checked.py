@@ -13,7 +13,7 @@ from superpose.files import without_nan
 from superpose.interference import Pair, check
 from superpose.interference.clusters import clusters_of
 from superpose.interference.figures import CHANCE, PAIR_COLUMNS
-from superpose.interference.many import as_many
+from superpose.interference.many import ON_A_MAP, as_many
 from superpose.library.opened import Library
 from superpose.library.pairs import AllPairs, all_pairs, remove_stale_pairs
 from superpose.library.placing import Place
@@ -39,8 +39,12 @@ class CheckedBase:
     pairs: AllPairs
     worst: tuple[Pair, ...]
 
-    def parts(self) -> tuple[Part, ...]:
-        """Give clusters, map and worst pairs."""
+    def parts(self, most: int = ON_A_MAP) -> tuple[Part, ...]:
+        """Give clusters, map and worst pairs. most: adapters of the map."""
+        if len(self.names) == 1:
+            return (
+                Line(f"one adapter, {self.names[0]}, and nothing to compare it with.", self.base),
+            )
         count = len(self.names) * (len(self.names) - 1) // 2
         own = np.eye(len(self.names), dtype=bool)
         floor = np.where(self.pairs.floor > 0.0, self.pairs.floor, np.nan)
@@ -49,7 +53,7 @@ class CheckedBase:
         said = f"{CHANCE} Of {count:,} pairs those with the largest cosines."
         return (
             Line(f"{counted(len(self.names), 'adapter')}, {count:,} pairs.", self.base),
-            *as_many(self.names, cosine, multiple),
+            *as_many(self.names, cosine, multiple, most),
             Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, said),
             *(part for pair in self.worst[:_TOLD] for part in pair.said(f"{pair.a} + {pair.b}")),
         )

@@ -2,6 +2,8 @@
 
 from superpose.report.check import check_page
 from superpose.report.compare import compare_page
+from superpose.report.library import library_page
+from superpose.report.lineage import lineage_page
 from superpose.report.made import Making
 from superpose.report.page import Page, ready, render, write_page
 from superpose.report.predict import predict_page
@@ -13,6 +15,8 @@ __all__ = [
     "Page",
     "check_page",
     "compare_page",
+    "library_page",
+    "lineage_page",
     "predict_page",
     "ready",
     "render",

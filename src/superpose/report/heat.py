@@ -66,12 +66,13 @@ def matrix(
     corner: str,
     names: tuple[Sequence[str], Sequence[str]],
     scale: Scale,
-    value: Callable[[int, int], tuple[float | None, str, int] | None],
+    value: Callable[[int, int], tuple[float | None, str, int | None] | None],
 ) -> Map:
     """Give a map of rows by columns.
 
     names: of the rows and of the columns. value: of a row and a column, the figure, the sentence
-    that tells it, and the number of what is chosen by its cell; None where there is nothing.
+    that tells it, and the number of what is chosen by its cell, None for nothing; None where there
+    is nothing at all.
     """
 
     def cell(row: int, column: int) -> MapCell | None:

@@ -14,10 +14,10 @@ from superpose.verbs.adapters import Adapters, as_list, called_by, loaded
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
-    from superpose.library.checked import LibraryCheck
     from superpose.names.tree import Tree
     from superpose.report import Page
     from superpose.verbs.base import Base
+    from superpose.verbs.library_pages import CheckedLibrary
     from superpose.verbs.progress import Progress
 
 __all__ = ["Checked", "check"]
@@ -60,7 +60,7 @@ def check(
     index: str | os.PathLike[str],
     device: str | None = None,
     progress: Progress | None = None,
-) -> LibraryCheck: ...
+) -> CheckedLibrary: ...
 
 
 def check(
@@ -74,7 +74,7 @@ def check(
     index: str | os.PathLike[str] | None = None,
     device: str | None = None,
     progress: Progress | None = None,
-) -> Checked | LibraryCheck:
+) -> Checked | CheckedLibrary:
     """Compare every pair of adapters, and all of them together, from their factors alone.
 
     adapters: at least two of one base model, names or loaded ones. same_base: bases of different
@@ -120,11 +120,14 @@ def _of_index(
     given: Sequence[object],
     device: str | None,
     progress: Progress | None,
-) -> LibraryCheck:
+) -> CheckedLibrary:
     from superpose.library.checked import check_library
     from superpose.library.opened import open_library
     from superpose.verbs.device import place_on
+    from superpose.verbs.library_pages import CheckedLibrary
 
     if given:
         raise BadSetting("takes the place of adapters: give one or the other", where="index")
-    return check_library(open_library(index), progress, place_on(device))
+    started = time.perf_counter()
+    found = check_library(open_library(index), progress, place_on(device))
+    return CheckedLibrary(**vars(found), seconds=time.perf_counter() - started)

@@ -1,0 +1,139 @@
+"""Pages of a library: runs drawn as trees, cohorts, clusters and their map; whatever the names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, strategies as st
+from tests.report.conftest import HOSTILE, MADE
+
+import superpose
+from superpose.report import lineage_page, render
+from superpose.report.graph import Graph, tree
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Open
+
+
+def forest(sizes: list[int]) -> list[int | None]:
+    """Of each thing what it hangs on: none, or one before it."""
+    return [None if n % (at + 1) == at else n % (at + 1) for at, n in enumerate(sizes)]
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40).map(forest))
+def test_every_thing_stands_below_what_it_hangs_on_and_no_line_runs_through_another(
+    above: list[int | None],
+) -> None:
+    names = [f"n{at}" for at in range(len(above))]
+    rows = tree(names, above, names)
+    assert sorted(row.name for row in rows) == sorted(names)
+    at = {row.name: place for place, row in enumerate(rows)}
+    for name, over in zip(names, above, strict=True):
+        row = rows[at[name]]
+        assert row.above == (None if over is None else at[f"n{over}"])
+        if row.above is None:
+            continue
+        parent = rows[row.above]
+        assert row.above < at[name]
+        assert row.lane in (parent.lane, parent.lane + 1)
+        between = rows[row.above + 1 : at[name]]
+        assert all(other.lane > parent.lane for other in between)
+
+
+def test_a_thousand_checkpoints_in_a_row_are_one_line() -> None:
+    names = [f"checkpoint-{n}" for n in range(1000)]
+    rows = tree(names, [None, *range(999)], names)
+    assert {row.lane for row in rows} == {0}
+    graph = Graph("run", "Run", "All.", tuple(rows))
+    assert len(graph.lines) == 999
+    assert graph.height == 28 * 1000
+
+
+def test_the_page_draws_every_run_and_cohort_and_escapes_every_name(
+    descended: Path, indexed: Path
+) -> None:
+    text = descended.read_text(encoding="utf-8")
+    found = superpose.lineage(indexed).to_json()
+    assert len(found["runs"]) >= 1
+    assert len(found["cohorts"]) >= 1
+    edges = sum(one["after"] is not None for run in found["runs"] for one in run["members"])
+    spokes = sum(len(one["members"]) for one in found["cohorts"])
+    assert text.count('class="edge"') == edges + spokes
+    assert "<b>&" not in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//)""", text)
+
+
+def test_hostile_names_of_a_lineage_mean_nothing_to_the_page() -> None:
+    members: list[dict[str, Any]] = [
+        {"name": name, "path": name, "norm": 1.0, "after": HOSTILE[0] if at else None,
+         "cosine": 0.9 if at else None, "distance": 0.1 if at else None, "step": None}
+        for at, name in enumerate(HOSTILE)
+    ]  # fmt: skip
+    found = {
+        "among": 4,
+        "runs": [{"base": HOSTILE[1], "members": members, "in_order": None}],
+        "cohorts": [{"base": HOSTILE[0], "rank": 2, "members": list(HOSTILE), "cosine": 1.0}],
+        "edges": [],
+    }
+    from superpose.library.lineage import Cohort, Lineage, Run, RunMember
+
+    run = Run(HOSTILE[1], tuple(RunMember(**one) for one in members), None)
+    cohort = Cohort(HOSTILE[0], 2, HOSTILE, 1.0)
+    text = render(lineage_page(found, Lineage(4, (run,), (cohort,)).shown(), MADE))  # type: ignore[arg-type]
+    assert "<img" not in text
+    assert "<script>hacked" not in text
+    assert "\u202e" not in text
+
+
+def test_the_librarys_page_has_clusters_and_a_map_in_their_order(
+    shelved: Path, indexed: Path, open_page: Open
+) -> None:
+    found = superpose.check(index=indexed).to_json()["bases"]
+    page = open_page(shelved)
+    assert page.locator("section[id^=base-]").count() == len(found) == 2
+    assert page.locator("#base-1 .map").count() == 0  # of one adapter alone
+    first = page.locator("#base-2 .map")
+    names = first.locator("tbody th").all_text_contents()
+    assert names == [name for cluster in found[1]["clusters"] for name in cluster]
+    cells = first.locator("td[data-says]")
+    assert cells.count() == len(names) * (len(names) - 1)
+    cells.first.hover()
+    assert " and " in str(page.locator("#tip").text_content())
+    cells.first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.says") != cells.first.get_attribute(
+        "data-says"
+    )
+
+
+def test_a_drawing_says_what_it_shows_and_points_say_their_figures(
+    descended: Path, open_page: Open
+) -> None:
+    page = open_page(descended)
+    graph = page.locator("svg.graph").first
+    assert "adapters of org/tiny-llama" in str(graph.locator("desc").text_content())
+    says = graph.locator("g > title").all_text_contents()
+    assert sum("cosine" in text for text in says) == len(says) - 1
+    text = graph.locator("text").last.bounding_box()
+    box = graph.bounding_box()
+    assert text is not None
+    assert box is not None
+    assert text["x"] + text["width"] <= box["x"] + box["width"]
+
+
+def test_pages_go_with_the_answer_and_a_file_that_is_no_page_stays(
+    indexed: Path, tmp_path: Path, superpose: Any
+) -> None:
+    ended = superpose("lineage", "--index", indexed, "--json", "--html", tmp_path / "l.html")
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["runs"]
+    assert "page:" in ended.stderr
+    (tmp_path / "mine").write_text("mine")
+    for command in ("lineage", "check"):
+        ended = superpose(command, "--index", indexed, "--html", tmp_path / "mine")
+        assert ended.returncode == 2
+    assert (tmp_path / "mine").read_text() == "mine"
