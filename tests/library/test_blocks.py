@@ -13,7 +13,7 @@ from tests.library.making import dense, random_factors, split_anew
 
 from superpose.adapter import Adapter, Delta
 from superpose.library.blocks import products, stacked
-from superpose.library.placing import placed, products_there
+from superpose.library.placing import block_there, products_there
 from superpose.library.sketch import Sketcher, standard_error
 from superpose.lowrank import Term
 
@@ -42,7 +42,7 @@ def test_products_of_two_blocks_are_the_cosines_of_the_dense_deltas(
     found = products(stacked(whole[:cut]), stacked(whole[cut:]))
     truth = cosines(np.array(sizes))[:cut, cut:]
     assert np.abs(found.cosine - truth).max() < 2e-6
-    on_torch = (placed(stacked(part), torch.from_numpy) for part in (whole[:cut], whole[cut:]))
+    on_torch = (block_there(stacked(part), torch.from_numpy) for part in (whole[:cut], whole[cut:]))
     for figure, there in zip(found, products_there(*on_torch), strict=True):
         np.testing.assert_allclose(there, figure, atol=1e-6)
     counts = [m for _, m in layout]

@@ -21,7 +21,7 @@ from superpose.files import new_file
 from superpose.library.blocks import BlockProducts, Stacked, stacked
 from superpose.library.columns import as_numpy, numbers, table_of
 from superpose.library.opened import Library, open_library
-from superpose.library.placing import Place, placed, products_there
+from superpose.library.placing import Place, block_there, products_there
 from superpose.library.table import PAIRS, arrow
 
 Array: TypeAlias = Any
@@ -148,7 +148,7 @@ class _Blocks:
             self._held = {at: one for at, one in self._held.items() if at == other}
             rows = sum(self.library.entries[at].rank for at in self.members[i])
             adapters = (self.library.adapter(at) for at in self.members[i])
-            self._held[i] = placed(stacked(adapters, rows=rows), self.place)
+            self._held[i] = block_there(stacked(adapters, rows=rows), self.place)
         return self._held[i]
 
     def task(self, i: int, j: int) -> Task:

@@ -20,7 +20,7 @@ Place: TypeAlias = Callable[[Array], Array]
 """Gives a NumPy array's numbers where products are to be taken. Pickled for workers."""
 
 
-def placed(block: Stacked, place: Place | None) -> Stacked:
+def block_there(block: Stacked, place: Place | None) -> Stacked:
     """Give a block whose factors lie where they are placed; None leaves them in NumPy."""
     if place is None:
         return block
