@@ -26,6 +26,7 @@ from tests.formats.test_kinds import DELTAS, WHOLE
 from tests.formats.test_kinds_stored import Normed
 
 import superpose
+from superpose.adapter import Delta
 from superpose.errors import BadInput, Refused
 
 
@@ -140,3 +141,30 @@ def test_names_that_nobody_can_tell_are_refused_and_the_base_tells(tmp_path: Pat
     opt().save_pretrained(tmp_path / "base")
     with pytest.raises(BadInput):  # and that they are none of this base's
         superpose.compress(two, rank=4, base=str(tmp_path / "base"))
+
+
+@pytest.mark.parametrize("name", ["kohya", "diffusers"])
+def test_image_loras_go_into_one_basis_and_out_again(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(2):
+        modules = [f"unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_{m}" for m in "qv"]
+        factors = [(rng.normal(size=(8, 2)), rng.normal(size=(2, 8))) for _ in modules]
+        deltas = {
+            module: Delta.of(B.astype(np.float32), A.astype(np.float32))
+            for module, (B, A) in zip(modules, factors, strict=True)
+        }
+        paths.append(str(tmp_path / f"{number}.safetensors"))
+        superpose.save(superpose.Adapter(deltas, f"{number}", format=name), paths[-1])
+    found = superpose.compress(paths, tmp_path / "out", rank=4)
+    superpose.expand(tmp_path / "out", tmp_path / "back")
+    for path, one in zip(paths, found.adapters, strict=True):
+        assert one.error < 1e-6
+        written = tmp_path / "out" / one.output
+        again = tmp_path / "back" / written.name
+        assert written.read_bytes() == again.read_bytes()
+        assert superpose.diff(path, written, tolerance=1e-5).same
+        assert superpose.load(written).format == superpose.load(path).format
+    anew = superpose.Writing(force=True)
+    superpose.compress(paths[:1], tmp_path / "out", rank=1, writing=anew)
+    assert not (tmp_path / "out" / "1.safetensors").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superpose.files.file_format import Family, family_of_format
 
@@ -32,6 +32,25 @@ class Marks:
     norms: str | None = None
     biases: str | None = None
     whole: frozenset[str] = frozenset()
+
+
+def settings_to_json(settings: Mapping[str, object]) -> dict[str, object]:
+    """Give an adapter's settings as JSON holds them: the marks as a mapping."""
+    marks = settings.get(MARKS)
+    if not isinstance(marks, Marks):
+        return dict(settings)
+    fields = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in vars(marks).items()}
+    return {**settings, MARKS: {**fields, "spellings": dict(marks.spellings)}}
+
+
+def settings_of_json(told: Mapping[str, Any]) -> dict[str, object]:
+    """Read what `settings_to_json` gave."""
+    if MARKS not in told:
+        return dict(told)
+    sets: dict[str, Any] = {
+        k: frozenset(v) if isinstance(v, list) else v for k, v in told[MARKS].items()
+    }
+    return {**told, MARKS: Marks(**sets)}
 
 
 def is_image(adapter: Adapter) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "check_folder_of_adapters",
     "folder_names",
     "folder_of_adapters",
+    "output_names",
     "weights_bytes",
     "write_ordinary",
 ]
@@ -53,6 +54,18 @@ def folder_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def output_names(adapters: Sequence[Adapter]) -> tuple[str, ...]:
+    """Give what each adapter is called in the folder: a folder's name, or an image LoRA's file."""
+    from superpose.formats.table import FOLDER, FORMATS
+
+    names = folder_names([adapter.name for adapter in adapters])
+    endings = {name: kind.file.endings[0] for kind in FORMATS for name in kind.holds}
+    return tuple(
+        name if one.format in FOLDER.holds else f"{name}{endings[one.format]}"
+        for name, one in zip(names, adapters, strict=True)
+    )
+
+
 def folder_of_adapters(
     out: str | os.PathLike[str], *, force: bool = False
 ) -> AbstractContextManager[Path]:
@@ -78,7 +91,7 @@ def write_ordinary(
 ) -> int:
     """Write the ordinary adapters of a shared form, and give the bytes of their weights' files.
 
-    names: of `folder_names`. folder: where; None measures each of them in a place for the moment.
+    names: of `output_names`. folder: where; None measures each of them in a place for the moment.
     """
     from superpose.formats import save
 
@@ -87,9 +100,7 @@ def write_ordinary(
         if progress is not None:
             progress(done, len(names), "write adapters")
         with tempfile.TemporaryDirectory() as moment:
-            target = (
-                Path(moment) if folder is None else folder
-            ) / f"{name}{_ending(member.adapter)}"
+            target = (Path(moment) if folder is None else folder) / name
             save(member.adapter, target, dtype=form.dtype, compact=form.compact)
             count += weights_bytes(str(target)) or 0
     if progress is not None:
@@ -110,15 +121,6 @@ def weights_bytes(path: str | None) -> int | None:
         return Path(path).stat().st_size
     own = re.compile(weights_pattern())
     return sum(file.stat().st_size for file in Path(path).iterdir() if own.fullmatch(file.name))
-
-
-def _ending(adapter: Adapter) -> str:
-    """Give how the name of an ordinary adapter ends: of a folder in nothing."""
-    from superpose.formats.table import FORMATS
-
-    held = [kind for kind in FORMATS if adapter.format in kind.holds]
-    endings = [ending for kind in held for ending in kind.file.endings]
-    return "" if "" in endings else endings[0]
 
 
 def _replaceable(out: str | os.PathLike[str]) -> set[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from superpose.errors import BadSetting
 from superpose.verbs.adapter_folders import (
     check_folder_of_adapters,
-    folder_names,
     folder_of_adapters,
+    output_names,
     weights_bytes,
     write_ordinary,
 )
@@ -82,7 +82,7 @@ def compress(
         progress=lambda done, of, _: tell(done, of, "find bases"),
     )  # fmt: skip
     kept = shared_form(basis, writing.dtype, compact=writing.compact)
-    names = folder_names([part.name for part in parts])
+    names = output_names(parts)
     found, alone = compressed_adapters(parts, basis, kept, names)
     ranks = {key: len(module.inputs) for key, module in basis.modules.items()}
     place = nullcontext() if out is None else folder_of_adapters(out, force=writing.force)

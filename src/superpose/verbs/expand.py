@@ -12,8 +12,8 @@ from superpose.errors import BadSetting
 from superpose.shown import Column, Line, Part, Shown, Table
 from superpose.verbs.adapter_folders import (
     check_folder_of_adapters,
-    folder_names,
     folder_of_adapters,
+    output_names,
     write_ordinary,
 )
 from superpose.verbs.progress import Progress
@@ -89,7 +89,7 @@ def expand(
 
 
 def _chosen(form: SharedForm, only: Sequence[str]) -> tuple[SharedForm, tuple[str, ...]]:
-    names = folder_names([member.adapter.name for member in form.members])
+    names = output_names([member.adapter for member in form.members])
     if unknown := [name for name in only if name not in names]:
         raise BadSetting(
             f"there is no `{unknown[0]}` in it", where="only", hint=f"It holds {', '.join(names)}."

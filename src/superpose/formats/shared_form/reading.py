@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
+from superpose.adapter.image_marks import settings_of_json
 from superpose.adapter.one_basis import BasisCore, SharedModule
 from superpose.adapter.place import place_of_json
 from superpose.errors import BadInput, placed
@@ -138,7 +139,7 @@ def _adapter(
         deltas,
         name=told["name"],
         base_model=told["base_model"],
-        settings=told["settings"],
+        settings=settings_of_json(told["settings"]),
         replacements=replacements,
         copies={name: tensors[f"{at}.copy.{n}"] for n, name in enumerate(told["copies"])},
         tied=told["tied"],

@@ -17,6 +17,7 @@ import numpy as np
 
 from superpose._version import __version__
 from superpose.adapter import Place, Replacement, Stored
+from superpose.adapter.image_marks import settings_to_json
 from superpose.errors import Refused
 from superpose.files import write_tensors
 from superpose.files.tensors import length_of_file
@@ -87,7 +88,7 @@ def _adapter(
         "base_model": adapter.base_model,
         "format": adapter.format,
         "dtype": member.dtype,
-        "settings": dict(adapter.settings),
+        "settings": settings_to_json(adapter.settings),
         "metadata": dict(adapter.metadata),
         "tied": dict(adapter.tied),
         "parents": [parent.to_json() for parent in adapter.parents],
