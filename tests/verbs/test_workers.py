@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import threading
@@ -94,6 +96,109 @@ def test_a_comparison_by_workers_one_of_them_killed_has_the_figures_of_one_proce
     other = Comparing(rows=4, test_rows=5, passes=4, max_tokens=80)
     with pytest.raises(BadInput, match="another comparison; it differs in passes"):
         superpose.compare(*asked, methods=("ties",), questions=other, out=out, execution=TWO)
+
+
+ROWS = superpose.Calibration(rows=6, max_tokens=80)
+
+
+def _choosing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with choices: the right one, and the next row's."""
+    others = [row["answer"] for row in rows[1:] + rows[:1]]
+    return [
+        {**row, "choices": [row["answer"], *([other] if other != row["answer"] else [])]}
+        for row, other in zip(rows, others, strict=True)
+    ]
+
+
+@pytest.fixture
+def choosing(question_files: dict[str, Path]) -> tuple[dict[str, Any], list[Any]]:
+    """Calibration rows and test rows with choices, by domain."""
+    rows = {
+        name: _choosing([json.loads(line) for line in path.read_text().splitlines()])
+        for name, path in question_files.items()
+    }
+    return {n: r[:-4] for n, r in rows.items()}, [r[-4:] for r in rows.values()]
+
+
+def _predict(asked: tuple[Any, ...], choosing: tuple[Any, Any], **how: Any) -> Any:
+    found = superpose.predict(*asked[:2], *choosing, ROWS, **how)
+    return _without_seconds(found.to_json())
+
+
+def _tune(asked: tuple[Any, ...], choosing: tuple[Any, Any], **how: Any) -> Any:
+    goal = superpose.Goal(objective="worst", by="layer")
+    rows = superpose.Calibration(rows=8, max_tokens=80)
+    return superpose.tune(*asked[:2], choosing[0], goal, rows, **how).to_json()
+
+
+def _without_seconds(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {k: _without_seconds(v) for k, v in found.items() if k != "seconds"}
+    return [_without_seconds(each) for each in found] if isinstance(found, list) else found
+
+
+def _measured(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob("measured/*.npz")}
+
+
+@pytest.mark.parametrize("plan", ["measure", "forecast"])
+def test_a_prediction_in_a_folder_goes_on_there_and_has_the_figures_of_one_without(
+    plan: str, asked: tuple[Any, ...], choosing: tuple[Any, Any], tmp_path: Path
+) -> None:
+    alone = _predict(asked, choosing, plan=plan)
+    out = tmp_path / "kept"
+    assert _predict(asked, choosing, plan=plan, out=out) == alone
+    before = _measured(out)
+    status = work_status(out)
+    assert status.done == status.tasks == len(before)
+    gone = sorted(before)[::3]
+    for path in gone:
+        Path(path).unlink()
+    assert _predict(asked, choosing, plan=plan, out=out) == alone
+    after = _measured(out)
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == set(gone)
+
+
+def test_what_was_measured_serves_other_questions_and_other_rows_are_refused(
+    asked: tuple[Any, ...], choosing: tuple[Any, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "kept"
+    rows = superpose.Calibration(rows=8, max_tokens=80)
+    superpose.predict(*asked[:2], choosing[0], (), rows, plan="forecast", out=out)
+    before = _measured(out)
+    superpose.predict(*asked[:2], choosing[0], (), rows, weights=[(0.3, 0.7)], out=out)
+    asked_about = _measured(out)
+    new = len(asked_about) - len(before)
+    assert new == 2 * 2 * 2, "losses and choices of both domains, there and of its own alone"
+    assert _tune(asked, choosing, out=out) == _tune(asked, choosing)
+    tuned = _measured(out)
+    assert asked_about.items() <= tuned.items(), "nothing is measured again"
+    for changed in ({"rows": 5}, {"seed": 1}, {"template": "{question}"}):
+        questions = dataclasses.replace(rows, **changed)
+        with pytest.raises(BadInput, match="another calibration; it differs in rows"):
+            superpose.predict(*asked[:2], choosing[0], (), questions, out=out)
+    with pytest.raises(BadInput, match="another calibration; it differs in adapters"):
+        superpose.tune(asked[0], ["coins", "sums"], choosing[0], questions=rows, out=out)
+    for path in tuned:
+        Path(path).write_bytes(b"PK")
+    with pytest.raises(BadInput, match="this file of the calibration cannot be read"):
+        superpose.predict(*asked[:2], choosing[0], (), rows, plan="forecast", out=out)
+
+
+@pytest.mark.slow
+def test_workers_predict_and_tune_to_the_bit_as_one_process(
+    asked: tuple[Any, ...], choosing: tuple[Any, Any], tmp_path: Path
+) -> None:
+    worker = Execution(workers=1, cpus_per_task=1)
+    assert not worker.in_process
+    assert _predict(asked, choosing, execution=worker) == _predict(asked, choosing)
+    out = tmp_path / "kept"
+    with a_worker_killed(out) as seen:
+        found = _tune(asked, choosing, out=out, execution=TWO)
+    assert found == _tune(asked, choosing)
+    assert seen
+    assert work_status(out).done == work_status(out).tasks
 
 
 def test_workers_elsewhere_need_a_folder_and_so_does_the_status(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ __all__ = [
     "IgnoreKey",
     "IndexFolder",
     "Json",
+    "Measured",
     "Quiet",
     "SameBase",
     "Status",
@@ -98,3 +100,12 @@ CalibrationData = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+Measured = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="A folder that keeps what was measured, of predict and of tune; either goes on there.",
+        show_default=False,
+    ),
+]

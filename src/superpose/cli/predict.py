@@ -7,8 +7,19 @@ from typing import Annotated
 import typer
 
 from superpose.cli.html import Html, Pages
-from superpose.cli.options import AdapterNames, Base, CalibrationData, Json, Quiet, SameBase
+from superpose.cli.options import (
+    AdapterNames,
+    Base,
+    CalibrationData,
+    Json,
+    Measured,
+    Quiet,
+    SameBase,
+    Status,
+)
+from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
+from superpose.executor.execution import Execution
 from superpose.verbs.settings import Calibration, Loading
 
 __all__ = ["predict"]
@@ -53,6 +64,9 @@ def predict(
     ] = "regmean",
     questions: Calibration,
     loading: Loading,
+    out: Measured = None,
+    execution: Execution,
+    status: Status = False,
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
@@ -71,6 +85,10 @@ def predict(
     Example: superpose predict smollm2 math law -d math.jsonl -d law.jsonl
     """
     from superpose.cli.console import answer, bars
+
+    if status:
+        answer(status_of(out), json)
+        return
     from superpose.verbs.predict import predict as predict_all
 
     pages = Pages(html)
@@ -78,7 +96,8 @@ def predict(
         found = predict_all(
             base, adapters, data, test or (), questions, loading,
             plan="forecast" if html and plan == "auto" else plan,
-            weights=weights or (), method=method, same_base=same_base, progress=progress,
+            weights=weights or (), method=method, out=out, execution=execution,
+            same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):
         answer(found, json)

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from superpose.cli.html import Html, Pages
-from superpose.cli.options import AdapterNames, Base, CalibrationData, Json, Quiet, SameBase
+from superpose.cli.options import (
+    AdapterNames,
+    Base,
+    CalibrationData,
+    Json,
+    Measured,
+    Quiet,
+    SameBase,
+    Status,
+)
+from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
+from superpose.executor.execution import Execution
 from superpose.verbs.settings import Calibration, Loading
 from superpose.verbs.tune import Goal
 
@@ -19,6 +30,9 @@ def tune(
     goal: Goal,
     questions: Calibration,
     loading: Loading,
+    execution: Execution,
+    out: Measured = None,
+    status: Status = False,
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
@@ -36,12 +50,17 @@ def tune(
       superpose add math law --weights weights.json -o both
     """
     from superpose.cli.console import answer, bars
+
+    if status:
+        answer(status_of(out), json)
+        return
     from superpose.verbs.tune import tune as tune_all
 
     pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = tune_all(
-            base, adapters, data, goal, questions, loading, same_base=same_base, progress=progress
-        )
+            base, adapters, data, goal, questions, loading,
+            out=out, execution=execution, same_base=same_base, progress=progress,
+        )  # fmt: skip
     with pages.showing(found):
         answer(found, json)

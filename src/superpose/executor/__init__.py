@@ -12,7 +12,7 @@ from superpose.executor.execution import Execution
 from superpose.executor.folder import WorkFolder
 from superpose.executor.run import WorkRun
 from superpose.executor.running import work_off
-from superpose.executor.status import WorkStatus, work_status
+from superpose.executor.status import WorkStatus, seconds_taken, work_status
 from superpose.executor.task import Do, Task, Workbench, workbench_of
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "WorkRun",
     "WorkStatus",
     "Workbench",
+    "seconds_taken",
     "work_off",
     "work_status",
     "workbench_of",

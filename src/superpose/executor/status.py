@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from superpose.executor.run import WorkRun
 from superpose.executor.task import Task
 from superpose.shown import Column, Line, Part, Shown, Table
 
-__all__ = ["AtWork", "WorkStatus", "work_status"]
+__all__ = ["AtWork", "WorkStatus", "seconds_taken", "work_status"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,12 @@ def work_status(folder: str | Path) -> WorkStatus:
         at_work=at_work,
         failed=tuple(str(failure.error) for failure in failures),
     )
+
+
+def seconds_taken(folder: str | Path, tasks: Iterable[Task]) -> float:
+    """Give the seconds that tasks took which are done, all workers' together, in whatever run."""
+    run = WorkRun.newest(Path(folder))
+    return sum(record_of(run, task).seconds or 0.0 for task in tasks) if run else 0.0
 
 
 def _at_work(run: WorkRun, tasks: list[Task]) -> Iterator[AtWork]:

@@ -11,7 +11,7 @@ from superpose.errors import BadInput
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.plan import SLOPE_WORK, CalibrationPlan, asked_points
 from superpose.landscape.polynomial import design_points
-from superpose.measure.calibrate import measure
+from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
 
 __all__ = [
@@ -33,12 +33,13 @@ def forecast(
     domains: Mapping[str, Sequence[Example]],
     *,
     progress: Callable[[float], None] | None = None,
+    meter: Meter = Meter(),  # noqa: B008 - it holds nothing
 ) -> Forecast:
     """Calibrate: measure every domain and fit its loss in the K task weights.
 
     model: with K adapters. names: what to call them, K different ones. domains: calibration rows of
     each adapter's own domain, in the adapters' order. progress: called with forward-equivalent
-    rows done, `calibration_work` in all.
+    rows done, `calibration_work` in all. meter: what measures.
 
     Raises BadInput for another number of domains than of adapters, and for rows without an answer.
     """
@@ -47,8 +48,10 @@ def forecast(
     samples = []
     for position, examples in enumerate(domains.values()):
         with_slope, plain = design_points(position, len(names))
-        found = measure(model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows))
-        values = measure(model, examples, plain, gradients=False, progress=tell)
+        found = meter.rows(
+            model, examples, with_slope, progress=lambda rows: tell(SLOPE_WORK * rows)
+        )
+        values = meter.rows(model, examples, plain, gradients=False, progress=tell)
         samples.append(found.joined(values))
     return Forecast(tuple(names), tuple(domains), tuple(samples))
 
@@ -60,6 +63,7 @@ def measure_asked(
     plan: CalibrationPlan,
     *,
     progress: Callable[[float], None] | None = None,
+    meter: Meter = Meter(),  # noqa: B008
 ) -> Forecast:
     """Measure the very sums that are asked about, values alone: nothing is foretold.
 
@@ -71,7 +75,7 @@ def measure_asked(
     samples = []
     for position, examples in enumerate(domains.values()):
         points = asked_points(position, len(names), plan.weightings)
-        samples.append(measure(model, examples, points, gradients=False, progress=progress))
+        samples.append(meter.rows(model, examples, points, gradients=False, progress=progress))
     return Forecast(tuple(names), tuple(domains), tuple(samples))
 
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.domain import Row
-from superpose.landscape.choice_sample import margins
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.right_answers import RightAnswers
 from superpose.landscape.sample import Sample
-from superpose.measure.choices import choice_nll, measure_choices
+from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
 
 __all__ = ["ChoiceRow", "right_answers", "right_shares", "right_work"]
@@ -40,12 +39,13 @@ def right_answers(
     asked: Mapping[str, Sequence[ChoiceRow]],
     *,
     progress: Progress | None = None,
+    meter: Meter = Meter(),  # noqa: B008 - it holds nothing
 ) -> tuple[RightAnswers, ...]:
     """Give right answers of every domain that has questions with choices.
 
     found: a forecast with the same model. asked: by domain; each is measured at the task weights at
     which the forecast measured that domain, with slopes where it has slopes. progress: called with
-    forward passes of one question, `right_work` in all.
+    forward passes of one question, `right_work` in all. meter: what measures.
     """
     tell = progress or (lambda _: None)
     answers = []
@@ -54,13 +54,13 @@ def right_answers(
             continue
         questions = [one.question for one in held]
         sloped = _sloped(sample)
-        measured = measure_choices(
+        measured = meter.choices(
             model, questions, [*sample.points[sloped]], progress=lambda n: tell(SLOPE_WORK * n)
         )
         if not sloped.all():
             values = [*sample.points[~sloped]]
             measured = measured.joined(
-                measure_choices(model, questions, values, gradients=False, progress=tell)
+                meter.choices(model, questions, values, gradients=False, progress=tell)
             )
         rows = tuple(one.row for one in held)
         answers.append(RightAnswers(found.names, domain, own, rows, measured))
@@ -83,6 +83,7 @@ def right_shares(
     asked: Mapping[str, Sequence[ChoiceRow]],
     *,
     progress: Progress | None = None,
+    meter: Meter = Meter(),  # noqa: B008
 ) -> dict[tuple[tuple[float, ...], str], float]:
     """Give the measured share of right answers, by task weights and domain.
 
@@ -91,12 +92,9 @@ def right_shares(
     shares = {}
     for point in points:
         weights = tuple(float(weight) for weight in point)
-        with model.at(weights) as weighted:
-            for domain, held in asked.items():
-                questions = [one.question for one in held]
-                nll = choice_nll(weighted, questions, progress=progress).nll
-                right = np.array([question.right for question in questions])
-                shares[weights, domain] = float(np.mean(margins(nll, right) > 0))
+        for domain, held in asked.items():
+            questions = [one.question for one in held]
+            shares[weights, domain] = meter.share(model, questions, weights, progress)
     return shares
 
 

@@ -8,10 +8,10 @@ and every adapter alone among it, so it is worse than none of them on these rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +26,16 @@ from superpose.landscape.best_weights import (
     starts,
 )
 from superpose.landscape.forecast import Forecast
+from superpose.landscape.plan import SLOPE_WORK
 from superpose.landscape.sample import Sample
-from superpose.measure.calibrate import measure
+from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
 from superpose.shown import Column, Part, Shown, Table, perplexity
 
-__all__ = ["Point", "Tuned", "tune", "tuning_work"]
+__all__ = ["Asked", "Point", "Tuned", "most_rounds", "tune", "tuning", "tuning_work"]
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 STEPS = 3
 """Newton steps at most; on the embedded base the second changes the fourth decimal."""
@@ -116,29 +118,43 @@ def _of_domain(place: int, point: Point) -> float:
     return point.nll[place]
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A domain, by its number, to be measured at task weights (K,), with slopes or without."""
+
+    domain: int
+    weights: Array
+    slopes: bool
+
+    @property
+    def passes(self) -> float:
+        """Forward passes that each row takes."""
+        return SLOPE_WORK if self.slopes else 1.0
+
+    def measured(self, model: SuperposedModel, rows: Sequence[Example], meter: Meter) -> Sample:
+        """Give what the model makes of the domain's rows there."""
+        return meter.rows(model, rows, [self.weights], gradients=self.slopes)
+
+
+Asking: TypeAlias = Generator[list[Asked], list[Sample], T]
+"""A search that gives what it wants measured, is sent the samples, and ends with what it found."""
+
+
 class _Search:
-    """Measures weights on every domain, and remembers what it has measured."""
+    """Asks for weights to be measured on every domain, and remembers what was measured."""
 
     def __init__(
-        self,
-        model: SuperposedModel,
-        domains: Mapping[str, Sequence[Example]],
-        forecast: Forecast,
-        objective: Objective,
-        bounds: tuple[float, float],
-        progress: Callable[[float], None],
+        self, forecast: Forecast, objective: Objective, bounds: tuple[float, float]
     ) -> None:
-        self.model, self.domains = model, domains
         self.forecast, self.objective = forecast, objective
         self.samples = list(forecast.samples)
-        self.progress = progress
         self.bounds = bounds
         self.points: list[Point] = []
         self.own = [float(s.loss[s.at(forecast.own(i))]) for i, s in enumerate(self.samples)]
 
-    def measure(self, method: str, weights: Array) -> Point:
-        """Measure every domain at these weights, where that is not known yet, and note it."""
-        self._know(weights, slopes=False)
+    def measure(self, method: str, weights: Array) -> Asking[Point]:
+        """Have every domain measured at these weights, where it is not yet, and note it."""
+        yield from self._know(weights, slopes=False)
         nll = [float(s.loss[_position(s, weights)]) for s in self.samples]
         value = objective_of(np.array(nll) - np.array(self.own), self.objective)
         point = Point(method, tuple(weights.tolist()), tuple(nll), value)
@@ -151,23 +167,23 @@ class _Search:
         inside = (p for p in self.points if least <= min(p.weights) and max(p.weights) <= most)
         return min(inside, key=lambda point: point.objective)
 
-    def shift(self, weights: Array) -> Array:
-        """Measure slopes at these weights; give what they say beside the polynomials': (D, K)."""
-        self._know(weights, slopes=True)
+    def shift(self, weights: Array) -> Asking[Array]:
+        """Have slopes measured there; give what they say beside the polynomials': (D, K)."""
+        yield from self._know(weights, slopes=True)
         rows = []
         for loss, sample in zip(self.forecast.losses, self.samples, strict=True):
             measured = sample.slope[_position(sample, weights)]
             rows.append(measured - loss.gradient(weights))
         return np.array(rows)
 
-    def _know(self, weights: Array, *, slopes: bool) -> None:
-        for i, examples in enumerate(self.domains.values()):
-            sample = self.samples[i]
+    def _know(self, weights: Array, *, slopes: bool) -> Asking[None]:
+        asked = []
+        for i, sample in enumerate(self.samples):
             at = _position(sample, weights)
             if at is None or (slopes and np.isnan(sample.slope[at]).any()):
-                found = measure(self.model, examples, [weights], gradients=slopes)
-                self.samples[i] = sample.joined(found)
-                self.progress(len(examples) * (2.0 if slopes else 1.0))
+                asked.append(Asked(i, weights, slopes))
+        for one, found in zip(asked, (yield asked), strict=True):
+            self.samples[one.domain] = self.samples[one.domain].joined(found)
 
 
 def tune(
@@ -179,36 +195,70 @@ def tune(
     bounds: tuple[float, float] = BOUNDS,
     steps: int = STEPS,
     progress: Callable[[float], None] | None = None,
+    meter: Meter = Meter(),  # noqa: B008 - it holds nothing
 ) -> Tuned:
     """Find the task weights with the smallest mean, or worst, regret on the calibration rows.
 
     model: with K adapters. domains: calibration rows, as `forecast` was made from. bounds: of every
     weight; the naive sum, the average and singles are measured whatever the bounds, and chosen
-    inside them alone. progress: called with forward-equivalent rows done.
+    inside them alone. progress: called with forward-equivalent rows done. meter: what measures.
     """
-    search = _Search(model, domains, forecast, objective, bounds, progress or (lambda _: None))
+    rows, tell = list(domains.values()), progress or (lambda _: None)
+    asking = tuning(forecast, objective=objective, bounds=bounds, steps=steps)
+    found: list[Sample] | None = None
+    while True:
+        try:
+            asked = next(asking) if found is None else asking.send(found)
+        except StopIteration as end:
+            tuned: Tuned = end.value
+            return tuned
+        found = []
+        for one in asked:
+            found.append(one.measured(model, rows[one.domain], meter))
+            tell(one.passes * len(rows[one.domain]))
+
+
+def tuning(
+    forecast: Forecast,
+    *,
+    objective: Objective = "mean",
+    bounds: tuple[float, float] = BOUNDS,
+    steps: int = STEPS,
+) -> Asking[Tuned]:
+    """Search as `tune`, round by round: gives what is to be measured, and is sent the samples.
+
+    Of a round every domain can be measured apart from the others. The first rounds, one for each of
+    `starts`, ask for what is known beforehand; `most_rounds` are all there can be.
+    """
+    search = _Search(forecast, objective, bounds)
     for name, weights in zip(_names(len(forecast.names)), starts(len(forecast.names)), strict=True):
-        search.measure(name, weights)
+        yield from search.measure(name, weights)
     first = best_weights(forecast.losses, objective=objective, bounds=bounds)
-    search.measure("closed form", first)
+    yield from search.measure("closed form", first)
     for _ in range(steps):
-        if not _step(search):
+        if not (yield from _step(search)):
             break
     return Tuned(forecast.names, forecast.domains, search.best(), tuple(search.points))
 
 
-def _step(search: _Search) -> bool:
+def most_rounds(adapters: int, steps: int = STEPS) -> tuple[int, int]:
+    """Give how many rounds of `tuning` are known beforehand, and how many there are at most."""
+    known = len(starts(adapters))
+    return known, known + 1 + steps * (1 + HALVINGS + 1)
+
+
+def _step(search: _Search) -> Asking[bool]:
     """Take one Newton step from the best point so far; say whether it helped."""
     best = search.best()
     here = np.array(best.weights)
-    shift = search.shift(here)
+    shift = yield from search.shift(here)
     losses = search.forecast.losses
     target = best_weights(losses, objective=search.objective, bounds=search.bounds, shift=shift)
     promised = _model(search, target, here, shift, best)
     if best.objective - promised < ENOUGH:
         return False
     for halving in range(HALVINGS + 1):
-        found = search.measure("Newton", here + (target - here) * 0.5**halving)
+        found = yield from search.measure("Newton", here + (target - here) * 0.5**halving)
         if found.objective < best.objective:
             return True
     return False

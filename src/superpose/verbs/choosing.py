@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from superpose.data.domain import sample_rows
 from superpose.verbs.notes import note
-from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.progress import advancing
 from superpose.verbs.questions import DomainRows
 
 if TYPE_CHECKING:
+    from superpose.data.choices import ChoiceQuestion
     from superpose.data.prompt import Prompt
     from superpose.landscape.forecast import Forecast
     from superpose.landscape.right_answers import RightAnswers
     from superpose.landscape.right_table import TestShares
     from superpose.measure.right_answers import ChoiceRow
-    from superpose.model import SuperposedModel
     from superpose.verbs.calibrating import Calibrating
+    from superpose.verbs.lots import Metered
     from superpose.verbs.settings import Questions
 
-__all__ = ["RightFound", "choice_rows", "right_of"]
+__all__ = ["ChoicesAsked", "RightFound", "choice_rows", "right_of"]
 
 
 @dataclass(frozen=True)
@@ -55,32 +56,41 @@ class RightFound:
         return {**model, "domains": domains}
 
 
-def right_of(
-    superposed: SuperposedModel,
-    found: Forecast,
-    ready: Calibrating,
-    tests: Sequence[DomainRows],
-    questions: Questions,
-    progress: Progress | None,
-) -> RightFound:
-    """Measure right answers where a forecast measured losses, and of the sums on test rows.
+class ChoicesAsked(NamedTuple):
+    """Questions with choices, by domain: among the calibration rows, and the test rows."""
 
-    tests: of each domain, or none.
-    """
+    calibration: Mapping[str, Sequence[ChoiceRow]]
+    test: Mapping[str, Sequence[ChoiceRow]]
+
+    @classmethod
+    def of(cls, ready: Calibrating, tests: Sequence[DomainRows], questions: Questions) -> Self:
+        """Give them; where the calibration rows have none, test rows are asked about nothing."""
+        asked = choice_rows(ready.read, ready.prompt, questions.rows, questions.seed)
+        return cls(asked, choice_rows(tests, ready.prompt) if asked else {})
+
+    @staticmethod
+    def tokens(rows: Mapping[str, Sequence[ChoiceRow]]) -> dict[str, list[ChoiceQuestion]]:
+        """Give questions as tokens."""
+        return {domain: [one.question for one in held] for domain, held in rows.items()}
+
+
+def right_of(found: Forecast, asked: ChoicesAsked, how: Metered) -> RightFound:
+    """Measure right answers where a forecast measured losses, and of the sums on test rows."""
     from superpose.landscape.right_table import listed_sums
     from superpose.measure.right_answers import right_answers, right_shares, right_work
 
-    asked = choice_rows(ready.read, ready.prompt, questions.rows, questions.seed)
-    if not asked:
+    rows, held = asked
+    if not rows:
         return RightFound()
-    advance = advancing(progress, "right answers", right_work(found, asked))
-    answers = right_answers(superposed, found, asked, progress=advance)
-    held = choice_rows(tests, ready.prompt)
+    advance = advancing(how.progress, "right answers", right_work(found, rows))
+    answers = right_answers(how.model, found, rows, progress=advance, meter=how.meter)
     if not held:
         return RightFound(answers)
     sums = listed_sums(len(found.names))
-    advance = advancing(progress, "test right answers", len(sums) * sum(map(len, held.values())))
-    return RightFound(answers, right_shares(superposed, sums, held, progress=advance))
+    work = len(sums) * sum(map(len, held.values()))
+    advance = advancing(how.progress, "test right answers", work)
+    shares = right_shares(how.model, sums, held, progress=advance, meter=how.meter)
+    return RightFound(answers, shares)
 
 
 def choice_rows(

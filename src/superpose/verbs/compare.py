@@ -18,7 +18,7 @@ from superpose.verbs.comparing import commands, recorded
 from superpose.verbs.progress import Progress
 from superpose.verbs.questions import Data, DomainRows, read_domains
 from superpose.verbs.settings import Calibration, Loading, held
-from superpose.verbs.shared_work import check_place
+from superpose.verbs.shared_work import adapter_marks, check_place
 from superpose.verbs.standings import Ring, all_standings
 
 if TYPE_CHECKING:
@@ -165,8 +165,7 @@ def _asked(
 
     return {
         "base": ready.base.name,
-        # Of files that were trained anew under the same names the norms differ.
-        "adapters": [[adapter.name, f"{adapter.norm():.9g}"] for adapter in ready.adapters],
+        "adapters": adapter_marks(ready.adapters),
         "rows": [[fingerprint(part) for part in split] for split in rows],
         "template": questions.template,
         "max_tokens": questions.max_tokens,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import as_number
 from superpose.verbs.calibrating import Calibrating
-from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.lots import Metered
+from superpose.verbs.progress import advancing
 from superpose.verbs.weighted import parse_weights
 from superpose.verbs.weights_file import TaskWeights, read_weights_file
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from superpose.landscape.forecast import Forecast
     from superpose.landscape.plan import CalibrationPlan
     from superpose.landscape.predicted import Predicted
-    from superpose.model import SuperposedModel
 
 __all__ = [
     "Weightings",
@@ -110,21 +110,20 @@ def plan_text(costs: Mapping[str, Any]) -> str:
 
 
 def calibrated(
-    superposed: SuperposedModel,
-    ready: Calibrating,
-    plan: CalibrationPlan,
-    progress: Progress | None,
+    ready: Calibrating, plan: CalibrationPlan, how: Metered
 ) -> tuple[Forecast, dict[str, Any]]:
     """Measure what the plan says, on the calibration rows; give what is known and what it took."""
     from superpose.measure.lambda_space import calibration_cost, forecast, measure_asked
 
     began, rows = time.perf_counter(), sum(map(len, ready.examples.values()))
-    advance = advancing(progress, "calibrate", plan.passes * rows)
+    advance = advancing(how.progress, "calibrate", plan.passes * rows)
+    asked = how.model, ready.names, ready.examples
     if plan.chosen == "forecast":
-        found = forecast(superposed, ready.names, ready.examples, progress=advance)
+        found = forecast(*asked, progress=advance, meter=how.meter)
     else:
-        found = measure_asked(superposed, ready.names, ready.examples, plan, progress=advance)
-    return found, calibration_cost(ready.examples, time.perf_counter() - began, plan.passes)
+        found = measure_asked(*asked, plan, progress=advance, meter=how.meter)
+    seconds = time.perf_counter() - began if how.seconds is None else how.seconds
+    return found, calibration_cost(ready.examples, seconds, plan.passes)
 
 
 def all_known(found: Forecast, plan: CalibrationPlan) -> list[Predicted]:

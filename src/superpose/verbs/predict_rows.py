@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
 from superpose.verbs.calibrating import Calibrating
-from superpose.verbs.progress import Progress, advancing
+from superpose.verbs.lots import Metered
+from superpose.verbs.progress import advancing
 from superpose.verbs.questions import Data, DomainRows, read_domains
 from superpose.verbs.settings import Calibration
 
 if TYPE_CHECKING:
     from superpose.data.prompt import Example
     from superpose.landscape.predicted import Predicted
-    from superpose.model import SuperposedModel
 
 __all__ = ["measured_on_tests", "tests_of"]
 
@@ -36,27 +36,21 @@ def tests_of(test: Data, ready: Calibrating, questions: Calibration) -> tuple[Do
 
 
 def measured_on_tests(
-    superposed: SuperposedModel,
-    rows: Sequence[Predicted],
-    examples: Mapping[str, list[Example]],
-    progress: Progress | None,
+    rows: Sequence[Predicted], examples: Mapping[str, list[Example]], how: Metered
 ) -> tuple[Mapping[str, Any], ...]:
     """Give the loss on test rows of whatever is known, where they were given."""
     if not examples:
         return ()
-    from superpose.measure.evaluate import score
-
     wanted: dict[tuple[float, ...], dict[str, list[Example]]] = {}
     for row in rows:
         held = wanted.setdefault(tuple(row.weights.values()), {})
         held[row.domain] = examples[row.domain]
     work = sum(len(of) for held in wanted.values() for of in held.values())
-    advance = advancing(progress, "measure", work)
+    advance = advancing(how.progress, "measure", work)
     measured = []
     for point, held in wanted.items():
         weights = dict(zip(rows[0].weights, point, strict=True))
-        with superposed.at(point) as weighted:
-            for domain, of in held.items():
-                nll = score(weighted, of, progress=advance).nll
-                measured.append({"weights": weights, "domain": domain, "nll": nll})
+        for domain, of in held.items():
+            nll = how.meter.nll(how.model, of, point, advance)
+            measured.append({"weights": weights, "domain": domain, "nll": nll})
     return tuple(measured)

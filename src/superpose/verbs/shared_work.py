@@ -12,9 +12,10 @@ from superpose.errors import BadSetting
 from superpose.verbs.settings import held
 
 if TYPE_CHECKING:
+    from superpose.adapter import Adapter
     from superpose.executor import Execution, WorkFolder
 
-__all__ = ["check_place", "shared_folder"]
+__all__ = ["adapter_marks", "check_place", "shared_folder"]
 
 
 def check_place(out: str | os.PathLike[str] | None, execution: Execution) -> None:
@@ -60,3 +61,8 @@ def shared_folder(
     folder.claim(identity)
     with folder.locked():
         yield folder
+
+
+def adapter_marks(adapters: Sequence[Adapter]) -> list[list[str]]:
+    """Tell adapters apart: of files that were trained anew under the same names norms differ."""
+    return [[adapter.name, f"{adapter.norm():.9g}"] for adapter in adapters]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.errors import BadSetting
+from superpose.executor import Execution
 from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
+from superpose.verbs.lots import CALIBRATION, identity_of, worked_off
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data
 from superpose.verbs.settings import Calibration, Loading, TypedSettings, held
+from superpose.verbs.shared_work import check_place, shared_folder
 
 if TYPE_CHECKING:
     from superpose.landscape.forecast import Forecast
     from superpose.measure.finer import Finer
+    from superpose.measure.lot import WeightSearch
     from superpose.measure.tune import Tuned
     from superpose.model import SuperposedModel
     from superpose.report import Page
@@ -65,9 +70,10 @@ class Goal(TypedSettings):
             )
 
     @property
-    def bounded(self) -> dict[str, Any]:
-        """The objective and the bounds, as a search for weights takes them."""
-        return {"objective": self.objective, "bounds": (self.least, self.most)}
+    def searched(self) -> dict[str, Any]:
+        """What a search for weights takes: objective, bounds, and what has a weight of its own."""
+        bounds = (self.least, self.most)
+        return {"objective": self.objective, "bounds": bounds, "by": self.by}
 
 
 @dataclass(frozen=True)
@@ -142,18 +148,25 @@ def tune(
     questions: Calibration = Calibration(),
     loading: Loading = Loading(),
     *,
+    out: str | os.PathLike[str] | None = None,
+    execution: Execution = Execution(),
     same_base: bool = False,
     progress: Progress | None = None,
 ) -> Tuning:
     """Find the task weights of a sum that serves all domains, and say what they are worth.
 
     base: a name, or a loaded base model. adapters: names, or loaded ones. data: calibration rows of
-    each adapter's own domain, in the adapters' order. same_base: bases of different names are one.
-    progress: called with work done, how much there is, and what is done.
+    each adapter's own domain, in the adapters' order. out: a folder that keeps what was measured; a
+    search that was stopped goes on there, and what `predict` measured there is not measured again.
+    execution: where domains are measured, and by how many workers; those elsewhere need `out`.
+    same_base: bases of different names are one. progress: called with work done, how much there is,
+    and what is done.
 
-    Raises BadInput for what does not belong together, and what reading and loading raise.
+    Raises BadInput for what does not belong together and for a folder of other rows or adapters,
+    Missing where Slurm or Ray cannot be reached, and what reading and loading raise.
     """
     held(goal, Goal, "goal")
+<<<<<<< HEAD
     started = time.perf_counter()
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     found, tuned, finer = tuned_on(ready, goal, questions.seed, progress)
@@ -179,32 +192,50 @@ def tuned_on(
             progress(work, work, "calibrate and tune")
         finer = _finer(superposed, ready, found, tuned, goal, seed, progress)
     return found, tuned, finer
+=======
+    check_place(out, execution)
+    from superpose.measure.lot import Lot, LotBench, WeightSearch
+    from superpose.model import SuperposedModel
+
+    started = time.perf_counter()
+    ready = calibrating(base, adapters, data, questions, loading, same_base)
+    search = WeightSearch(**goal.searched, seed=questions.seed)
+    with (
+        shared_folder(out, CALIBRATION, identity_of(ready), execution) as folder,
+        SuperposedModel(ready.base.model, ready.adapters) as superposed,
+    ):
+        if folder is None:
+            found = _here(superposed, ready, search, progress)
+        else:
+            lot = Lot(ready.names, ready.examples)
+            bench = LotBench(folder, superposed, lot, search)
+            worked_off(bench, lot.tuning(search, bench.kept), ready, execution, progress)
+            found = bench.forecast, bench.tuned(), bench.finer()
+    used = data_rows(ready.read, ready.examples, "calibration")
+    seconds = time.perf_counter() - started
+    return Tuning(ready.base.name, *found, ready.given, used, questions.seed, seconds)
+>>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
 
 
-def _finer(
-    superposed: SuperposedModel,
-    ready: Calibrating,
-    found: Forecast,
-    tuned: Tuned,
-    goal: Goal,
-    seed: int,
-    progress: Progress | None,
-) -> Finer | None:
-    """Fit one weight for each group of modules, where it is asked for."""
-    if goal.by == "adapter":
-        return None
-    from superpose.measure.by_direction import fine_weights
+def _here(
+    superposed: SuperposedModel, ready: Calibrating, search: WeightSearch, progress: Progress | None
+) -> tuple[Forecast, Tuned, Finer | None]:
+    """Calibrate and search in this process, and keep nothing."""
     from superpose.measure.finer import finer_work
+    from superpose.measure.lambda_space import calibration_work, forecast
+    from superpose.measure.lot import fitted_finer
+    from superpose.measure.tune import tune as tuned_weights, tuning_work
 
-    by: Any = goal.by
-    return fine_weights(
-        superposed,
-        found.names,
-        ready.examples,
-        tuned.best.weights,
-        [s.nll[s.at(found.own(i))] for i, s in enumerate(found.samples)],
-        by=by,
-        seed=seed,
-        progress=advancing(progress, f"tune by {by}", finer_work(ready.examples)),
-        **goal.bounded,
+    rows = ready.examples
+    work = calibration_work(rows) + tuning_work(rows)
+    advance = advancing(progress, "calibrate and tune", work)
+    found = forecast(superposed, ready.names, rows, progress=advance)
+    tuned = tuned_weights(
+        superposed, rows, found, progress=advance, objective=search.objective, bounds=search.bounds
     )
+    if progress is not None:  # steps that were not needed are done
+        progress(work, work, "calibrate and tune")
+    if search.by == "adapter":
+        return found, tuned, None
+    advance = advancing(progress, f"tune by {search.by}", finer_work(rows))
+    return found, tuned, fitted_finer(superposed, rows, found, tuned, search, advance)

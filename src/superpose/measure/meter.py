@@ -1,0 +1,212 @@
+"""What a superposed model makes of rows at task weights: measured, or read where it was kept.
+
+A measurement is of one set of rows at one point of lambda space. Kept ones are files that are named
+by both, so that workers share them, an ended command goes on, and nothing is measured twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superpose.data.choices import ChoiceQuestion
+from superpose.data.prompt import Example
+from superpose.executor import WorkFolder
+from superpose.files import new_file
+from superpose.landscape.choice_sample import ChoiceSample, margins
+from superpose.landscape.sample import Sample
+from superpose.measure.calibrate import measure
+from superpose.measure.choices import choice_nll, measure_choices
+from superpose.measure.evaluate import score
+from superpose.model.superposed import SuperposedModel
+
+__all__ = ["Kept", "Meter", "Point", "rows_mark"]
+
+Array: TypeAlias = NDArray[np.float64]
+Point: TypeAlias = Sequence[float] | Array
+Tell: TypeAlias = Callable[[int], None]
+Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+
+
+class Meter:
+    """Measures; every time anew. progress: called with rows, or questions, done."""
+
+    def rows(
+        self,
+        model: SuperposedModel,
+        examples: Sequence[Example],
+        points: Sequence[Point],
+        *,
+        gradients: bool = True,
+        progress: Tell | None = None,
+    ) -> Sample:
+        """Give losses, and their slopes, of rows at points. As `measure`."""
+        return measure(model, examples, points, gradients=gradients, progress=progress)
+
+    def choices(
+        self,
+        model: SuperposedModel,
+        questions: Sequence[ChoiceQuestion],
+        points: Sequence[Point],
+        *,
+        gradients: bool = True,
+        progress: Tell | None = None,
+    ) -> ChoiceSample:
+        """Give nats of choices, and slopes of margins, at points. As `measure_choices`."""
+        return measure_choices(model, questions, points, gradients=gradients, progress=progress)
+
+    def nll(
+        self,
+        model: SuperposedModel,
+        examples: Sequence[Example],
+        point: Point,
+        progress: Tell | None = None,
+    ) -> float:
+        """Give the mean nats an answer token of rows at a point."""
+        with model.at([*map(float, point)]) as weighted:
+            return score(weighted, examples, progress=progress).nll
+
+    def share(
+        self,
+        model: SuperposedModel,
+        questions: Sequence[ChoiceQuestion],
+        point: Point,
+        progress: Tell | None = None,
+    ) -> float:
+        """Give the share of questions whose answer is the likeliest choice at a point."""
+        with model.at([*map(float, point)]) as weighted:
+            nll = choice_nll(weighted, questions, progress=progress).nll
+        right = np.array([question.right for question in questions])
+        return float(np.mean(margins(nll, right) > 0))
+
+
+class Kept(Meter):
+    """Measures what is not kept yet in a folder, and keeps it there.
+
+    Raises BadInput where a file of it cannot be read.
+    """
+
+    def __init__(self, folder: WorkFolder) -> None:
+        self.folder = folder
+
+    def file(self, kind: str, rows: Sequence[object], point: Point) -> str:
+        """Where a measurement lies within the folder.
+
+        kind: `rows` or `slopes`, `choices` or `choice slopes`, `nll`, `share`.
+        """
+        weights = [float(weight) + 0.0 for weight in point]  # -0.0 is 0.0
+        name = hashlib.sha256(f"{kind} {weights} {rows_mark(rows)}".encode()).hexdigest()[:24]
+        return f"measured/{name}.npz"
+
+    def rows(
+        self,
+        model: SuperposedModel,
+        examples: Sequence[Example],
+        points: Sequence[Point],
+        *,
+        gradients: bool = True,
+        progress: Tell | None = None,
+    ) -> Sample:
+        """Give losses, and their slopes, of rows at points, each kept apart."""
+
+        def one(point: Point) -> Sample:
+            found = self._kept(
+                self.file("slopes" if gradients else "rows", examples, point),
+                lambda: vars(measure(model, examples, [point], gradients=gradients)),
+            )
+            _told(progress, examples)
+            modules = tuple(map(str, found["modules"]))
+            return Sample(**{**found, "modules": modules})  # type: ignore[arg-type]
+
+        if not len(points):
+            return super().rows(model, examples, points, gradients=gradients)
+        return reduce(Sample.joined, map(one, points))
+
+    def choices(
+        self,
+        model: SuperposedModel,
+        questions: Sequence[ChoiceQuestion],
+        points: Sequence[Point],
+        *,
+        gradients: bool = True,
+        progress: Tell | None = None,
+    ) -> ChoiceSample:
+        """Give nats of choices, and slopes of margins, at points, each kept apart."""
+
+        def one(point: Point) -> ChoiceSample:
+            found = self._kept(
+                self.file("choice slopes" if gradients else "choices", questions, point),
+                lambda: vars(measure_choices(model, questions, [point], gradients=gradients)),
+            )
+            _told(progress, questions)
+            return ChoiceSample(**found)  # type: ignore[arg-type]
+
+        if not len(points):
+            return super().choices(model, questions, points, gradients=gradients)
+        return reduce(ChoiceSample.joined, map(one, points))
+
+    def nll(
+        self,
+        model: SuperposedModel,
+        examples: Sequence[Example],
+        point: Point,
+        progress: Tell | None = None,
+    ) -> float:
+        """Give the mean nats an answer token of rows at a point."""
+        measured = super().nll
+        return self._number(
+            "nll", examples, point, progress, lambda: measured(model, examples, point)
+        )
+
+    def share(
+        self,
+        model: SuperposedModel,
+        questions: Sequence[ChoiceQuestion],
+        point: Point,
+        progress: Tell | None = None,
+    ) -> float:
+        """Give the share of questions whose answer is the likeliest choice at a point."""
+        measured = super().share
+        return self._number(
+            "share", questions, point, progress, lambda: measured(model, questions, point)
+        )
+
+    def _number(
+        self,
+        kind: str,
+        rows: Sequence[object],
+        point: Point,
+        progress: Tell | None,
+        measured: Callable[[], float],
+    ) -> float:
+        found = self._kept(self.file(kind, rows, point), lambda: {"value": np.array(measured())})
+        _told(progress, rows)
+        return float(found["value"].item())
+
+    def _kept(self, file: str, measured: Callable[[], Arrays]) -> Arrays:
+        """Give the arrays of a file, which is made where it is not there."""
+        path = self.folder.path / file
+        if not path.exists():
+            with new_file(path) as beside, beside.open("wb") as to:
+                np.savez(to, **measured())  # type: ignore[arg-type]
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return dict(found)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            raise self.folder.damaged(path) from None
+
+
+def rows_mark(rows: Sequence[object]) -> str:
+    """Give the start of a SHA-256 of rows or questions as tokens: what a model is given of them."""
+    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()[:16]
+
+
+def _told(progress: Tell | None, rows: Sequence[object]) -> None:
+    if progress is not None:
+        progress(len(rows))
