@@ -28,8 +28,8 @@ from superpose.landscape.subsets import subsets
 from superpose.measure.by_direction import fine_weights
 from superpose.measure.finer import By, Finer, finer_work
 from superpose.measure.lambda_space import forecast
-from superpose.measure.meter import Kept, Point
-from superpose.measure.tune import Asked, Tuned, most_rounds, tune, tuning
+from superpose.measure.meter import KeptMeter, Point
+from superpose.measure.tune import Asking, Tuned, Wanted, most_rounds, tune, tuning
 from superpose.model.superposed import SuperposedModel
 
 __all__ = ["Lot", "LotBench", "WeightSearch", "fitted_finer"]
@@ -70,13 +70,13 @@ class Lot:
     test_choices: Mapping[str, Sequence[ChoiceQuestion]] = field(default_factory=dict)
 
     def of_kind(self, kind: str) -> Mapping[str, Sequence[Any]]:
-        """Give what a kind of measurement (see `Kept.file`) is of."""
+        """Give what a kind of measurement (see `KeptMeter.file`) is of."""
         return {
             "rows": self.rows, "slopes": self.rows, "choices": self.choices,
             "choice slopes": self.choices, "nll": self.test, "share": self.test_choices,
         }[kind]  # fmt: skip
 
-    def predicting(self, plan: CalibrationPlan, kept: Kept) -> list[Task]:
+    def predicting(self, plan: CalibrationPlan, kept: KeptMeter) -> list[Task]:
         """Give the tasks of a prediction."""
         count = len(self.names)
         wanted: list[tuple[str, str, Point]] = []
@@ -91,7 +91,7 @@ class Lot:
             wanted += [("share", domain, p) for p in listed_sums(count)]
         return self._tasks(wanted, kept)
 
-    def tuning(self, search: WeightSearch, kept: Kept) -> list[Task]:
+    def tuning(self, search: WeightSearch, kept: KeptMeter) -> list[Task]:
         """Give the tasks of a tuning."""
         count = len(self.names)
         wanted: list[tuple[str, str, Point]] = []
@@ -120,7 +120,7 @@ class Lot:
             tasks.append(Task(f"tune by {search.by}", search.finer, ("finer",), work, before))
         return tasks
 
-    def _tasks(self, wanted: Sequence[tuple[str, str, Point]], kept: Kept) -> list[Task]:
+    def _tasks(self, wanted: Sequence[tuple[str, str, Point]], kept: KeptMeter) -> list[Task]:
         """Give a task for each measurement of rows that there are, each once."""
         found: dict[str, Task] = {}
         for kind, domain, point in wanted:
@@ -140,7 +140,8 @@ class LotBench:
     def __init__(
         self, folder: WorkFolder, model: SuperposedModel, lot: Lot, search: WeightSearch
     ) -> None:
-        self.kept, self.model, self.lot, self.search = Kept(folder), model, lot, search
+        self.kept, self.model, self.lot, self.search = KeptMeter(folder), model, lot, search
+        self._rounds: list[Sequence[Wanted]] = []
 
     def do(self, kind: str, *what: Any) -> None:
         """Do a task of `Lot.predicting` or `Lot.tuning`."""
@@ -150,6 +151,12 @@ class LotBench:
             "finer": self._finer,
         }
         kinds[kind](*what)
+
+    @cached_property
+    def _asking(self) -> Asking[Tuned]:
+        """The search, as far as its rounds are known here."""
+        objective, bounds = self.search.objective, self.search.bounds
+        return tuning(self.forecast, objective=objective, bounds=bounds)
 
     @cached_property
     def forecast(self) -> Forecast:
@@ -174,19 +181,20 @@ class LotBench:
         name = f"{self.search.rounds}/{number}-{domain}.json"
         self.kept.folder.write(name, {"measured": len(asked)})
 
-    def _asked(self, number: int) -> Sequence[Asked]:
+    def _asked(self, number: int) -> Sequence[Wanted]:
         """Give what a round asks for; nothing where the search has ended before."""
-        objective, bounds = self.search.objective, self.search.bounds
-        asking = tuning(self.forecast, objective=objective, bounds=bounds)
-        asked = next(asking)
-        for _ in range(number):
+        while len(self._rounds) <= number:
             try:
-                asked = asking.send([self._sample(one) for one in asked])
+                if self._rounds:
+                    asked = self._asking.send([self._sample(one) for one in self._rounds[-1]])
+                else:
+                    asked = next(self._asking)
             except StopIteration:
-                return ()
-        return asked
+                asked = []
+            self._rounds.append(asked)
+        return self._rounds[number]
 
-    def _sample(self, asked: Asked) -> Any:
+    def _sample(self, asked: Wanted) -> Any:
         return asked.measured(self.model, list(self.lot.rows.values())[asked.domain], self.kept)
 
     def _finer(self) -> None:

@@ -26,7 +26,7 @@ from superpose.measure.choices import choice_nll, measure_choices
 from superpose.measure.evaluate import score
 from superpose.model.superposed import SuperposedModel
 
-__all__ = ["Kept", "Meter", "Point", "rows_mark"]
+__all__ = ["KeptMeter", "Meter", "Point", "rows_mark"]
 
 Array: TypeAlias = NDArray[np.float64]
 Point: TypeAlias = Sequence[float] | Array
@@ -86,7 +86,7 @@ class Meter:
         return float(np.mean(margins(nll, right) > 0))
 
 
-class Kept(Meter):
+class KeptMeter(Meter):
     """Measures what is not kept yet in a folder, and keeps it there.
 
     Raises BadInput where a file of it cannot be read.

@@ -32,7 +32,7 @@ from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
 from superpose.shown import Column, Part, Shown, Table, perplexity
 
-__all__ = ["Asked", "Point", "Tuned", "most_rounds", "tune", "tuning", "tuning_work"]
+__all__ = ["Point", "Tuned", "Wanted", "most_rounds", "tune", "tuning", "tuning_work"]
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -119,7 +119,7 @@ def _of_domain(place: int, point: Point) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Wanted:
     """A domain, by its number, to be measured at task weights (K,), with slopes or without."""
 
     domain: int
@@ -136,7 +136,7 @@ class Asked:
         return meter.rows(model, rows, [self.weights], gradients=self.slopes)
 
 
-Asking: TypeAlias = Generator[list[Asked], list[Sample], T]
+Asking: TypeAlias = Generator[list[Wanted], list[Sample], T]
 """A search that gives what it wants measured, is sent the samples, and ends with what it found."""
 
 
@@ -181,7 +181,7 @@ class _Search:
         for i, sample in enumerate(self.samples):
             at = _position(sample, weights)
             if at is None or (slopes and np.isnan(sample.slope[at]).any()):
-                asked.append(Asked(i, weights, slopes))
+                asked.append(Wanted(i, weights, slopes))
         for one, found in zip(asked, (yield asked), strict=True):
             self.samples[one.domain] = self.samples[one.domain].joined(found)
 

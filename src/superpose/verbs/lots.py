@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,14 +14,12 @@ from superpose.verbs.shared_work import adapter_marks, shared_folder
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.data.prompt import Example
     from superpose.landscape.plan import CalibrationPlan
     from superpose.measure.lot import Lot, LotBench
     from superpose.measure.meter import Meter
     from superpose.model import SuperposedModel
     from superpose.model.carried import CarriedBase
     from superpose.verbs.calibrating import Calibrating
-    from superpose.verbs.choosing import ChoicesAsked
 
 __all__ = ["CALIBRATION", "Metered", "identity_of", "metered", "worked_off"]
 
@@ -45,14 +43,13 @@ class Metered(NamedTuple):
 def metered(
     ready: Calibrating,
     plan: CalibrationPlan,
-    tests: Mapping[str, list[Example]],
-    choices: ChoicesAsked,
+    lot: Lot,
     out: str | os.PathLike[str] | None,
     execution: Execution,
     progress: Progress | None,
 ) -> Iterator[Metered]:
     """Give what measures a prediction; with a folder all of it is measured there before."""
-    from superpose.measure.lot import Lot, LotBench, WeightSearch
+    from superpose.measure.lot import LotBench, WeightSearch
     from superpose.measure.meter import Meter
     from superpose.model import SuperposedModel
 
@@ -63,8 +60,6 @@ def metered(
         if folder is None:
             yield Metered(superposed, Meter(), progress)
             return
-        offered, held = map(choices.tokens, choices)
-        lot = Lot(ready.names, ready.examples, offered, tests, held)
         bench = LotBench(folder, superposed, lot, WeightSearch())
         tasks = lot.predicting(plan, bench.kept)
         worked_off(bench, tasks, ready, execution, progress)

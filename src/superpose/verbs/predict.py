@@ -255,6 +255,7 @@ def predict(
     Missing where Slurm or Ray cannot be reached, and what reading and loading raise.
     """
     from superpose.landscape.advice import advise
+    from superpose.measure.lot import Lot
 
     started = time.perf_counter()
 <<<<<<< HEAD
@@ -277,7 +278,9 @@ def predict(
         merged = measured_merge(beside, found, ready, asked, questions, progress)
 =======
     choices = ChoicesAsked.of(ready, tests, questions)
-    with metered(ready, chosen, asked, choices, out, execution, progress) as how:
+    offered, held = map(choices.tokens, choices)
+    lot = Lot(ready.names, ready.examples, offered, asked, held)
+    with metered(ready, chosen, lot, out, execution, progress) as how:
         found, cost = calibrated(ready, chosen, how)
         measured = measured_on_tests(all_known(found, chosen), asked, how)
         right = right_of(found, choices, how)
