@@ -14,13 +14,9 @@ from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows
-<<<<<<< HEAD
-from superpose.verbs.choosing import RightFound, right_of
-from superpose.verbs.merging_measured import measured_merge, merge_beside
-=======
 from superpose.verbs.choosing import ChoicesAsked, RightFound, right_of
 from superpose.verbs.lots import metered
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
+from superpose.verbs.merging_measured import measured_merge, merge_beside
 from superpose.verbs.notes import note
 from superpose.verbs.planning import (
     Weightings,
@@ -221,12 +217,9 @@ def predict(
     *,
     plan: str = "auto",
     weights: Weightings = (),
-<<<<<<< HEAD
     method: str = "regmean",
-=======
     out: str | os.PathLike[str] | None = None,
     execution: Execution = Execution(),
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
     same_base: bool = False,
     progress: Progress | None = None,
 ) -> Prediction:
@@ -237,18 +230,12 @@ def predict(
     which every sum is measured as well. plan: `measure` the sums on the calibration rows, or
     `forecast` them from slopes, which tells of every weight, the best ones and modules too; `auto`
     measures where that takes no more forward passes. weights: weightings to tell of in place of
-<<<<<<< HEAD
     every sum, each as `add` takes task weights. method: `regmean` or `ssr`, which is measured on
-    the sum of all beside task weights, in two passes more; `none` measures none. same_base: bases
-    of different names are one. progress: called with work done, how much there is, and what is
-    done.
-=======
-    every sum, each as `add` takes task weights. out: a folder that keeps what was measured; a
-    prediction that was stopped goes on there, and another plan, other weights or test rows measure
-    there what is new alone. execution: where it is measured, and by how many workers; those
-    elsewhere need `out`. same_base: bases of different names are one. progress: called with work
-    done, how much there is, and what is done.
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
+    the sum of all beside task weights, by this process, in two passes more; `none` measures none.
+    out: a folder that keeps what was measured; a prediction that was stopped goes on there, and
+    another plan, other weights or test rows measure there what is new alone. execution: where it is
+    measured, and by how many workers; those elsewhere need `out`. same_base: bases of different
+    names are one. progress: called with work done, how much there is, and what is done.
 
     Raises BadInput for what does not belong together (a domain without an adapter, test rows among
     the calibration rows, adapters of different bases) and for a folder of other rows or adapters,
@@ -258,25 +245,12 @@ def predict(
     from superpose.measure.lot import Lot
 
     started = time.perf_counter()
-<<<<<<< HEAD
-    asked_of, beside = asked_about(plan, weights), merge_beside(method)
-=======
     check_place(out, execution)
-    asked_of = asked_about(plan, weights)
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
+    asked_of, beside = asked_about(plan, weights), merge_beside(method)
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     chosen = chosen_plan(ready.names, plan, asked_of)
     tests = tests_of(test, ready, questions)
     asked = {domain.name: encoded(domain.name, domain.rows, ready.prompt) for domain in tests}
-<<<<<<< HEAD
-    with SuperposedModel(ready.base.model, ready.adapters) as superposed:
-        found, cost = calibrated(superposed, ready, chosen, progress)
-        measured = measured_on_tests(superposed, all_known(found, chosen), asked, progress)
-        right = right_of(superposed, found, ready, tests, questions, progress)
-    merged = None
-    if beside is not None and not asked_of and len(ready.adapters) > 1:
-        merged = measured_merge(beside, found, ready, asked, questions, progress)
-=======
     choices = ChoicesAsked.of(ready, tests, questions)
     offered, held = map(choices.tokens, choices)
     lot = Lot(ready.names, ready.examples, offered, asked, held)
@@ -284,7 +258,9 @@ def predict(
         found, cost = calibrated(ready, chosen, how)
         measured = measured_on_tests(all_known(found, chosen), asked, how)
         right = right_of(found, choices, how)
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
+    merged = None
+    if beside is not None and not asked_of and len(ready.adapters) > 1:
+        merged = measured_merge(beside, found, ready, asked, questions, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,

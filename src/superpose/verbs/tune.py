@@ -166,33 +166,6 @@ def tune(
     Missing where Slurm or Ray cannot be reached, and what reading and loading raise.
     """
     held(goal, Goal, "goal")
-<<<<<<< HEAD
-    started = time.perf_counter()
-    ready = calibrating(base, adapters, data, questions, loading, same_base)
-    found, tuned, finer = tuned_on(ready, goal, questions.seed, progress)
-    used = data_rows(ready.read, ready.examples, "calibration")
-    seconds = time.perf_counter() - started
-    return Tuning(ready.base.name, found, tuned, finer, ready.given, used, questions.seed, seconds)
-
-
-def tuned_on(
-    ready: Calibrating, goal: Goal, seed: int = 0, progress: Progress | None = None
-) -> tuple[Forecast, Tuned, Finer | None]:
-    """Find the weights on calibration rows that are read: the forecast, the best, the finer."""
-    from superpose.measure.lambda_space import calibration_work, forecast
-    from superpose.measure.tune import tune as tuned_weights, tuning_work
-    from superpose.model import SuperposedModel
-
-    with SuperposedModel(ready.base.model, ready.adapters) as superposed:
-        work = calibration_work(ready.examples) + tuning_work(ready.examples)
-        advance = advancing(progress, "calibrate and tune", work)
-        found = forecast(superposed, ready.names, ready.examples, progress=advance)
-        tuned = tuned_weights(superposed, ready.examples, found, progress=advance, **goal.bounded)
-        if progress is not None:  # steps that were not needed are done
-            progress(work, work, "calibrate and tune")
-        finer = _finer(superposed, ready, found, tuned, goal, seed, progress)
-    return found, tuned, finer
-=======
     check_place(out, execution)
     from superpose.measure.lot import Lot, LotBench, WeightSearch
     from superpose.model import SuperposedModel
@@ -200,21 +173,30 @@ def tuned_on(
     started = time.perf_counter()
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     search = WeightSearch(**goal.searched, seed=questions.seed)
-    with (
-        shared_folder(out, CALIBRATION, identity_of(ready), execution) as folder,
-        SuperposedModel(ready.base.model, ready.adapters) as superposed,
-    ):
+    with shared_folder(out, CALIBRATION, identity_of(ready), execution) as folder:
         if folder is None:
-            found = _here(superposed, ready, search, progress)
+            found = tuned_on(ready, goal, questions.seed, progress)
         else:
-            lot = Lot(ready.names, ready.examples)
-            bench = LotBench(folder, superposed, lot, search)
-            worked_off(bench, lot.tuning(search, bench.kept), ready, execution, progress)
-            found = bench.forecast, bench.tuned(), bench.finer()
+            with SuperposedModel(ready.base.model, ready.adapters) as superposed:
+                lot = Lot(ready.names, ready.examples)
+                bench = LotBench(folder, superposed, lot, search)
+                worked_off(bench, lot.tuning(search, bench.kept), ready, execution, progress)
+                found = bench.forecast, bench.tuned(), bench.finer()
     used = data_rows(ready.read, ready.examples, "calibration")
     seconds = time.perf_counter() - started
     return Tuning(ready.base.name, *found, ready.given, used, questions.seed, seconds)
->>>>>>> f9e3748 (predict and tune take --out, --executor and --workers: what is measured is a file, and serves both)
+
+
+def tuned_on(
+    ready: Calibrating, goal: Goal, seed: int = 0, progress: Progress | None = None
+) -> tuple[Forecast, Tuned, Finer | None]:
+    """Find the weights on calibration rows that are read: the forecast, the best, the finer."""
+    from superpose.measure.lot import WeightSearch
+    from superpose.model import SuperposedModel
+
+    search = WeightSearch(**goal.searched, seed=seed)
+    with SuperposedModel(ready.base.model, ready.adapters) as superposed:
+        return _here(superposed, ready, search, progress)
 
 
 def _here(
