@@ -60,14 +60,14 @@ class WeightSearch(NamedTuple):
 class Lot:
     """All rows that are measured, by domain, in the adapters' order.
 
-    names: of the K adapters. rows, choices: of calibration. test, test_choices: of testing.
+    names: of the K adapters. rows, choices: of calibration. test_choices, test: of testing.
     """
 
     names: tuple[str, ...]
     rows: Mapping[str, Sequence[Example]]
     choices: Mapping[str, Sequence[ChoiceQuestion]] = field(default_factory=dict)
-    test: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     test_choices: Mapping[str, Sequence[ChoiceQuestion]] = field(default_factory=dict)
+    test: Mapping[str, Sequence[Example]] = field(default_factory=dict)
 
     def of_kind(self, kind: str) -> Mapping[str, Sequence[Any]]:
         """Give what a kind of measurement (see `KeptMeter.file`) is of."""

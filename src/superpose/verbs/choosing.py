@@ -68,10 +68,14 @@ class ChoicesAsked(NamedTuple):
         asked = choice_rows(ready.read, ready.prompt, questions.rows, questions.seed)
         return cls(asked, choice_rows(tests, ready.prompt) if asked else {})
 
-    @staticmethod
-    def tokens(rows: Mapping[str, Sequence[ChoiceRow]]) -> dict[str, list[ChoiceQuestion]]:
-        """Give questions as tokens."""
-        return {domain: [one.question for one in held] for domain, held in rows.items()}
+    @property
+    def tokens(self) -> tuple[dict[str, list[ChoiceQuestion]], dict[str, list[ChoiceQuestion]]]:
+        """The two as tokens."""
+        return _tokens(self.calibration), _tokens(self.test)
+
+
+def _tokens(rows: Mapping[str, Sequence[ChoiceRow]]) -> dict[str, list[ChoiceQuestion]]:
+    return {domain: [one.question for one in held] for domain, held in rows.items()}
 
 
 def right_of(found: Forecast, asked: ChoicesAsked, how: Metered) -> RightFound:

@@ -43,13 +43,16 @@ class Metered(NamedTuple):
 def metered(
     ready: Calibrating,
     plan: CalibrationPlan,
-    lot: Lot,
+    asked: tuple[Any, Any, Any],
     out: str | os.PathLike[str] | None,
     execution: Execution,
     progress: Progress | None,
 ) -> Iterator[Metered]:
-    """Give what measures a prediction; with a folder all of it is measured there before."""
-    from superpose.measure.lot import LotBench, WeightSearch
+    """Give what measures a prediction; with a folder all of it is measured there before.
+
+    asked: choices of calibration, of testing, and test rows, each by domain, as tokens.
+    """
+    from superpose.measure.lot import Lot, LotBench, WeightSearch
     from superpose.measure.meter import Meter
     from superpose.model import SuperposedModel
 
@@ -60,6 +63,7 @@ def metered(
         if folder is None:
             yield Metered(superposed, Meter(), progress)
             return
+        lot = Lot(ready.names, ready.examples, *asked)
         bench = LotBench(folder, superposed, lot, WeightSearch())
         tasks = lot.predicting(plan, bench.kept)
         worked_off(bench, tasks, ready, execution, progress)

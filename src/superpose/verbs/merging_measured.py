@@ -42,7 +42,7 @@ def merge_beside(method: str) -> FromInputs | None:
 
 
 def measured_merge(
-    method: FromInputs,
+    method: FromInputs | None,
     found: Forecast,
     ready: Calibrating,
     tests: Mapping[str, list[Example]],
@@ -51,8 +51,11 @@ def measured_merge(
 ) -> MergedSum | None:
     """Measure the merge of all adapters on the calibration rows, and on test rows if there are any.
 
-    Where it cannot be made or breaks the model that is said, and there is nothing.
+    method: None measures nothing. Where it cannot be made or breaks the model that is said, and
+    there is nothing.
     """
+    if method is None:
+        return None
     from superpose.landscape.merged_sum import MergedSum, merged_on
     from superpose.measure.merged import CROSSED_PASSES, crossed_losses
 

@@ -242,7 +242,6 @@ def predict(
     Missing where Slurm or Ray cannot be reached, and what reading and loading raise.
     """
     from superpose.landscape.advice import advise
-    from superpose.measure.lot import Lot
 
     started = time.perf_counter()
     check_place(out, execution)
@@ -252,15 +251,12 @@ def predict(
     tests = tests_of(test, ready, questions)
     asked = {domain.name: encoded(domain.name, domain.rows, ready.prompt) for domain in tests}
     choices = ChoicesAsked.of(ready, tests, questions)
-    offered, held = map(choices.tokens, choices)
-    lot = Lot(ready.names, ready.examples, offered, asked, held)
-    with metered(ready, chosen, lot, out, execution, progress) as how:
+    with metered(ready, chosen, (*choices.tokens, asked), out, execution, progress) as how:
         found, cost = calibrated(ready, chosen, how)
         measured = measured_on_tests(all_known(found, chosen), asked, how)
         right = right_of(found, choices, how)
-    merged = None
-    if beside is not None and not asked_of and len(ready.adapters) > 1:
-        merged = measured_merge(beside, found, ready, asked, questions, progress)
+    wanted = beside if len(ready.adapters) > 1 and not asked_of else None
+    merged = measured_merge(wanted, found, ready, asked, questions, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
