@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from tests.library.making import (
 )
 
 import superpose
-from superpose.errors import BadInput, BadSetting, OutputExists, SuperposeWarning
+from superpose.errors import BadInput, BadSetting, OutputExists, SuperposeError, SuperposeWarning
 from superpose.files import open_tensors, write_tensors
 from superpose.verbs.adapter_folders import folder_names
 
@@ -323,3 +325,31 @@ def test_loaded_adapters_are_taken_and_their_files_are_not_measured(
     assert found.bytes.given is None
     assert found.adapters[0].before == 6
     assert found.ordinary[0].rank == 4
+
+
+def test_no_description_of_a_shared_form_makes_a_traceback(shelf: dict[str, Factors]) -> None:
+    superpose.compress(["a0", "a1"], "out", rank=2, form="shared")
+    file = open_tensors(Path("out", FILE)).read()
+    told = json.loads(file.metadata["superpose_shared"])
+
+    def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        inside = value.items() if isinstance(value, dict) else enumerate(value[:1])
+        found = [(*path, key) for key, _ in inside]
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value[:1]):
+            found += places(one, (*path, key)) if isinstance(one, dict | list) else []
+        return found
+
+    count = 0
+    for path in places(told):
+        for wrong in (None, "x", 10**12, {"x": 1}):
+            changed = copy.deepcopy(told)
+            at = changed
+            for key in path[:-1]:
+                at = at[key]
+            at[path[-1]] = wrong
+            Path("wrong").unlink(missing_ok=True)
+            write_tensors(Path("wrong"), file.tensors, {"superpose_shared": json.dumps(changed)})
+            with suppress(SuperposeError):
+                superpose.expand("wrong", f"to-{count}")
+            count += 1
+    assert count > 150

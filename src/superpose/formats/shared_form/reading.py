@@ -15,6 +15,7 @@ from superpose.adapter.one_basis import BasisCore, SharedModule
 from superpose.adapter.place import place_of_json
 from superpose.errors import BadInput, placed
 from superpose.files import open_tensors
+from superpose.files.file_format import FILE_FORMATS
 from superpose.formats.folded import DTYPES
 from superpose.formats.noted import KEY, noted
 from superpose.formats.shared_form.mark import MARK, VERSION, is_shared_form
@@ -87,8 +88,7 @@ def _member(
     bases: list[SharedModule],
     tensors: Mapping[str, Array],
 ) -> InShared:
-    if told["dtype"] not in DTYPES:
-        raise ValueError(f"dtype {told['dtype']!r}")
+    _check_fields(told)
     flat = tensors.get(f"{at}.cores", np.zeros(0, np.float32))
     cores: dict[str, BasisCore] = {}
     deltas: dict[str, Delta] = {}
@@ -103,6 +103,18 @@ def _member(
     if begin != len(flat):
         raise ValueError(f"{len(flat) - begin} numbers of {at}.cores belong to no module")
     return InShared(_adapter(told, at, deltas, tensors), cores, told["dtype"])
+
+
+def _check_fields(told: Mapping[str, Any]) -> None:
+    """Raise ValueError for a field of an adapter that superpose does not write."""
+    texts = (told["name"], told["base_model"] or "", *told["metadata"].values())
+    tied = (*told["tied"], *told["tied"].values())
+    if not all(isinstance(text, str) for text in (*texts, *tied)):
+        raise ValueError("a name is no text")
+    if told["dtype"] not in DTYPES:
+        raise ValueError(f"dtype {told['dtype']!r}")
+    if told["format"] not in [one.name for one in FILE_FORMATS]:
+        raise ValueError(f"format {told['format']!r}")
 
 
 def _core(flat: Array, begin: int, basis: SharedModule, rank: int | None) -> tuple[BasisCore, int]:
