@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.ray_here import ray_cluster, ray_program
 from tests.conftest import ROOT, write_questions
-from tests.executor.ray_here import ray_cluster, ray_program
 from tests.executor.slurm_here import missing, slurm_node
 
 import superpose
