@@ -36,6 +36,9 @@ How exact the sums are, beside other tools': [docs/exactness.md](../docs/exactne
 Who foretells interference: [docs/prediction.md](../docs/prediction.md), made by
 `python -m benchmarks.prediction`.
 
+Which merge method, and what regmean needs of the inputs: [docs/methods.md](../docs/methods.md),
+made by `python -m benchmarks.methods`.
+
 How often a forecast's intervals hold what was measured, right answers, norm-matched adapters and
 the sign of dPPL: `python -m benchmarks.second`, on the same page.
 """
