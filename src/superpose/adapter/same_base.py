@@ -92,6 +92,11 @@ def plain_name(base_model: str | None) -> str | None:
     return _letters("".join([parts[named[-1]], *versions]))
 
 
+def is_unnamed(text: str) -> bool:
+    """Say whether a model's name says nothing of which it is: `model`, `v1`, a commit."""
+    return all(_UNNAMED.fullmatch(p.lower()) for p in re.split(r"[/\\]", text) if _letters(p))
+
+
 def base_with_revision(adapter: Adapter) -> str | None:
     """Give the name that commands take for an adapter's base model; None where it names none.
 

@@ -53,6 +53,17 @@ class Baked:
     labels: int | None = None
     dropped: tuple[str, ...] = ()
 
+    def notes(self) -> list[str]:
+        """Say what in the model is otherwise than in the base, beside its weights."""
+        said = []
+        if self.vocabulary is not None:
+            said.append(f"the vocabulary has {self.vocabulary} rows, as the adapter's has")
+        if self.labels is not None:
+            said.append(f"a classifier with {self.labels} labels")
+        if self.untied:
+            said.append("embedding and output layer, tied in the base model, differ now")
+        return said
+
     def to_json(self) -> dict[str, object]:
         """Give the same as JSON can hold it."""
         lists = {"new": list(self.new), "dropped": list(self.dropped)}

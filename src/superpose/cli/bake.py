@@ -26,14 +26,26 @@ def bake(
     base: Base,
     adapters: WeightedAdapters,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)
+        Path,
+        typer.Option(
+            "--out", "-o", help="The folder to write, or the .gguf file.", show_default=False
+        ),
     ],
     weights: Weights = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="ENGINE",
+            help="gguf: a GGUF model of the base's own GGUF file, which BASE names then.",
+            show_default=False,
+        ),
+    ] = None,
     dtype: Annotated[
         str | None,
         typer.Option(
-            help="float32, float16, bfloat16 or float64 for the whole model; by default each "
-            "tensor keeps its own."
+            help="float32, float16, bfloat16 or float64 for the whole model, of a GGUF model for "
+            "the tensors that change; by default each tensor keeps its own."
         ),
     ] = None,
     force: Annotated[
@@ -52,7 +64,11 @@ def bake(
     is read from its files tensor by tensor: memory does not grow with the model. Adapters that no
     sum can hold as an adapter, DoRA among them, are exact here.
 
+    With --for gguf a GGUF model is written in the same way. Quantised tensors that change are
+    quantised anew, where the package gguf can, and what that takes of the change is said.
+
     Example: superpose bake org/base runs/math runs/medicine:0.5 -o both-model
+    Example: superpose bake --for gguf base.gguf runs/math runs/medicine:0.5 -o both.gguf
     """
     multiply_in_one_thread()
     from superpose.cli.console import answer, bars
@@ -61,7 +77,7 @@ def bake(
     with bars(quiet=quiet, percent=True) as progress:
         found = bake_all(
             base, adapters, out, weights,
-            dtype=dtype, force=force, heads=heads, same_base=same_base,
+            engine=engine, dtype=dtype, force=force, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip
     answer(found, json)

@@ -14,7 +14,7 @@ from pathlib import Path
 from superpose.errors import BadInput, Missing, MissingBase, Refused
 from superpose.files import embedded
 from superpose.files.checkpoint import CONFIG, Checkpoint
-from superpose.files.file_format import PEFT
+from superpose.files.file_format import GGUF, PEFT
 from superpose.files.hub_base import (
     adapter_for_base,
     cached_config,
@@ -71,11 +71,10 @@ class BaseName:
         if self.path is None:
             return embedded.folder()
         if not self.path.is_dir():
-            raise BadInput(
-                "is a file; a base model is a folder",
-                where=self.given,
-                hint=f"Give {folder_of(self.path)}",
-            )
+            hint = f"Give {folder_of(self.path)}"
+            if GGUF.takes(self.path):
+                hint = "Give its folder; superpose bake --for gguf alone takes a model's GGUF file."
+            raise BadInput("is a file; a base model is a folder", where=self.given, hint=hint)
         return self.path
 
     def config(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superpose.verbs.adapters import Weighted
-from superpose.verbs.base import Base, located
+from superpose.verbs.base import Base, base_name, located
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, stepping
 from superpose.verbs.summing import sum_on_base
@@ -18,17 +18,21 @@ from superpose.verbs.weights_file import TaskWeights, given
 if TYPE_CHECKING:
     from superpose.adapter import Adapter, Heads
     from superpose.baking import Baked
+    from superpose.formats.gguf.model import BakedGguf
 
 __all__ = ["BakedModel", "bake"]
 
 
 @dataclass(frozen=True)
 class BakedModel(Told):
-    """A model that was written. base: what it is called. adapter: the sum that was added to it."""
+    """A model that was written. base: what it is called. adapter: the sum that was added to it.
+
+    baked: the folder, or the GGUF file.
+    """
 
     base: str
     adapter: Adapter
-    baked: Baked
+    baked: Baked | BakedGguf
 
     def to_json(self) -> dict[str, Any]:
         """Give what `bake --json` prints."""
@@ -52,13 +56,7 @@ class BakedModel(Told):
             f"  {baked.changed} tensors changed, {copied} copied as they are, "
             f"{size(baked.bytes)} in {baked.files} file(s)",
         ]
-        if baked.vocabulary is not None:
-            lines.append(f"  the vocabulary has {baked.vocabulary} rows, as the adapter's has")
-        if baked.labels is not None:
-            lines.append(f"  a classifier with {baked.labels} labels")
-        if baked.untied:
-            lines.append("  embedding and output layer, tied in the base model, differ now")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {said}" for said in baked.notes())])
 
 
 def bake(
@@ -67,6 +65,7 @@ def bake(
     out: str | os.PathLike[str],
     weights: TaskWeights = None,
     *,
+    engine: str | None = None,
     dtype: str | None = None,
     force: bool = False,
     heads: Heads = "sum",
@@ -77,18 +76,29 @@ def bake(
     """Write a base model plus a weighted sum of adapters as a model of its own.
 
     base: a name, or a loaded base model, whose files are read. adapters, weights, heads, same_base:
-    as for `superpose.merge`. out: the folder. dtype: of the whole model; None keeps each tensor's
-    own. force: replace a model that bake wrote to `out`. progress: called with the bytes written,
-    how many there are, and what is done.
+    as for `superpose.merge`. out: the folder. engine: "gguf" makes a GGUF model of the base's own
+    GGUF file, and `out` is the file. dtype: of the whole model, of a GGUF model of the tensors that
+    change; None keeps each tensor's own. force: replace a model that bake wrote to `out`. progress:
+    called with the bytes written, how many there are, and what is done.
 
-    Raises as `superpose.baking.bake`, and as loading and adding do.
+    Raises as `superpose.baking.bake` or `superpose.formats.gguf.model.bake_gguf`, and as loading
+    and adding do.
     """
+    adding = given(adapters, weights)
+    step = stepping(progress, f"bake {os.fspath(out)}")
+    if engine is not None:
+        from superpose.verbs.gguf_model import baked_as_gguf, check_model_engine
+
+        check_model_engine(engine)
+        total, made = baked_as_gguf(
+            base, adding, out, dtype=dtype, force=force, heads=heads, same_base=same_base,
+            ignore_keys=ignore_keys, progress=step,
+        )  # fmt: skip
+        return BakedModel(base_name(base), total, made)
     from superpose.baking import bake as bake_model
 
-    adding = given(adapters, weights)
     here = located(base)
     total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
-    step = stepping(progress, f"bake {os.fspath(out)}")
     baked = bake_model(here, total, out, dtype=dtype, force=force, progress=step)
     if baked.new:
         note("note", f"new in the model: {', '.join(baked.new)}")

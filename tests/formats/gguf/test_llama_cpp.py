@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import transformers
 import superpose
 from superpose.adapter import Adapter, Delta, Place
 from superpose.formats.gguf import translate
+from superpose.formats.gguf.model import bake_gguf
 
 LoadEngine = Callable[[Path], Any]
 
@@ -187,6 +189,39 @@ def test_llama_cpp_computes_what_peft_computes(
     effect = far(right, base)
     assert effect > 0.1 * np.linalg.norm(base)
     assert far(llama.logits(TOKENS, (tmp_path / "lora.gguf", 1.0)), right) <= allowed * effect
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_with_a_sum_in_its_weights_computes_what_peft_computes(
+    name: str, tmp_path: Path, engine: LoadEngine
+) -> None:
+    """The weighted sum of two, of each end of tied weights too, which no adapter file can hold."""
+    _, architecture, _, allowed = MODELS[name]
+    model = model_of(name)
+    write_base(model, tmp_path / "base.gguf", architecture)
+    parts = adapter_of(model, 1), adapter_of(model, 2)
+    tied = model.config.tie_word_embeddings and architecture != "gemma"
+    if tied:
+        parts = parts[0], with_an_end(parts[1], model)
+    total = 0.75 * parts[0] - 0.5 * parts[1]
+    made = bake_gguf(tmp_path / "base.gguf", total, tmp_path / "made.gguf")
+    assert made.untied == tied
+    superpose.save(total, tmp_path / "folder")
+    base = peft_logits(model, TOKENS, None)
+    right = peft_logits(model, TOKENS, tmp_path / "folder")
+    effect = far(right, base)
+    assert effect > 0.1 * np.linalg.norm(base)
+    assert far(engine(made.path).logits(TOKENS), right) <= allowed * effect
+
+
+def with_an_end(adapter: Adapter, model: Any) -> Adapter:
+    """The adapter with a change of the embedding alone, of a model that ties it to its output."""
+    name = "transformer.wte" if hasattr(model, "transformer") else "model.embed_tokens"
+    place, rng = Place(name, kind="embedding"), np.random.default_rng(7)
+    width, words = model.config.hidden_size, model.config.vocab_size
+    B = rng.normal(size=(width, 2)).astype(np.float32)
+    delta = Delta.of(B, 0.1 * rng.normal(size=(2, words)).astype(np.float32), 1.0, place)
+    return replace(adapter, deltas={**adapter.deltas, place.key: delta})
 
 
 def test_two_files_at_once_with_scales_are_our_one_sum(

@@ -53,13 +53,17 @@ class GgufTensor(NamedTuple):
 
 
 class GgufHeader(NamedTuple):
-    """What a file announces. tensors: in the file's order, offsets counted from `data`."""
+    """What a file announces. tensors: in the file's order, offsets counted from `data`.
+
+    keys: of each metadata key the bytes of the file that it and its value take, (begin, end).
+    """
 
     metadata: dict[str, MetadataValue]
     tensors: dict[str, GgufTensor]
     data: int
     alignment: int
     size: int
+    keys: dict[str, tuple[int, int]]
 
 
 def read_gguf_header(path: Path) -> GgufHeader:
@@ -89,11 +93,14 @@ class _Reader:
         _check_version(self.number("I"))
         tensors, keys = self.count("tensors", MAX_TENSORS), self.count("metadata keys", MAX_KEYS)
         metadata: dict[str, MetadataValue] = {}
+        spans: dict[str, tuple[int, int]] = {}
         for _ in range(keys):
+            begin = self.size - self.left
             key = self.string("a metadata key")
             if key in metadata:
                 raise BadInput(f"has the metadata key `{key}` twice")
             metadata[key] = self.value(self.number("I"), key)
+            spans[key] = begin, self.size - self.left
         found: dict[str, GgufTensor] = {}
         for _ in range(tensors):
             name, tensor = self.tensor()
@@ -103,7 +110,7 @@ class _Reader:
         alignment = _alignment(metadata)
         end = self.size - self.left
         data = -(-end // alignment) * alignment
-        return GgufHeader(metadata, found, data, alignment, self.size)
+        return GgufHeader(metadata, found, data, alignment, self.size, spans)
 
     def take(self, count: int) -> bytes:
         if count > self.left:

@@ -28,17 +28,20 @@ _NOT_HELD = {
 }
 
 
-def to_llama_cpp(adapter: Adapter, base: Base) -> Adapter:
+def to_llama_cpp(adapter: Adapter, base: Base, *, model: bool = False) -> Adapter:
     """Give the adapter under llama.cpp's names, its rows in llama.cpp's order.
+
+    model: for the weights of a model, which hold what an adapter cannot: changes of biases, and of
+    one end of tied weights.
 
     Raises Refused with every reason at once for what a GGUF adapter cannot hold, MissingBase when
     the base's numbers of heads or experts are wanted and not known.
     """
-    reasons = list(_refusals(adapter, base))
+    reasons = list(_refusals(adapter, base, model))
     deltas: dict[str, Delta] = {}
     for key, delta in adapter.items():
         place = place_of(key, delta.place)
-        reason = _reason(place, base)
+        reason = _reason(place, base, model)
         tensors = [] if reason else llama_cpp_tensors(base.architecture, _stem(place))
         if reason or not tensors:
             unknown = f"llama.cpp has no such layer in {base.architecture.gguf}"
@@ -127,7 +130,9 @@ def _part(delta: Delta, tensor: TensorHalf, place: Place, base: Base) -> Delta:
     if whose := interleaved_as(base.architecture, tensor.name):
         delta = interleaved(delta, _heads(base, whose), place.module)
     own = Place(tensor.name, kind="embedding" if place.kind == "embedding" else "linear")
-    if place.kind == "experts":
+    if place.kind == "bias":
+        own = Place(tensor.name, "bias", "bias")
+    elif place.kind == "experts":
         own = Place(tensor.name, kind="experts", block=place.block, blocks=place.blocks)
     elif tensor.expert is not None:
         blocks = _experts(base, tensor.expert, place.module)
@@ -176,22 +181,24 @@ def _experts(base: Base, expert: int, module: str) -> int:
     return base.experts
 
 
-def _refusals(adapter: Adapter, base: Base) -> Iterator[str]:
+def _refusals(adapter: Adapter, base: Base, model: bool) -> Iterator[str]:
     """Give every reason that lies in the adapter as a whole."""
     for key in adapter.replacements:
         out = "; it is a head, which --heads none leaves out" if is_head(key) else ""
         yield f"`{key}`: it is stored as it is, not as factors{out}"
-    for output in adapter.tied:
+    for output in () if model else adapter.tied:
         yield f"`{output}`: tied to the embedding, and llama.cpp has no adapter for both at once"
     if adapter.settings.get("layer_replication"):
         yield "layer_replication: the base model's own GGUF file has no such layers"
 
 
-def _reason(place: Place, base: Base) -> str | None:
-    """Say why a GGUF adapter cannot hold a delta at this place; None when it can."""
+def _reason(place: Place, base: Base, model: bool) -> str | None:
+    """Say why a GGUF file cannot hold a delta at this place; None when it can."""
     own = llama_cpp_tensors(base.architecture, place.module)
     ends = place.kind == "embedding" or own[:1] == [_OUTPUT]
-    if ends and base.tied:
+    if model and place.kind == "bias":
+        return None if place.parameter == "bias" else f"it changes `{place.parameter}`"
+    if ends and base.tied and not model:
         return (
             "output and embedding are one tensor of this base, and llama.cpp adds no delta to one "
             "of them alone (with one for the embedding it aborts)"
