@@ -253,6 +253,7 @@ def test_a_bias_goes_the_way_of_its_rows(write_model: WriteModel, tmp_path: Path
     assert np.allclose(found, rows, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*rounding takes")  # of changes that are next to nothing
 @settings(max_examples=25)
 @given(
     weights=st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=3),

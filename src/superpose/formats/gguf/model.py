@@ -71,7 +71,7 @@ class BakedGguf:
         """Say in which types the changed tensors are, what that costs, and what is new."""
         each = ", ".join(f"{count} in {name}" for name, count in self.types.items())
         lost = (
-            "" if self.lost is None else f"; rounding takes {100 * self.lost:.2g} % of the change"
+            "" if self.lost is None else f"; rounding takes {_percent(self.lost)} % of the change"
         )
         said = [f"changed: {each or 'none'}{lost}"]
         if self.untied:
@@ -151,7 +151,7 @@ def bake_gguf(
     if lost is not None and lost > 0.5:
         warnings.warn(
             f"{target}: rounding takes {100 * lost:.0f} % of what the adapters change; "
-            "--dtype float16 keeps it",
+            "--dtype float32 keeps it, and float16 more of it than a quantised type",
             SuperposeWarning,
             stacklevel=2,
         )
@@ -174,6 +174,10 @@ def _baked(
         lost=lost,
         new=new,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}"
 
 
 def _is_ours(path: Path) -> bool:
