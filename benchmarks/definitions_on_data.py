@@ -61,3 +61,17 @@ def by_direction(scales: Matrices) -> Oracle:
         return weighted(scaled, weights)
 
     return merged
+
+
+def regmean_by_direction(moments: Matrices, ridge: float, scales: Matrices) -> Oracle:
+    """RegMean's part of each adapter, and the singular triples of these times a weight each."""
+
+    def merged(parts: Sequence[Dense], weights: Sequence[float]) -> Dense:
+        solve, alone = regmean(moments, ridge), np.eye(len(parts)) * np.asarray(weights)
+        split = [
+            {module: solve(parts, one)[module] for module in part}
+            for part, one in zip(parts, alone.tolist(), strict=True)
+        ]
+        return by_direction(scales)(split, [1.0] * len(parts))
+
+    return merged

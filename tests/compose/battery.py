@@ -32,6 +32,7 @@ from superpose.compose import (
     Orthogonal,
     Pico,
     RegMean,
+    RegMeanTuned,
     Ssr,
     Star,
     Sum,
@@ -152,6 +153,15 @@ DATA_ENTRIES: Mapping[str, Entry] = {
         weighted,
         oracle_of=lambda adapters: on_data.by_direction([direction_weights(a) for a in adapters]),
         gives_one_back=False,
+    ),
+    "regmean-tuned": Entry(
+        lambda base: RegMeanTuned(ridge=0.01, by="direction"),
+        weighted,
+        oracle_of=lambda adapters: on_data.regmean_by_direction(
+            [moment_of(a) for a in adapters], 0.01, [direction_weights(a) for a in adapters]
+        ),
+        gives_one_back=False,
+        zero_is_nothing=False,
     ),
 }
 """One entry a method in FROM_DATA, which `merged` gives what it needs of the adapters' domains."""

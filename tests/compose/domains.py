@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from superpose.adapter import Adapter
-from superpose.compose import FineWeights, Method, TunedSum
+from superpose.compose import FineWeights, Method, RegMeanTuned, TunedSum
 from superpose.compose.from_inputs import FromInputs
 from superpose.data.input_statistics import InputStatistics
 from superpose.lowrank import dense
@@ -32,7 +32,9 @@ def informed(method: Method, adapters: Sequence[Adapter], keys: Sequence[str]) -
     if isinstance(method, FromInputs):
         known = [SecondMoment.of(moment_of(each)) for each in adapters]
         found = (InputStatistics(dict.fromkeys(keys, one), None, 1, 40) for one in known)
-        return replace(method, statistics=tuple(found))
+        told = replace(method, statistics=tuple(found))
+        fine = tuple(map(_fine_weights, adapters))
+        return replace(told, weights=fine) if isinstance(told, RegMeanTuned) else told
     if isinstance(method, TunedSum):
         return replace(method, weights=tuple(map(_fine_weights, adapters)))
     return method

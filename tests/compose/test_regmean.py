@@ -13,7 +13,7 @@ from tests.compose.battery import adapter, rebuilt
 
 import superpose
 from superpose.adapter import Adapter, Delta
-from superpose.compose import FROM_DATA, RegMean, merge
+from superpose.compose import FROM_DATA, FineWeights, RegMean, RegMeanTuned, merge
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
 from superpose.files.file_format import INPUT_STATISTICS as FILE
@@ -271,3 +271,32 @@ def test_a_damaged_file_of_statistics_is_refused_by_name(tmp_path: Path) -> None
         with pytest.raises(BadInput, match=message) as caught:
             InputStatistics.load(path)
         assert str(path) in str(caught.value)
+
+
+def test_its_parts_sum_to_it_and_weights_of_one_leave_it() -> None:
+    parts, moments = three()
+    method = RegMean(moments)
+    whole = dense_of(merge(parts, WEIGHTS, method))
+    apart = [dense_of(part) for part in method.apart(parts, WEIGHTS)]
+    fine = tuple(FineWeights(dict.fromkeys(part, 1.0)) for part in parts)
+    tuned = dense_of(merge(parts, WEIGHTS, RegMeanTuned(moments, weights=fine)))
+    for key, right in whole.items():
+        np.testing.assert_allclose(sum(p[key] for p in apart if key in p), right, atol=1e-12)
+        np.testing.assert_allclose(tuned[key], right, atol=1e-12)
+
+
+def test_weights_on_top_weigh_what_the_regression_makes_of_each_adapter() -> None:
+    parts, moments = three()
+    apart = [dense_of(part) for part in RegMean(moments).apart(parts, WEIGHTS)]
+    fine = [dict.fromkeys(part, 0.5 + n) for n, part in enumerate(parts)]
+    method = RegMeanTuned(moments, weights=tuple(map(FineWeights, fine)))
+    found = merge(parts, WEIGHTS, method)
+    for key, delta in dense_of(found).items():
+        right = sum((0.5 + n) * part[key] for n, part in enumerate(apart) if key in part)
+        np.testing.assert_allclose(delta, right, atol=1e-10)
+    assert found.made.what == "the regression with tuned weights"
+    with pytest.raises(BadSetting, match="3 adapters and the fine weights of 0") as error:
+        merge(parts, method=RegMeanTuned(moments))
+    assert error.value.where == "weights"
+    with pytest.raises(BadSetting, match="`word` is none of adapter"):
+        RegMeanTuned(by="word")

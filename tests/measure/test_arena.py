@@ -19,7 +19,7 @@ from superpose.data.prompt import Example, Prompt
 from superpose.data.questions import generate
 from superpose.errors import BadInput, BadSetting
 from superpose.measure.arena import Arena, ArenaRows, Standing, Trial, answered
-from superpose.measure.contenders import CONTENDERS, Contender, contenders
+from superpose.measure.contenders import BEYOND, CONTENDERS, Contender, contenders
 from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
 from superpose.model.base_model import load_base
@@ -74,16 +74,32 @@ def test_every_method_has_the_same_budget_and_is_measured_once(
     assert chosen[0].objective == min(t.objective for t in found.trials)
 
 
-@pytest.mark.parametrize("by", ["adapter", "layer", "module", "direction"])
+@pytest.mark.parametrize("name", [name for name in {**CONTENDERS, **BEYOND} if "tuned" in name])
 def test_a_tuned_sum_keeps_within_the_budget_and_is_not_worse_where_it_was_fitted(
-    by: str, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+    name: str, base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
 ) -> None:
     done: list[float] = []
     arena = Arena(base.model, adapters, rows[1], rows[0], passes=8, progress=done.append)
-    found = arena.standing(CONTENDERS[f"tuned by {by}"])
+    found = arena.standing({**CONTENDERS, **BEYOND}[name])
     assert sum(done) == arena.work
-    assert found.settings == {"by": by}
+    assert found.settings["by"] == name.rpartition(" ")[2]
     assert len(found.trials) == 3
+    assert len(found.fine) == 2
+
+
+def test_weights_on_top_of_the_regression_are_fitted_to_its_parts(
+    base: Any, adapters: list[Adapter], rows: tuple[Rows, Rows]
+) -> None:
+    """What was chosen is the regression's parts with the weights that stand beside it."""
+    arena = Arena(base.model, adapters, rows[1], rows[0], passes=8)
+    found = arena.standing(BEYOND["regmean-tuned by module"])
+    right = 0.0 * adapters[0]
+    for part, weights in zip(arena.apart(RegMean()), found.fine, strict=True):
+        right = right + part.scaled_by_module(weights)
+    whole = answered(base.model, right, 1.0, ArenaRows(rows[0]))
+    for domain, score in whole.scores.items():
+        assert found.scores[domain].row_nll == pytest.approx(score.row_nll, rel=1e-4)
+    assert {weight for weights in found.fine for weight in weights.values()} != {1.0}
 
 
 def test_the_test_rows_are_scored_under_the_chosen_merge_at_its_scale(
@@ -163,8 +179,9 @@ def test_the_bare_base_is_scored_without_an_adapter(base: Any, rows: tuple[Rows,
 
 
 def test_every_method_that_merges_contends() -> None:
-    assert {name.partition(" ")[0] for name in CONTENDERS} == set(offered())
-    for name, one in CONTENDERS.items():
+    known = {**CONTENDERS, **BEYOND}
+    assert {name.partition(" ")[0] for name in known} == set(offered())
+    for name, one in known.items():
         assert one.name == name
         assert len({method.settings for method in one.tries}) == len(one.tries) <= 2
 

@@ -14,7 +14,7 @@ from tests.verbs.conftest import MODULES
 import superpose
 from superpose.adapter import Place
 from superpose.cli.app import main
-from superpose.compose import RegMean, Ssr, TunedSum
+from superpose.compose import RegMean, RegMeanTuned, Ssr, TunedSum
 from superpose.errors import BadInput, BadSetting, MissingBase, Refused
 from superpose.lowrank import dense
 
@@ -62,6 +62,8 @@ def assert_same(one: superpose.Adapter, other: superpose.Adapter, within: float 
         (TunedSum("adapter"), ["tuned", "--by", "adapter"]),
         (TunedSum("module"), ["tuned", "--by", "module"]),
         (TunedSum("direction"), ["tuned"]),
+        (RegMeanTuned(), ["regmean-tuned"]),
+        (RegMeanTuned(by="layer"), ["regmean-tuned", "--by", "layer"]),
     ],
 )
 def test_the_shell_writes_in_one_step_what_python_merges_with_the_same_rows(
@@ -111,6 +113,24 @@ def test_tuned_weights_are_those_that_tune_finds(
     assert_same(found, superpose.merge(adapters, file, method))
 
 
+def test_weights_on_top_of_the_regression_do_not_lose_to_it_where_they_are_fitted(
+    on_base: list[Path], rows: list[Path], tiny_base: Path
+) -> None:
+    """A quarter of the rows chooses among the states, the regression itself among them."""
+    asked = superpose.MergeQuestions(rows=12, max_tokens=80)
+    told: list[str] = []
+    plain, tuned = (
+        superpose.merge(
+            on_base, method=method, data=rows, questions=asked,
+            progress=lambda *step: told.append(step[2]),
+        )
+        for method in (RegMean(), RegMeanTuned())
+    )  # fmt: skip
+    assert "tune by module" in told
+    assert tuned.rank == plain.rank
+    assert dict(tuned.made.settings)["by"] == "module"
+
+
 def test_what_is_measured_is_told_to_the_progress(
     adapters: list[Path], rows: list[Path], tiny_base: Path, tmp_path: Path
 ) -> None:
@@ -139,7 +159,10 @@ def test_rows_count_before_what_lies_beside_an_adapter(
 
 WRONG: list[tuple[list[object], str]] = [
     (["--method", "regmean", "--rows", "8"], "--data: there are none that rows could be drawn"),
-    (["--method", "ties", "DATA"], "--data: `ties` asks for none: regmean, ssr, tuned do"),
+    (
+        ["--method", "ties", "DATA"],
+        "--data: `ties` asks for none: regmean, ssr, tuned, ",
+    ),
     (["DATA"], "--data: `sum` asks for none"),
     (["--method", "regmean", "DATA"], "--base: no adapter names its base model"),
     (["--method", "tuned", "DATA", "--weights", "1,2", "BASE"], "--weights: `tuned` finds the"),

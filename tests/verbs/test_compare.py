@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from superpose.cli.app import main
 from superpose.compose import FineWeights, TunedSum, merge
 from superpose.errors import BadInput, BadSetting
 from superpose.measure import ranking
+from superpose.measure.contenders import BEYOND, CONTENDERS, USUAL, contenders
 from superpose.measure.ranking import ranked
 from superpose.report import render
+from superpose.verbs.comparing_cost import time_text
+from superpose.verbs.notes import heard_by
 
 METHODS = ("regmean", "ties", "tuned by direction")
 FEW = Comparing(rows=4, test_rows=5, passes=3, max_tokens=80)
@@ -67,7 +71,7 @@ def test_all_have_one_budget_and_stand_beside_base_own_naive_and_merged_data(
         assert each.standing.method in page
 
 
-@pytest.mark.parametrize("method", ["tuned by direction", "regmean"])
+@pytest.mark.parametrize("method", ["tuned by direction", "regmean", "regmean-tuned by module"])
 def test_the_best_is_written_by_the_commands_that_it_ends_with(
     method: str, compared: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,13 +79,14 @@ def test_the_best_is_written_by_the_commands_that_it_ends_with(
     monkeypatch.setattr(
         ranking, "ranked", lambda *g: sorted(ranked(*g), key=lambda e: e.standing.method != method)
     )
-    found = compared((method,), out=tmp_path / "kept")
+    enough = replace(FEW, passes=8) if method.startswith("regmean-tuned") else FEW
+    found = compared((method,), enough, out=tmp_path / "kept")
     for line in found.commands:
         with pytest.raises(SystemExit) as end:
             main(shlex.split(line)[1:])
         assert not end.value.code, line
     parts, written = [superpose.load(name) for name in ("sums", "coins")], superpose.load("OUT")
-    if found.best.fine:
+    if method.startswith("tuned"):
         right = merge(parts, None, TunedSum(weights=tuple(map(FineWeights, found.best.fine))))
         assert (written - right).norm() < 1e-6 * right.norm()
     assert (written.made.method, dict(written.made.settings)) == (
@@ -118,3 +123,32 @@ def test_what_is_given_wrongly_is_named(compared: Callable[..., Any]) -> None:
         Comparing(passes=0)
     with pytest.raises(BadSetting, match="has no rows beside its"):
         compared(("ties",), Comparing(rows=None, max_tokens=80))
+
+
+def test_what_it_takes_is_said_first_and_is_what_it_does(
+    compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    told: list[tuple[float, float | None, str]] = []
+    with heard_by(lambda kind, text: said.append(text)):
+        compared(out=tmp_path / "kept", progress=lambda *t: told.append(t))
+        compared(out=tmp_path / "kept")
+    (cost,) = [text for text in said if "forward passes" in text]
+    assert cost.startswith(f"4 methods take {told[-1][1]:,.0f} forward passes of a row, ")
+    assert "; --methods sum,regmean takes " in cost
+    assert len([text for text in said if "forward passes" in text]) == 1, "nothing was left to do"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (9000, "2.5 h")],
+)
+def test_times_are_written_in_what_fits(seconds: float, text: str) -> None:
+    assert time_text(seconds) == text
+
+
+def test_without_names_the_usual_methods_are_compared_and_all_are_all() -> None:
+    assert tuple(one.name for one in contenders()) == USUAL
+    assert {one.name for one in contenders(["all"])} == {*CONTENDERS, *BEYOND}
+    assert len(CONTENDERS) == 23, "what the benchmark of methods has registered"
+    assert not set(CONTENDERS) & set(BEYOND)

@@ -46,8 +46,9 @@ def compare(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Which, with commas: regmean,ties,tuned by direction. All by default; the plain "
-            "sum is among them."
+            help="Which, with commas: sum,regmean for a quick answer; ties,tuned by layer; all. "
+            "By default sum, average, ties, regmean, ssr, tuned by adapter, tuned by module and "
+            "regmean-tuned by module. The plain sum is always among them.",
         ),
     ] = None,
     merged: Annotated[
@@ -78,9 +79,13 @@ def compare(
 
     Of every method a setting and a scale are chosen on the calibration rows, with as many passes
     over them for each; then it is measured once on the test rows. What cannot be told from the
-    plain sum is called a tie. Ends with the commands that write the best one.
+    plain sum is called a tie. Says first how many passes and minutes that takes, and ends with the
+    command that writes the best one.
 
-    Example: superpose compare smollm2 math law -d math.jsonl -d law.jsonl -o runs/compared
+    \b
+    Examples:
+      superpose compare smollm2 math law -d math.jsonl -d law.jsonl --methods sum,regmean
+      superpose compare smollm2 math law -d math.jsonl -d law.jsonl -o runs/compared
     """
     from superpose.cli.console import answer, bars
 

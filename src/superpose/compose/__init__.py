@@ -18,6 +18,7 @@ from superpose.compose.on_base import OnBase
 from superpose.compose.orthogonal import Orthogonal
 from superpose.compose.pico import Pico
 from superpose.compose.regmean import RegMean
+from superpose.compose.regmean_tuned import RegMeanTuned
 from superpose.compose.ssr import Ssr
 from superpose.compose.star import Star
 from superpose.compose.sum import Sum
@@ -53,7 +54,9 @@ METHODS: Mapping[str, type[Method]] = {
 }
 """Every method by its name, which files that it made note, that needs nothing but the adapters."""
 
-FROM_DATA: Mapping[str, type[Method]] = {method.name: method for method in (RegMean, Ssr, TunedSum)}
+FROM_DATA: Mapping[str, type[Method]] = {
+    method.name: method for method in (RegMean, Ssr, TunedSum, RegMeanTuned)
+}
 """Every method that needs something of the adapters' domains as well."""
 
 __all__ = [
@@ -75,6 +78,7 @@ __all__ = [
     "Orthogonal",
     "Pico",
     "RegMean",
+    "RegMeanTuned",
     "Ssr",
     "Star",
     "Sum",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from superpose.adapter import Adapter, Delta
+from superpose.adapter import Adapter
 from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
 from superpose.compose.deltas_alone import check_deltas_alone, refused_size
@@ -20,7 +20,7 @@ from superpose.compose.shared_inputs import RIDGE, overlapping
 from superpose.compose.weighted import weighted_sum
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
-from superpose.lowrank import Term, Terms
+from superpose.lowrank import Term
 from superpose.lowrank.canonical_split import canonical, significant, tall_svd
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.lowrank.terms import Array
@@ -91,6 +91,32 @@ class FromInputs(Method):
         self, parts: Sequence[Adapter], weights: Sequence[float], progress: Progress | None
     ) -> Adapter:
         """Give the adapters' Bs with the As of the regression."""
+        total = weighted_sum(parts, weights)
+        summed = self.summed(self.apart(parts, weights, progress), total, progress)
+        deltas = {key: summed.deltas[key] for key in total}
+        found = replace(total, deltas=deltas, made=self.made_of(total, parts, self.what))
+        if self.rank is None:
+            return found
+        cut, kept = found.compress_measured(self.rank)
+        share = None if all(each.exact for each in kept) else energy_kept(kept)
+        return replace(cut, made=self.made_of(total, parts, self.what, share))
+
+    def summed(
+        self, apart: Sequence[Adapter], total: Adapter, progress: Progress | None
+    ) -> Adapter:
+        """Give the sum of the parts of `apart`. total: of the adapters themselves."""
+        return weighted_sum(apart, [1.0] * len(apart))
+
+    def apart(
+        self,
+        parts: Sequence[Adapter],
+        weights: Sequence[float],
+        progress: Progress | None = None,
+    ) -> list[Adapter]:
+        """Give what becomes of each adapter: its Bs with the As of the regression.
+
+        Arguments, and what is raised: as of `merged`.
+        """
         self.check(parts, weights)
         if len(self.statistics) != len(parts):
             raise BadSetting(
@@ -100,22 +126,19 @@ class FromInputs(Method):
                 "rows and the base model, or a file beside the adapter that `superpose statistics` "
                 "wrote.",
             )
-        total = weighted_sum(parts, weights)
-        deltas = {
-            key: replace(delta, terms=self._terms(key, delta, parts, weights))
-            for key, delta in told(total, progress)
-        }
-        found = replace(total, deltas=deltas, made=self.made_of(total, parts, self.what))
-        if self.rank is None:
-            return found
-        cut, kept = found.compress_measured(self.rank)
-        share = None if all(each.exact for each in kept) else energy_kept(kept)
-        return replace(cut, made=self.made_of(total, parts, self.what, share))
+        deltas = [dict((w * part).deltas) for part, w in zip(parts, weights, strict=True)]
+        for key, delta in told(weighted_sum(parts, weights), progress):
+            for k, term in self._terms(key, delta.shape[1], parts, weights).items():
+                deltas[k][key] = replace(deltas[k][key], terms=(term,))
+        return [
+            replace(part, deltas=own, replacements={})
+            for part, own in zip(parts, deltas, strict=True)
+        ]
 
     def _terms(
-        self, key: str, delta: Delta, parts: Sequence[Adapter], weights: Sequence[float]
-    ) -> Terms:
-        """Give one module's terms, one an adapter that has it."""
+        self, key: str, size: int, parts: Sequence[Adapter], weights: Sequence[float]
+    ) -> dict[int, Term]:
+        """Give one module's terms by adapter, of those that do anything there."""
         known = [k for k, found in enumerate(self.statistics) if key in found]
         missing = [k for k, part in enumerate(parts) if key in part and k not in set(known)]
         if missing:
@@ -129,11 +152,11 @@ class FromInputs(Method):
             if weights[k] != 0.0 and key in parts[k] and (split := _split(parts[k], key)).B.any()
         }
         if not have:
-            return delta.terms
+            return {}
         others = [k for k in known if k not in have] if self.counts_all else []
-        moments = [self._moment(k, key, delta.shape[1]) for k in (*have, *others)]
+        moments = [self._moment(k, key, size) for k in (*have, *others)]
         found = self._solved(key, [weights[k] * split.A for k, split in have.items()], moments)
-        return tuple(Term(1.0, f.B, A) for f, A in zip(have.values(), found, strict=True))
+        return {k: Term(1.0, have[k].B, A) for k, A in zip(have, found, strict=True)}
 
     def _moment(self, domain: int, key: str, size: int) -> SecondMoment:
         moment = self.statistics[domain][key]

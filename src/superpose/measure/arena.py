@@ -17,8 +17,16 @@ from typing import NamedTuple
 
 from torch import nn
 
-from superpose.adapter import Adapter
-from superpose.compose import FineWeights, Method, Sum, TunedSum, merge
+from superpose.adapter import Adapter, met
+from superpose.compose import (
+    FineWeights,
+    Method,
+    RegMean,
+    RegMeanTuned,
+    Sum,
+    TunedSum,
+    merge,
+)
 from superpose.compose.from_inputs import FromInputs
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.input_statistics import InputStatistics
@@ -178,6 +186,13 @@ class Arena:
             method = replace(method, statistics=self.statistics)
         return merge(self.adapters, None, method, same_base=self.same_base, tree=self.tree)
 
+    def apart(self, method: Method) -> Sequence[Adapter]:
+        """Give the adapters as they take part in a method's sum."""
+        if not isinstance(method, FromInputs):
+            return self.adapters
+        told = replace(method, statistics=self.statistics)
+        return told.apart(met(self.adapters, self.tree), [1.0] * len(self.adapters))
+
 
 class _Search:
     """One contender's settings at scale 1, and then scales of the best of them."""
@@ -204,7 +219,7 @@ class _Search:
     def chosen(self) -> tuple[int, float]:
         """Spend the budget; give the best setting's place and its scale."""
         tuned = self.contender.tries[0]
-        if isinstance(tuned, TunedSum):
+        if isinstance(tuned, TunedSum | RegMeanTuned):
             return self._fitted(tuned)
         for place, method in enumerate(self.contender.tries):
             started = time.perf_counter()
@@ -217,10 +232,11 @@ class _Search:
             self._measure(best, next_scale(known))
         return best, min((t for p, t in self.trials if p == best), key=_objective).scale
 
-    def _fitted(self, tuned: TunedSum) -> tuple[int, float]:
-        """Spend a part on the plain sum's scale, and the rest on steps from there."""
+    def _fitted(self, tuned: TunedSum | RegMeanTuned) -> tuple[int, float]:
+        """Spend a part on the scale without fine weights, and the rest on steps from there."""
         arena = self.arena
-        self.merged.append(arena.merged(Sum()))
+        before = Sum() if isinstance(tuned, TunedSum) else RegMean(ridge=tuned.ridge)
+        self.merged.append(arena.merged(before))
         for _ in range(max(1, round(_FIRST * arena.passes))):
             known = {trial.scale: trial.objective for _, trial in self.trials}
             self._measure(0, next_scale(known) if known else 1.0)
@@ -228,9 +244,11 @@ class _Search:
         left = (arena.passes - self.spent) * sum(map(len, arena.calibration.values()))
         started = time.perf_counter()
         fitted, work = fitted_within(
-            arena.model, arena.adapters, arena.calibration, start, tuned.by, left, arena.progress
-        )
-        self.merged, self.fine = [arena.merged(fitted)], fitted.weights
+            arena.model, arena.apart(before), arena.calibration, start, tuned.by, left,
+            arena.progress,
+        )  # fmt: skip
+        self.fine = fitted.weights
+        self.merged = [arena.merged(replace(tuned, weights=fitted.weights))]
         self.merging = time.perf_counter() - started
         arena.progress(left - work)
         self.spent = arena.passes

@@ -19,6 +19,7 @@ from superpose.compose import (
     Orthogonal,
     Pico,
     RegMean,
+    RegMeanTuned,
     Ssr,
     Star,
     Sum,
@@ -30,7 +31,7 @@ from superpose.compose import (
 )
 from superpose.errors import BadSetting
 
-__all__ = ["CONTENDERS", "Contender", "contenders"]
+__all__ = ["ALL", "BEYOND", "CONTENDERS", "USUAL", "Contender", "contenders"]
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,32 @@ CONTENDERS: Mapping[str, Contender] = {
 weight of its own in a tuned sum makes another contender."""
 
 
-def contenders(names: Sequence[str] = ()) -> tuple[Contender, ...]:
-    """Give contenders by name, each once, the plain sum among them; without names all.
+BEYOND: Mapping[str, Contender] = {
+    f"regmean-tuned by {by}": Contender(f"regmean-tuned by {by}", (RegMeanTuned(by=by),))
+    for by in ("module", "direction")
+}
+"""What joined after the benchmark of methods had registered CONTENDERS, which it goes through."""
 
-    Raises BadSetting for a name that is none of CONTENDERS.
+USUAL = (
+    "sum", "average", "ties", "regmean", "ssr", "tuned by adapter", "tuned by module",
+    "regmean-tuned by module",
+)  # fmt: skip
+"""What is compared unless other methods are named: the plain ones, the best known one that needs no
+data, and those that ask the rows."""
+
+ALL = "all"
+
+
+def contenders(names: Sequence[str] = ()) -> tuple[Contender, ...]:
+    """Give contenders by name, each once, the plain sum among them; without names USUAL.
+
+    ALL among the names stands for all of them. Raises BadSetting for a name that is none.
     """
-    wrong = [name for name in names if name not in CONTENDERS]
+    known = {**CONTENDERS, **BEYOND}
+    wrong = [name for name in names if name not in known and name != ALL]
     if wrong:
         raise BadSetting(
-            f"`{wrong[0]}` is no method; there are {', '.join(CONTENDERS)}", where="methods"
+            f"`{wrong[0]}` is no method; there are {', '.join(known)}, and {ALL}", where="methods"
         )
-    chosen = dict.fromkeys(("sum", *names)) if names else CONTENDERS
-    return tuple(CONTENDERS[name] for name in chosen)
+    chosen = known if ALL in names else dict.fromkeys(("sum", *(names or USUAL)))
+    return tuple(known[name] for name in chosen)

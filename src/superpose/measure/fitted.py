@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from torch import nn
 
 from superpose.adapter import Adapter
-from superpose.compose import FineWeights, TunedSum
+from superpose.compose import FineWeights, RegMeanTuned, TunedSum
 from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.measure.by_direction import fine_weights
 from superpose.measure.finer import RATE, By, finer_work
 from superpose.model.superposed import SuperposedModel
 
-__all__ = ["fitted_within"]
+__all__ = ["fitted_on_top", "fitted_within"]
 
 _REACH = 0.6
 """How far a weight may move in all, where there are few steps: Adam's rate is that by their
@@ -56,3 +57,28 @@ def fitted_within(
         )  # fmt: skip
     weights: list[Any] = [FineWeights(found.weights[name]) for name in names]
     return TunedSum(by, tuple(weights)), finer_work(calibration, steps)
+
+
+def fitted_on_top(
+    model: nn.Module,
+    adapters: Sequence[Adapter],
+    domains: Mapping[str, Sequence[Example]],
+    method: RegMeanTuned,
+    weights: Sequence[float],
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> RegMeanTuned:
+    """Fit the weights of a regression's parts to rows; give the method with them.
+
+    model: the bare base. adapters: by its names for modules. domains: rows of each adapter's own.
+    weights: task weights that come before. progress: called with what of `finer_work` is done.
+    Raises as `finer_weights` does.
+    """
+    names = [str(place) for place in range(len(adapters))]
+    none = [np.zeros(len(rows)) for rows in domains.values()]
+    with SuperposedModel(model, method.apart(adapters, weights)) as superposed:
+        found = fine_weights(
+            superposed, names, domains, [1.0] * len(adapters), none,
+            by=cast("By", method.by), seed=seed, progress=progress,
+        )  # fmt: skip
+    return replace(method, weights=tuple(FineWeights(found.weights[name]) for name in names))

@@ -10,16 +10,13 @@ from pathlib import Path
 
 from superpose.data.prompt import Example
 from superpose.executor import Task
-from superpose.measure.evaluate import score
+from superpose.measure.pace import PACE_ROWS, forward_pace
 from superpose.model import BaseModel
 from superpose.studies.opened import TRAINING_WORK
 from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.training.train import train
 
 __all__ = ["RECORDED", "Effort", "Pace", "measured_pace"]
-
-MOST_ROWS = 8
-"""Rows that a pace is measured on: seconds, on two cores."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,8 @@ def measured_pace(base: BaseModel, rows: Sequence[Example], lora: LoraSettings) 
     Each is done twice and the second counts, as the first has things to set up. Raises what
     `train` raises, such as BadInput for target modules that the base does not have.
     """
-    rows = rows[:MOST_ROWS]
-    score(base.model, rows)
-    started = time.perf_counter()
-    score(base.model, rows)
-    forward = _tokens(rows) / (time.perf_counter() - started)
+    rows = rows[:PACE_ROWS]
+    forward = forward_pace(base.model, rows)
     ends: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         train(

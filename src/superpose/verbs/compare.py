@@ -67,12 +67,13 @@ def compare(
 
     base: a name, or a loaded base model. adapters: names, or loaded ones. data: rows of each
     adapter's own domain, in the adapters' order. test: other rows of the same domains; left out,
-    test rows are drawn from `data` beside the calibration rows. methods: names, all by default; the
-    plain sum is among them. merged: an adapter of the union of the domains' training rows. out: a
-    folder that keeps what was measured, row by row; a comparison that was stopped goes on there.
-    execution: where methods are tried, and by how many workers, a method at a time; those elsewhere
-    need `out`. same_base: bases of different names are one. progress: called with work done, how
-    much there is, and what is done.
+    test rows are drawn from `data` beside the calibration rows. methods: names, `all` for all of
+    them; left out those of `superpose.measure.contenders.USUAL`. The plain sum is among them.
+    merged: an adapter of the union of the domains' training rows. out: a folder that keeps what was
+    measured, row by row; a comparison that was stopped goes on there. execution: where methods are
+    tried, and by how many workers, a method at a time; those elsewhere need `out`. same_base: bases
+    of different names are one. progress: called with work done, how much there is, and what is
+    done. What it takes is said as a note before it begins.
 
     Raises BadSetting for a method that is none or passes that are too few for it, BadInput for
     what does not belong together and for a folder of another comparison, Missing where Slurm or Ray

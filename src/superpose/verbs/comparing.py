@@ -109,6 +109,7 @@ def commands(
 ) -> tuple[str, ...]:
     """Give the commands that write the best one: what it needs of the rows, and `superpose add`."""
     from superpose.compose import FROM_DATA
+    from superpose.compose.from_inputs import FromInputs
 
     add = ["superpose", "add", *ready.given]
     name = best.method.partition(" ")[0]
@@ -119,7 +120,7 @@ def commands(
         add += ["--weights", weights]
     elif best.scale != 1.0:
         add.append("--weights=" + ",".join([f"{best.scale:.4g}"] * len(ready.names)))
-    if name in FROM_DATA and weights is None:
+    if name in FROM_DATA and (weights is None or issubclass(FROM_DATA[name], FromInputs)):
         add += same_rows(ready, questions)
     return (shlex.join([*add, "-o", "OUT"]),)
 

@@ -11,7 +11,7 @@ from superpose.verbs.settings import Loading, MergeQuestions, held
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
-    from superpose.compose import Method, TunedSum
+    from superpose.compose import Method, RegMeanTuned, TunedSum
     from superpose.data.input_statistics import InputStatistics
     from superpose.names.tree import Tree
     from superpose.verbs.base import Base
@@ -82,42 +82,50 @@ def informed(
     Raises BadSetting for rows that the method does not ask for or that are missing, for task
     weights where rows are to find them, and as `calibrating`.
     """
-    from superpose.compose import TunedSum
+    from superpose.compose import RegMeanTuned, TunedSum
     from superpose.compose.from_inputs import FromInputs
 
     if not rows.data:
         return _from_beside(method, parts), tree
     if not isinstance(method, FromInputs | TunedSum):
         raise BadSetting(f"`{method.name}` asks for none: {_asking()} do", where="data")
-    known = method.statistics if isinstance(method, FromInputs) else method.weights
-    if known:
+    if method.statistics if isinstance(method, FromInputs) else method.weights:
         raise BadSetting(f"`{method.name}` has what it needs, and rows as well", where="data")
     if isinstance(method, TunedSum) and any(weight != 1.0 for weight in weights):
         raise BadSetting(f"`{method.name}` finds the task weights itself", where="weights")
     method.check(parts, weights)
     ready = rows.ready(parts, same_base)
-    if isinstance(method, FromInputs):
-        return replace(method, statistics=_measured(ready, progress)), _tree(ready)
-    return _tuned(method, ready, rows.questions.seed, progress), _tree(ready)
+    if isinstance(method, TunedSum):
+        return _tuned(method, ready, rows.questions.seed, progress), _tree(ready)
+    told = replace(method, statistics=_measured(ready, progress))
+    if isinstance(told, RegMeanTuned) and not told.weights:
+        told = _tuned_on_top(told, ready, weights, rows.questions.seed, progress)
+    return told, _tree(ready)
 
 
 def _from_beside(method: Method, parts: Sequence[Adapter]) -> Method:
     """Give a merge by regression what lies beside its adapters, where it was given nothing."""
-    from superpose.compose import TunedSum
+    from superpose.compose import RegMeanTuned, TunedSum
     from superpose.compose.from_inputs import FromInputs
-    from superpose.verbs.input_statistics import statistics_beside
 
-    if isinstance(method, TunedSum) and not method.weights:
+    if isinstance(method, TunedSum | RegMeanTuned) and not method.weights:
         raise BadSetting(
             f"`{method.name}` needs rows of each adapter's domain",
             where="data",
-            hint="Give them in the adapters' order: --data ROWS.jsonl. Or give the weights that "
-            "superpose tune --by direction --json wrote: --weights FILE.",
+            hint="Give them in the adapters' order: --data ROWS.jsonl."
+            + (_OR_WEIGHTS if isinstance(method, TunedSum) else ""),
         )
     if isinstance(method, FromInputs) and not method.statistics:
+        from superpose.verbs.input_statistics import statistics_beside
+
         beside = tuple(statistics_beside(part, method.name) for part in parts)
         return replace(method, statistics=beside)
     return method
+
+
+_OR_WEIGHTS = (
+    " Or give the weights that superpose tune --by direction --json wrote: --weights FILE."
+)
 
 
 def _measured(ready: Calibrating, progress: Progress | None) -> tuple[InputStatistics, ...]:
@@ -141,6 +149,23 @@ def _tuned(method: TunedSum, ready: Calibrating, seed: int, progress: Progress |
     modules = {} if finer is None else finer.weights
     table = WeightsFile(None, tuned.weights, modules, method.by)
     return table.tuned(met(ready.adapters, _tree(ready)), method.by)
+
+
+def _tuned_on_top(
+    method: RegMeanTuned,
+    ready: Calibrating,
+    weights: Sequence[float],
+    seed: int,
+    progress: Progress | None,
+) -> RegMeanTuned:
+    from superpose.adapter import met
+    from superpose.measure.finer import finer_work
+    from superpose.measure.fitted import fitted_on_top
+    from superpose.verbs.progress import advancing
+
+    advance = advancing(progress, f"tune by {method.by}", finer_work(ready.examples))
+    parts = met(ready.adapters, _tree(ready))
+    return fitted_on_top(ready.base.model, parts, ready.examples, method, weights, seed, advance)
 
 
 def _tree(ready: Calibrating) -> Tree:

@@ -28,7 +28,7 @@ class Merging:
             "What is made of the adapters: sum, average, equal-norm, ties, dare, dare-ties, della, "
             "knots, tsv, iso, core, ctm, pico, wudi, svc, star, orthogonal; with --data rows "
             "of each domain regmean and ssr (or with what superpose statistics wrote beside each "
-            "adapter) and tuned (or with --weights FILE from superpose tune).",
+            "adapter), tuned (or with --weights FILE from superpose tune) and regmean-tuned.",
             metavar="NAME",
         ),
     ] = "sum"
@@ -56,7 +56,8 @@ class Merging:
         None
     )
     ridge: Annotated[
-        float | None, "wudi, regmean, ssr: what is added where inputs are shared, by their mean."
+        float | None,
+        "wudi, regmean, regmean-tuned, ssr: what is added where inputs are shared, by their mean.",
     ] = None
     alpha: Annotated[float | None, "svc: the least of a direction that counts."] = None
     eta: Annotated[float | None, "star: share of the nuclear norm that is kept."] = None
@@ -66,8 +67,8 @@ class Merging:
     by: Annotated[
         str | None,
         Option(
-            "tuned: what has a weight of its own: adapter, layer, kind, module or direction (or "
-            "what the file of weights has).",
+            "tuned, regmean-tuned: what has a weight of its own: adapter, layer, kind, module or "
+            "direction.",
             metavar="WHAT",
         ),
     ] = None

@@ -30,10 +30,9 @@ def merge_beside(method: str) -> FromInputs | None:
 
     Raises BadSetting for another that rows' inputs do not tell of.
     """
-    from superpose.compose import FROM_DATA
-    from superpose.compose.from_inputs import FromInputs
+    from superpose.compose import RegMean, Ssr
 
-    kinds = {n: kind for n, kind in FROM_DATA.items() if issubclass(kind, FromInputs)}
+    kinds: dict[str, type[FromInputs]] = {kind.name: kind for kind in (RegMean, Ssr)}
     if method == NONE:
         return None
     if method not in kinds:

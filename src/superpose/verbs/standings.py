@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from superpose.executor import Do, Execution, Task, WorkFolder, work_off
 from superpose.verbs.comparing import Records
+from superpose.verbs.comparing_cost import tell_of_cost
 from superpose.verbs.progress import Progress, advancing
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class Ring:
 
     def standing(self, arena: Arena, name: str) -> Standing:
         """Measure a contender, or what they are held against."""
-        from superpose.measure.contenders import CONTENDERS
+        from superpose.measure.contenders import contenders
         from superpose.measure.ranking import BASE, MERGED, OWN
 
         domains = list(arena.test.rows)
         if name not in self.references:
-            return arena.standing(CONTENDERS[name])
+            return arena.standing(contenders([name])[-1])
         if name == OWN:
             return arena.reference(name, dict(zip(domains, arena.adapters, strict=True)))
         alone = None if name == BASE else self.merged if name == MERGED else arena.naive
@@ -81,6 +82,7 @@ def all_standings(
     work = dict.fromkeys(ring.references, float(ring.test.work))
     work |= {one.name: arena.work for one in chosen}
     missing = [name for name in work if name not in records]
+    tell_of_cost(ring, base, chosen, missing, execution.workers)
     advance = advancing(progress, "compare", sum(work[name] for name in missing))
     if execution.in_process:
         arena.progress = advance

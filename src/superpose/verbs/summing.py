@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from superpose.verbs.adapters import loaded
@@ -99,16 +100,18 @@ def _by_table(
 ) -> tuple[list[Adapter], Sequence[float], Method]:
     """Give adapters, task weights and method as a table of weights says, where there is one."""
     from superpose.adapter import met
-    from superpose.compose import TunedSum
+    from superpose.compose import RegMeanTuned, TunedSum
 
     if given.table is None:
         return list(parts), given.weights, method
     # By the names that the model had when it was tuned, whatever the files call its modules.
-    by_module = given.table.modules or isinstance(method, TunedSum)
-    parts = met(parts, tree) if by_module else parts
-    if isinstance(method, TunedSum):
-        return list(parts), [1.0] * len(parts), given.table.tuned(parts, method.by)
-    return *given.table.apply(parts), method
+    if not isinstance(method, TunedSum | RegMeanTuned):
+        parts = met(parts, tree) if given.table.modules else parts
+        return *given.table.apply(parts), method
+    parts = met(parts, tree)
+    tuned = given.table.tuned(parts, method.by)
+    told = replace(method, by=tuned.by, weights=tuned.weights)
+    return list(parts), [1.0] * len(parts), told
 
 
 def _step(progress: Progress | None, what: str) -> Callable[[int, int, str], None] | None:
