@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from superpose.errors import BadInput, Missing
 from superpose.files import locate
+from superpose.files.hub_wait import VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +95,27 @@ def test_a_hub_out_of_reach_could_not_be_asked(monkeypatch: Any) -> None:
     with pytest.raises(Missing, match=r"the hub cannot be reached \(.+\)") as caught:
         locate("org/math")
     assert "the hub is http://127.0.0.1:9 (HF_ENDPOINT)" in str(caught.value)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_that_takes_the_call_and_says_nothing_is_not_waited_for_beyond_the_limit(
+    monkeypatch: Any,
+) -> None:
+    from huggingface_hub import constants, hf_api
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(hf_api.api, "endpoint", constants.ENDPOINT)
+        monkeypatch.setenv(VARIABLE, "0.5")
+        with pytest.raises(Missing, match=rf"did not answer within 0\.5 s \({VARIABLE} "):
+            locate("org/silent")
+
+
+@pytest.mark.parametrize("limit", ["soon", "0", "-1", "inf", "nan"])
+def test_a_limit_that_is_no_number_of_seconds_is_bad_input(limit: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv(VARIABLE, limit)
+    with pytest.raises(BadInput, match=f"{VARIABLE} is '{limit}', no number of seconds above 0"):
+        locate("org/math")
 
 
 def test_offline_a_name_that_the_cache_lacks_could_not_be_asked(hub: Hub, monkeypatch: Any) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from superpose.errors import BadInput, Missing, SuperposeError
 from superpose.files.hub_name import HubName, is_hub_address
+from superpose.files.hub_wait import VARIABLE, answers_awaited, seconds
 
 _NETWORK = {"httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"}
 """Who raises what goes wrong on the way to the hub."""
@@ -26,7 +27,7 @@ def hub_errors(given: str, name: HubName, *, may_be_here: bool = True) -> Iterat
     where it could not be asked (no network, offline, too busy).
     """
     try:
-        with _quiet_client():
+        with _quiet_client(), answers_awaited():
             yield
     except SuperposeError:
         raise
@@ -119,6 +120,8 @@ def _unanswered(given: str, start: str, error: Exception) -> SuperposeError:
     problem = f"the hub's answer is not understood ({type(cause).__name__}: {said(cause)})"
     if isinstance(cause, OSError) or type(cause).__module__.partition(".")[0] in _NETWORK:
         problem = f"the hub cannot be reached ({said(cause)})"
+        if "Timeout" in type(cause).__name__:
+            problem = f"the hub did not answer within {seconds():g} s ({VARIABLE} is that limit)"
     return Missing(
         f"{start}{problem}",
         where=given,
