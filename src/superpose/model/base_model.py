@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, Refused, missing_extra
+from superpose.errors import BadInput, MissingBase, Refused, missing_extra
 from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
 from superpose.files.file_format import PEFT
@@ -62,7 +62,7 @@ def _load(name: BaseName, dtype: str, device: str | None) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
-    folder = name.folder()
+    folder = _folder(name)
     if (folder / PEFT.folder[0]).exists():
         # Beside a model too: transformers would load the adapter's own base model, from wherever
         # that lies, with the adapter in it.
@@ -86,6 +86,17 @@ def _load(name: BaseName, dtype: str, device: str | None) -> BaseModel:
     # tell nobody, and the revision has a field of its own.
     model.name_or_path = model.config.name_or_path = name.name
     return BaseModel(name.given, path, model.to(device).eval(), tokenizer, name.revision)
+
+
+def _folder(name: BaseName) -> Path:
+    try:
+        return name.folder()
+    except MissingBase as error:
+        if name.on_hub is None:
+            raise
+        raise MissingBase(
+            f"the base model {name.given!r} is not here: {error.problem}", hint=error.hint
+        ) from error
 
 
 def _libraries() -> tuple[Any, Any]:
