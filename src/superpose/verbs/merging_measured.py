@@ -63,6 +63,8 @@ def measured_merge(
     advance = advancing(progress, method.name, CROSSED_PASSES * rows + more)
     try:
         losses = crossed_losses(ready.base.model, ready.adapters, ready.examples, method, advance)
+        # Of the passes that are told: test rows are asked for, and measured, on their own account.
+        seconds = round(time.perf_counter() - began, 2)
         on_tests = _on_tests(method, ready, tests, advance)
     except BadInput as error:
         note("warning", f"`{method.name}` is not measured: {error.problem}")
@@ -73,7 +75,6 @@ def measured_merge(
     )
     words = ["superpose", "add", *ready.given, "--method", method.name]
     command = shlex.join([*words, *same_rows(ready, questions), "-o", "OUT"])
-    seconds = round(time.perf_counter() - began, 2)
     return MergedSum(method.name, domains, CROSSED_PASSES, seconds, command)
 
 
