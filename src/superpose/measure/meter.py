@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from typing import TypeAlias
+from functools import partial, reduce
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ Array: TypeAlias = NDArray[np.float64]
 Point: TypeAlias = Sequence[float] | Array
 Tell: TypeAlias = Callable[[int], None]
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+S = TypeVar("S", Sample, ChoiceSample)
 
 
 class Meter:
@@ -47,7 +48,9 @@ class Meter:
         progress: Tell | None = None,
     ) -> Sample:
         """Give losses, and their slopes, of rows at points. As `measure`."""
-        return measure(model, examples, points, gradients=gradients, progress=progress)
+        kind = "slopes" if gradients else "rows"
+        measured = partial(measure, model, examples, gradients=gradients)
+        return self._samples(kind, examples, points, measured, _sample, progress)
 
     def choices(
         self,
@@ -59,7 +62,9 @@ class Meter:
         progress: Tell | None = None,
     ) -> ChoiceSample:
         """Give nats of choices, and slopes of margins, at points. As `measure_choices`."""
-        return measure_choices(model, questions, points, gradients=gradients, progress=progress)
+        kind = "choice slopes" if gradients else "choices"
+        measured = partial(measure_choices, model, questions, gradients=gradients)
+        return self._samples(kind, questions, points, measured, _choice_sample, progress)
 
     def nll(
         self,
@@ -69,8 +74,7 @@ class Meter:
         progress: Tell | None = None,
     ) -> float:
         """Give the mean nats an answer token of rows at a point."""
-        with model.at([*map(float, point)]) as weighted:
-            return score(weighted, examples, progress=progress).nll
+        return self._number("nll", examples, point, partial(_nll, model, examples, point), progress)
 
     def share(
         self,
@@ -80,14 +84,34 @@ class Meter:
         progress: Tell | None = None,
     ) -> float:
         """Give the share of questions whose answer is the likeliest choice at a point."""
-        with model.at([*map(float, point)]) as weighted:
-            nll = choice_nll(weighted, questions, progress=progress).nll
-        right = np.array([question.right for question in questions])
-        return float(np.mean(margins(nll, right) > 0))
+        measured = partial(_share, model, questions, point)
+        return self._number("share", questions, point, measured, progress)
+
+    def _samples(
+        self,
+        kind: str,
+        rows: Sequence[object],
+        points: Sequence[Point],
+        measured: Callable[..., S],
+        made: Callable[[Arrays], S],
+        progress: Tell | None,
+    ) -> S:
+        """Measure at points. measured: does. made: of the arrays that a sample consists of."""
+        return measured(points, progress=progress)
+
+    def _number(
+        self,
+        kind: str,
+        rows: Sequence[object],
+        point: Point,
+        measured: Callable[..., float],
+        progress: Tell | None,
+    ) -> float:
+        return measured(progress=progress)
 
 
 class KeptMeter(Meter):
-    """Measures what is not kept yet in a folder, and keeps it there.
+    """Measures what is not kept yet in a folder, each point apart, and keeps it there.
 
     Raises BadInput where a file of it cannot be read.
     """
@@ -104,86 +128,31 @@ class KeptMeter(Meter):
         name = hashlib.sha256(f"{kind} {weights} {rows_mark(rows)}".encode()).hexdigest()[:24]
         return f"measured/{name}.npz"
 
-    def rows(
+    def _samples(
         self,
-        model: SuperposedModel,
-        examples: Sequence[Example],
+        kind: str,
+        rows: Sequence[object],
         points: Sequence[Point],
-        *,
-        gradients: bool = True,
-        progress: Tell | None = None,
-    ) -> Sample:
-        """Give losses, and their slopes, of rows at points, each kept apart."""
-
-        def one(point: Point) -> Sample:
-            found = self._kept(
-                self.file("slopes" if gradients else "rows", examples, point),
-                lambda: vars(measure(model, examples, [point], gradients=gradients)),
-            )
-            _told(progress, examples)
-            modules = tuple(map(str, found["modules"]))
-            return Sample(**{**found, "modules": modules})  # type: ignore[arg-type]
-
+        measured: Callable[..., S],
+        made: Callable[[Arrays], S],
+        progress: Tell | None,
+    ) -> S:
         if not len(points):
-            return super().rows(model, examples, points, gradients=gradients)
-        return reduce(Sample.joined, map(one, points))
-
-    def choices(
-        self,
-        model: SuperposedModel,
-        questions: Sequence[ChoiceQuestion],
-        points: Sequence[Point],
-        *,
-        gradients: bool = True,
-        progress: Tell | None = None,
-    ) -> ChoiceSample:
-        """Give nats of choices, and slopes of margins, at points, each kept apart."""
-
-        def one(point: Point) -> ChoiceSample:
-            found = self._kept(
-                self.file("choice slopes" if gradients else "choices", questions, point),
-                lambda: vars(measure_choices(model, questions, [point], gradients=gradients)),
-            )
-            _told(progress, questions)
-            return ChoiceSample(**found)  # type: ignore[arg-type]
-
-        if not len(points):
-            return super().choices(model, questions, points, gradients=gradients)
-        return reduce(ChoiceSample.joined, map(one, points))
-
-    def nll(
-        self,
-        model: SuperposedModel,
-        examples: Sequence[Example],
-        point: Point,
-        progress: Tell | None = None,
-    ) -> float:
-        """Give the mean nats an answer token of rows at a point."""
-        measured = super().nll
-        return self._number(
-            "nll", examples, point, progress, lambda: measured(model, examples, point)
-        )
-
-    def share(
-        self,
-        model: SuperposedModel,
-        questions: Sequence[ChoiceQuestion],
-        point: Point,
-        progress: Tell | None = None,
-    ) -> float:
-        """Give the share of questions whose answer is the likeliest choice at a point."""
-        measured = super().share
-        return self._number(
-            "share", questions, point, progress, lambda: measured(model, questions, point)
-        )
+            return measured(points)
+        found: list[S] = []
+        for point in points:
+            arrays = partial(_arrays_of, measured, point)
+            found.append(made(self._kept(self.file(kind, rows, point), arrays)))
+            _told(progress, rows)
+        return reduce(lambda all_of, one: all_of.joined(one), found)
 
     def _number(
         self,
         kind: str,
         rows: Sequence[object],
         point: Point,
+        measured: Callable[..., float],
         progress: Tell | None,
-        measured: Callable[[], float],
     ) -> float:
         found = self._kept(self.file(kind, rows, point), lambda: {"value": np.array(measured())})
         _told(progress, rows)
@@ -200,6 +169,41 @@ class KeptMeter(Meter):
                 return dict(found)
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             raise self.folder.damaged(path) from None
+
+
+def _nll(
+    model: SuperposedModel,
+    examples: Sequence[Example],
+    point: Point,
+    progress: Tell | None = None,
+) -> float:
+    with model.at([*map(float, point)]) as weighted:
+        return score(weighted, examples, progress=progress).nll
+
+
+def _share(
+    model: SuperposedModel,
+    questions: Sequence[ChoiceQuestion],
+    point: Point,
+    progress: Tell | None = None,
+) -> float:
+    with model.at([*map(float, point)]) as weighted:
+        nll = choice_nll(weighted, questions, progress=progress).nll
+    right = np.array([question.right for question in questions])
+    return float(np.mean(margins(nll, right) > 0))
+
+
+def _arrays_of(measured: Callable[..., object], point: Point) -> Arrays:
+    return vars(measured([point]))
+
+
+def _sample(arrays: Arrays) -> Sample:
+    modules = tuple(map(str, arrays["modules"]))
+    return Sample(**{**arrays, "modules": modules})  # type: ignore[arg-type]
+
+
+def _choice_sample(arrays: Arrays) -> ChoiceSample:
+    return ChoiceSample(**arrays)  # type: ignore[arg-type]
 
 
 def rows_mark(rows: Sequence[object]) -> str:
