@@ -188,6 +188,18 @@ def test_a_folder_that_is_a_link_out_of_the_base_models_is_not_followed(
         bake(base, adapter(), tmp_path / "out")
 
 
+def test_links_that_lead_back_or_to_themselves_end_with_their_name(
+    base: Path, tmp_path: Path
+) -> None:
+    (base / "additional_chat_templates" / "back").symlink_to("..")
+    with pytest.raises(BadInput, match="back: is no regular file"):
+        bake(base, adapter(), tmp_path / "out")
+    (base / "additional_chat_templates" / "back").unlink()
+    (base / "NOTICE").symlink_to("NOTICE")
+    with pytest.raises(BadInput, match="NOTICE: "):
+        bake(base, adapter(), tmp_path / "out")
+
+
 def test_a_named_pipe_among_the_base_models_files_is_refused_and_not_waited_for(
     base: Path, tmp_path: Path
 ) -> None:

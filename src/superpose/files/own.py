@@ -6,12 +6,19 @@ configuration or as tensors is checked for being that, but what is carried along
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from superpose.errors import BadInput, Refused, placed
 
-__all__ = ["own_file", "own_files_below"]
+__all__ = ["is_inside", "own_file", "own_files_below"]
+
+
+def is_inside(path: str | os.PathLike[str], roots: Iterable[str | os.PathLike[str]]) -> bool:
+    """Whether a path lies in one of the folders once all links are followed."""
+    real = os.path.realpath(path)
+    return any(os.path.commonpath([real, root]) == root for root in map(os.path.realpath, roots))
 
 
 def own_file(path: Path, folder: Path) -> Path:
@@ -22,32 +29,30 @@ def own_file(path: Path, folder: Path) -> Path:
     own.
     """
     with placed(path):
-        real = path.resolve()
-        if not any(real.is_relative_to(root) for root in _roots(folder)):
+        if not is_inside(path, _roots(folder)):
             raise Refused(
-                f"is a link out of its folder, to {real}, and would be passed on with it",
+                f"is a link out of its folder, to {os.path.realpath(path)}, and would be passed on "
+                "with it",
                 hint="If that file belongs there, put a copy in place of the link.",
             )
-        if not real.is_file():
-            raise BadInput("is no regular file" if real.exists() else "is not there")
+        if not path.is_file():
+            raise BadInput("is no regular file" if path.exists() else "is not there")
     return path
 
 
 def own_files_below(top: Path, folder: Path) -> Iterator[Path]:
-    """Give the files below a folder's subfolder `top`, each checked as `own_file` does."""
-    if not top.resolve().is_relative_to(folder.resolve()):
-        raise Refused(f"is a link out of its folder, to {top.resolve()}", where=top)
-    for path in sorted(top.iterdir()):
-        if path.is_dir():
-            yield from own_files_below(path, folder)
-        else:
+    """Give the files below a folder's subfolder `top`, each checked as `own_file` does.
+
+    A link to a folder is none of them: followed, it could lead back to where it stands.
+    """
+    for path in sorted(top.rglob("*")):
+        if path.is_symlink() or not path.is_dir():
             yield own_file(path, folder)
 
 
 def _roots(folder: Path) -> Iterator[Path]:
     """Give the folder, and where the hub's cache keeps the files of a snapshot."""
-    real = folder.resolve()
-    yield real
-    for above in real.parents:
+    yield folder
+    for above in folder.resolve().parents:
         if above.name == "snapshots":
             yield above.parent / "blobs"

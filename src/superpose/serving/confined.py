@@ -15,6 +15,7 @@ from pathlib import Path
 
 from superpose.errors import BadInput, Refused
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
+from superpose.files.own import is_inside
 from superpose.serving.settings import ServerSettings
 
 __all__ = ["Found", "check_text", "find_adapter", "find_by_whole_name"]
@@ -106,10 +107,8 @@ def _in_folders(called: str, settings: ServerSettings) -> Path | None:
 
 def _check_inside(path: Path, called: str, settings: ServerSettings) -> None:
     """Raise Refused where a path, or a file in it, is a link that leads out of all folders."""
-    inside = [os.path.realpath(folder) for folder in settings.folders]
     for one in _with_files(path):
-        real = os.path.realpath(one)
-        if not any(os.path.commonpath([real, folder]) == folder for folder in inside):
+        if not is_inside(one, settings.folders):
             name = called if one == path else f"{called}/{one.name}"
             raise Refused("is a link that leads out of the server's folders", where=name)
 
