@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from superpose.errors import BadInput
 from superpose.files import new_folder
 from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.room import check_model_room
 from superpose.files.tensors import FLOATS
 
 Progress = Callable[[int, int], object]
@@ -105,7 +105,7 @@ def bake(
     plan = make_plan(checkpoint, adapter)
     shards = shards_of(plan, converted)
     total = sum(shard.bytes for shard in shards)
-    _check_room(target, total)
+    check_model_room(target, total, _SPARE)
     with new_folder(target, force=force, replaceable=replaceable) as folder:
         carry(checkpoint.folder, folder)
         if plan.vocabulary is not None:
@@ -123,17 +123,6 @@ def _header_dtype(dtype: str | None) -> str | None:
     if dtype not in _HEADERS:
         raise BadInput(f"unknown dtype {dtype!r}", hint=f"Use {', '.join(_HEADERS)}.")
     return _HEADERS[dtype]
-
-
-def _check_room(target: Path, total: int) -> None:
-    """Refuse before anything is written what the disk will not take in the end."""
-    place = next(p for p in (target.absolute(), *target.absolute().parents) if p.is_dir())
-    free = shutil.disk_usage(place).free
-    if total + _SPARE > free:
-        raise BadInput(
-            f"the model takes {total / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free",
-            where=target,
-        )
 
 
 def _write_weights(

@@ -14,6 +14,7 @@ import numpy as np
 from superpose.adapter import Adapter
 from superpose.adapter.one_basis import BasisMember, OneBasis
 from superpose.files import without_nan
+from superpose.files.tensors import numpy_dtype
 from superpose.lowrank import norm
 from superpose.shown import Column, Line, Part, Shown, Table
 from superpose.shown.words import counted
@@ -217,7 +218,7 @@ def _alone_rank(basis: OneBasis, form: SharedForm) -> int:
     ]
     room, taken, rank = sum(bases) + sum(cores), 0, 0
     ranks = [
-        (len(sizes), sum(member.adapter[key].shape) * _itemsize(stored.dtype))
+        (len(sizes), sum(member.adapter[key].shape) * numpy_dtype(stored.dtype).itemsize)
         for member, stored in zip(basis.members, form.members, strict=True)
         for key, sizes in member.sizes.items()
     ]
@@ -237,10 +238,6 @@ def _alone_error(member: BasisMember, rank: int, whole: float) -> float:
 def _tail(sizes: Any, rank: int) -> float:
     """Give the norm of the singular values beyond a rank."""
     return float(np.linalg.norm(sizes[rank:]))
-
-
-def _itemsize(dtype: str) -> int:
-    return {"float64": 8, "float32": 4}.get(dtype, 2)
 
 
 def _worst(one: CompressedAdapter) -> str | None:

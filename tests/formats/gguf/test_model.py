@@ -311,6 +311,16 @@ def test_a_value_beyond_its_type_is_named_and_nothing_is_left(
     assert not list(tmp_path.glob("*made*"))
 
 
+def test_a_disk_without_room_is_told_of_the_output_and_nothing_is_left(
+    write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = write_model()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    with pytest.raises(BadInput, match=r"new/made\.gguf: .* the disk has 0\.00 GB free"):
+        bake_gguf(base, adapter(), tmp_path / "new" / "made.gguf")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_file_that_is_cut_off_leaves_nothing(write_model: WriteModel, tmp_path: Path) -> None:
     base = write_model()
     os.truncate(base, base.stat().st_size - 30_000)

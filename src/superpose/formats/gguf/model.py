@@ -7,7 +7,6 @@ Metadata, tokenizer among it, is carried byte for byte; a tensor that nothing ch
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -37,12 +36,10 @@ from superpose.formats.gguf.model_file import write_model
 from superpose.formats.gguf.model_plan import ModelPlan, plan_model
 from superpose.formats.gguf.model_rows import Rounded, holds_copy
 from superpose.formats.gguf.names import llama_cpp_tensors
+from superpose.formats.gguf.write import DTYPES
 from superpose.formats.noted import KEY
 
 __all__ = ["BakedGguf", "bake_gguf", "check_gguf_model"]
-
-_MODEL_DTYPES = ("float32", "float16", "bfloat16")
-_SPARE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,8 @@ def check_gguf_model(
     that does not end in .gguf, and for the base model itself.
     """
     target = Path(path)
-    if dtype is not None and dtype not in _MODEL_DTYPES:
-        raise BadSetting(f"{dtype!r} is none of {', '.join(_MODEL_DTYPES)}", where="dtype")
+    if dtype is not None and dtype not in DTYPES:
+        raise BadSetting(f"{dtype!r} is none of {', '.join(DTYPES)}", where="dtype")
     if target.suffix != GGUF.ending:
         raise BadInput("is no name of a GGUF model", where=path, hint="Let it end in .gguf.")
     if not base.is_file() or not GGUF.takes(base):
@@ -146,7 +143,7 @@ def bake_gguf(
     plan = plan_model(header, with_factors(adapter), numbers, dtype, base)
     target = Path(path)
     rounded = Rounded()
-    written = write_model(base, header, plan, adapter, target, rounded, _room(target), progress)
+    written = write_model(base, header, plan, adapter, target, rounded, progress)
     lost = rounded.lost()
     if lost is not None and lost > 0.5:
         warnings.warn(
@@ -228,8 +225,3 @@ def _check_copies(
                 where=base,
                 hint="Was a vocabulary resized, or the adapter trained on another base model?",
             )
-
-
-def _room(target: Path) -> int:
-    place = next(p for p in (target.absolute(), *target.absolute().parents) if p.is_dir())
-    return shutil.disk_usage(place).free - _SPARE

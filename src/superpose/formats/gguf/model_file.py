@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, Refused, placed
 from superpose.files import new_file
+from superpose.files.room import check_model_room
 from superpose.files.tensors import opened
 from superpose.formats.gguf.header import GgufHeader, GgufTensor
 from superpose.formats.gguf.model_plan import ModelPlan, NewGgufTensor
@@ -29,6 +30,7 @@ from superpose.formats.noted import KEY, note_of
 Array = NDArray[Any]
 
 _COPIED = 1 << 22
+_SPARE = 1 << 20
 _STRING = 8
 
 
@@ -50,22 +52,19 @@ def write_model(
     adapter: Adapter,
     target: Path,
     rounded: Rounded,
-    free: int,
     progress: Callable[[int, int], object] | None,
 ) -> int:
     """Write the model, whole or not at all, and give its bytes.
 
-    rounded: gets what is added and lost. free: bytes that the disk has. Raises BadInput as
-    `new_blocks`, and where the disk has no room.
+    rounded: gets what is added and lost. Raises BadInput as `new_blocks`, and where the disk has no
+    room.
     """
-    with placed(base), opened(base) as file, new_file(target) as part, part.open("wb") as out:
+    with placed(base), opened(base) as file:
         entries = list(_entries(header, plan))
         start = _start(file, header, adapter, entries)
-        total = len(start) + sum(_padded(e.size, header.alignment) for e in entries)
-        if total > free:
-            raise BadInput(
-                f"the model takes {total / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free"
-            )
+    total = len(start) + sum(_padded(e.size, header.alignment) for e in entries)
+    check_model_room(target, total, _SPARE)
+    with placed(base), opened(base) as file, new_file(target) as part, part.open("wb") as out:
         out.write(start)
         for entry in entries:
             for block in _blocks(file, header, entry, rounded):

@@ -27,11 +27,7 @@ from superpose.files.tensors import numpy_dtype, opened
 from superpose.formats.gguf.architectures import of_gguf
 from superpose.formats.gguf.base import NOTED, Base, base_numbers, read_base
 from superpose.formats.gguf.header import (
-    BF16,
     BLOCKS,
-    F16,
-    F32,
-    F64,
     Q8_0,
     GgufHeader,
     GgufTensor,
@@ -39,6 +35,7 @@ from superpose.formats.gguf.header import (
 )
 from superpose.formats.gguf.names import interleaved_as, module_of
 from superpose.formats.gguf.translate import ARCHITECTURE, to_transformers
+from superpose.formats.gguf.values import PLAIN
 from superpose.formats.noted import noted
 from superpose.formats.stubs import check_stubs
 
@@ -46,7 +43,6 @@ Array = NDArray[Any]
 
 ALPHA = "adapter.lora.alpha"
 
-_DTYPES = {F32: "float32", F16: "float16", F64: "float64", BF16: "bfloat16"}
 _HUB = "https://huggingface.co/"
 
 
@@ -205,7 +201,7 @@ def _read(file: Any, header: GgufHeader, name: str) -> Array:
     data = np.fromfile(file, dtype=np.uint8, count=count)
     if data.size < count:
         raise BadInput("the file became shorter while it was read")
-    values = _q8(data) if tensor.type == Q8_0 else data.view(numpy_dtype(_DTYPES[tensor.type]))
+    values = _q8(data) if tensor.type == Q8_0 else data.view(numpy_dtype(PLAIN[tensor.type]))
     values = values.reshape(tensor.shape)
     values.flags.writeable = False
     if not all_finite(values):

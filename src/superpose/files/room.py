@@ -1,0 +1,25 @@
+"""Room on the disk, asked for before anything is written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from superpose.errors import BadInput
+
+__all__ = ["check_model_room"]
+
+
+def check_model_room(target: Path, total: int, spare: int) -> None:
+    """Refuse a model that the disk will not take in the end.
+
+    target: where it will lie; folders above it need not be there. total: its bytes. spare: bytes
+    beside them. Raises BadInput.
+    """
+    place = next(p for p in (target.absolute(), *target.absolute().parents) if p.is_dir())
+    free = shutil.disk_usage(place).free
+    if total + spare > free:
+        raise BadInput(
+            f"the model takes {total / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free",
+            where=target,
+        )
