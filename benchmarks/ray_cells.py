@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import superpose
+from benchmarks.byte_models import write_byte_llama
 from benchmarks.measure import Timing, call
 from benchmarks.ray_here import ray_cluster
 from benchmarks.result import Result, Target
@@ -25,6 +26,15 @@ _QUESTION = "How much quicker is a study of 24 cells on two Ray workers than on 
 _ROWS = 48
 
 _SEEDS = 4
+
+_SIZES = {
+    "num_hidden_layers": 4,
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+}
+"""Of the base model."""
 
 
 def measure(repeats: int = 1) -> Result:
@@ -55,7 +65,7 @@ def measure(repeats: int = 1) -> Result:
 
 def _study(folder: Path) -> Mapping[str, object]:
     """Write base and questions, and give the study: six cells a seed."""
-    _write_base(folder / "base")
+    write_byte_llama(folder / "base", **_SIZES)
     domains = {}
     for name, sign in (("sums", 1), ("differences", -1)):
         rows = [
@@ -78,26 +88,6 @@ def _study(folder: Path) -> Mapping[str, object]:
         "lora": {"rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj"]},
         "training": {"epochs": 5, "learning_rate": 0.002, "batch_size": 8},
     }
-
-
-def _write_base(folder: Path) -> None:
-    import torch
-    import transformers
-    from tokenizers import ByteLevelBPETokenizer
-
-    letters = ByteLevelBPETokenizer()
-    letters.train_from_iterator([], vocab_size=257, special_tokens=["<end>"])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=letters._tokenizer, eos_token="<end>"
-    )
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        num_hidden_layers=4, hidden_size=256, intermediate_size=768, num_attention_heads=8,
-        num_key_value_heads=4, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )  # fmt: skip
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def _results(folder: Path) -> dict[str, bytes]:

@@ -77,17 +77,12 @@ with served(hub) as address:
 """A sum with an adapter that lies on a hub."""
 
 BASE = """
-import json, tokenizers, torch, transformers
-made = tokenizers.ByteLevelBPETokenizer()
-made.train_from_iterator([], vocab_size=257, special_tokens=["<end>"])
-fast = transformers.PreTrainedTokenizerFast
-tokenizer = fast(tokenizer_object=made._tokenizer, eos_token="<end>")
-torch.manual_seed(0)
-config = transformers.LlamaConfig(num_hidden_layers=1, hidden_size=32, intermediate_size=48,
-    num_attention_heads=4, num_key_value_heads=2, vocab_size=len(tokenizer), bos_token_id=None,
-    eos_token_id=tokenizer.eos_token_id)
-transformers.LlamaForCausalLM(config).save_pretrained("tiny")
-tokenizer.save_pretrained("tiny")
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, os.environ["REPOSITORY"])
+from benchmarks.byte_models import write_byte_llama
+write_byte_llama(Path("tiny"), num_hidden_layers=1, hidden_size=32, intermediate_size=48,
+    num_attention_heads=4, num_key_value_heads=2)
 with open("sums.jsonl", "w") as file:
     for a in range(12):
         print(json.dumps({"question": f"{a} plus 2?", "answer": f"It is {a + 2}."}), file=file)

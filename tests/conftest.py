@@ -203,29 +203,17 @@ QUESTIONS = {
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transformers folder: a random Llama of two layers with a byte-level tokenizer."""
-    import torch
-    import transformers
-    from tokenizers import ByteLevelBPETokenizer
+    from benchmarks.byte_models import write_byte_llama
 
     folder = tmp_path_factory.mktemp("base") / "tiny-llama"
-    bytes_only = ByteLevelBPETokenizer()
-    bytes_only.train_from_iterator([], vocab_size=257, special_tokens=["<end>"])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only._tokenizer, eos_token="<end>"
-    )
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
+    write_byte_llama(
+        folder,
         num_hidden_layers=2,
         hidden_size=32,
         intermediate_size=48,
         num_attention_heads=4,
         num_key_value_heads=2,
-        vocab_size=len(tokenizer),
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
     )
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     return folder
 
 

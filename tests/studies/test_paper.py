@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from benchmarks.byte_models import byte_tokenizer
 
 if TYPE_CHECKING:
     from tests.loopback_hub import Hub
@@ -57,15 +58,9 @@ def shaped_like_gpt2(tmp_path_factory: pytest.TempPathFactory) -> dict[str, byte
     """The files of a random model: GPT-2 Small's twelve layers, 16 wide, bytes as tokens."""
     import torch
     import transformers
-    from tokenizers import ByteLevelBPETokenizer
 
     end, folder = "<|endoftext|>", tmp_path_factory.mktemp("gpt2")
-    bytes_only = ByteLevelBPETokenizer()
-    bytes_only.train_from_iterator([], vocab_size=257, special_tokens=[end])
-    kinds: dict[str, Any] = dict.fromkeys(("bos_token", "eos_token", "unk_token"), end)
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only._tokenizer, **kinds
-    )
+    tokenizer = byte_tokenizer(end, bos_token=end, eos_token=end, unk_token=end)
     torch.manual_seed(0)
     config = transformers.GPT2Config(
         n_embd=16, n_head=2, vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0
