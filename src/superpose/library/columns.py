@@ -62,6 +62,8 @@ def table_of(columns: dict[str, pa.Array]) -> pa.Table:
 def as_numpy(column: Any) -> Any:
     """Give a column of numbers without nulls as a NumPy array that may be read."""
     chunks = column.chunks if hasattr(column, "chunks") else [column]
+    if len(chunks) == 1:
+        return _of_chunk(chunks[0])
     return np.concatenate([np.empty(0, _name(column.type)), *map(_of_chunk, chunks)])
 
 

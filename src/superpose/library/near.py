@@ -11,6 +11,7 @@ import numpy as np
 
 from superpose.adapter import Adapter
 from superpose.files import without_nan
+from superpose.library.blocks import products, stacked
 from superpose.library.opened import cosines_of_sketches
 from superpose.library.query import Asked
 from superpose.library.sketch import standard_error
@@ -18,6 +19,9 @@ from superpose.shown import Column, Line, Part, Shown, Table
 
 _LOOKED_AT = 4
 """Candidates that are taken exactly, for each that is asked for."""
+
+_ALIKE = 1e-4
+"""Cosines that differ by less are not told apart by float32 products, with much to spare."""
 
 _FAR = 0.99
 """Cosine up to which sqrt(1 - cosine^2) has lost nothing."""
@@ -91,15 +95,29 @@ class Neighbours(Shown):
 def nearest(asked: Asked, most: int = 10) -> Neighbours:
     """Give the `most` adapters whose cosine with the one asked about is largest in size.
 
-    Four times as many are taken exactly, those that have the largest by their sketches: one whose
-    cosine is within a few standard errors of the last that is listed may be missed.
+    Four times as many are read, those that have the largest by their sketches: one whose cosine is
+    within a few standard errors of the last that is listed may be missed. Of these float32 products
+    tell which are listed, but for those it cannot tell apart.
     """
     others = asked.others
     rough = cosines_of_sketches(asked.library, asked.sketch, others)
     first = np.argsort(-np.abs(rough), kind="stable")[: _LOOKED_AT * most]
-    found = [likeness(asked, others[at], float(rough[at])) for at in first]
+    sizes = _sizes(asked, [others[at] for at in first])
+    least = np.sort(sizes)[-most:][:1] - _ALIKE
+    found = [
+        likeness(asked, others[at], float(rough[at]))
+        for at, size in zip(first, sizes, strict=True)
+        if size >= least
+    ]
     found.sort(key=lambda one: -abs(one.cosine) if math.isfinite(one.cosine) else 1.0)
     return Neighbours(asked.name, asked.base, len(others), tuple(found[:most]))
+
+
+def _sizes(asked: Asked, positions: Sequence[int]) -> Any:
+    """Give the size of the cosine with each, from float32 products; -1 beside a zero adapter."""
+    own = stacked([asked.adapter])
+    cosines = [products(own, stacked([asked.library.adapter(at)])).cosine[0, 0] for at in positions]
+    return np.nan_to_num(np.abs(np.array(cosines)), nan=-1.0)
 
 
 def likeness(asked: Asked, at: int, estimate: float) -> Likeness:

@@ -119,7 +119,7 @@ def open_library(index: str | os.PathLike[str], base: str | None = None) -> Libr
             where=path,
             hint=f"Go on with it: superpose index -o {path}",
         )
-    table, groups = rows_on_disk(path / TABLE)
+    table, groups = rows_on_disk(path / TABLE, modules=False)
     every = entries_of(table)
     if base is not None and base not in groups.skeletons:
         raise BadInput(

@@ -42,6 +42,7 @@ _NUMBERS = {
 }
 _TEXTS = ("name", "given", "stamp", "content", "base_model", "base", "format", "dtypes", "made",
           "problem", "remark")  # fmt: skip
+_SKETCHES = ("sketch", "starts")
 
 
 def arrow() -> Any:
@@ -96,11 +97,12 @@ def write_rows(path: Path, table: pa.Table, groups: Groups) -> None:
         pa.parquet.write_table(told, part, compression="zstd")
 
 
-def rows_on_disk(path: Path) -> tuple[pa.Table, Groups]:
-    """Read rows and groups; BadInput for a file that is damaged."""
+def rows_on_disk(path: Path, *, modules: bool = True) -> tuple[pa.Table, Groups]:
+    """Read rows and groups; BadInput for a file that is damaged. modules: their column as well."""
     pa = arrow()
+    columns = None if modules else [*_NUMBERS, *_TEXTS, *_SKETCHES]
     try:
-        table = pa.parquet.ParquetFile(path).read()
+        table = pa.parquet.ParquetFile(path).read(columns)
         groups = Groups.of_json(table.schema.metadata[_GROUPS].decode())
     except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are of these
         raise BadInput(
@@ -119,8 +121,7 @@ def as_table(entries: Sequence[LibraryEntry]) -> pa.Table:
         {
             **plain,
             **words,
-            "sketch": _vectors([entry.sketch for entry in entries]),
-            "starts": _vectors([entry.starts for entry in entries]),
+            **{name: _vectors([getattr(entry, name) for entry in entries]) for name in _SKETCHES},
             "modules": _modules(entries),
         }
     )
@@ -148,6 +149,8 @@ def with_changes(table: pa.Table, rows: Sequence[tuple[LibraryEntry, int]]) -> p
 
 def chosen_rows(table: pa.Table, rows: Sequence[int]) -> pa.Table:
     """Give rows of a table, in the order asked for."""
+    if list(rows) == list(range(table.num_rows)):
+        return table
     return table.take(numbers(list(rows), "int64"))
 
 
@@ -175,7 +178,7 @@ def stale_rows(table: pa.Table, groups: Groups) -> list[int]:
 def matrix_of(table: pa.Table, column: str) -> Any:
     """Give the sketches of rows that all have one: (N, size), float32."""
     chunks = [as_numpy(chunk.flatten()) for chunk in table[column].chunks]
-    flat = np.concatenate([np.empty(0, np.float32), *chunks])
+    flat = chunks[0] if len(chunks) == 1 else np.concatenate([np.empty(0, np.float32), *chunks])
     return flat.reshape(table.num_rows, -1) if table.num_rows else flat.reshape(0, 0)
 
 
