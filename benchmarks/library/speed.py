@@ -59,7 +59,7 @@ def time_one(folder: Path, count: int) -> None:
     timings["the pairs' products at full speed"] = _products(library)
     timings["all pairs"] = call(_pairs(library))
     timings["all pairs, from their files"] = call(_pairs(library))
-    timings["near"] = call(lambda: superpose.near(names[0], out))
+    timings["near"] = call(lambda: superpose.near(paths[0], out))
     told = {name: [sample.seconds, sample.cpu] for name, sample in timings.items()}
     write_record(folder / "timed.json", {"timings": told})
 

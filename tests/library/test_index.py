@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,10 @@ def test_a_name_given_twice_is_one_and_names_that_are_alike_are_told_apart(
     library = open_library(tmp_path / "i")
     assert len(set(library.names)) == 2
     assert library.position(str(tmp_path / "y" / "best")) == 1
+    with pytest.raises(BadInput, match="what 2 adapters") as refused:
+        superpose.near("best", tmp_path / "i")
+    (place, *_) = re.findall(r"/\S+best", refused.value.hint or "")
+    assert superpose.near(place, tmp_path / "i").found[0].cosine == pytest.approx(1.0)
 
 
 def test_what_is_no_index_is_told_so(tmp_path: Path) -> None:

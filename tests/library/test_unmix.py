@@ -149,6 +149,8 @@ def test_a_baked_model_is_taken_apart_with_its_base(tmp_path: Path) -> None:
     superpose.bake(tmp_path / "base", parts, tmp_path / "baked")
     found = superpose.unmix(tmp_path / "baked", tmp_path / "i", base=tmp_path / "base", rank=8)
     assert weights_of(found) == pytest.approx({"p2": 1.0, "p5": -0.8}, abs=0.02)
+    for parent in found.parents:
+        assert parent.low <= {"p2": 1.0, "p5": -0.8}[parent.name] <= parent.high
     assert found.complete, found.verdict
     with pytest.raises(BadSetting, match="needs base"):
         superpose.unmix(tmp_path / "all" / "p1", tmp_path / "i", rank=8)

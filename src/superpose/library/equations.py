@@ -6,6 +6,11 @@ parents add up to T exactly, though T is not their sum. The squared error of all
 |U U^T (sum_i w_i dW_i - T)|^2 + |(sum_i w_i dW_i - T) V V^T|^2, is a quadratic in w whose Gram
 matrix comes from factors: B_i becomes U^T B_i, or A_i becomes A_i V. Of a sum that was not
 compressed U and V span all that its parents write and read, and nothing changes.
+
+Of a model that was rounded T is the best approximation of M + E, with E of independent entries of
+variance e^2: U and V lean towards E, and U U^T E V has e^2 d_out / s on its diagonal where the
+singular value s of M is clear of E, E's share in V's equations e^2 d_in / s (to second order in E;
+Benaych-Georges and Nadakuditi 2012). This bias of the right side is kept beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
+from superpose.adapter.made import EXTRACT
 from superpose.library.blocks import balanced
 from superpose.lowrank import Term
 from superpose.lowrank.canonical_split import canonical, sides, sizes
@@ -26,11 +32,15 @@ Array: TypeAlias = Any
 
 
 class Sides(NamedTuple):
-    """One module of the target over its norm: U (out, k), s (k,), V (in, k)."""
+    """One module of the target over its norm: U (out, k), s (k,), V (in, k).
+
+    noise: variance of an entry of what rounding a whole model added.
+    """
 
     U: Array
     s: Array
     V: Array
+    noise: float = 0.0
 
 
 class Projected(NamedTuple):
@@ -48,12 +58,14 @@ class Equations:
 
     Everything is over norms: the target's is 1, and so is that of every parent. gram (p, p), right
     (p,): of the parents so far, in the order in which they came; the target's own square is 2.
-    count: independent numbers in the target, as many as its factors have.
+    bias (p,): of right, by the noise. count: independent numbers in the target, as many as its
+    factors have.
     """
 
     target: dict[str, Sides]
     gram: Array = field(default_factory=lambda: np.zeros((0, 0)))
     right: Array = field(default_factory=lambda: np.zeros(0))
+    bias: Array = field(default_factory=lambda: np.zeros(0))
     parents: list[dict[str, Projected]] = field(default_factory=list)
 
     @property
@@ -67,12 +79,13 @@ class Equations:
         for adapter, norm in parents:
             own = {key: self._parent(key, delta.terms, norm) for key, delta in adapter.items()}
             self.parents.append(own)
-            both = (
-                np.einsum("rk,rk,k->", own[key].projected_b, own[key].projected_a, t.s)
-                for key, t in self.target.items()
-                if key in own
-            )
-            self.right = np.append(self.right, 2.0 * math.fsum(both))
+            right = bias = 0.0
+            for key in (key for key in self.target if key in own):
+                t = self.target[key]
+                shares = np.einsum("rk,rk->k", own[key].projected_b, own[key].projected_a)
+                right += 2.0 * float(shares @ t.s)
+                bias += t.noise * (len(t.U) + len(t.V)) * float(shares @ (1.0 / t.s))
+            self.right, self.bias = np.append(self.right, right), np.append(self.bias, bias)
         wider = np.zeros((len(self.parents), len(self.parents)))
         wider[:before, :before] = self.gram
         keys = dict.fromkeys(key for own in self.parents[before:] for key in own)
@@ -140,6 +153,7 @@ class Equations:
 def equations_of(target: Adapter, norm: float) -> Equations:
     """Give the equations of a target, whose modules go by the names of the library."""
     found = {}
+    left = unkept(target)
     for key, delta in target.items():
         split = canonical(delta.terms)
         s = sizes(split)
@@ -147,8 +161,26 @@ def equations_of(target: Adapter, norm: float) -> Equations:
             live = s > s[0] * 1e-12
             kept = Term(1.0, split.B[:, live], split.A[live])
             U, V = sides(kept)
-            found[key] = Sides(U, s[live] / norm, V)
+            s = s[live] / norm
+            found[key] = Sides(U, s, V, _noise(s, delta.shape, left))
     return Equations(found)
+
+
+def unkept(target: Adapter) -> float:
+    """Give what extracting a target from a model left of its energy, over what it kept."""
+    kept = target.made.energy_kept
+    return (1.0 - kept) / kept if target.made.method == EXTRACT and kept else 0.0
+
+
+def _noise(s: Array, shape: tuple[int, int], left: float) -> float:
+    """Give the variance of an entry of the noise in what was extracted, at most.
+
+    The least singular value is at the edge of the noise's own, (sqrt(d_out) + sqrt(d_in)) e, or of
+    the parents where the rank did not hold them: then what was left bounds it. left: of all energy.
+    """
+    rows, columns = shape
+    edge = float(s[-1]) / (math.sqrt(rows) + math.sqrt(columns))
+    return min(edge**2, left / max(1, (rows - len(s)) * (columns - len(s))))
 
 
 def _scores(target: Array, parents: Sequence[tuple[Array, Array] | None], weights: Array) -> Array:

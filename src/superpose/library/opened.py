@@ -90,7 +90,10 @@ class Library:
         return self.sketcher.of(adapter, norm)[0], norm
 
     def position(self, adapter: str) -> int | None:
-        """Find an adapter by its name in answers, its name in the library, or where it lies."""
+        """Find an adapter by its name in answers, its name in the library, or where it lies.
+
+        Raises BadInput for a name that several have and no place here has.
+        """
         for names in (
             self.names,
             [entry.name for entry in self.entries],
@@ -102,6 +105,12 @@ class Library:
             here = str(with_home(adapter).resolve())
             real = [e.given for e in self.entries]
             return real.index(here) if here in real else None
+        if places := [entry.given for entry in self.entries if entry.name == adapter]:
+            raise BadInput(
+                f"is what {len(places)} adapters of {self.path} are called",
+                where=adapter,
+                hint=f"Give the place of one: {' or '.join(places[:4])}",
+            )
         return None
 
 

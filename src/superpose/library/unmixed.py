@@ -10,20 +10,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
-from superpose.adapter.made import EXTRACT
 from superpose.files import without_nan
+from superpose.library.equations import unkept
 from superpose.library.query import Asked
 from superpose.library.sparse import FLOOR, solved
-from superpose.library.unmixing import CLEAR, Search, searched
+from superpose.library.unmixing import Search, searched
 from superpose.shown import Column, Line, Part, Shown, Table
 
 Array: TypeAlias = Any
 
 Tell: TypeAlias = Callable[[float, float | None, str], None]
-
-_WIDE = CLEAR
-"""Standard errors on either side: rounding is no white noise, and the true weights of small made
-sums that were compressed and rounded were up to five away."""
 
 _AS_GOOD = 1.05
 """Times the error up to which another adapter in a parent's place explains the target as well."""
@@ -120,16 +116,16 @@ def unmixed(asked: Asked, progress: Tell | None = None) -> Unmixed:
     if not asked.norm > 0.0:
         return _answer(asked, None, (), 0.0)
     search = searched(asked, progress)
-    spread = _WIDE * search.deviations()
+    weights, spread = search.told()
     units = asked.norm / np.array([asked.library.entries[at].norm for at in search.parents])
     found = []
     for n, at in enumerate(search.parents):
-        weight, half = search.chosen.weights[n] * units[n], spread[n] * units[n]
+        weight, half = weights[n] * units[n], spread[n] * units[n]
         found.append(
             FoundParent(
                 asked.library.names[at], asked.library.entries[at].given, float(weight),
                 float(weight - half), float(weight + half),
-                float(search.chosen.weights[n] ** 2), _alternatives(search, n),
+                float(weights[n] ** 2), _alternatives(search, n),
             )
         )  # fmt: skip
     found.sort(key=lambda parent: -parent.energy)
@@ -173,11 +169,10 @@ def _allowed(asked: Asked, found: tuple[FoundParent, ...]) -> float:
     names = {dtype for delta in asked.adapter.values() for dtype in delta.stored}
     rounding = max(_ROUNDING.get(name, 0.1) for name in names)
     sizes = 1.0 + math.fsum(parent.energy for parent in found)
-    made = asked.adapter.made
     noise = 0.0
-    if made.method == EXTRACT and made.energy_kept:
+    if left := unkept(asked.adapter):
         shares = [d.rank / max(1, min(d.shape) - d.rank) for d in asked.adapter.values()]
-        noise = 4.0 * max(shares) * (1.0 - made.energy_kept) / made.energy_kept
+        noise = 4.0 * max(shares) * left
     return rounding**2 * sizes + min(noise, 0.2)
 
 
@@ -185,7 +180,7 @@ def _proof(asked: Asked, search: Search) -> tuple[float, str]:
     """Compare the target with the parents' sum, formed exactly, or with its best of that rank."""
     library, target = asked.library, asked.adapter
     total: Adapter | None = None
-    for at, weight in zip(search.parents, search.chosen.weights, strict=True):
+    for at, weight in zip(search.parents, search.told()[0], strict=True):
         entry = library.entries[at]
         part = float(weight) * asked.norm / entry.norm * library.adapter(at)
         total = part if total is None else total + part

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
-from superpose.library.equations import Equations, equations_of
+from superpose.library.equations import Equations, equations_of, unkept
 from superpose.library.query import Asked
 from superpose.library.sparse import FLOOR, Chosen, fewest, solved
 
@@ -31,7 +31,9 @@ _ROUNDS, _READ = 12, 72
 """Rounds at most, and adapters that are read for one answer at most."""
 
 CLEAR = 6.0
-"""Standard errors that a weight has to be away from 0."""
+"""Standard errors that a weight has to be away from 0, and on either side of it: rounding is no
+white noise, and the true weights of small made sums that were compressed and rounded were up to
+five away."""
 
 _PATIENCE, _LITTLE = 4, 1e-3
 """Rounds without gain until a search ends while more than this is left, of 2: a part from elsewhere
@@ -78,6 +80,19 @@ class Search:
         spread = np.diag(chosen.inverse @ middle @ chosen.inverse)
         least = FLOOR * np.diag(chosen.inverse)
         return np.asarray(np.sqrt(np.maximum(0.0, spread) + np.maximum(0.0, least)))
+
+    def told(self) -> tuple[Array, Array]:
+        """Give the weights, of unit adapters and without bias, and how far off they may be.
+
+        That is `CLEAR` standard errors; where a model was rounded, also half of the bias that was
+        taken off, which is known to second order alone, and twice the share that is left: changes
+        far below the rounding are rounded off, which takes of all weights alike and is no noise.
+        """
+        chosen = self.chosen
+        shift = chosen.inverse @ self.equations.bias[chosen.parents]
+        weights = chosen.weights - shift
+        left = chosen.error if unkept(self.asked.adapter) else 0.0
+        return weights, CLEAR * self.deviations() + np.abs(shift) / 2.0 + np.abs(weights) * left
 
     def pointed_to(self, count: int) -> list[int]:
         """Give those of the library that what is left points to most, but for those read."""
