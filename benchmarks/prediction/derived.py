@@ -84,7 +84,7 @@ def _combined(points: Sequence[Any], free: Sequence[_Column]) -> _Column:
         places = [k for k, point in enumerate(points) if point[0] == condition]
         known = np.isfinite(table[places]).all(axis=0) & (np.ptp(table[places], axis=0) > 0)
         field = _Field(
-            table[np.ix_(places, np.flatnonzero(known))],
+            table[np.ix_(np.array(places), np.flatnonzero(known))],
             np.array([points[k][4] for k in places]),
             [frozenset(_domains(points[k])) for k in places],
             [points[k][3] for k in places],

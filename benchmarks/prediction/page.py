@@ -30,7 +30,8 @@ rows, which no test row is among. Brackets hold a 95 % interval from a bootstrap
 and seeds are drawn, each by themselves (Owen 2007), and sums of every size keep their share. They
 know of three seeds that share calibration and test rows, and take the domains as exchangeable,
 which they are not quite: nine of five sources, four of them one file cut by the kind of question,
-two trivia. Left-out error: the mean absolute error, in nats, on a domain that the straight line
+so that one's questions are of subjects that another was trained on, two trivia. Left-out error: the
+mean absolute error, in nats, on a domain that the straight line
 from figure to nats was not fitted on. Error and bias: of predictions that are in nats already.
 """
 
@@ -45,7 +46,8 @@ a measurement on other rows of the same domain, and what lambda space costs beyo
 weights other than 1 and what several do together. *Lambda space* fits one polynomial of all
 adapters' weights to each domain. MAP has two evaluations for each of its
 coefficients, on so many fewer rows that it sees as many tokens as lambda space; it was measured for
-the first seed alone. Controls are calibrated on half of the rows. Tokens are counted
+the first seed alone. At the design of its paper, fitted to each merge by itself on all rows, it was
+not measured. Controls are calibrated on half of the rows. Tokens are counted
 once a forward pass, and a gradient as two passes; what reads inputs is charged for the gradients
 that are taken with them, and pairs evaluated for values alone, though its slopes were taken too.
 What is named *after* a paper is a figure of ours in its spirit, and so is the *RMS cosine* of more
@@ -68,10 +70,12 @@ and sampled sums are new, its domains and rows are not.
 WEIGHTS = """\
 Weights found on the calibration rows, measured on the test rows, for sums of the first seed: all of
 them, or for finer weights a few drawn of each size. One weight an adapter is the polynomials'
-closed form alone, without the Newton steps that `superpose tune` takes from there. Regret is the
-mean, over a sum's domains, of what each loses against its own adapter, in nats an answer token; the
-gap is the naive sum's regret. Promised: better than naive in 90 % of sums and than the average in
-75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. The interval of a
+closed form alone, of polynomials that have not seen the sum's own value, and without the Newton
+steps that `superpose tune` takes from there. The record has no row a sum of these, so nobody can
+recompute them; `benchmarks/methods` keeps every row of what it registers in their place. Regret is
+the mean, over a sum's domains, of what each loses against its own adapter, in nats an answer token;
+the gap is the naive sum's regret. Promised: better than naive in 90 % of sums and than the average
+in 75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. The interval of a
 share of sums reaches to the farther ends of two: the bootstrap's over domains, which cannot leave
 100 %, and Clopper and Pearson's of as many independent sums, by which nine of nine may be 66 %.
 """

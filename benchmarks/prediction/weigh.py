@@ -117,7 +117,7 @@ def _weights(field: Field, each: Weighting, model: SuperposedModel) -> np.ndarra
         return tuned
     own = [sample.nll[sample.at(np.eye(count)[i])] for i, sample in enumerate(samples)]
     rows = {name: field.examples(name, "calibration") for name in each.domains}
-    finer = finer_weights(model, each.domains, rows, tuned, own, by=BY[each.method])
+    finer = finer_weights(model, each.domains, rows, tuned.tolist(), own, by=BY[each.method])
     return np.array([[[finer.weights[name][m] for name in each.domains] for m in model.modules]])
 
 

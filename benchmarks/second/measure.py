@@ -67,14 +67,14 @@ def measured(field: Field, part: Part, model: SuperposedModel) -> dict[str, Any]
     questions = field.questions(part.domain, rows)
     gradients = part.part == "slopes"
     choosing = [bool(questions) and not gradients and choice_point(point) for point in points]
-    plain = measure(model, examples, points[~np.array(choosing)], gradients=gradients)
+    plain = measure(model, examples, list(points[~np.array(choosing)]), gradients=gradients)
     nll: list[Any] = [None] * len(points)
     choices: list[Any] = [None] * len(points)
     for row, p in zip(plain.nll, np.flatnonzero(~np.array(choosing)), strict=True):
         nll[p] = digits(row, 7)
     found: dict[str, Any] = {"points": points.tolist(), "tokens": plain.tokens.tolist()}
     if any(choosing):
-        chosen = measure_choices(model, questions, points[choosing], gradients=False)
+        chosen = measure_choices(model, questions, list(points[choosing]), gradients=False)
         for values, p in zip(chosen.nll, np.flatnonzero(choosing), strict=True):
             choices[p] = [digits(each[np.isfinite(each)], 6) for each in values]
             nll[p] = [each[r] for each, r in zip(choices[p], chosen.right, strict=True)]
@@ -85,7 +85,7 @@ def measured(field: Field, part: Part, model: SuperposedModel) -> dict[str, Any]
         found["slopes"] = digits(plain.gradient.sum(axis=2), 6)
     if gradients and questions:
         first = questions[:SLOPED]
-        margins = measure_choices(model, first, points, gradients=True)
+        margins = measure_choices(model, first, list(points), gradients=True)
         found["margin_slopes"] = digits(margins.slope, 5)
         found["choices"] = [
             [digits(each[np.isfinite(each)], 6) for each in values] for values in margins.nll

@@ -80,6 +80,9 @@ def test_one_large_and_one_small_adapter_keep_their_relation() -> None:
 def test_a_delta_beyond_float64_is_refused_by_its_module() -> None:
     with pytest.raises(BadInput, match=r"^[qkv]: the factors of a delta are too large"):
         check([adapter("x", 0, 1e160, 1e160), adapter("y", 1)])
+    for one, other in ((1e160, 1.0), (1.0, 1e160), (1e160, 1e160)):
+        with pytest.raises(BadInput, match=r"^[qkv]: the factors of a delta are too large"):
+            superpose.cosine(adapter("x", 0, one, one), adapter("y", 1, other, other))
 
 
 @settings(deadline=None, max_examples=30)
@@ -89,6 +92,15 @@ def test_the_cosine_does_not_depend_on_the_size(x: int, y: int) -> None:
     expected = pytest.approx(a.cosine(b), abs=1e-12)
     assert superpose.cosine(10.0**x * a, 10.0**y * b) == expected
     assert superpose.cosine(adapter("a", 0, 10.0**x), adapter("b", 1, 1.0, 10.0**y)) == expected
+
+
+@pytest.mark.parametrize("size", [1e-140, 1e-80, 1e80, 1e140])
+def test_the_cosine_of_deltas_whose_squares_leave_float64_is_that_of_usual_ones(
+    size: float,
+) -> None:
+    """Both factors so large or small, which warns of nothing."""
+    expected = pytest.approx(adapter("a", 0).cosine(adapter("b", 1)), abs=1e-12)
+    assert superpose.cosine(adapter("a", 0, size, size), adapter("b", 1, size, size)) == expected
 
 
 @pytest.mark.parametrize("left", [1e-3, 1e-6, 1e-7, 1e-9])

@@ -20,7 +20,7 @@ from superpose.adapter.place import Place
 from superpose.adapter.progress import Progress, told
 from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
-from superpose.adapter.scalars import finite, is_scalar, whole_rank
+from superpose.adapter.scalars import beyond_float64, finite, is_scalar, whole_rank
 from superpose.adapter.united import united
 from superpose.errors import BadInput
 from superpose.files.file_format import PEFT
@@ -187,10 +187,13 @@ class Adapter(Shown, Mapping[str, Delta]):
 
         A module that only one side has counts in that side's norm. Between -1 and 1; its floor for
         two unrelated adapters is about 1/sqrt(d_in * d_out * modules). NaN when one of them is
-        zero. Raises DifferentBase.
+        zero. Raises DifferentBase, and BadInput for a delta beyond float64.
         """
         x, y = together((self, other), deltas_alone=True)
         own = [{m: norm(delta.terms) for m, delta in part.items()} for part in (x, y)]
+        for module, length in (each for lengths in own for each in lengths.items()):
+            if math.isinf(length):
+                raise beyond_float64(module)
         lengths = math.hypot(*own[0].values()), math.hypot(*own[1].values())
         if not min(lengths) > 0.0:
             return math.nan

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput
+from superpose.adapter.scalars import beyond_float64
 from superpose.interference.products import side_overlaps, unformed_modules
 from superpose.lowrank import Overlaps, SideGrams, Terms, gram, overlaps, side_grams, tamed, units
 from superpose.lowrank.terms import CANCELLING
@@ -178,10 +178,7 @@ def _scale(figures: PerModule, powers: np.ndarray) -> None:
     tops = np.where(live.any(axis=0) & powers.any(axis=0), tops, 0)
     if tops.max() >= np.finfo(float).maxexp:
         at = int(np.argmax(powers[:, int(tops.argmax())]))
-        raise BadInput(
-            "the factors of a delta are too large: their product lies beyond float64",
-            where=figures.names[at],
-        )
+        raise beyond_float64(figures.names[at])
     factors = np.ldexp(1.0, np.maximum(powers - tops, -2000))
     figures.inner[:] *= factors[:, :, None] * factors[:, None, :]
     figures.scales[:] = np.ldexp(1.0, tops)

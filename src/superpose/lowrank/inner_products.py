@@ -94,7 +94,7 @@ def share(x: Terms, y: Terms, own: tuple[float, float], lengths: tuple[float, fl
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         found = gram((x, y))
-    squares = np.array(own) ** 2
+        squares = np.array(own) ** 2
     if is_unformed((*x, *y)) or (
         np.all((squares > _SMALLEST) & (squares < 1 / _SMALLEST))
         and np.all(np.abs(found.diagonal() / squares - 1.0) < CANCELLING)
@@ -120,7 +120,7 @@ def norm(terms: Terms) -> float:
         (group,) = side_grams(((terms,),))
         square = float(group.inner()[0, 0, 0])
         size = float(group.sizes()[0, 0])
-    if CANCELLING * size * size < square < math.inf:
+    if max(CANCELLING * size * size, _SMALLEST) < square < math.inf:
         return math.sqrt(square)
     return norm_without_squares(terms)
 
