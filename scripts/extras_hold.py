@@ -89,11 +89,24 @@ with open("sums.jsonl", "w") as file:
 """
 """A language model, and questions."""
 
+HARNESS = """
+import subprocess, sys
+open("sums.yaml", "w").write(
+    "task: sums\\ndataset_path: json\\ndataset_kwargs: {data_files: {test: sums.jsonl}}\\n"
+    "test_split: test\\noutput_type: generate_until\\ndoc_to_text: question\\n"
+    "doc_to_target: answer\\nmetric_list:\\n  - {metric: exact_match}\\n")
+command = [sys.executable, "-m", "superpose.harness", "run", "--model", "superpose", "--model_args",
+    "base=tiny,sum=math + 0.5*law", "--include_path", ".", "--tasks", "sums", "--limit", "2"]
+subprocess.run(command, check=True)
+"""
+"""A sum in lm-evaluation-harness."""
+
 TRIED: Mapping[str, tuple[str, ...]] = {
     "": (ADAPTERS, "check math law", "add math law:0.5 -o both", "info both", "diff both both"),
     "gguf": (ADAPTERS, "add math law --for llama.cpp --base tiny -o both.gguf",),
     "hub": (ADAPTERS, HUB),
     "library": (ADAPTERS, "index . -o library.index", "near math --index library.index"),
+    "lm-eval": (ADAPTERS, BASE, HARNESS),
     "report": (ADAPTERS, "check math law --html page.html"),
     "extract": (MODELS, "extract tuned --base tiny --rank 2 -o found", "info found"),
     "study": (BASE, "train tiny sums.jsonl -o sums --rank 2", "eval tiny sums --data sums.jsonl"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.exactness.__main__ import main
+from benchmarks.exactness.__main__ import beside, main
 from benchmarks.exactness.cases import CASES, Case
 from benchmarks.exactness.making import Made, write_case
 from benchmarks.exactness.measuring import measure
@@ -179,3 +179,19 @@ def test_the_record_covers_every_case_and_tool_and_tells_no_path() -> None:
 def test_cases_have_names_of_their_own() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
     assert Case("x", ({}, {})).task_weights == (1.0, 1.0)
+
+
+def test_one_tool_measured_again_takes_its_own_rows_place_and_no_other() -> None:
+    before = {"cases": [1], "missing": ["c"], "ways": [
+        {"tool": "a", "way": "x", "n": 1}, {"tool": "b", "way": "y", "n": 1},
+    ]}  # fmt: skip
+    again = {"cases": [1], "missing": [], "ways": [
+        {"tool": "a", "way": "x", "n": 2}, {"tool": "a", "way": "z", "n": 2},
+    ]}  # fmt: skip
+    found = beside(before, again)
+    assert [(row["tool"], row["way"], row["n"]) for row in found["ways"]] == [
+        ("a", "x", 2), ("a", "z", 2), ("b", "y", 1),
+    ]  # fmt: skip
+    assert found["missing"] == ["c"]
+    with pytest.raises(SystemExit, match="the cases have changed"):
+        beside(before, again | {"cases": [2]})

@@ -7,8 +7,9 @@ All of them, the others from an environment of their own:
     python -m benchmarks.exactness --python all=/tmp/tools/bin/python
 
 `all` is an interpreter for every tool that is not installed here; `--python mergekit=PATH`, which
-may be given for each tool, comes before both. The pages alone, from the JSON that lies here:
-`python -m benchmarks.exactness --pages`.
+may be given for each tool, comes before both. One tool again, on the same cases, beside what the
+JSON that lies here has of the others: `python -m benchmarks.exactness --only superpose`. The pages
+alone, from that JSON: `python -m benchmarks.exactness --pages`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.exactness.cases import CASES
 from benchmarks.exactness.measuring import measure
@@ -32,10 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--python", action="append", default=[], metavar="TOOL=PATH")
+    parser.add_argument("--only", action="append", default=[], metavar="TOOL", choices=[*TOOLS])
     parser.add_argument("--pages", action="store_true", help="write the pages, measure nothing")
     asked = parser.parse_args(arguments)
     if not asked.pages:
-        record = measure(TOOLS, CASES, _pythons(parser, asked.python), report=_tell)
+        tools = {name: tool for name, tool in TOOLS.items() if name in (asked.only or TOOLS)}
+        record = measure(tools, CASES, _pythons(parser, asked.python), report=_tell)
+        if asked.only:
+            record = beside(json.loads(RECORD.read_text(encoding="utf-8")), record)
         RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     write_pages()
 
@@ -47,6 +53,23 @@ def _pythons(parser: argparse.ArgumentParser, given: Sequence[str]) -> dict[str,
         if name not in {*TOOLS, "all"} or not path:
             parser.error(f"--python {name}={path}: give TOOL=PATH, the tool one of {[*TOOLS]}")
     return pythons
+
+
+def beside(before: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
+    """Give a record with the tools that were measured again in the place of their own rows.
+
+    Raises SystemExit where the cases are no longer those that the other tools were asked for.
+    """
+    if before["cases"] != again["cases"]:
+        raise SystemExit("the cases have changed: measure all tools, without --only")
+    fresh = {row["tool"]: [] for row in again["ways"]}
+    for row in again["ways"]:
+        fresh[row["tool"]].append(row)
+    ways: list[Any] = []
+    for tool in dict.fromkeys(row["tool"] for row in (*before["ways"], *again["ways"])):
+        ways += fresh.get(tool) or [row for row in before["ways"] if row["tool"] == tool]
+    missing = [tool for tool in before["missing"] if tool not in fresh]
+    return before | {"ways": ways, "missing": missing}
 
 
 def _tell(line: str) -> None:

@@ -40,6 +40,7 @@ EXTRA_OF = {
     "gguf": "gguf",
     "huggingface_hub": "hub",
     "jinja2": "report",
+    "lm_eval": "lm-eval",
     "peft": "study",
     "pydantic": "study",
     "pyarrow": "library",
@@ -53,7 +54,7 @@ EXTRA_OF = {
 }
 """Importable name of each optional dependency -> the extra that brings it."""
 
-_INSTALLED_AS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+_INSTALLED_AS = {"lm_eval": "lm-eval", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 class SuperposeError(Exception):

@@ -160,13 +160,13 @@ def test_every_optional_dependency_of_pyproject_is_known_to_the_command_line() -
     extras = project["optional-dependencies"]
     names = {
         re.split(r"[<>=\[]", line)[0]: extra
-        for extra in ("extract", "gguf", "hub", "library", "slurm", "ray", "study")
+        for extra in ("extract", "gguf", "hub", "library", "lm-eval", "slurm", "ray", "study")
         for line in extras[extra]
     }
-    importable = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+    importable = {"lm-eval": "lm_eval", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     assert set(errors.EXTRA_OF) == {importable.get(name, name) for name in names}
     for name, extra in errors.EXTRA_OF.items():
-        package = {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(name, name)
+        package = {theirs: ours for ours, theirs in importable.items()}.get(name, name)
         assert any(line.startswith(package) for line in extras[extra])
 
 

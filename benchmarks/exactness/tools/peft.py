@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.exactness.protocol import CannotAsk, Task, Tool, Way
 
-__all__ = ["PEFT"]
+__all__ = ["PEFT", "load"]
 
 _DENSITY = 0.5
 _PRUNES = "keeps the larger half of each factor's entries"
@@ -16,7 +16,7 @@ _DROPS = "drops half of the entries at random and doubles the others"
 _TIES = "keeps the larger half of the entries, and of those the ones with the majority's sign"
 
 
-def _load(task: Task) -> tuple[Any, list[str]]:
+def load(task: Task) -> tuple[Any, list[str]]:
     """Give a PeftModel with the task's adapters, and their names in it.
 
     No name is a number: PEFT 0.21.2 leaves all of a layer out of what it saves when an adapter is
@@ -46,7 +46,7 @@ def _weighted(combination_type: str, task: Task, *, all_ranks: bool = False) -> 
         options["svd_rank"] = sum(task.ranks)
     if combination_type not in {"cat", "svd", "linear"}:
         options["density"] = _DENSITY
-    model, names = _load(task)
+    model, names = load(task)
     model.add_weighted_adapter(names, list(task.weights), "sum", **options)
     model.save_pretrained(task.out, selected_adapters=["sum"])
     return Path(task.out, "sum")
@@ -54,7 +54,7 @@ def _weighted(combination_type: str, task: Task, *, all_ranks: bool = False) -> 
 
 def _merge(task: Task) -> Path:
     _only_weight_one(task)
-    model, names = _load(task)
+    model, names = load(task)
     model.merge_and_unload(adapter_names=names).save_pretrained(task.out)
     return Path(task.out)
 

@@ -1,4 +1,4 @@
-"""superpose itself, through its command line like any other tool."""
+"""superpose itself, through its command line like any other tool, and in a model of PEFT's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.exactness.protocol import Task, Tool, Way
 from benchmarks.exactness.tools.command import run_command
+from benchmarks.exactness.tools.peft import load
 
 __all__ = ["SUPERPOSE"]
 
@@ -30,6 +31,15 @@ def _bake(task: Task) -> Path:
     return _run(task, "bake", task.base)
 
 
+def _in_peft(task: Task) -> Path:
+    from superpose.peft import add_weighted_adapter
+
+    model, names = load(task)
+    add_weighted_adapter(model, names, list(task.weights), "sum")
+    model.save_pretrained(task.out, selected_adapters=["sum"])
+    return Path(task.out, "sum")
+
+
 SUPERPOSE = Tool(
     "superpose",
     "superpose",
@@ -43,5 +53,13 @@ SUPERPOSE = Tool(
             _add_with_base,
         ),
         Way("bake", "superpose bake BASE A:1 B:0.5 -o OUT", "model", True, _bake),
+        Way(
+            "in a PeftModel",
+            'superpose.peft.add_weighted_adapter(model, names, weights, "sum"); '
+            "model.save_pretrained(OUT, selected_adapters=['sum'])",
+            "adapter",
+            True,
+            _in_peft,
+        ),
     ),
 )

@@ -106,7 +106,7 @@ def _tensors(part: FilePart, integers: bool) -> dict[str, Array]:
         tensors = {n: _view(n, data, e, integers) for n, e in entries.items()}
         for name, tensor in tensors.items():
             if entries[name].dtype in _HELD:
-                _check_finite(name, tensor)
+                check_finite(name, tensor)
         return tensors
 
 
@@ -211,7 +211,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return dtype
 
 
-def _check_finite(name: str, tensor: Array) -> None:
+def check_finite(name: str, tensor: Array) -> None:
+    """Raise BadInput, naming the tensor, where a value is NaN or infinite."""
     if all_finite(tensor):
         return
     bad = int(np.count_nonzero(~np.isfinite(tensor.astype(np.float64))))

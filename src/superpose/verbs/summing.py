@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from superpose.names.tree import Tree
     from superpose.verbs.weights_file import Given
 
-__all__ = ["sum_on_base", "summed"]
+__all__ = ["asks_for_weights", "sum_on_base", "summed"]
 
 
 class Writable(Protocol):
@@ -86,7 +86,7 @@ def summed(
     tell_of_heads(parts, heads)
     _tell_of_eight_bits(total)
     # Of most bases no more than the configuration is asked for, and that may be a GGUF file's.
-    if base is not None and _asks_for_weights(total):
+    if base is not None and asks_for_weights(total):
         checkpoint = Checkpoint.open(locate_base(base).folder)
         total = OnBase(checkpoint, {t: a.path for a in parts for t in a.copies}).of(total)
     if rank is None:
@@ -171,7 +171,8 @@ def _tell_of_size(total: Adapter, rank: int) -> None:
     )
 
 
-def _asks_for_weights(total: Adapter) -> bool:
+def asks_for_weights(total: Adapter) -> bool:
+    """Say whether a sum cannot be written without a share of the base model's own tensors."""
     from superpose.adapter import enclosed, untied
 
     if total.copies or any(r.needs_base for r in total.replacements.values()):

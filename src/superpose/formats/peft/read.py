@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput, Refused, SuperposeWarning, bullets, placed
-from superpose.files import exists
+from superpose.files import TensorFile, exists
 from superpose.files.header import Header
 from superpose.files.tensors import INTEGERS
 from superpose.formats.foreign import CONFIG, no_config_beside
@@ -70,16 +70,61 @@ def read_peft(
     weights = weights or weights_file(folder, where)
     if (other := _other_layout(raw)) is not None:
         return other(raw, weights, where, ignore_keys)
-    config, reasons = parse_config(raw, folder / CONFIG, ignore_keys)
     # The header alone decides what is refused: the rest may hold dtypes that nobody needs to read.
     file = open_weights(weights)
-    found, changed, integers = _sorted(file.header, weights, config, reasons, where, dora)
+    source = _Source(where, folder / CONFIG, weights)
+    return _lora(raw, file, source, ignore_keys=ignore_keys, dora=dora)
+
+
+def read_loaded(
+    raw: Mapping[str, Any],
+    file: TensorFile,
+    name: str,
+    *,
+    scalings: Mapping[str, float],
+    dora: bool = False,
+) -> Adapter:
+    """Give the LoRA adapter that lies in memory: `read_peft` for a model that PEFT has loaded.
+
+    raw: its configuration, as adapter_config.json has it. file: its tensors, by the names of a
+    file. name: what it is called. scalings: of each module with factors, as the model multiplies
+    with, whatever the configuration says: a scale can be set, and loading sorts patterns.
+
+    Raises as `read_peft`, and BadInput for a module that has factors and no scaling.
+    """
+    source = _Source(name, f"the configuration of adapter `{name}`", f"adapter `{name}`")
+    return _lora(raw, file, source, dora=dora, scalings=scalings)
+
+
+class _Source(NamedTuple):
+    """Where an adapter comes from, for messages: what it was called, its two files."""
+
+    where: str
+    config: object
+    weights: object
+
+
+def _lora(
+    raw: Mapping[str, Any],
+    file: TensorFile,
+    source: _Source,
+    *,
+    ignore_keys: Collection[str] = (),
+    dora: bool = False,
+    scalings: Mapping[str, float] | None = None,
+) -> Adapter:
+    where = source.where
+    config, reasons = parse_config(raw, source.config, ignore_keys)
+    found, changed, integers = _sorted(file.header, source, config, reasons, dora)
     names = [target.name for target in changed.values()]
     compare_with_targets(config, list(dict.fromkeys(names)), where)
     compare_with_stored(raw, config, found, where)
-    warn_if_ambiguous(config, names, where)
+    if scalings is None:
+        warn_if_ambiguous(config, names, where)
+    else:
+        changed = _scaled(changed, scalings, where)
     file = file.read(integers=integers)
-    with placed(weights):
+    with placed(source.weights):
         check_twins(found, file.tensors)
         deltas = _deltas(found, changed, file.tensors, config)
         rescaled = deltas_to_rescale(found, config, deltas)
@@ -89,6 +134,16 @@ def read_peft(
         del deltas[key]
     _warn_if_nothing(deltas, replacements, where)
     return adapter_of(deltas, replacements, found, config, file, where, tied=tied)
+
+
+def _scaled(
+    changed: Mapping[str, Target], scalings: Mapping[str, float], where: str
+) -> dict[str, Target]:
+    """Give the targets with the scalings that a loaded model multiplies with."""
+    missing = [module for module in changed if module not in scalings]
+    if missing:
+        raise BadInput(f"`{missing[0]}` has factors and no scaling in the model", where=where)
+    return {m: target._replace(scaling=scalings[m]) for m, target in changed.items()}
 
 
 def _other_layout(raw: Mapping[str, Any]) -> _Reader | None:
@@ -109,24 +164,19 @@ def _other_layout(raw: Mapping[str, Any]) -> _Reader | None:
 
 
 def _sorted(
-    header: Header,
-    weights: Path,
-    config: LoraConfig,
-    reasons: list[str],
-    where: object,
-    dora: bool,
+    header: Header, source: _Source, config: LoraConfig, reasons: list[str], dora: bool
 ) -> tuple[Sorted, dict[str, Target], bool]:
     """Say what the tensors are, and whether the only integers are what BatchNorm counts."""
-    with placed(weights):
+    with placed(source.weights):
         found = sort_tensors(header.shapes, config.whole_modules + _tied_modules(config))
     if (found.magnitudes or config.use_dora) and not dora:
         reasons = [*reasons, _DORA]
     if reasons or found.reasons:
-        raise _refused(where, reasons + found.reasons)
-    with placed(weights):
+        raise _refused(source.where, reasons + found.reasons)
+    with placed(source.weights):
         if not (found.factors or found.wholes or found.rows):
             raise BadInput("holds no LoRA factors")
-        _check_ways(config, found, weights.with_name(CONFIG))
+        _check_ways(config, found, source.config)
         counts = {name for name, entry in header.entries.items() if entry.dtype in INTEGERS}
         integers = all(name.endswith(".num_batches_tracked") for name in counts)
         return found, targets(found, config), integers
