@@ -75,8 +75,8 @@ steps that `superpose tune` takes from there. The record has no row a sum of the
 recompute them; `benchmarks/methods` keeps every row of what it registers in their place. Regret is
 the mean, over a sum's domains, of what each loses against its own adapter, in nats an answer token;
 the gap is the naive sum's regret. Promised: better than naive in 90 % of sums and than the average
-in 75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. The interval of a
-share of sums reaches to the farther ends of two: the bootstrap's over domains, which cannot leave
+in 75 %; a third of the gap closed with one weight an adapter, 80 % with finer ones. The interval of
+a share of sums reaches to the farther ends of two: the bootstrap's over domains, which cannot leave
 100 %, and Clopper and Pearson's of as many independent sums, by which nine of nine may be 66 %.
 """
 
