@@ -136,8 +136,11 @@ def test_headlines_are_recomputed_from_the_recorded_rows_by_numpy_alone(played: 
     }
     for way, found in nats.items():
         closed = (nats["sum"] - found).mean() / (nats["sum"] - nats["own"]).mean()
-        assert record["ways"][way]["gap_closed"] == pytest.approx(closed, rel=1e-3, abs=1e-4)
-        assert record["ways"][way]["better"]["hits"] == int((found < nats["sum"]).sum())
+        assert record["ways"][way]["gap_closed"]["value"] == pytest.approx(
+            closed, rel=1e-3, abs=1e-4
+        )
+        for other, key in page.BESIDE.items():
+            assert record["ways"][way][key]["hits"] == int((found < nats[other]).sum())
         by = (found - nats["sum"]).mean()
         assert record["ways"][way]["less_than_naive"] == pytest.approx(by, abs=1e-4)
     assert record["told_apart"]["pairs"] == 3

@@ -13,6 +13,7 @@ from benchmarks.methods.comparing import compared, figure, sums_of
 from benchmarks.methods.contending import contendings
 from benchmarks.methods.judge_inputs import INPUT_ROWS, judged_inputs
 from benchmarks.methods.records import recorded, write_recorded
+from benchmarks.methods.resampled import Resampled
 from benchmarks.methods.rows import (
     Cell,
     Measurements,
@@ -67,12 +68,13 @@ def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]
     """Give the record: everything that row losses tell. about: what they do not tell."""
     sums = sums_of(found)
     ways = list(dict.fromkeys(cell.way for cell in found if cell.condition == "main"))
+    resampled = Resampled(found, sums)
     return {
         "about": dict(about),
         "sums": [_sum(found, cell, ways) for cell in sums],
-        "ways": {way: _way(found, way, sums) for way in ways},
+        "ways": {way: _way(found, way, sums, resampled) for way in ways},
         "sizes": {
-            str(size): {way: _gap_closed(found, way, those) for way in ways}
+            str(size): {way: resampled.gap_closed(way, those).to_json() for way in ways}
             for size in sorted({len(cell.domains) for cell in sums})
             if (those := [cell for cell in sums if len(cell.domains) == size])
         },
@@ -90,26 +92,20 @@ def _sum(found: Measurements, cell: Cell, ways: Sequence[str]) -> dict[str, Any]
     return {"seed": cell.seed, "domains": cell.domains, "nats": figures}
 
 
-def _way(found: Measurements, way: str, sums: Sequence[Cell]) -> dict[str, Any]:
-    """Give a way's figures over all sums, and beside the naive sum."""
+def _way(
+    found: Measurements, way: str, sums: Sequence[Cell], resampled: Resampled
+) -> dict[str, Any]:
+    """Give a way's figures over all sums, beside the naive sum and the average."""
     beside = compared(found, way, "sum", sums)
     return {
         "nats": _round(np.mean([figure(found, cell._replace(way=way)) for cell in sums])),
-        "gap_closed": _gap_closed(found, way, sums),
+        "gap_closed": resampled.gap_closed(way, sums).to_json(),
         "less_than_naive": _round(beside.difference),
         "error": _round(beside.error),
         "tie": beside.tie and way != "sum",
         "better": _better(found, way, "sum", sums),
+        "better_than_average": _better(found, way, "average", sums),
     }
-
-
-def _gap_closed(found: Measurements, way: str, sums: Sequence[Cell]) -> float:
-    """Give the share of what the naive sums lose against own adapters that is gone."""
-    naive, own, mine = (
-        np.mean([figure(found, cell._replace(way=each)) for cell in sums])
-        for each in ("sum", "own", way)
-    )
-    return _round((naive - mine) / (naive - own))
 
 
 def _better(found: Measurements, way: str, other: str, sums: Sequence[Cell]) -> dict[str, Any]:
