@@ -164,13 +164,15 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
 ) -> None:
     base = load_base(tiny_base)
     before = base.model.state_dict().keys()
-    nowhere = replace(LORA, targets=("no_such_proj",))
-    with pytest.raises(BadInput, match="PEFT cannot put LoRA into this model"):
+    nowhere = replace(LORA, targets=("q_proj", "vproj"))
+    with pytest.raises(BadInput, match=r"no module `vproj`\nDid you mean `v_proj`\? It has .*q_proj"):
         train(base, examples, tmp_path / "a", lora=nowhere)
+    with pytest.raises(BadInput, match="PEFT cannot put LoRA into this model"):
+        train(base, examples, tmp_path / "a", lora=replace(LORA, targets=("input_layernorm",)))
     with pytest.raises(BadInput, match="no rows"):
         train(base, [], tmp_path / "a")
     wrong = TrainingSettings(trainer={"no_such_argument": 1})
-    with pytest.raises(BadInput, match="no_such_argument"):
+    with pytest.raises(BadInput, match="`no_such_argument` is none of"):
         train(base, examples, tmp_path / "a", lora=LORA, training=wrong)
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputExists):

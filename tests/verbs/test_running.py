@@ -172,10 +172,18 @@ def test_what_stands_in_a_study_file_is_refused_in_memory_by_its_key_too(
     content = study_file(tiny_base, question_files)
     for section, message in (
         ({"lora": {"rnk": 2}}, r"the study: unknown key `lora\.rnk`\nDid you mean `rank`"),
+        ({"lora": {"targets": ["q_proj", "vproj"]}}, r"lora\.targets: .* no module `vproj`\nDid"),
+        ({"training": {"trainer": {"max_stps": 2}}}, r"training\.trainer: .*\nDid you mean `max_st"),
+        ({"seeds": 0}, r"the study, seeds: 0 is no list"),
+        ({"name": "a?"}, r"the study, name: 'a\?' is no name of a study"),
         ({"training": {"epochs": 0}}, r"the study, training\.epochs: Input should be greater"),
     ):
         with pytest.raises(BadInput, match=message):
             superpose.study(content | section, tmp_path / "run")
+    misspelled = {"domain" if key == "domains" else key: held for key, held in content.items()}
+    with pytest.raises(BadInput, match=r"unknown key `domain`\nDid you mean `domains`"):
+        superpose.study(misspelled, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_demo_in_python_is_the_demo_of_the_command(

@@ -188,18 +188,14 @@ def _shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
 def sample_rows(
     rows: Sequence[Row], count: int | None, *, seed: int, where: object = None
 ) -> list[Row]:
-    """Draw `count` rows by `seed`, or give all in their order. Raises BadInput for too few."""
+    """Draw up to `count` rows by `seed`, or give all in their order. Raises BadInput for none."""
     if not rows:
         raise BadInput("no rows that fit", where=where, hint="Allow more tokens a row.")
     if count is None:
         return list(rows)
-    if not 1 <= count <= len(rows):
-        raise BadInput(
-            f"{count} rows were asked for, and {len(rows)} fit",
-            where=where,
-            hint=f"Ask for 1 to {len(rows)} rows, or allow more tokens a row.",
-        )
-    return random.Random(seed).sample(list(rows), count)
+    if count < 1:
+        raise BadInput(f"{count} rows were asked for, which is none", where=where)
+    return random.Random(seed).sample(list(rows), min(count, len(rows)))
 
 
 def fingerprint(rows: Iterable[Row]) -> str:

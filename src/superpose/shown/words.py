@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
 
 from superpose.shown.parts import Form, written
 
-__all__ = ["counted", "figure", "joined", "typeset", "weights_text"]
+__all__ = ["counted", "figure", "joined", "meant", "typeset", "weights_text"]
 
 
 def figure(value: float | None, form: Form = ".3g") -> str:
@@ -41,6 +42,12 @@ def joined(names: Iterable[str], last: str = "and") -> str:
     if len(listed) < 2:
         return "".join(listed)
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Give "Did you mean `x`? " for a word that is like a known one, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean `{close[0]}`? " if close else ""
 
 
 def weights_text(weights: Mapping[str, float]) -> str:

@@ -72,6 +72,7 @@ def foresee(study: Study) -> tuple[Study, Foreseen]:
     """
     unread = ""
     try:
+        study.check_settings()
         study.folder.claim(study.identity(), begin=False)
     except Missing as why:
         if study.folder.path.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +13,14 @@ from superpose.adapter import Adapter
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.domain import Domain, fingerprint
 from superpose.data.prompt import Example, Prompt
+from superpose.errors import BadInput, BadSetting
 from superpose.formats import load
 from superpose.measure.lambda_space import FEWEST
 from superpose.model import load_base
 from superpose.studies.cells import StudyCell, cells_of_seed
 from superpose.studies.folder import StudyFolder
 from superpose.studies.spec import StudySpec, load_domain
+from superpose.training.refused import check_targets, check_trainer
 from superpose.training.reporter import Reporter
 
 __all__ = ["OpenedStudy"]
@@ -24,6 +28,15 @@ __all__ = ["OpenedStudy"]
 BASE_CELL = StudyCell("base", (), None)
 TRAINING_WORK = 3.0
 """A training token costs about three forward tokens: forward, and back through activations."""
+
+
+@contextmanager
+def _as_key(section: str) -> Iterator[None]:
+    """Let a setting that cannot be used be named as the study file names it."""
+    try:
+        yield
+    except BadSetting as error:
+        raise BadInput(error.problem, where=f"{section}.{error.where}", hint=error.hint) from None
 
 
 class OpenedStudy:
@@ -125,6 +138,13 @@ class OpenedStudy:
             rows = {name: fingerprint(domain.calibration) for name, domain in self.domains.items()}
             identity["calibration"] = rows
         return identity
+
+    def check_settings(self) -> None:
+        """Raise BadInput where the base has no such target modules, or the Trainer no such keys."""
+        with _as_key("lora"):
+            check_targets(self.base, self.spec.lora.targets)
+        with _as_key("training"):
+            check_trainer(self.spec.training.trainer)
 
     def notes(self) -> dict[str, dict[str, int]]:
         """What a reader has to know of the data: how many answers were cut, or left out."""

@@ -37,7 +37,10 @@ class Study(OpenedStudy):
         return trained and self.folder.is_evaluated(cell)
 
     def run(self, execution: Execution = Execution()) -> None:  # noqa: B008 - frozen
-        """Do what is not done yet. Raises BadInput where the folder holds another study."""
+        """Do what is not done yet. Raises BadInput where the folder holds another study, and
+        as `check_settings` does.
+        """
+        self.check_settings()
         self.folder.claim(self.identity())
         with self.folder.locked():
             self.folder.write(DOMAINS, self.notes())

@@ -6,7 +6,7 @@ names the key that was probably meant.
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from superpose.data.domain import (
 from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
 from superpose.errors import BadInput
+from superpose.shown.words import meant
 from superpose.studies.cells import MERGED_BY
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 from superpose.training.yaml_text import yaml_value
@@ -82,7 +83,7 @@ class DomainSettings(Settings):
 class StudySpec(Settings):
     """A study: domains x subsets x methods x seeds on one base model."""
 
-    name: str = Field(pattern=r"^[\w][\w .-]*$", description="also its folder under runs/")
+    name: str = Field(description="also its folder under runs/")
     base: str = "smollm2"
     domains: dict[str, DomainSettings] = Field(min_length=2)
     train_rows: int = Field(256, ge=1)
@@ -101,6 +102,16 @@ class StudySpec(Settings):
     prompt: PromptSettings = PromptSettings()
     lora: LoraSettings = LoraSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _of_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w .-]*", name):
+            raise ValueError(
+                f"{name!r} is no name of a study: letters, digits, `_`, `.`, `-` and spaces, a "
+                "letter or digit first, since its folder has that name"
+            )
+        return name
 
     @pydantic.field_validator("domains")
     @classmethod
@@ -225,16 +236,33 @@ def _fitting(
 
 
 def _explained(error: pydantic.ValidationError, where: object) -> BadInput:
-    """The first thing pydantic found, in the words of the file."""
-    found = error.errors()[0]
+    """The first thing pydantic found, in the words of the file.
+
+    A key that is unknown goes before one that is missing: it may be that one, misspelled.
+    """
+    found = min(error.errors(), key=lambda each: each["type"] not in _UNKNOWN_KEY)
     place = ".".join(str(part) for part in found["loc"])
-    if found["type"] not in {"extra_forbidden", "unexpected_keyword_argument"}:
-        message = found["msg"].removeprefix("Value error, ")
+    if found["type"] not in _UNKNOWN_KEY:
+        message = _IN_YAML.get(found["type"]) or found["msg"].removeprefix("Value error, ")
+        if isinstance(given := found["input"], str | int | float) and found["type"] in _IN_YAML:
+            message = f"{given!r} is {message}"
         return BadInput(message, where=f"{where}, {place}" if place else where)
     known = _keys_at(found["loc"][:-1])
-    close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
-    meant = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
-    return BadInput(f"unknown key `{place}`", where=where, hint=meant)
+    hint = meant(str(found["loc"][-1]), known).strip() or f"Known here: {', '.join(known)}."
+    return BadInput(f"unknown key `{place}`", where=where, hint=hint)
+
+
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+
+_IN_YAML = {
+    "missing": "this key has to be there",
+    "tuple_type": "no list: write [...]",
+    "list_type": "no list: write [...]",
+    "dict_type": "no mapping of keys to values",
+    "model_type": "no mapping of keys to values",
+    "dataclass_type": "no mapping of keys to values",
+}
+"""What pydantic finds -> how YAML is spoken of."""
 
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:

@@ -28,7 +28,8 @@ STRICT: ConfigDict = {"extra": "forbid", "frozen": True, "allow_inf_nan": False}
 class LoraSettings:
     """The adapter: PEFT's LoraConfig, in its words where they are short.
 
-    targets: names of target modules; none for what PEFT knows for the architecture.
+    targets: names of target modules, or ends of them, or `all-linear`; none for what PEFT knows for
+    the architecture.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -41,7 +42,7 @@ class LoraSettings:
         float, Option("Dropout on the adapter's input.", bounds={"ge": 0, "lt": 1})
     ] = 0.1
     targets: Annotated[
-        tuple[str, ...], Option("q_proj,v_proj ...; default: PEFT's choice.", separator=",")
+        tuple[str, ...], Option("q_proj,v_proj ... or all-linear; default: PEFT's choice.", separator=",")
     ] = ()
     rslora: Annotated[bool, Option("Scaling alpha / sqrt(rank).", ("--rslora",))] = False
 

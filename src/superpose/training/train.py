@@ -27,6 +27,7 @@ from superpose.files import new_folder
 from superpose.files.file_format import INPUT_STATISTICS, PEFT
 from superpose.model.base_model import BaseModel
 from superpose.shown import Line, Part, Shown
+from superpose.training.refused import ALL_LINEAR, check_targets, check_trainer
 from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.training.trainer import AnswerTrainer, Progress
 
@@ -84,14 +85,15 @@ def train(
     again, also when it fails. seed: decides the start of A, the order of rows and the dropout.
     resume: a checkpoint folder of the Trainer to go on from.
 
-    Raises BadInput for no examples, unknown target modules or unknown Trainer settings, and for
-    a training that diverges; OutputExists where `out` stands and `force` is not given;
+    Raises BadSetting for a target module that the base does not have and for unknown Trainer
+    settings, BadInput for no examples and for a training that diverges; OutputExists where `out` stands and `force` is not given;
     MissingExtra where `report_to` names what is not installed.
     """
     lora = lora or LoraSettings()
     training = training or TrainingSettings()
     if not examples:
         raise BadInput("no rows to train on")
+    check_targets(base, lora.targets)
     arguments = _arguments(training, seed, Path(out), on_cpu=base.model.device.type == "cpu")
     with _place(out, force) as beside:
         started = time.perf_counter()
@@ -155,7 +157,7 @@ def _adapted(base: BaseModel, lora: LoraSettings, seed: int) -> Iterator[Any]:
         r=lora.rank,
         lora_alpha=_whole(lora.alpha),
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets) or None,
+        target_modules=_target_modules(lora),
         use_rslora=lora.rslora,
         revision=base.revision,
     )
@@ -211,6 +213,11 @@ def _check_finite(adapted: Any) -> None:
             )
 
 
+def _target_modules(lora: LoraSettings) -> Any:
+    """The targets as PEFT takes them; none for its own choice."""
+    return ALL_LINEAR if lora.targets == (ALL_LINEAR,) else list(lora.targets) or None
+
+
 def _whole(alpha: float) -> Any:
     """64 for 64.0, as PEFT's users write it."""
     return int(alpha) if float(alpha).is_integer() else alpha
@@ -219,6 +226,7 @@ def _whole(alpha: float) -> Any:
 def _arguments(
     training: TrainingSettings, seed: int, out: Path, *, on_cpu: bool
 ) -> transformers.TrainingArguments:
+    check_trainer(training.trainer)
     report_to = training.trainer.get("report_to")
     settings: dict[str, Any] = {
         "output_dir": str(out.with_name(out.name + ".checkpoints")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from superpose.data.prompt import Example, Prompt
     from superpose.model import BaseModel
 
-__all__ = ["Calibrating", "calibrating", "data_rows"]
+__all__ = ["Calibrating", "calibrating", "data_rows", "few_rows"]
+
+FEW = 16
+"""Calibration rows of a domain below which a forecast is a guess, and called one."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ def calibrating(
     return Calibrating(
         model, tuple(parts), told_apart(parts), tuple(read), prompt, examples, tuple(given)
     )
+
+
+def few_rows(counts: Iterable[int]) -> tuple[str, ...]:
+    """Say that calibration rows are few, where they are. counts: of each domain."""
+    least = min(counts)
+    return (f"{least} calibration rows are few: look at the intervals",) if least < FEW else ()
 
 
 def data_rows(

@@ -13,7 +13,7 @@ from superpose.executor import Execution
 from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
-from superpose.verbs.calibrating import calibrating, data_rows
+from superpose.verbs.calibrating import calibrating, data_rows, few_rows
 from superpose.verbs.choosing import ChoicesAsked, RightFound, right_of
 from superpose.verbs.lots import metered
 from superpose.verbs.merging_measured import measured_merge, merge_beside
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from superpose.report import Page
 
 __all__ = ["Prediction", "predict"]
-
-FEW = 16
-"""Calibration rows of a domain below which a forecast is a guess, and called one."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,10 @@ class Prediction(Shown):
     def cautions(self) -> tuple[str, ...]:
         """What makes this doubtful: few rows, or an adapter that a guest outdoes at home."""
         found = self.forecast
-        least = min(len(sample.tokens) for sample in found.samples)
-        few = f"{least} calibration rows are few: look at the intervals, or give --rows"
         guests = ((d.domain, d.adapter, -d.nll) for d in found.disturbances())
         gains = self.gains
         return (
-            *([few] if least < FEW else []),
+            *few_rows(len(sample.tokens) for sample in found.samples),
             *(
                 f"on {domain} the adapter {adapter} gains {gain:.3f} nats beside its own, "
                 f"{found.names[found.domains.index(domain)]}, which gains {gains[domain]:.3f} over "

@@ -12,6 +12,7 @@ from superpose.data.domain import Row, read_rows, rows_of, sample_rows
 from superpose.data.prompt import DEFAULT_TEMPLATE, Example, Prompt
 from superpose.errors import BadSetting
 from superpose.files.checksum import sha256
+from superpose.shown.words import counted
 from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def prompt_of(tokenizer: Any, max_tokens: int | None, template: str) -> Prompt:
 def encoded(
     name: str, rows: Sequence[Row], prompt: Prompt, count: int | None = None, seed: int = 0
 ) -> list[Example]:
-    """So many rows as tokens, drawn by seed; says how many do not fit, or are cut.
+    """Up to so many rows as tokens, drawn by seed; says how many do not fit, are cut, or lack.
 
-    Raises BadInput where fewer fit than are asked for.
+    Raises BadInput where none fits.
     """
     return prompt.encode_all(drawn_rows(name, rows, prompt, count, seed), name)
 
@@ -118,7 +119,7 @@ def encoded(
 def drawn_rows(
     name: str, rows: Sequence[Row], prompt: Prompt, count: int | None = None, seed: int = 0
 ) -> list[Row]:
-    """So many of the rows that fit, drawn by seed; says as `encoded` does what is not whole."""
+    """Up to so many of the rows that fit, drawn by seed; says as `encoded` does what is lacking."""
     fitting = prompt.fitting(rows)
     found = sample_rows(fitting, count, seed=seed, where=name)
     limit = f"at {prompt.max_tokens} tokens"
@@ -126,4 +127,6 @@ def drawn_rows(
         note("note", f"{name}: {left_out} of {len(rows)} rows left no room for an answer {limit}")
     if cut := sum(example.cut for example in prompt.encode_all(found, name)):
         note("note", f"{name}: {cut} of {len(found)} answers are cut {limit}")
+    if count is not None and len(found) < count:
+        note("note", f"{name}: {counted(len(found), 'row')}, all that fit, of up to {count:,}")
     return found

@@ -14,8 +14,9 @@ from superpose.executor import Execution
 from superpose.shown import Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
-from superpose.verbs.calibrating import Calibrating, calibrating, data_rows
+from superpose.verbs.calibrating import Calibrating, calibrating, data_rows, few_rows
 from superpose.verbs.lots import CALIBRATION, identity_of, worked_off
+from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data
 from superpose.verbs.settings import Calibration, Loading, TypedSettings, held
@@ -182,6 +183,8 @@ def tune(
                 bench = LotBench(folder, superposed, lot, search)
                 worked_off(bench, lot.tuning(search, bench.kept), ready, execution, progress)
                 found = bench.forecast, bench.tuned(), bench.finer()
+    for caution in few_rows(map(len, ready.examples.values())):
+        note("warning", caution)
     used = data_rows(ready.read, ready.examples, "calibration")
     seconds = time.perf_counter() - started
     return Tuning(ready.base.name, *found, ready.given, used, questions.seed, seconds)
