@@ -165,7 +165,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
     base = load_base(tiny_base)
     before = base.model.state_dict().keys()
     nowhere = replace(LORA, targets=("q_proj", "vproj"))
-    with pytest.raises(BadInput, match=r"no module `vproj`\nDid you mean `v_proj`\? It has .*q_proj"):
+    with pytest.raises(BadInput, match=r"no module `vproj`\nDid you mean `v_proj`\? It has "):
         train(base, examples, tmp_path / "a", lora=nowhere)
     with pytest.raises(BadInput, match="PEFT cannot put LoRA into this model"):
         train(base, examples, tmp_path / "a", lora=replace(LORA, targets=("input_layernorm",)))

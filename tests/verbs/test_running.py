@@ -173,7 +173,7 @@ def test_what_stands_in_a_study_file_is_refused_in_memory_by_its_key_too(
     for section, message in (
         ({"lora": {"rnk": 2}}, r"the study: unknown key `lora\.rnk`\nDid you mean `rank`"),
         ({"lora": {"targets": ["q_proj", "vproj"]}}, r"lora\.targets: .* no module `vproj`\nDid"),
-        ({"training": {"trainer": {"max_stps": 2}}}, r"training\.trainer: .*\nDid you mean `max_st"),
+        ({"training": {"trainer": {"max_stps": 2}}}, r"training\.trainer: .*\nDid you mean `max_"),
         ({"seeds": 0}, r"the study, seeds: 0 is no list"),
         ({"name": "a?"}, r"the study, name: 'a\?' is no name of a study"),
         ({"training": {"epochs": 0}}, r"the study, training\.epochs: Input should be greater"),

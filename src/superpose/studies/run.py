@@ -37,8 +37,9 @@ class Study(OpenedStudy):
         return trained and self.folder.is_evaluated(cell)
 
     def run(self, execution: Execution = Execution()) -> None:  # noqa: B008 - frozen
-        """Do what is not done yet. Raises BadInput where the folder holds another study, and
-        as `check_settings` does.
+        """Do what is not done yet.
+
+        Raises BadInput where the folder holds another study, and as `check_settings` does.
         """
         self.check_settings()
         self.folder.claim(self.identity())

@@ -42,7 +42,7 @@ class LoraSettings:
         float, Option("Dropout on the adapter's input.", bounds={"ge": 0, "lt": 1})
     ] = 0.1
     targets: Annotated[
-        tuple[str, ...], Option("q_proj,v_proj ... or all-linear; default: PEFT's choice.", separator=",")
+        tuple[str, ...], Option("q_proj,v_proj ..., or all-linear; default PEFT's.", separator=",")
     ] = ()
     rslora: Annotated[bool, Option("Scaling alpha / sqrt(rank).", ("--rslora",))] = False
 

@@ -86,8 +86,8 @@ def train(
     resume: a checkpoint folder of the Trainer to go on from.
 
     Raises BadSetting for a target module that the base does not have and for unknown Trainer
-    settings, BadInput for no examples and for a training that diverges; OutputExists where `out` stands and `force` is not given;
-    MissingExtra where `report_to` names what is not installed.
+    settings, BadInput for no examples and for a training that diverges; OutputExists where `out`
+    stands and `force` is not given; MissingExtra where `report_to` names what is not installed.
     """
     lora = lora or LoraSettings()
     training = training or TrainingSettings()

@@ -32,7 +32,7 @@ __all__ = ["Comparing", "compare"]
 class Comparing(Calibration):
     """Rows that settings are chosen on, and rows that what was chosen is measured on."""
 
-    rows: Annotated[int | None, "Calibration rows of each domain, up to so many, drawn by seed."] = 32
+    rows: Annotated[int | None, "Up to so many calibration rows of each domain, by seed."] = 32
     test_rows: Annotated[int, "Test rows of each domain, at most; none is a calibration row."] = 64
     passes: Annotated[
         int, "Passes over the calibration rows that every method has for its setting and scale."

@@ -26,7 +26,14 @@ __all__ = [
     "held",
 ]
 
-_LEAST = {"seed": 0, "rows": 1, "max_tokens": 2, "exact_match": 0, "max_new_tokens": 1, "temperature": 0}
+_LEAST = {
+    "exact_match": 0,
+    "max_new_tokens": 1,
+    "max_tokens": 2,
+    "rows": 1,
+    "seed": 0,
+    "temperature": 0,
+}
 _MOST = {"seed": 2**63 - 1}  # what torch draws from
 
 
@@ -42,7 +49,9 @@ class TypedSettings:
             if not _fits(value, kinds[name]):
                 called = getattr(kinds[name], "__name__", str(kinds[name]))
                 raise BadSetting(f"{value!r} is not of type {called}", where=name)
-            if name in _LEAST and value is not None and not value >= _LEAST[name]:  # NaN is in no range
+            if value is None:
+                continue
+            if name in _LEAST and not value >= _LEAST[name]:  # NaN is in no range
                 raise BadSetting(f"{value} is below {_LEAST[name]}", where=name)
             if name in _MOST and value > _MOST[name]:
                 raise BadSetting(f"{value} is above {_MOST[name]}", where=name)
@@ -102,7 +111,7 @@ class Questions(TypedSettings):
 class Calibration(Questions):
     """Questions that a forecast is fitted to."""
 
-    rows: Annotated[int | None, "Calibration rows of each domain, up to so many, drawn by seed."] = 64
+    rows: Annotated[int | None, "Up to so many calibration rows of each domain, by seed."] = 64
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class MergeQuestions(Calibration):
     seed: that of what is drawn, in the shell.
     """
 
-    rows: Annotated[int | None, "Rows of each domain that --data is read for, up to so many, drawn by seed."] = 64
+    rows: Annotated[int | None, "Up to so many rows of each domain's --data, drawn by seed."] = 64
     seed: Annotated[int, Option("Draws the rows.", in_shell=False)] = 0
 
 
