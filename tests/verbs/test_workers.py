@@ -180,6 +180,11 @@ def test_what_was_measured_serves_other_questions_and_other_rows_are_refused(
             superpose.predict(*asked[:2], choosing[0], (), questions, out=out)
     with pytest.raises(BadInput, match="another calibration; it differs in adapters"):
         superpose.tune(asked[0], ["coins", "sums"], choosing[0], questions=rows, out=out)
+    sums = superpose.load("sums")
+    turned = dataclasses.replace(-sums, name=sums.name, base_model=sums.base_model)
+    assert turned.norm() == sums.norm()
+    with pytest.raises(BadInput, match="another calibration; it differs in adapters"):
+        superpose.predict(asked[0], [turned, "coins"], choosing[0], (), rows, out=out)
     for path in tuned:
         Path(path).write_bytes(b"PK")
     with pytest.raises(BadInput, match="this file of the calibration cannot be read"):

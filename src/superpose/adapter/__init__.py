@@ -3,6 +3,7 @@
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.alignment import align, met, unpooled, untied
 from superpose.adapter.brought_together import side_by_side, together
+from superpose.adapter.content import content_mark
 from superpose.adapter.delta import Delta
 from superpose.adapter.enclosing import enclosed
 from superpose.adapter.heads import Heads, in_head, is_head, without_heads
@@ -25,6 +26,7 @@ __all__ = [
     "Stored",
     "align",
     "check_same_base",
+    "content_mark",
     "enclosed",
     "formula",
     "in_head",

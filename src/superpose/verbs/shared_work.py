@@ -64,5 +64,7 @@ def shared_folder(
 
 
 def adapter_marks(adapters: Sequence[Adapter]) -> list[list[str]]:
-    """Tell adapters apart: of files that were trained anew under the same names norms differ."""
-    return [[adapter.name, f"{adapter.norm():.9g}"] for adapter in adapters]
+    """Tell adapters apart by what they hold: -A has A's norm, and may have its name too."""
+    from superpose.adapter import content_mark
+
+    return [[adapter.name, content_mark(adapter)] for adapter in adapters]
