@@ -37,6 +37,8 @@ REAL = [
 BOMBS = [
     "(a+)+z", "(a*)*z", "(a|a)*z", "(a|ab|b)+z", "(A|a)+z", "(a?)*z", "(?:a+){2,}z", "(?=(a+)+z)a",
     r"(\w|a)*z", "((a|b)+c)*z", "(|a)+z", "(?x:a | a)+z", "(.*a){20}z", "(a?){30}z", "a{2000}",
+    "(?i:(?:sa|ſa)*)!", "(?i)(k|\u212a)*z", r"(?i)(k|\u212a)*z", r"(?si:[\x00-\U0010ffff])",
+    "(?:(?:(?:){900}){900}){900}z", "(?:(?:a{30}){30}){30}", "(?:(?:(?:b|a{9}){90}){900})*z",
 ]  # fmt: skip
 
 
@@ -70,9 +72,11 @@ def test_a_long_row_of_choices_counts_as_too_many_ways(bomb: str) -> None:
         {"target_modules": "(a+)+z"},
         {"alpha_pattern": {".*" * 9 + "z": 4}},
         {"alpha_pattern": {"q" * 60_000: 4}},
+        {"alpha_pattern": {f"layers.{i}.q_proj": 4 for i in range(600_000)}},
+        {"rank_pattern": {f"{i}{'q' * 40_000}": 4 for i in range(30)}},
         {"alpha_pattern": {"a{" + "9" * 5000 + "}": 4}},
     ],
-    ids=["alpha", "rank", "targets", "choices", "long", "digits"],
+    ids=["alpha", "rank", "targets", "choices", "long", "many", "long together", "digits"],
 )
 def test_an_adapter_with_a_bomb_is_refused_at_once_and_says_where(
     write_adapter: WriteAdapter, settings: dict[str, Any]

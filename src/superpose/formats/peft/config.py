@@ -15,7 +15,7 @@ from typing import Any
 
 from superpose.adapter.base_class import MAPPING
 from superpose.errors import BadInput, SuperposeWarning, placed
-from superpose.formats.peft.expressions import MOST_WAYS, compiled, total_ways
+from superpose.formats.peft.expressions import MOST_WAYS, check_keys, compiled, total_ways
 from superpose.formats.peft.fields import HARMLESS, REFUSED, USED, is_empty, refusals
 from superpose.formats.peft.structure import structure
 from superpose.names.identity import unwrapped
@@ -30,6 +30,7 @@ class Pattern:
     def __init__(self, name: str, values: Mapping[str, float]) -> None:
         self.name = name
         self.values = dict(values)
+        check_keys(self.values, name)
         found = [compiled(key, name, ends=True) for key in self.values]
         self._compiled = [(e, key) for (e, _), key in zip(found, self.values, strict=True)]
         self._ways = [ways for _, ways in found]

@@ -11,13 +11,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 from superpose.errors import BadInput
 
 LONGEST = 50_000
 """Characters of an expression. One that spells out every module of a large model takes 20,000."""
+
+MOST_KEYS = 20_000
+"""Keys of one field; with LONGEST_OF_ALL, compiling them takes seconds at the very worst."""
+
+LONGEST_OF_ALL = 1_000_000
+"""Characters of all keys of one field together."""
 
 MOST_WAYS = 1e9
 """Ways over all expressions and module names of one field: less than a minute at the very worst.
@@ -29,6 +35,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _QUANTIFIER = re.compile(r"([*+?]|\{(\d*)(,?)(\d*)\})[+?]?")
+_IGNORES_CASE = re.compile(r"\(\?[a-zA-Z]*i")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]|\\[uUNx]")
 _MOST_REPEATS = 1000
 _MOST_STARS = 20
 
@@ -38,10 +46,12 @@ class Ways:
     """In how many ways an expression divides a name. stars: that may end anywhere; others: product.
 
     Of a sequence both add up; of branches the larger number of stars counts, and the sum of others.
+    times: how often counted repetitions, one inside the other, go through what is innermost.
     """
 
     stars: int = 0
     others: float = 1.0
+    times: int = 1
 
     def on(self, length: int) -> float:
         """Give the bound for a name of so many characters."""
@@ -51,7 +61,8 @@ class Ways:
 
     def then(self, after: Ways) -> Ways:
         """Give the ways of one expression behind another."""
-        return Ways(self.stars + after.stars, self.others * after.others)
+        times = max(self.times, after.times)
+        return Ways(self.stars + after.stars, self.others * after.others, times)
 
 
 @dataclass
@@ -75,10 +86,11 @@ class _Group:
     def close(self) -> Ways:
         self.end_branch()
         stars = max(ways.stars for ways, _ in self.done)
+        times = max(ways.times for ways, _ in self.done)
         plain = [literal.lower() for _, literal in self.done if literal is not None]
         if len(plain) == len(self.done):
-            return Ways(stars, _chain(plain))
-        return Ways(stars, sum(ways.others for ways, _ in self.done))
+            return Ways(stars, _chain(plain), times)
+        return Ways(stars, sum(ways.others for ways, _ in self.done), times)
 
 
 def compiled(expression: str, name: str, *, ends: bool = False) -> tuple[re.Pattern[str], Ways]:
@@ -89,6 +101,10 @@ def compiled(expression: str, name: str, *, ends: bool = False) -> tuple[re.Patt
     """
     if len(expression) > LONGEST:
         raise BadInput(f"an expression of {name} has {len(expression):,} characters")
+    # Letters beyond ASCII are equal to others when case is ignored, and a range of them is walked
+    # letter by letter when it is compiled.
+    if _IGNORES_CASE.search(expression) and _BEYOND_ASCII.search(expression):
+        raise _refused(expression, name, "it ignores the case of letters beyond ASCII")
     try:
         pattern = re.compile(rf"(.*\.)?({expression})$" if ends else expression)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
@@ -128,6 +144,17 @@ def ways(expression: str, name: str) -> Ways:
     return groups[0].close()
 
 
+def check_keys(keys: Collection[str], name: str) -> None:
+    """Raise BadInput when the field `name` has more, or longer, keys than are worth compiling."""
+    length = sum(map(len, keys))
+    if len(keys) > MOST_KEYS or length > LONGEST_OF_ALL:
+        raise BadInput(
+            f"{name} has {len(keys):,} keys of {length:,} characters together; superpose reads "
+            f"{MOST_KEYS:,} keys and {LONGEST_OF_ALL:,} characters at most",
+            hint="Join keys of one value into one expression, for example `.*\\.(q|v)_proj`.",
+        )
+
+
 def total_ways(bounds: Iterable[Ways], modules: Iterable[str]) -> float:
     """Give the bound for all these expressions with all these names of modules."""
     lengths = Counter(map(len, modules))
@@ -141,14 +168,17 @@ def total_ways(bounds: Iterable[Ways], modules: Iterable[str]) -> float:
 def _repeated(atom: Ways, quantifier: re.Match[str], expression: str, name: str) -> Ways:
     sign, low, comma, high = quantifier.groups()
     if sign == "?":
-        return Ways(atom.stars, atom.others + 1)
+        return replace(atom, others=atom.others + 1)
     least = int(low or 0)
     most = int(high) if high else (least if sign[0] == "{" and not comma else math.inf)
     if atom.stars or atom.others > 1:
         raise _refused(expression, name, "it repeats a group that is itself variable")
     if least > _MOST_REPEATS or (most > _MOST_REPEATS and most != math.inf):
         raise _refused(expression, name, f"`{sign}` repeats too often")
-    return Ways(1, 1.0) if most == math.inf else Ways(0, most - least + 1)
+    times = atom.times * int(max(1, least if most == math.inf else most))
+    if times > _MOST_REPEATS:
+        raise _refused(expression, name, f"`{sign}` repeats what is repeated too often")
+    return Ways(1, 1.0, times) if most == math.inf else Ways(0, most - least + 1, times)
 
 
 def _refused(expression: str, name: str, problem: str) -> BadInput:
