@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Json
+from superpose.cli.options import Adapters, Base, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.ask import Answering
 from superpose.verbs.settings import Loading
@@ -21,7 +21,9 @@ def ask(
     prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A question; repeatable.")],
     answering: Answering,
     loading: Loading,
+    weights: Weights = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Ask base, each adapter alone, and their weighted sum the same question.
 
@@ -29,8 +31,11 @@ def ask(
     Example:
       superpose ask smollm2 math finance:0.5 --prompt "What is 12 times 7?"
     """
-    from superpose.cli.console import answer
+    from superpose.cli.console import answer, bars
     from superpose.verbs.ask import ask as ask_all
 
-    found = ask_all(base, adapters, prompt, answering, loading)
+    with bars(quiet=quiet) as progress:
+        found = ask_all(
+            base, adapters, prompt, answering, loading, weights=weights, progress=progress
+        )
     answer(found, json)

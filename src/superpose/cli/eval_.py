@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Json, Quiet
+from superpose.cli.options import Adapters, Base, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.evaluate import TestQuestions
 from superpose.verbs.settings import Loading
@@ -26,6 +26,7 @@ def evaluate(
     only: Annotated[
         str, typer.Option(help="all: every subset; sum: base, singles and the whole sum.")
     ] = "all",
+    weights: Weights = None,
     questions: TestQuestions,
     loading: Loading,
     json: Json = False,
@@ -44,5 +45,7 @@ def evaluate(
     from superpose.verbs.evaluate import evaluate as evaluate_all
 
     with bars(quiet=quiet) as progress:
-        found = evaluate_all(base, adapters, data, only, questions, loading, progress=progress)
+        found = evaluate_all(
+            base, adapters, data, only, questions, loading, weights=weights, progress=progress
+        )
     answer(found, json)

@@ -69,8 +69,8 @@ WeightedAdapters = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="Task weights in the adapters' order, for example 1,0.5,-1, or a file that superpose "
-        "tune --json wrote."
+        help="Task weights in the adapters' order, for example 1,0.5,-1; average for 1/K each; or "
+        "a file that superpose tune --json or predict --json wrote."
     ),
 ]
 Status = Annotated[

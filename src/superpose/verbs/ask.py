@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.adapter import formula
 from superpose.shown import Column, Part, Shown, Table
-from superpose.verbs.adapters import Weighted, loaded_with_weights
+from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import prompt_of
 from superpose.verbs.settings import Loading, TypedSettings, held
+from superpose.verbs.weights_file import TaskWeights, loaded_with_table
 
 if TYPE_CHECKING:
     from superpose.measure.answer import Answer
@@ -63,13 +64,15 @@ def ask(
     answering: Answering = Answering(),
     loading: Loading = Loading(),
     *,
+    weights: TaskWeights = None,
     progress: Progress | None = None,
 ) -> Answers:
     """Ask base, each adapter alone, and their weighted sum the same questions.
 
     base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
-    a mapping of names to weights, or loaded ones. prompt: a question, or several. progress: called
-    with questions answered, how many there are, and what is done.
+    a mapping of names to weights, or loaded ones. prompt: a question, or several. weights: in their
+    place, as `superpose.add` takes them. progress: called with
+    questions answered, how many there are, and what is done.
 
     Raises BadInput, MissingBase and MissingExtra as loading does.
     """
@@ -83,12 +86,12 @@ def ask(
     questions = [prompt] if isinstance(prompt, str) else list(prompt)
     for question in questions:
         held(question, str, "prompt")
-    parts, weights = loaded_with_weights(
-        adapters, base=base_name(base), ignore_keys=loading.ignore_keys
+    parts, numbers = loaded_with_table(
+        adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
     )
     model = loaded_base(base, loading.dtype)
     asked = prompt_of(model.tokenizer, None, answering.template)
-    points = weightings([part.name for part in parts], weights, whole_only=True)
+    points = weightings([part.name for part in parts], numbers, whole_only=True)
     advance = advancing(progress, "ask", len(questions))
     found: list[Answer] = []
     with SuperposedModel(model.model, parts) as superposed:

@@ -9,11 +9,12 @@ from superpose.adapter import formula
 from superpose.errors import BadSetting
 from superpose.shown import Cell, Column, Part, Shown, Table, four_digits
 from superpose.verbs.accuracies import accuracy_parts
-from superpose.verbs.adapters import Weighted, loaded_with_weights
+from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data, DomainRows, drawn_rows, prompt_of, read_domains
 from superpose.verbs.settings import Loading, Questions, held
+from superpose.verbs.weights_file import TaskWeights, loaded_with_table
 
 if TYPE_CHECKING:
     from superpose.data.prompt import Prompt
@@ -75,6 +76,7 @@ def evaluate(
     questions: TestQuestions = TestQuestions(),
     loading: Loading = Loading(),
     *,
+    weights: TaskWeights = None,
     progress: Progress | None = None,
 ) -> Evaluated:
     """Score base, singles and sums on every domain: the perplexity of the answers' tokens.
@@ -83,8 +85,9 @@ def evaluate(
 
     base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
     a mapping of names to weights, or loaded ones. data: one set of test questions a domain. only:
-    "all" subsets, or the base, each adapter alone and the "sum" of all. progress: called with rows
-    scored, how many there are, and what is done.
+    "all" subsets, or the base, each adapter alone and the "sum" of all. weights: those of the
+    adapters, as `superpose.add` takes them. progress: called with
+    rows scored, how many there are, and what is done.
 
     Raises BadInput, MissingBase and MissingExtra as reading and loading do.
     """
@@ -95,8 +98,8 @@ def evaluate(
     from superpose.measure.sweep import evaluate_subsets, weightings
     from superpose.model import SuperposedModel
 
-    parts, weights = loaded_with_weights(
-        adapters, base=base_name(base), ignore_keys=loading.ignore_keys
+    parts, numbers = loaded_with_table(
+        adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
     )
     read = read_domains(data, questions)
     if not read:
@@ -104,7 +107,7 @@ def evaluate(
     model = loaded_base(base, loading.dtype)
     prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     tests = {domain.name: _test_of(domain, prompt, questions) for domain in read}
-    points = weightings([part.name for part in parts], weights, whole_only=only == "sum")
+    points = weightings([part.name for part in parts], numbers, whole_only=only == "sum")
     work = len(points) * sum(test.steps for test in tests.values())
     with SuperposedModel(model.model, parts) as superposed:
         found = evaluate_subsets(

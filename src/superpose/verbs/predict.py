@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,6 +136,18 @@ class Prediction(Shown):
         return forecast_verdict(known, verdict, weights, total, self.plan.weightings)
 
     @property
+    def command(self) -> str:
+        """The command that writes the sum as it is advised; empty where none is."""
+        found = self.advice
+        if found is None or len(self.given) < 2 or not found.verdict.startswith("add them"):
+            return ""
+        words = ["superpose", "add", *self.given, "-o", "OUT"]
+        if found.verdict != "add them" and found.weights is not None:
+            numbers = ",".join(f"{weight:.4g}" for weight in found.weights.values())
+            words.append(f"--weights={numbers}")
+        return shlex.join(words)
+
+    @property
     def costs(self) -> dict[str, Any]:
         """What the plan took, and what the other one would have taken: passes, tokens, seconds."""
         cost = self.calibration
@@ -191,7 +204,9 @@ class Prediction(Shown):
             asked = (predicted_table(self.asked, self.forecast.domains, seen),)
         told = Line(plan_text(self.costs), "Plan:", whole=True)
         right, merged = right_parts(self.right_answers), self._merged_parts()
-        return *self.verdict.shown(), *asked, *self.forecast.shown(seen), *right, told, *merged
+        following = [Line(self.command, "Next:", whole=True)] if self.command else []
+        seen_parts = self.forecast.shown(seen)
+        return (*self.verdict.shown(), *asked, *seen_parts, *right, told, *merged, *following)
 
     def _merged_parts(self) -> tuple[Part, ...]:
         """Give the sum of all by another method beside task weights, and what writes it."""

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.errors import BadInput, BadSetting
-from superpose.verbs.adapters import AdapterName, Weighted, as_number, given_twice, weighted
+from superpose.verbs.adapters import (
+    AdapterName,
+    Weighted,
+    as_number,
+    given_twice,
+    loaded,
+    weighted,
+)
 from superpose.verbs.weighted import parse_weights
 
 if TYPE_CHECKING:
@@ -19,13 +26,16 @@ if TYPE_CHECKING:
     from superpose.adapter.delta import FineWeight
     from superpose.compose import TunedSum
 
-__all__ = ["Given", "TaskWeights", "WeightsFile", "given", "read_weights_file"]
+__all__ = ["Given", "TaskWeights", "WeightsFile", "given", "loaded_with_table", "read_weights_file"]
 
 TaskWeights: TypeAlias = Sequence[float] | Mapping[str, float] | str | os.PathLike[str] | None
 """Numbers in the adapters' order, also as the text `1,0.5,-1`; a mapping from adapters' names, as
-`tune` gives it; or a file that `superpose tune --json` wrote."""
+`tune` gives it; a file that `tune --json` or `predict --json` wrote; or `average`, 1/K each."""
 
 LARGEST = 50_000_000
+
+AVERAGE = "average"
+"""The word for 1/K each."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,11 @@ def given(adapters: Weighted, weights: TaskWeights = None) -> Given:
 
     Raises BadInput where weights stand with the adapters as well, and as `read_weights_file`.
     """
+    if isinstance(weights, str) and weights.strip() == AVERAGE:
+        names, numbers = weighted(adapters)
+        if any(number != 1.0 for number in numbers):
+            raise given_twice()
+        return Given(tuple(names), (1.0 / max(1, len(names)),) * len(names))
     if isinstance(weights, str) and not os.path.isfile(weights):  # noqa: PTH113  never an error
         weights = parse_weights(weights)
     if weights is None or not isinstance(weights, str | os.PathLike | Mapping):
@@ -114,8 +129,24 @@ def given(adapters: Weighted, weights: TaskWeights = None) -> Given:
     return Given(tuple(names), tuple(numbers), table)
 
 
+def loaded_with_table(
+    adapters: Weighted,
+    weights: TaskWeights = None,
+    *,
+    base: str | None = None,
+    ignore_keys: Sequence[str] = (),
+) -> tuple[list[Adapter], list[float]]:
+    """Load adapters, and give them as a table of weights has them scaled, and the weight of each.
+
+    Raises as `given`, and as loading does.
+    """
+    found = given(adapters, weights)
+    parts = loaded(found.adapters, base=base, ignore_keys=ignore_keys)
+    return (parts, list(found.weights)) if found.table is None else found.table.apply(parts)
+
+
 def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
-    """Read a file of task weights.
+    """Read a file of task weights, as `tune --json` and `predict --json` write it.
 
     `{"weights": {"math": 0.8, ...}}`; where `finer` holds `{"weights": {"math": {"module": 0.9}}}`
     as well, each module's own weight counts, or in a list each direction's. Raises BadInput for
@@ -126,7 +157,7 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
         if path.stat().st_size > LARGEST:
             raise BadInput("is far too large for a file of weights", where=path)
         content = json.loads(path.read_text(encoding="utf-8"))
-        weights = _numbers(content["weights"])
+        weights = _numbers(_weights_in(content))
         finer = content.get("finer")
         given = {} if finer is None else finer["weights"]
         modules = {str(name): _fine(each) for name, each in given.items()}
@@ -140,6 +171,21 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
         raise BadInput("`finer` and `weights` are about different adapters", where=path)
     by = str(finer.get("by", "module")) if modules else "adapter"
     return WeightsFile(path, weights, modules, by)
+
+
+def _weights_in(content: Any) -> Any:
+    """Give what a file holds of task weights: its own, or those that a forecast advises."""
+    if "weights" in content or "advice" not in content:
+        return content["weights"]
+    advice = content["advice"] or {}
+    if advice.get("weights") is not None:
+        return advice["weights"]
+    if advice.get("verdict") == "add them":
+        return dict.fromkeys(content["adapters"], 1.0)
+    raise ValueError(
+        "what predict wrote advises no weights; with --plan forecast, or by superpose tune, they "
+        "are found"
+    )
 
 
 def _numbers(value: Any) -> dict[str, float]:
