@@ -243,16 +243,6 @@ def test_a_name_given_twice_is_one_and_names_that_are_alike_are_told_apart(
     assert superpose.near(place, tmp_path / "i").found[0].cosine == pytest.approx(1.0)
 
 
-def test_what_is_no_index_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no such index"):
-        superpose.near("a", tmp_path / "nothing")
-    with pytest.raises(BadInput, match="is no index of adapters"):
-        superpose.dupes(tmp_path)
-    with pytest.raises(BadInput, match="no such folder or file"):
-        superpose.index(tmp_path / "missing", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize("name", ["runs/typo", "./nothing", "a b/c", "nothing", "/no/such"])
 def test_a_name_that_is_nothing_here_and_cannot_be_of_the_hub_is_refused(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -44,6 +44,8 @@ _TEXTS = ("name", "given", "stamp", "content", "base_model", "base", "format", "
           "problem", "remark")  # fmt: skip
 _SKETCHES = ("sketch", "starts")
 
+_DAMAGED = "It is damaged: remove the index, and make it again with superpose index."
+
 
 def arrow() -> Any:
     """Import pyarrow with its Parquet; raises MissingExtra without it."""
@@ -62,9 +64,15 @@ def read_manifest(index: Path) -> dict[str, Any]:
     """
     path = index / MANIFEST
     if not path.is_file():
-        there = "no such index" if not index.exists() else "is no index of adapters"
-        raise BadInput(there, where=index, hint=f"Make one: superpose index FOLDER -o {index}")
-    found = read_json(path)
+        if not index.exists():
+            hint = f"Make one: superpose index FOLDER -o {index}"
+            raise BadInput("no such index", where=index, hint=hint)
+        hint = "Make one where nothing lies: superpose index FOLDER -o NEW.index"
+        raise BadInput("is no index of adapters", where=index, hint=hint)
+    try:
+        found = read_json(path)
+    except BadInput as error:
+        raise BadInput(error.problem, where=path, hint=_DAMAGED) from error
     if found.get("format") != FORMAT:
         raise BadInput(
             f"is an index of format {found.get('format')!r}, made by superpose "
@@ -72,6 +80,9 @@ def read_manifest(index: Path) -> dict[str, Any]:
             where=index,
             hint="Index the folders anew into another folder: superpose index FOLDER -o NEW.index",
         )
+    wanted = {"seed": int, "sketch": int, "sources": list}
+    if wrong := [key for key, kind in wanted.items() if type(found.get(key)) is not kind]:
+        raise BadInput(f"has no {' and no '.join(wrong)}", where=path, hint=_DAMAGED)
     return found
 
 
@@ -103,12 +114,14 @@ def rows_on_disk(path: Path, *, modules: bool = True) -> tuple[pa.Table, Groups]
     columns = None if modules else [*_NUMBERS, *_TEXTS, *_SKETCHES]
     try:
         table = pa.parquet.ParquetFile(path).read(columns)
+        if missing := {*_NUMBERS, *_TEXTS, *_SKETCHES} - set(table.column_names):
+            raise KeyError(f"no column {min(missing)}")
         groups = Groups.of_json(table.schema.metadata[_GROUPS].decode())
     except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are of these
         raise BadInput(
             f"is no table of an index ({error})",
             where=path,
-            hint="It is damaged: remove the index, and make it again with superpose index.",
+            hint=_DAMAGED,
         ) from error
     return table, groups
 

@@ -1,0 +1,62 @@
+"""What is no index, or a damaged one, is refused by its file, with a way out that works."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import superpose
+from superpose.errors import BadInput
+
+
+def test_what_is_no_index_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such index"):
+        superpose.near("a", tmp_path / "nothing")
+    (tmp_path / "else").write_text("something else")
+    for ask in (superpose.dupes, superpose.lineage, lambda i: superpose.index(tmp_path, i)):
+        with pytest.raises(BadInput, match="is no index of adapters") as refused:
+            ask(tmp_path)
+        assert "-o NEW.index" in (refused.value.hint or ""), "not into what is there already"
+    with pytest.raises(BadInput, match="no such folder or file"):
+        superpose.index(tmp_path / "missing", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _without_norm(table: Path) -> None:
+    held = pq.ParquetFile(table).read()
+    pq.write_table(held.drop_columns(["norm"]), table)
+
+
+DAMAGE = {
+    "an empty manifest": ("manifest.json", lambda path: path.write_text("")),
+    "a manifest without a seed": (
+        "manifest.json",
+        lambda path: path.write_text(path.read_text().replace('"seed"', '"sead"')),
+    ),
+    "half a table": (
+        "adapters.parquet",
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    ),
+    "a table without a column": ("adapters.parquet", _without_norm),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_index_is_refused_by_its_file_and_made_again_as_the_error_says(
+    shelf: Path, tmp_path: Path, damage: str
+) -> None:
+    out = tmp_path / "library.index"
+    superpose.index([shelf / "own-1", shelf / "own-2"], out)
+    name, spoil = DAMAGE[damage]
+    spoil(out / name)
+    asked = (superpose.dupes, superpose.lineage, lambda i: superpose.near("own-1", i))
+    for ask in (*asked, lambda i: superpose.index(shelf, i)):
+        with pytest.raises(BadInput) as refused:
+            ask(out)
+        assert refused.value.where == str(out / name)
+        assert "remove the index" in (refused.value.hint or "")
+    shutil.rmtree(out)
+    assert superpose.index(shelf / "own-1", out).bases == {"org/tiny-llama": 1}
