@@ -163,3 +163,27 @@ def test_a_name_too_long_for_any_folder_is_bad_input() -> None:
 def test_short_names_stay_apart() -> None:
     names = ["a/x", "b/x", "c/y", "d/", "e\\z", "/"]
     assert list(short_names(names).values()) == ["a/x", "b/x", "y", "d", "z", "/"]
+
+
+@pytest.mark.parametrize(
+    "variable", ["SUPERPOSE_CACHE", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HF_HOME"]
+)
+def test_a_home_of_nobody_is_a_name_as_others_in_every_variable(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from superpose.files import embedded, hub_base
+
+    for other in ("SUPERPOSE_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(variable, "~nosuchuser/kept")
+    found = [embedded.cache_folder(), hub_base._hub_cache()]
+    named = [path for path in found if path.is_relative_to("~nosuchuser/kept")]
+    assert len(named) == (2 if variable == "XDG_CACHE_HOME" else 1)
+
+
+def test_a_folder_of_nobody_is_no_folder_here_for_a_server() -> None:
+    from superpose.errors import BadSetting
+    from superpose.serving.settings import ServerSettings
+
+    with pytest.raises(BadSetting, match="`~nosuchuser/a` is no folder here"):
+        ServerSettings.from_environment({"SUPERPOSE_ADAPTERS": "~nosuchuser/a"})

@@ -13,6 +13,7 @@ from superpose.baking.classifier import Classifier
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.files.checkpoint import CONFIG
 from superpose.files.file_format import PEFT
+from superpose.files.home import with_home
 from superpose.files.json_values import read_json
 from superpose.files.own import own_file
 from superpose.files.tensors import read_header
@@ -28,7 +29,7 @@ def folders(adapter: Adapter) -> Iterator[Path]:
     paths += [parent.path for parent in adapter.parents]
     for path in dict.fromkeys(paths):
         if path is not None:
-            folder = Path(path).expanduser()
+            folder = with_home(path)
             folder = folder if folder.is_dir() else folder.parent
             if (folder / PEFT.folder[0]).is_file():
                 yield folder

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from superpose.baking.proof import Failure, Proof
 from superpose.baking.resized import resized
 from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
+from superpose.files.home import with_home
 from superpose.files.precision import spacing
 from superpose.files.tensors import FLOATS
 
@@ -66,7 +66,7 @@ def prove_model(
     holds no model.
     """
     checkpoint = Checkpoint.open(locate_base(base).folder)
-    written = Checkpoint.open(Path(result).expanduser())
+    written = Checkpoint.open(with_home(result))
     check_copies(adapter, checkpoint)
     checkpoint = resized(checkpoint, adapter)
     plan = make_plan(checkpoint, adapter)

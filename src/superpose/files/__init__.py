@@ -7,6 +7,7 @@ from superpose.files.atomic import (
     new_file,
     new_folder,
 )
+from superpose.files.home import with_home
 from superpose.files.json_values import without_nan
 from superpose.files.names import (
     called,
@@ -16,7 +17,6 @@ from superpose.files.names import (
     locate,
     short_name,
     short_names,
-    with_home,
 )
 from superpose.files.tensors import TensorFile, open_tensors, read_header, write_tensors
 from superpose.files.text import check_characters, encodable

@@ -15,6 +15,7 @@ from superpose.errors import BadInput, Missing, MissingBase, Refused
 from superpose.files import embedded
 from superpose.files.checkpoint import CONFIG, Checkpoint
 from superpose.files.file_format import GGUF, PEFT
+from superpose.files.home import with_home
 from superpose.files.hub_base import (
     adapter_for_base,
     cached_config,
@@ -22,7 +23,7 @@ from superpose.files.hub_base import (
     fetch_config,
 )
 from superpose.files.hub_name import HubName, parse_base_name
-from superpose.files.names import exists, folder_of, is_hub_name, with_home
+from superpose.files.names import exists, folder_of, is_hub_name
 
 __all__ = ["BaseName", "LocatedBase", "base_at_hand", "locate_base", "named_base", "read_base_name"]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from superpose.errors import BadInput, MissingBase, missing_extra
 from superpose.files.atomic import new_folder
 from superpose.files.checksum import sha256
+from superpose.files.home import with_home
 
 __all__ = ["HUB_NAME", "NAME", "cache_folder", "converted", "folder", "gguf_file"]
 
@@ -117,9 +118,9 @@ def _target() -> Path:
 def cache_folder() -> Path:
     """Where superpose keeps converted models: $SUPERPOSE_CACHE, or the user's cache folder."""
     if chosen := os.environ.get("SUPERPOSE_CACHE"):
-        return Path(chosen).expanduser()
+        return with_home(chosen)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "superpose"
+        return with_home(os.environ.get("LOCALAPPDATA", "~")) / "superpose"
     if sys.platform == "darwin":
-        return Path("~/Library/Caches/superpose").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "superpose"
+        return with_home("~/Library/Caches/superpose")
+    return with_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "superpose"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from superpose.errors import BadInput, Missing, MissingBase, MissingExtra
 from superpose.files.file_format import PEFT
+from superpose.files.home import with_home
 from superpose.files.hub import at_commit, shards_of_index, snapshot
 from superpose.files.hub_name import HubName
 
@@ -86,12 +87,12 @@ def cached_config(name: HubName) -> Path | None:
 def _hub_cache() -> Path:
     """Give the folder of the hub's cache. Source: huggingface_hub 1.x, `constants.py`."""
     if chosen := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(chosen).expanduser()
+        return with_home(chosen)
     home = os.environ.get("HF_HOME")
     if home:
-        return Path(home).expanduser() / "hub"
+        return with_home(home) / "hub"
     above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(above).expanduser() / "huggingface" / "hub"
+    return with_home(above) / "huggingface" / "hub"
 
 
 def adapter_for_base(given: object) -> BadInput:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from superpose.errors import BadInput, Missing
 from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
+from superpose.files.home import with_home
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 from superpose.files.pickles import PICKLES, refused_pickle
 
@@ -80,11 +81,6 @@ def folder_of(path: Path) -> str:
 def is_here(given: str | os.PathLike[str]) -> bool:
     """Say whether `given` is a folder on this machine, and so no hub name."""
     return os.path.isdir(with_home(given))  # noqa: PTH112  False, not an error, for any
-
-
-def with_home(given: str | os.PathLike[str]) -> Path:
-    """Give a path with `~` followed; `~nobody` where nobody is called so is a name as others."""
-    return Path(os.path.expanduser(given))  # noqa: PTH111  which raises for it
 
 
 def exists(path: Path, given: object) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from superpose.errors import BadSetting
 from superpose.files import embedded
+from superpose.files.home import with_home
 from superpose.formats.vllm import VLLM_DEFAULT_RANK, VLLM_RANKS
 
 __all__ = ["VARIABLES", "ServerSettings"]
@@ -76,7 +77,7 @@ class ServerSettings:
 
 
 def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = with_home(text)
     if not path.is_dir():
         raise BadSetting(f"`{text}` is no folder here", where=FOLDERS)
     return path.absolute()
