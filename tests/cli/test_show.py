@@ -76,6 +76,17 @@ def test_no_figure_of_a_recorded_study_is_cut(path: Path, width: int) -> None:
         assert_whole(table, width)
 
 
+@pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.parent.name)
+def test_no_correlation_of_fewer_than_ten_points_is_told(path: Path) -> None:
+    summary = Summary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    text = printed(*study_parts(summary), width=160)
+    told = text.partition("What the weights tell, against")[2]
+    fewer = [row for row in summary.correlations if row.n < 10]
+    assert (f"{len(fewer)} relations of fewer than 10 points" in told) == bool(fewer)
+    points = re.findall(r"^ .*(?:pairs|sums of every size|every sum) +(\d+) ", told, re.MULTILINE)
+    assert points == [str(row.n) for row in summary.correlations if row.n >= 10]
+
+
 def test_a_table_that_is_too_wide_goes_on_below_with_its_names_again() -> None:
     names = [f"domain-{k}" for k in range(9)]
     columns = (Column("task weights"), *(Column(name, form="") for name in names))

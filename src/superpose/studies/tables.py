@@ -28,18 +28,20 @@ FORECAST = "forecast_of_interference"
 
 _FIGURES = {"rms_cosine": "RMS cosine", FORECAST: "forecast (of interference)"}
 
+LEAST_POINTS = 10
+"""Points from which a correlation stands in a table of results."""
+
 _AMONG = {"pairs": "pairs", "all": "sums of every size", "domains": "domains of every sum"}
 """What the points of a correlation are, in words."""
 
 
 def study_parts(summary: Summary) -> tuple[Part, ...]:
     """Give what a study found: sums, methods, forecast, verdict, correlations, what to know."""
-    title = "What the weights tell, against the change of perplexity on the union"
     return (
         _sums_table(summary),
         *([accuracies_table(summary)] if summary.accuracies else ()),
         *forecast_parts(summary),
-        Table.of(title, CORRELATIONS, summary.correlations),
+        _correlations(summary),
         *map(Line, summary.remarks),
     )
 
@@ -54,6 +56,20 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
             seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
             yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.", whole=True)
     yield from measured_verdict(summary).shown()
+
+
+def _correlations(summary: Summary) -> Part:
+    """Give the relations that rest on enough points to be told; the summary has them all."""
+    told = [row for row in summary.correlations if row.n >= LEAST_POINTS]
+    fewer = len(summary.correlations) - len(told)
+    remark = (
+        f"Left out: {counted(fewer, 'relation')} of fewer than {LEAST_POINTS} points: of so few "
+        "chance alone makes large ones; summary.json has them."
+    )
+    title = "What the weights tell, against the change of perplexity on the union"
+    if not told:
+        return Line(remark, f"{title}:")
+    return Table.of(title, CORRELATIONS, told, remark if fewer else "")
 
 
 def adapters_table(summary: Summary) -> Table:
