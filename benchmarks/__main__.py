@@ -18,6 +18,7 @@ NAMES = (
     *("check_process", "add_process", "truncate", "tinyllama", "seven_b", "training", "evaluation"),
     *("calibration", "curvature", "bake", "demo", "verdict", "factor_space", "regression_seven_b"),
     "library",
+    "compress_shared",
     "ray_cells",
 )
 README = Path(__file__).with_name("README.md")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import compress_shared
 from benchmarks.library import judging, queries, sketched
 from benchmarks.library.made import Stock, gpt2_shapes
 from benchmarks.library.queries import verdict_of
@@ -114,3 +115,15 @@ def test_the_answers_of_a_kind_are_read_back(tmp_path: Path) -> None:
     file.write_text(json.dumps(answer(TRUTH)) + "\n")
     assert queries.told_of(tmp_path, "one from elsewhere") == [answer(TRUTH)]
     assert list(gpt2_shapes(2)) == [f"transformer.h.{n}.attn.c_attn" for n in range(2)]
+
+
+def test_checkpoints_of_one_run_gain_by_one_basis_and_strangers_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compress_shared, "_WIDTH", 96)
+    monkeypatch.setattr(compress_shared, "_LAYERS", 2)
+    found = {target.what: target for target in compress_shared.measure(1).targets}
+    size = "bytes of the shared form over those of the adapters"
+    assert found[f"a run: {size}"].value < 0.7
+    assert found[f"strangers: {size}"].value > 1.0
+    assert all(target.holds is not False for target in found.values())
