@@ -91,6 +91,12 @@ def test_an_adapter_that_is_not_from_the_library_has_no_parents(stock: Path) -> 
     assert found.verdict.startswith("not from this library")
 
 
+def test_an_adapter_of_the_library_itself_is_not_said_to_be_from_elsewhere(stock: Path) -> None:
+    found = asked(stock, stock / "own-1")
+    assert found.parents == ()
+    assert found.verdict.startswith("is in this library itself, and none of")
+
+
 def test_a_copy_in_the_library_is_named_beside_the_parent(stock: Path, tmp_path: Path) -> None:
     for name in ("own-1", "own-2", "own-4"):
         superpose.save(superpose.load(stock / name), tmp_path / "all" / name)

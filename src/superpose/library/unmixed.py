@@ -60,7 +60,8 @@ class Unmixed(Shown):
     explained: share of the target's energy, in the equations of its own sides. complete: what is
     left is no more than rounding. difference: |target - sum| / |target|, of the sum of the parents
     or, `of`, its best approximation of the target's rank. among: adapters of the base in the
-    library. read: how many were taken exactly. stored: tensors of the target that are in no figure.
+    library, but for the target. read: how many were taken exactly. stored: tensors of the target
+    that are in no figure. indexed: the target is an adapter of the library itself.
     """
 
     asked: str
@@ -73,10 +74,13 @@ class Unmixed(Shown):
     difference: float
     of: str
     stored: int
+    indexed: bool = False
 
     @property
     def verdict(self) -> str:
         """The answer in a sentence."""
+        if not self.parents and self.indexed:
+            return f"is in this library itself, and none of {self.among:,} others is a part of it."
         if not self.parents:
             return f"not from this library: none of {self.among:,} adapters is a part of it."
         if self.complete:
@@ -142,7 +146,7 @@ def _answer(
         difference, of = _proof(asked, search)
     return Unmixed(
         asked.name, asked.base, len(asked.others), read, found, explained, complete, difference, of,
-        asked.stored,
+        asked.stored, asked.position is not None,
     )  # fmt: skip
 
 
