@@ -108,6 +108,8 @@ class Predictions:
             if weight and (tuple(weights), domain) in self._rows
         }
         points = counted(rows, "calibration row")
+        if len(self.domains) > 1:
+            points += f" of {len(self.domains)} domains"
         if kinds == {MEASURED}:
             return f"measured on {points}"
         if kinds == {FORETOLD}:
