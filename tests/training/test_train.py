@@ -65,6 +65,9 @@ def test_the_folder_is_one_that_peft_and_superpose_read(
     train(base, examples, tmp_path / "a", lora=LORA, training=QUICK)
     assert peft.LoraConfig.from_pretrained(tmp_path / "a").base_model_name_or_path == base.name
     assert superpose.load(tmp_path / "a").rank == 2
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"])  # PEFT: a set's order
+    assert list(config) == sorted(config)
     record = json.loads((tmp_path / "a" / "training.json").read_text())
     assert record["lora"]["alpha"] == 16
     assert record["steps"] == 12
