@@ -72,7 +72,8 @@ def test_every_layer_below_model_imports(
     ended = without_them(
         """
 import importlib, pkgutil, superpose
-torch = ("superpose.measure", "superpose.model", "superpose.studies", "superpose.training")
+torch = ("superpose.harness", "superpose.measure", "superpose.model", "superpose.peft")
+torch += ("superpose.studies", "superpose.training")
 above = (*torch, "superpose.__main__")
 for module in pkgutil.walk_packages(superpose.__path__, "superpose.", onerror=lambda name: None):
     if not module.name.startswith(above):
