@@ -9,7 +9,8 @@ CORE   := .venv-core
 LLAMA  := .venv-llama
 VLLM   := .venv-vllm
 BIN    := $(VENV)/bin
-PIP    := -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# Modules are compiled when they are first imported: most of what is installed never is.
+PIP    := -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 NEEDS  := pyproject.toml constraints.txt
 SOURCE := $(shell find src tests -name "*.py")
 PYTEST := $(BIN)/python -m pytest
@@ -40,8 +41,9 @@ test: test-fast test-slow test-core  ## every test
 test-fast: $(VENV)/.dev  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow"
 
+# A file stays with one worker: what starts a cluster never runs beside its neighbours.
 test-slow: $(VENV)/.dev  ## the tests on the real model
-	OMP_NUM_THREADS=$(JOBS) $(PYTEST) -q -m slow --durations=10
+	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile -m slow --durations=10
 
 # The core without torch, installed as a user gets it, from a wheel that was built from the sdist,
 # with the sdist's own tests: a stray import shows, and a file that was left out of either.
