@@ -32,6 +32,7 @@ def test_the_page_of_a_check_is_that_of_the_command(tmp_path: Path) -> None:
     from superpose.report import write_page
 
     found = superpose.check(names())
+    assert superpose.check(*names()).pairs == found.pairs
     assert len(repr(found)) < 600
     assert repr(found).startswith("<Checked>\n  ")
     write_page(tmp_path / "python.html", found.page())

@@ -88,7 +88,7 @@ def check(
         conditions = [parse_condition(text) for text in fail_on]
     pages = Pages(html)
     found = check_all(
-        adapters or (), same_base, base=base, heads=heads, ignore_keys=ignore_key or ()
+        adapters or (), same_base=same_base, base=base, heads=heads, ignore_keys=ignore_key or ()
     )
     with pages.showing(found):
         answer(found, json)

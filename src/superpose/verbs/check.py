@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 from superpose.errors import BadInput, BadSetting
 from superpose.interference import Check, check as compare
-from superpose.verbs.adapters import Adapters, as_list, called_by, loaded
+from superpose.verbs.adapters import AdapterName, Adapters, as_list, called_by, loaded
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
@@ -43,9 +43,9 @@ class Checked(Check):
 
 @overload
 def check(
-    adapters: Adapters,
+    adapters: Adapters | AdapterName,
+    *more: AdapterName,
     same_base: bool = False,
-    *,
     base: Base | None = None,
     heads: Heads = "sum",
     tree: Tree | None = None,
@@ -64,9 +64,9 @@ def check(
 
 
 def check(
-    adapters: Adapters = (),
+    adapters: Adapters | AdapterName = (),
+    *more: AdapterName,
     same_base: bool = False,
-    *,
     base: Base | None = None,
     heads: Heads = "sum",
     tree: Tree | None = None,
@@ -77,7 +77,8 @@ def check(
 ) -> Checked | CheckedLibrary:
     """Compare every pair of adapters, and all of them together, from their factors alone.
 
-    adapters: at least two of one base model, names or loaded ones. same_base: bases of different
+    adapters: at least two of one base model, names or loaded ones, in a list or one
+    by one. same_base: bases of different
     names are one. base: the base model, for GGUF files, and for its own names, which tell what two
     files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
     this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
@@ -92,11 +93,11 @@ def check(
     as loading does.
     """
     if index is not None:
-        return _of_index(index, as_list(adapters), device, progress)
+        return _of_index(index, [*as_list(adapters), *more], device, progress)
     if device is not None:
         raise BadSetting("is for all pairs of an index, and goes with one", where="device")
     started = time.perf_counter()
-    given = as_list(adapters)
+    given = [*as_list(adapters), *more]
     if len(given) < 2:
         raise BadInput(
             "one adapter alone has nothing to be compared with"
