@@ -64,4 +64,10 @@ def test_accuracies_follow_from_the_choices_that_every_cell_keeps(
     assert rows["union", "sum"].accuracy == rows["offered", "sum"].accuracy
     shown = [part for part in study_parts(summary) if "Accuracy" in getattr(part, "title", "")]
     assert len(shown) == 1
+    cells = [[cell.text for cell in row] for row in shown[0].rows]
+    told = {(row[1], row[2]): row[5:] for row in cells}
+    methods = list(dict.fromkeys(row.method for row in summary.accuracies))
+    for likelihood, figure in (("answer", "accuracy"), ("per token", "per_token")):
+        want = {f"{100 * getattr(rows['offered', m], figure).mean:.1f}" for m in methods}
+        assert set(told["offered", likelihood]) - {"-"} == want
     assert accuracy_section(summary).title == "Right choices"

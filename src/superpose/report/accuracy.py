@@ -23,6 +23,6 @@ def accuracy_section(summary: Summary) -> Section:
     ]
     file = f"{summary.name}-accuracy.csv"
     table = DataTable(
-        "accuracies", accuracies_table(summary), file, ((*columns, "per_token"), csv), heads=2
+        "accuracies", accuracies_table(summary), file, ((*columns, "per_token"), csv), heads=3
     )
     return table.section("Right choices")
