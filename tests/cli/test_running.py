@@ -112,7 +112,7 @@ def test_a_study_runs_goes_on_and_says_where_it_stands(
         (("train", "no/such-base", "{rows}", "-o", "{tmp}/x"), 3, "is not here"),
         (("train", "{base}", "{rows}", "-o", "{tmp}"), 2, "already exists"),
         (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--rank", "0"), 2, "--rank: Input should"),
-        (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--rows", "99"), 2, "99 rows"),
+        (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--rows", "0"), 2, "--rows"),
         (("train", "{base}", "{rows}", "-o", "{tmp}/x", "--trainer", "a"), 2, "not KEY=VALUE"),
         (("train", "{base}", "demo:math", "-o", "{tmp}/x"), 2, "no such question file"),
         (("eval", "{base}", "{tmp}/no", "--data", "{rows}"), 2, "{tmp}/no"),

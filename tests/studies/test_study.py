@@ -246,7 +246,7 @@ domains:
         (GOOD + "seeds: [0]\nseeds: [1]", r"line 7: not YAML: the key `seeds` stands twice"),
         (GOOD + "training: {epochs: .inf}", r"training\.epochs: Input should be a finite number"),
         (GOOD + "prompt: {template: 'Q: A:'}", r"prompt\.template: String should match"),
-        (GOOD.replace("good", "../evil"), "name: String should match"),
+        (GOOD.replace("good", "../evil"), "name: '../evil' is no name of a study"),
         ("[" * 5000, "not YAML of a sensible depth|not YAML"),
         ("", "holds keys and values"),
     ],

@@ -168,7 +168,6 @@ WRONG: list[tuple[list[object], str]] = [
     (["--method", "tuned", "DATA", "--weights", "1,2", "BASE"], "--weights: `tuned` finds the"),
     (["--method", "regmean", "DATA", "DATA", "BASE"], "--data: 2 adapters and 4 domains"),
     (["--method", "regmean", "--data", "none.jsonl", "BASE"], "none.jsonl"),
-    (["--method", "regmean", "DATA", "--rows", "900", "BASE"], "900"),
     (["--method", "regmean", "DATA", "--rows", "0", "BASE"], "0"),
     (["--method", "regmean", "DATA", "--question", "prompt", "BASE"], "prompt"),
     (["--method", "regmean", "--ridge", "-1", "DATA", "BASE"], "--ridge: "),
