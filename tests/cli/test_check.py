@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from superpose.cli.fail_on import insist, parse_condition
 from superpose.errors import BadInput, DoesNotHold
+from superpose.interference.conditions import insist, parse_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable

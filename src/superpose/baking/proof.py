@@ -26,7 +26,8 @@ class Proof:
     None where nothing was changed. error: how far: in a model in units in the last place of the
     dtype it is stored in, beyond what float32 arithmetic may have cost (rounding once costs up to
     half a unit), in an adapter relative to the sum. lost: what rounding to the stored dtype took
-    of the whole change, relative; None for an adapter.
+    of the whole change, relative; None for an adapter. unmoved: how many tensors that the adapters
+    change hold the base model's own values instead.
     """
 
     kind: Literal["model", "adapter"]
@@ -36,11 +37,17 @@ class Proof:
     error: float
     lost: float | None
     failures: tuple[Failure, ...]
+    unmoved: int = 0
 
     @property
     def holds(self) -> bool:
         """Whether the result is the sum."""
         return not self.failures
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether a model has nothing of the adapters: all that they change is the base's own."""
+        return bool(self.failures) and 0 < self.unmoved == self.changed
 
     def insist(self, where: object) -> None:
         """Raise DoesNotHold, naming what differs, unless the result is the sum.
@@ -51,10 +58,16 @@ class Proof:
             return
         said = bullets([f"{f.name}: {f.reason}" for f in self.failures], _SHOWN)
         what = "tensors" if self.kind == "model" else "target modules"
-        raise DoesNotHold(
-            f"is not the sum: {len(self.failures)} of {self.checked} {what} differ:{said}",
-            where=where,
-        )
+        problem = f"is not the sum: {len(self.failures)} of {self.checked} {what} differ:{said}"
+        if self.has_nothing:
+            raise DoesNotHold(
+                f"has nothing of the adapters in it: each of the {self.changed} tensors that they "
+                f"change is the base model's own:{said}",
+                where=where,
+                hint="What merged it left the adapters out: superpose bake BASE ADAPTER... -o OUT "
+                "adds them.",
+            )
+        raise DoesNotHold(problem, where=where)
 
     def to_json(self) -> dict[str, object]:
         """Give the same as JSON can hold it."""

@@ -38,6 +38,7 @@ class _Sums:
     error: float = 0.0
     change: float = 0.0
     lost: float = 0.0
+    unmoved: int = 0
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -98,6 +99,7 @@ def prove_model(
         sums.error,
         sums.share,
         tuple(sums.failures),
+        sums.unmoved,
     )
 
 
@@ -120,11 +122,13 @@ def _compared(
     if not target.changes and written.entry(name).dtype == target.dtype:
         return None if _same_bytes(plan, written, name, target) else "is not the base's own"
     farthest = lost = change = 0.0
+    as_before = True
     for low, theirs, new, base, noise in _rows(plan, written, name, target):
         if not np.isfinite(theirs).all() or not np.isfinite(new).all():
             if not np.array_equal(theirs, new, equal_nan=not target.changes):
                 return f"is not finite from row {low} on"
             continue
+        as_before = as_before and np.array_equal(theirs, base)
         apart = np.abs(theirs - new)
         beyond = np.maximum(apart - noise, 0.0) / spacing(new, written.entry(name).dtype)
         farthest = max(farthest, float(beyond.max(initial=0.0)))
@@ -134,8 +138,12 @@ def _compared(
         sums.change, sums.lost = sums.change + change, sums.lost + lost
         if sums.worst is None or farthest > sums.error:
             sums.worst, sums.error = target.name, farthest
+    unmoved = bool(target.changes) and as_before
+    sums.unmoved += unmoved
     if farthest <= _HALF:
         return None
+    if unmoved:
+        return "is the base's own: what the adapters change of it is not there"
     share = f", {math.sqrt(lost / change):.2g} of its change" if change > 0.0 else ""
     dtype = FLOATS[written.entry(name).dtype]
     return f"is off by up to {farthest:.3g} units in the last place of {dtype}{share}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superpose.cli.ci import Junit, Reports, Sarif
 from superpose.cli.console import answer
 from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 from superpose.errors import BadSetting
+
+if TYPE_CHECKING:
+    from superpose.interference.conditions import Condition
 
 __all__ = ["check"]
 
@@ -57,6 +61,8 @@ def check(
     base: BaseModel = None,
     heads: Heads = "sum",
     html: Html = None,
+    sarif: Sarif = None,
+    junit: Junit = None,
     index: Index = None,
     device: Device = None,
     json: Json = False,
@@ -73,7 +79,7 @@ def check(
     from superpose.verbs.check import check as check_all
 
     if index is not None:
-        if adapters or fail_on:
+        if adapters or fail_on or sarif or junit:
             raise BadSetting("takes no adapters and no --fail-on beside it", where="index")
         pages = Pages(html)
         library = check_all(index=index, device=device)
@@ -82,15 +88,33 @@ def check(
         return
     if device:
         raise BadSetting("goes with --index", where="device")
-    if fail_on:  # what few ask for is imported for them
-        from superpose.cli.fail_on import insist, parse_condition
+    reports = Reports("check", sarif, junit)
+    with reports.telling():
+        conditions = _conditions(fail_on, bool(reports))
+        pages = Pages(html)
+        found = check_all(
+            adapters or (),
+            same_base=same_base,
+            base=base,
+            heads=heads,
+            ignore_keys=ignore_key or (),
+        )
+        if reports:
+            reports.write(found.gate(fail_on or ()))
+        with pages.showing(found):
+            answer(found, json)
+    if conditions:
+        from superpose.interference.conditions import insist
 
-        conditions = [parse_condition(text) for text in fail_on]
-    pages = Pages(html)
-    found = check_all(
-        adapters or (), same_base=same_base, base=base, heads=heads, ignore_keys=ignore_key or ()
-    )
-    with pages.showing(found):
-        answer(found, json)
-    if fail_on:
         insist(conditions, found.pairs)
+
+
+def _conditions(fail_on: list[str] | None, wanted: bool) -> list[Condition]:
+    """Read the conditions. wanted: whether a file is to say how they came out."""
+    if not fail_on:  # what few ask for is imported for them
+        if wanted:
+            raise BadSetting("say how --fail-on came out, and go with it", where="sarif, junit")
+        return []
+    from superpose.interference.conditions import parse_condition
+
+    return [parse_condition(text) for text in fail_on]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.bake import multiply_in_one_thread
+from superpose.cli.ci import Junit, Reports, Sarif
 from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
 
 __all__ = ["verify"]
@@ -27,6 +28,8 @@ def verify(
     heads: Heads = "sum",
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
+    sarif: Sarif = None,
+    junit: Junit = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -44,11 +47,14 @@ def verify(
     from superpose.verbs.verify import verify as verify_all
 
     *parts, result = adapters
-    with bars(quiet=quiet, percent=True) as progress:
+    reports = Reports("verify", sarif, junit)
+    with reports.telling(), bars(quiet=quiet, percent=True) as progress:
         found = verify_all(
             base, parts, result, weights,
             heads=heads, same_base=same_base, ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip
+    if reports:
+        reports.write(found.gate())
     if json or found.holds:
         answer(found, json)
     found.insist()

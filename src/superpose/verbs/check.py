@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from superpose.names.tree import Tree
     from superpose.report import Page
     from superpose.verbs.base import Base
+    from superpose.verbs.gate import Gate
     from superpose.verbs.library_pages import CheckedLibrary
     from superpose.verbs.progress import Progress
 
@@ -39,6 +40,18 @@ class Checked(Check):
 
         made = Making(command=command, seconds={"this run": self.seconds}, base=self.base)
         return check_page(self.to_json(), made)
+
+    def gate(self, fail_on: Sequence[str]) -> Gate:
+        """Judge every pair by conditions that must not be met, as `--fail-on` writes them.
+
+        fail_on: such as `cosine>0.1` or `shared-a`. Raises BadInput for one that is none.
+        """
+        from superpose.interference.conditions import parse_condition
+        from superpose.verbs.gate import gate_of_pairs
+
+        paths = {adapter.name: adapter.path for adapter in self.adapters}
+        conditions = [parse_condition(text) for text in fail_on]
+        return gate_of_pairs(conditions, self.pairs, paths, self.seconds)
 
 
 @overload

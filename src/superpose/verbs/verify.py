@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,24 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter, Heads
     from superpose.baking import Proof
     from superpose.files.base import LocatedBase
+    from superpose.verbs.gate import Gate
 
 __all__ = ["Verified", "verify"]
 
 
 @dataclass(frozen=True)
 class Verified(Told):
-    """What comparing a result with a sum found. result: what it is called. name: of the sum."""
+    """What comparing a result with a sum found.
+
+    result: what it is called. name: of the sum. path: where the result lies, None for one in
+    memory.
+    """
 
     result: str
     name: str
     proof: Proof
+    path: str | None = None
+    seconds: float = 0.0
 
     @property
     def holds(self) -> bool:
@@ -40,6 +48,12 @@ class Verified(Told):
     def insist(self) -> None:
         """Raise DoesNotHold, naming what differs, unless the result is the sum."""
         self.proof.insist(self.result)
+
+    def gate(self) -> Gate:
+        """Give it as what was tested: one test, or one for each tensor that differs."""
+        from superpose.verbs.gate import gate_of_proof
+
+        return gate_of_proof(self.proof, self.result, self.path, self.seconds)
 
     def to_json(self) -> dict[str, Any]:
         """Give what `verify --json` prints."""
@@ -74,10 +88,14 @@ def verify(
     adding = given(adapters, weights)
     if not adding.adapters:
         raise BadSetting("give at least one adapter, and the result last", where="adapters")
+    started = time.perf_counter()
     here = located(base)
     total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
     tell_of_trained(total.beside, "which lies in no file that is compared")
-    return Verified(called_by(result), total.name, _proof(here, total, result, progress))
+    proof = _proof(here, total, result, progress)
+    path = _path_of(result)
+    seconds = time.perf_counter() - started
+    return Verified(called_by(result), total.name, proof, path, seconds)
 
 
 def _proof(
@@ -90,6 +108,12 @@ def _proof(
         return prove_model(base.folder, total, with_home(result), progress=step)
     (adapter,) = loaded([result], base=base.folder, dora=True)
     return prove_sum(total, adapter, base.folder)
+
+
+def _path_of(result: AdapterName) -> str | None:
+    if isinstance(result, str | os.PathLike):
+        return str(with_home(result))
+    return result.path
 
 
 def _is_model(result: str | os.PathLike[str]) -> bool:

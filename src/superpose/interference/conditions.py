@@ -39,6 +39,11 @@ class Condition:
     side: str
     limit: float
 
+    @property
+    def meaning(self) -> str:
+        """What its figure is, in words."""
+        return "a start from the same A" if self.figure == _SHARED_A else _FIGURES[self.figure][0]
+
     def is_met(self, pair: Pair) -> bool:
         """Tell whether the pair has what must not be, or has no such figure to tell it by.
 

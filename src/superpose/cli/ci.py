@@ -1,0 +1,87 @@
+"""`--sarif FILE` and `--junit FILE`: what was judged, for systems that run tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superpose.errors import BadSetting
+
+if TYPE_CHECKING:
+    from superpose.verbs.gate import Gate
+
+__all__ = ["Junit", "Reports", "Sarif"]
+
+Sarif = Annotated[
+    Path | None,
+    typer.Option(
+        "--sarif",
+        metavar="FILE",
+        help="Write what did not hold as SARIF 2.1.0 as well, for code scanning. An earlier file "
+        "there is replaced.",
+        show_default=False,
+    ),
+]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write what was tested as JUnit XML as well. An earlier file there is replaced.",
+        show_default=False,
+    ),
+]
+
+
+class Reports:
+    """Where a command says what it judged, if anywhere.
+
+    command: check or verify. Raises BadSetting for one file twice, and BadInput for one that cannot
+    be written, before any work is done.
+    """
+
+    def __init__(self, command: str, sarif: Path | None, junit: Path | None) -> None:
+        self.command, self.sarif, self.junit = command, sarif, junit
+        self.started, self.written = time.perf_counter(), False
+        if self:
+            from superpose.files.atomic import check_writable
+
+            asked = [target for target in (sarif, junit) if target is not None]
+            if len({os.path.realpath(target) for target in asked}) < len(asked):
+                raise BadSetting(f"name one file twice: {sarif}", where="sarif, junit")
+            for target in asked:
+                if target.is_dir():
+                    raise BadSetting(f"{target} is a folder, not a file", where=self._of(target))
+                check_writable(target)
+
+    def __bool__(self) -> bool:
+        return self.sarif is not None or self.junit is not None
+
+    def write(self, gate: Gate) -> None:
+        """Write what was judged."""
+        self.written = True
+        gate.write(sarif=self.sarif, junit=self.junit)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Have an error of the block told in the files too, unless they are written: it goes on.
+
+        Otherwise an earlier run's files would be taken for this one's.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self and not self.written:
+                from superpose.verbs.gate import gate_of_error
+
+                self.write(gate_of_error(self.command, error, time.perf_counter() - self.started))
+            raise
+
+    def _of(self, target: Path) -> str:
+        return "sarif" if target == self.sarif else "junit"
