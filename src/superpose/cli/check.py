@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superpose.cli.ci import Junit, Reports, Sarif
+from superpose.cli.beside import Html, Junit, Pages, Reports, Sarif
 from superpose.cli.console import answer
-from superpose.cli.html import Html, Pages
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from superpose.interference import Pair
     from superpose.interference.conditions import Condition
 
 __all__ = ["check"]
@@ -88,25 +90,25 @@ def check(
         return
     if device:
         raise BadSetting("goes with --index", where="device")
-    reports = Reports("check", sarif, junit)
+    reports, ignored = Reports("check", sarif, junit), ignore_key or ()
     with reports.telling():
         conditions = _conditions(fail_on, bool(reports))
         pages = Pages(html)
         found = check_all(
-            adapters or (),
-            same_base=same_base,
-            base=base,
-            heads=heads,
-            ignore_keys=ignore_key or (),
+            adapters or (), same_base=same_base, base=base, heads=heads, ignore_keys=ignored
         )
         if reports:
             reports.write(found.gate(fail_on or ()))
         with pages.showing(found):
             answer(found, json)
+    _insist(conditions, found.pairs)
+
+
+def _insist(conditions: list[Condition], pairs: Sequence[Pair]) -> None:
     if conditions:
         from superpose.interference.conditions import insist
 
-        insist(conditions, found.pairs)
+        insist(conditions, pairs)
 
 
 def _conditions(fail_on: list[str] | None, wanted: bool) -> list[Condition]:

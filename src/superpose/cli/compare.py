@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.html import Html, Pages
+from superpose.cli.beside import Html, Pages
 from superpose.cli.options import AdapterNames, Base, Json, Quiet, SameBase, Status
 from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.html import Html, Pages
+from superpose.cli.beside import Html, Pages
 from superpose.cli.options import (
     AdapterNames,
     Base,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.html import Html, Pages
+from superpose.cli.beside import Html, Pages
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
 

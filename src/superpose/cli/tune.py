@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superpose.cli.html import Html, Pages
+from superpose.cli.beside import Html, Pages
 from superpose.cli.options import (
     AdapterNames,
     Base,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.bake import multiply_in_one_thread
-from superpose.cli.ci import Junit, Reports, Sarif
+from superpose.cli.beside import Junit, Reports, Sarif
 from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
 
 __all__ = ["verify"]

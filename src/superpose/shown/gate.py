@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Run", "Tested", "plain"]
+__all__ = ["Tested", "Tests", "plain"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Run:
+class Tests:
     """All that one run tested. command: check or verify. rules: name -> what it means."""
 
     command: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from superpose.shown.gate import Run, Tested, plain
+from superpose.shown.gate import Tested, Tests, plain
 
 __all__ = ["junit"]
 
 
-def junit(run: Run) -> str:
+def junit(run: Tests) -> str:
     """Give a run as a file of one suite: a test case for each thing that was tested."""
     failed = sum(test.passed is False for test in run.tests)
     counts = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from superpose.shown.gate import Run, Tested, plain
+from superpose.shown.gate import Tested, Tests, plain
 
 __all__ = ["sarif"]
 
@@ -20,7 +20,7 @@ _MOST = 5000
 """Results that code scanning shows of one run; it refuses a file of more than 25,000."""
 
 
-def sarif(run: Run) -> str:
+def sarif(run: Tests) -> str:
     """Give a run as one log: a rule for each that was asked, a result for each that failed.
 
     Files below the current folder are named from there (`%SRCROOT%`), others by their full URI.

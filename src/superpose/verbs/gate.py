@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from superpose._version import __version__
 from superpose.errors import DoesNotHold
 from superpose.files.atomic import new_file
-from superpose.shown.gate import Run, Tested
+from superpose.shown.gate import Tested, Tests
 from superpose.verbs.told import Told
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _REFUSED = "could-not-tell"
 class Gate(Told):
     """What was tested in one run, and how each came out."""
 
-    run: Run
+    run: Tests
 
     @property
     def tests(self) -> tuple[Tested, ...]:
@@ -61,10 +61,9 @@ class Gate(Told):
         from superpose.shown.junit import junit as as_junit
         from superpose.shown.sarif import sarif as as_sarif
 
-        forms: tuple[tuple[Any, Callable[[Run], str]], ...] = ((sarif, as_sarif), (junit, as_junit))
-        for target, form in forms:
+        for target, form in ((sarif, as_sarif), (junit, as_junit)):
             if target is not None:
-                with new_file(target) as part:
+                with new_file(Path(target)) as part:
                     part.write_text(form(self.run), encoding="utf-8", newline="\n")
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def gate_of_pairs(
         condition.figure: f"A pair of adapters must not meet a condition on: {condition.meaning}"
         for condition in conditions
     }
-    return Gate(Run("check", __version__, rules, tests, seconds))
+    return Gate(Tests("check", __version__, rules, tests, seconds))
 
 
 def gate_of_proof(proof: Proof, result: str, path: str | None, seconds: float) -> Gate:
@@ -109,13 +108,13 @@ def gate_of_proof(proof: Proof, result: str, path: str | None, seconds: float) -
         for name, reason in proof.failures
     ) or (Tested(_IS_SUM, f"{result} is the sum", f"{result}: {proof}", place, True),)
     rules = {_IS_SUM: "Each tensor is base + sum, rounded once, or the base model's own"}
-    return Gate(Run("verify", __version__, rules, tests, seconds))
+    return Gate(Tests("verify", __version__, rules, tests, seconds))
 
 
 def gate_of_error(command: str, error: SuperposeError | Exception, seconds: float) -> Gate:
     """Give the one test of a command that could not tell: nothing was judged, and why."""
     test = Tested(_REFUSED, f"superpose {command}", str(error), None, None)
-    return Gate(Run(command, __version__, {}, (test,), seconds))
+    return Gate(Tests(command, __version__, {}, (test,), seconds))
 
 
 def _file_of(path: str | None) -> str | None:
