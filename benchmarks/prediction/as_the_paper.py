@@ -28,6 +28,9 @@ with no relation at all the median |r| of three points is {three:.2f}, and more 
 are no new pairs.
 """
 
+FEWEST = 3
+"""Combinations of which a correlation is told: two points always lie on a line."""
+
 NOT_YET = """\
 The second run's pairs are not among them: `python -m benchmarks.methods beside` trains on their
 merged data, and `python -m benchmarks.second judge` then enters them here.
@@ -109,7 +112,10 @@ def as_the_paper(second: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _related(pairs: Sequence[Pair]) -> list[str]:
-    said = [str(len(pairs)), str(len({each.domains for each in pairs}))]
+    combinations = len({each.domains for each in pairs})
+    said = [str(len(pairs)), str(combinations)]
+    if combinations < FEWEST:
+        return said + ["too few"] * 4
     for budget in ("epochs", "steps"):
         changes = [getattr(each, budget) for each in pairs]
         known = [math.nan if change is None else change for change in changes]
