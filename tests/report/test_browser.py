@@ -141,15 +141,23 @@ def test_heads_sort_the_table_by_click_and_by_key(open_page: Open, three: Forese
 
 
 def test_differences_change_with_what_they_are_against(open_page: Open, three: Foreseen) -> None:
+    """Sums are coloured by the size of their change; the base, of which all are far, is not."""
     page = open_page(three.path)
     table = page.locator("[data-table='predicted']")
-    base = table.locator("tbody tr", has=page.get_by_role("rowheader", name="base", exact=True))
-    cell = base.locator("td").first
-    assert "▲ +" in cell.inner_text()
-    assert cell.get_attribute("data-shade") == "warm"
+
+    def cell(name: str) -> Locator:
+        head = page.get_by_role("rowheader", name=name, exact=True)
+        return table.locator("tbody tr", has=head).locator("td").first
+
+    base, own, other = cell("base"), cell("a"), cell("b")
+    assert "▲ +" in base.inner_text()
+    assert base.get_attribute("data-shade") is None
+    assert own.get_attribute("data-shade") is None
+    assert other.get_attribute("data-shade") == "warm"
     table.locator("[data-reference]").select_option(label="the base")
-    assert "=" in cell.inner_text()
-    assert cell.get_attribute("data-shade") is None
+    assert "=" in base.inner_text()
+    assert base.get_attribute("data-shade") is None
+    assert own.get_attribute("data-shade") == "cool"
 
 
 def test_a_table_can_be_taken_along_and_is_no_formula(open_page: Open, hostile: Foreseen) -> None:
@@ -197,6 +205,7 @@ def test_a_cell_that_is_scrolled_to_by_key_keeps_its_note(
     """On a phone the map scrolls under the keys; what has no focus loses its note to scrolling."""
     page = open_page(twelve.path, viewport={"width": 375, "height": 800})
     tip, cells = page.locator("#tip"), page.locator("[data-map='cosine'] button")
+    page.locator("#pairs [data-fold]").first.evaluate("fold => (fold.open = true)")
     cells.first.focus()
     for _ in range(9):
         page.keyboard.press("ArrowRight")

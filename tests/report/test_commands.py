@@ -157,8 +157,8 @@ def test_predict_and_tune_write_pages_with_a_desk(
     said = json.loads(capsys.readouterr().out)
     text = page.read_text(encoding="utf-8")
     wanted = {
-        "predict": ["verdict", "pairs", "disturbance", "table", "desk", "made"],
-        "tune": ["verdict", "table", "desk", "made"],
+        "predict": ["verdict", "desk", "disturbance", "table", "pairs", "made"],
+        "tune": ["verdict", "desk", "table", "made"],
     }
     assert sections(page) == wanted[command]
     (desk,) = data_of(text)["desk"]["desks"]
@@ -198,7 +198,7 @@ def test_predict_and_tune_tell_what_they_found_where_no_page_can_be_written(
 
 def test_a_study_writes_everything_on_its_page(studied: Path) -> None:
     found = sections(studied / "page.html")
-    wanted = ["verdict", "pairs", "figure", "table", "disturbance", "desk", "made"]
+    wanted = ["verdict", "desk", "disturbance", "table", "figure", "pairs", "made"]
     assert found == wanted
     text = (studied / "page.html").read_text(encoding="utf-8")
     summary = json.loads((studied / "summary.json").read_text(encoding="utf-8"))

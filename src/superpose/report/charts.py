@@ -18,6 +18,9 @@ __all__ = ["Area", "Axis", "Chart", "Dot", "Dots", "Segment"]
 MARGIN = 0.06
 """Share of an axis that stays free beyond its values, on either side."""
 
+MANY = 60
+"""Dots from which their intervals are drawn thin, or they were one blot."""
+
 TICKS = 7
 """An axis has fewer ticks than that."""
 
@@ -114,6 +117,14 @@ class Chart:
     table: DataTable
     lines: tuple[Segment, ...] = ()
     areas: tuple[Area, ...] = ()
+    equal: bool = False
+    """Whether both axes are one scale, so that the diagonal is one."""
+
+    @property
+    def style(self) -> str:
+        """Its classes: `equal`, and `many` where intervals would cover each other."""
+        many = sum(len(one.dots) for one in self.dots) > MANY
+        return f"chart{' equal' if self.equal else ''}{' many' if many else ''}"
 
     def across(self, x: float) -> float:
         """Give how far to the right, in per cent of the width."""

@@ -13,6 +13,7 @@ from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import plain_table
+from superpose.report.texts import names_or_number
 from superpose.shown import Column, Table
 from superpose.shown.words import counted, figure, joined
 
@@ -30,8 +31,13 @@ def check_page(check: Mapping[str, Any], made: Making) -> Page:
         pairs_section(check),
         made_section(made, PAIR_TERMS),
     )
-    who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
-    return Page(f"Do {who} add up?", "What the weights alone tell", sections)
+    said = {str(pair["verdict"]) for pair in check["pairs"]}
+    title = (
+        f"{names_or_number(names)}: {said.pop()}"
+        if len(said) == 1
+        else f"What {names_or_number(names)} have in common"
+    )
+    return Page(title, "What the weights alone tell", sections)
 
 
 def verdict_of_check(check: Mapping[str, Any], short: Mapping[str, str]) -> Section:

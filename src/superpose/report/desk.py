@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from superpose.landscape.predictions import Predictions
 from superpose.report.page import Section
 from superpose.report.texts import command_line
 
-__all__ = ["LEAST", "MOST", "Desk", "desk_section", "presets"]
+__all__ = ["LEAST", "MOST", "Desk", "desk_section", "gains", "presets"]
 
 LEAST, MOST = -0.5, 1.5
 """How far the sliders go."""
@@ -23,12 +24,15 @@ class Desk:
 
     label: which of several it is. model: as `Forecast.to_model` gives it. presets: (name, weights).
     given: the words behind `superpose add`: the adapters, in the model's order, and its options.
+    gains: of each domain, what its own adapter gains over the base, in nats an answer token; None
+    where that may be nothing.
     """
 
     label: str
     model: Mapping[str, Any]
     presets: Sequence[tuple[str, Sequence[float]]]
     given: Sequence[str]
+    gains: Sequence[float | None] = ()
 
 
 def desk_section(desks: Sequence[Desk], start: str = "naive") -> Section:
@@ -54,6 +58,11 @@ def desk_section(desks: Sequence[Desk], start: str = "naive") -> Section:
     return Section("desk", "Mixing desk", values, data)
 
 
+def gains(known: Predictions) -> list[float | None]:
+    """Give what each domain's own adapter gains over the base, None where chance would do it."""
+    return [known.at(known.base, domain).sure_interference for domain in known.domains]
+
+
 def presets(
     adapters: Sequence[str], tuned: Sequence[tuple[str, Mapping[str, float]]]
 ) -> list[tuple[str, list[float]]]:
@@ -74,6 +83,7 @@ def _data(desk: Desk) -> dict[str, Any]:
             "domains": [_domain(domain) for domain in desk.model["domains"]],
         },
         "presets": [list(weights) for _, weights in desk.presets],
+        "gains": list(desk.gains) or [None] * len(desk.model["domains"]),
         "command": command_line(["superpose", "add", *desk.given]),
     }
 

@@ -12,7 +12,7 @@ from superpose.shown.words import figure
 
 __all__ = ["disturbance_section"]
 
-WHOLE = Scale("nats an answer token", "", 0.0, 0.3, "+.3f", (-0.3, -0.1, 0, 0.1, 0.3))
+WHOLE = Scale("nats an answer token", "", 0.01, 3.0, "+.3f", (-1, -0.1, 0.01, 0.03, 0.1, 0.3, 1, 3))
 
 
 def disturbance_section(found: Mapping[str, Any], remark: str = "") -> Section:
@@ -37,6 +37,7 @@ def disturbance_section(found: Mapping[str, Any], remark: str = "") -> Section:
         "figures": [("nats", "Nats")],
         "many": any(d["modules"] for d in disturbances),
         "remark": remark,
+        "closed": True,
     }
     data = {"heat": _modules(disturbances, labels)}
     return Section("disturbance", "Who disturbs whom", values, data)

@@ -30,7 +30,10 @@ MARK = b'<meta name="generator" content="superpose'
 """What tells an earlier page from a file that is none of ours."""
 
 STYLES = ("base", "parts", "heat", "table", "desk", "chart", "graph", "print")
-SCRIPTS = ("start", "copy", "table", "more", "heat", "model", "right", "desk", "run")
+SCRIPTS = (
+    *("start", "copy", "picture", "table", "more", "heat"),
+    *("model", "right", "score", "address", "desk", "run"),
+)
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 

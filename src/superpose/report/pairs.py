@@ -21,8 +21,11 @@ OVERLAP = Scale("overlap, in multiples of chance", "×", 1.0, 30.0, ".1f", (1, 3
 Pair = Mapping[str, Any]
 
 
-def pairs_section(check: Mapping[str, Any], remark: str = "") -> Section:
-    """Give the section for what `check --json` holds. remark: whose pairs these are."""
+def pairs_section(check: Mapping[str, Any], remark: str = "", *, folded: bool = False) -> Section:
+    """Give the section for what `check --json` holds.
+
+    remark: whose pairs these are. folded: whether the maps open only when they are asked for.
+    """
     pairs: Sequence[Pair] = check["pairs"]
     short = short_names([adapter["name"] for adapter in check["adapters"]])
     labels = [f"{short[pair['a']]} + {short[pair['b']]}" for pair in pairs]
@@ -33,7 +36,9 @@ def pairs_section(check: Mapping[str, Any], remark: str = "") -> Section:
         "labels": labels,
         "chosen": chosen,
         "table": table,
-        "open": len(pairs) <= 6,
+        "open": len(pairs) <= 6 and not folded,
+        "folded": folded,
+        "closed": False,
         "remark": remark,
         "made": [
             f"{short[adapter['name']]} is {adapter['made']}."

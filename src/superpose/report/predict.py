@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from superpose.landscape.adding_up import Share, least, share_text
+from superpose.landscape.adding_up import CANNOT_TELL, Share, least, share_text
 from superpose.landscape.merged_sum import MergedSum, merged_sentence, merged_table
 from superpose.landscape.predicted import how, predicted_table, title_of
 from superpose.landscape.predictions import Predictions, forecast_verdict
 from superpose.landscape.right_table import right_table
 from superpose.report.check import PAIR_TERMS
-from superpose.report.desk import Desk, desk_section, presets
+from superpose.report.desk import Desk, desk_section, gains, presets
 from superpose.report.disturbance import disturbance_section
 from superpose.report.made import COVERS, Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
 from superpose.report.tables import DataTable, ShadedChange, difference, plain_table
-from superpose.report.texts import public
-from superpose.shown.words import counted, figure, joined, weights_text
+from superpose.report.texts import names_or_number, outcome, public
+from superpose.shown.words import counted, figure, weights_text
 
 __all__ = ["FORECAST_TERMS", "predict_page", "verdict_of_forecast"]
 
@@ -49,25 +49,33 @@ def predict_page(
     --json` of the same adapters, None for a single one. adapters: the words behind `superpose
     add`, with its options.
     """
-    names = list(found["adapters"])
     desks = [] if model is None else [_desk(found, model, adapters)]
-    sections = [verdict_of_forecast(found)]
     right = ("right answers",) if found.get("right_answers") else ()
-    if check is not None:
-        sections += [pairs_section(check)]
-        sections += [disturbance_section(found)] if found["disturbances"] else []
-    sections += [
+    sections = [
+        verdict_of_forecast(found),
+        *([desk_section(desks)] if desks else []),
+        *([disturbance_section(found)] if check is not None and found["disturbances"] else []),
         _table_section(found),
         *_right_sections(found.get("right_answers") or []),
-        *([desk_section(desks)] if desks else []),
+        *([] if check is None else [pairs_section(check, folded=True)]),
         made_section(made, (*FORECAST_TERMS, *right, *PAIR_TERMS)),
     ]
-    who = joined(names) if len(names) <= 4 else f"these {len(names)} adapters"
-    title = f"What will the sum of {who} do?"
+    title = _title(found)
     how_known = "Measured" if model is None else "Measured and foretold"
     return Page(
         title, f"{how_known} on {public(found['base'])}, with calibration rows", tuple(sections)
     )
+
+
+def _title(found: Mapping[str, Any]) -> str:
+    """The outcome of the sum of all at the weights that are advised, where it is known."""
+    known, advice, names = Predictions.from_json(found), found["advice"], list(found["adapters"])
+    if advice is None or advice["verdict"] == CANNOT_TELL or len(names) < 2:
+        return f"What the sum of {names_or_number(names)} does"
+    weights = advice["weights"]
+    as_they_are = weights is None or advice["verdict"] == "add them"
+    kept = known.least(known.naive if as_they_are else [weights[name] for name in names])
+    return outcome(names, kept, advice["verdict"])
 
 
 def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence[str]) -> Desk:
@@ -78,7 +86,8 @@ def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence
         tuned.append(("best for the worst-off domain", advice["weights"]))
     asked = {tuple(row["weights"].values()): row["weights"] for row in found.get("asked", ())}
     tuned += [(weights_text(weights), weights) for weights in asked.values()]
-    return Desk("forecast", model, presets(names, tuned), adapters)
+    known = gains(Predictions.from_json(found))
+    return Desk("forecast", model, presets(names, tuned), adapters, known)
 
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
@@ -160,10 +169,10 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     table = replace(predicted_table(rows, known.domains, measured), title=caption)
     changes = {
         "each domain's own adapter": [
-            [None if r is None else _change(r["interference"]) for r in g] for g in groups
+            [None if r is None else _change(r["interference"], r) for r in g] for g in groups
         ],
         "the base": [
-            [None if r is None else _change(_above_base(r, known)) for r in g] for g in groups
+            [None if r is None else _change(_above_base(r, known), r) for r in g] for g in groups
         ],
     }
     csv = _csv(groups, known, measured)
@@ -220,8 +229,9 @@ def _key(row: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
     return tuple(row["weights"].values()), row["domain"]
 
 
-def _change(nats: float) -> ShadedChange | None:
-    return difference(100 * math.expm1(min(nats, 700.0)))
+def _change(nats: float, row: Mapping[str, Any]) -> ShadedChange | None:
+    percent = 100 * math.expm1(min(nats, 700.0))
+    return difference(percent, coloured=any(row["weights"].values()))
 
 
 def _csv(

@@ -109,10 +109,11 @@ def _foreseen(forecast: ForecastSummary) -> Chart:
         note="Test rows are another sample than calibration rows; the points share adapters and "
         "are not independent.",
         x=Axis.over("predicted, nats", [*ends, *across]),
-        y=Axis.over("measured, nats", [*ends, *measured]),
+        y=Axis.over("measured, nats", [*ends, *across]),
         dots=_by_size((p.subset, _dot_of_row(p)) for p in rows),
         table=foreseen_table(rows),
         lines=(Segment("predicted = measured", "equal", *((end, end) for end in ends)),),
+        equal=True,
     )
 
 

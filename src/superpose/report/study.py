@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from superpose.landscape.predictions import Predictions
 from superpose.report.accuracy import accuracy_section
 from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
-from superpose.report.desk import Desk, desk_section, presets
+from superpose.report.desk import Desk, desk_section, gains, presets
 from superpose.report.disturbance import disturbance_section
 from superpose.report.made import Making, made_section
 from superpose.report.page import Page, Section
@@ -16,9 +17,8 @@ from superpose.report.pairs import pairs_section
 from superpose.report.predict import FORECAST_TERMS
 from superpose.report.relation import relation_section
 from superpose.report.table_of_study import table_section
-from superpose.report.texts import public
+from superpose.report.texts import outcome, public
 from superpose.report.verdict_of_study import verdict_of_study
-from superpose.shown.words import joined
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import Summary
 from superpose.studies.verdict import measured_verdict
@@ -43,24 +43,19 @@ def study_page(
     seeds, verdict = summary.seeds, measured_verdict(summary)
     first = seeds[0]
     whose = f"Here the adapters of seed {first}." if len(seeds) > 1 else ""
-    sections = [
+    of_forecast = FORECAST_TERMS if forecasts else ("perplexity", "task weights")
+    remarks = other_remarks(summary.remarks, summary.correlations)
+    sections = (
         verdict_of_study(summary, verdict),
-        pairs_section(checks[first], whose),
-        relation_section(summary),
+        *_desks(forecasts, adapters, TITLES[verdict.best.method]),
+        *([disturbance_section(forecasts[first], whose)] if forecasts else ()),
         table_section(summary),
         *([accuracy_section(summary)] if summary.accuracies else ()),
-    ]
-    terms: tuple[str, ...] = (*TERMS, "perplexity", "task weights", *PAIR_TERMS)
-    if forecasts:
-        sections += [
-            disturbance_section(forecasts[first], whose),
-            *_desks(forecasts, adapters, TITLES[verdict.best.method]),
-        ]
-        terms = (*TERMS, *FORECAST_TERMS, *PAIR_TERMS)
-    sections.append(made_section(made, terms, other_remarks(summary.remarks, summary.correlations)))
-    names = list(summary.domains)
-    who = joined(names) if len(names) <= 4 else f"{len(names)} adapters"
-    title = f"Did {who} add up?"
+        relation_section(summary),
+        pairs_section(checks[first], whose, folded=True),
+        made_section(made, (*TERMS, *of_forecast, *PAIR_TERMS), remarks),
+    )
+    title = outcome(list(summary.whole), verdict.best.kept, verdict.best.verdict)
     return Page(title, f"The study “{summary.name}” on {public(summary.base)}", tuple(sections))
 
 
@@ -86,6 +81,7 @@ def _desks(
                 ],
             ),
             adapters[seed],
+            gains(Predictions.from_json(found)),
         )
         for seed, found in held.items()
     ]

@@ -102,7 +102,7 @@ def _change(
         below = f"{figure(ends[0], form)} to {figure(ends[1], form)}"
     else:
         below = f"± {figure(_deviation(changes), '.1f')}" if len(changes) > 1 else ""
-    return difference(_mean(changes), below)
+    return difference(_mean(changes), below, coloured=method != "base")
 
 
 def _changes(values: Values, method: str, reference: str) -> list[float]:

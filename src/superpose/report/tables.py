@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 
 from superpose.report.page import Section
 from superpose.report.texts import change_text, csv_text
-from superpose.shown import Cell, Table
+from superpose.shown import Cell, Scale, Table
 from superpose.shown.words import typeset
 
 __all__ = ["DataTable", "Entry", "ShadedChange", "difference", "plain_table"]
 
-FULL = 40.0
-"""Change in per cent from which the shade of a difference is strongest."""
+CHANGE = Scale("change of perplexity, in nats", "", 0.01, math.log(100), "+.2f")
+"""Shades of a difference, logarithmic: none below 1 %, and +34 % is not +8,000 %."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,16 @@ def _words(text: str) -> Entry:
     return Entry(text, text.casefold())
 
 
-def difference(percent: float | None, ends: str = "") -> ShadedChange | None:
-    """Give a change of perplexity in per cent: more is orange and ▲, less is blue and ▼."""
+def difference(
+    percent: float | None, ends: str = "", *, coloured: bool = True
+) -> ShadedChange | None:
+    """Give a change of perplexity in per cent: more is orange and ▲, less is blue and ▼.
+
+    coloured: not where it is the base's, of which every adapter is far: that would be a bar of
+    colour that says nothing of a sum.
+    """
     if percent is None or not math.isfinite(percent):
         return None
-    shade = max(-1.0, min(1.0, percent / FULL))
+    nats = math.log1p(max(percent, -99.9999) / 100)
+    shade = CHANGE.shade(nats) if coloured else 0.0
     return ShadedChange(change_text(percent), round(shade, 3), ends)

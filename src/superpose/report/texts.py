@@ -9,14 +9,17 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from superpose.landscape.adding_up import Share
 from superpose.shown import perplexity as written_perplexity
 from superpose.shown.text import visible as html_visible
-from superpose.shown.words import figure
+from superpose.shown.words import figure, joined
 
 __all__ = [
     "change_text",
     "command_line",
     "csv_text",
+    "names_or_number",
+    "outcome",
     "perplexity_figure",
     "prose",
     "public",
@@ -47,6 +50,24 @@ def prose(text: str) -> str:
 def public(name: str) -> str:
     """Give a model's name without the folders of the machine that it lies on."""
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if _ABSOLUTE.match(name) else name
+
+
+def names_or_number(names: Sequence[str]) -> str:
+    """Give `math, medicine and finance`; of more than four their number."""
+    return joined(names) if len(names) <= 4 else f"{len(names)} adapters"
+
+
+def outcome(names: Sequence[str], kept: Share, advice: str) -> str:
+    """Give a page's title: what becomes of the sum of these.
+
+    kept: what it keeps of each adapter's gain, where it keeps least. advice: the verdict's.
+    """
+    if kept.kept is None:
+        return f"The sum of {names_or_number(names)} has no gain to lose"
+    share = f"{figure(100 * kept.kept, '.0f')}\u00a0%"
+    if advice == "keep apart":
+        return f"Keep {names_or_number(names)} apart: one adapter keeps {share} of what each gains"
+    return f"{names_or_number(names)}: one adapter keeps at least {share} of what each gains"
 
 
 def change_text(percent: float | None) -> str:

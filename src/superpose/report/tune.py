@@ -44,15 +44,26 @@ def tune_page(
     base_name = public(found["base"])
     sections = (
         _verdict(found, losses, {name: much for name, much, _ in made.data}),
+        desk_section([_desk(found, losses, model, adapters)], start="tuned"),
         _table(losses, base_name),
-        desk_section(
-            [Desk("forecast", model, presets(names, [("tuned", found["weights"])]), adapters)],
-            start="tuned",
-        ),
         made_section(made, TERMS),
     )
-    title = f"The best task weights of {counted(len(names), 'adapter')}"
+    few = weights_text(found["weights"]) if len(names) <= 4 else ""
+    title = f"Add {few}" if few else f"The best task weights of {counted(len(names), 'adapter')}"
     return Page(title, f"Tuned on {base_name}, on calibration rows", sections)
+
+
+def _desk(
+    found: Mapping[str, Any],
+    losses: Mapping[str, Mapping[str, float]],
+    model: Mapping[str, Any],
+    adapters: Sequence[str],
+) -> Desk:
+    """Give the desk, whose domains' gains are those that were measured."""
+    offered = presets(list(found["weights"]), [("tuned", found["weights"])])
+    gained = [known["base"] - known["own"] for known in losses.values()]
+    held = [gain if gain > 0 else None for gain in gained]
+    return Desk("forecast", model, offered, adapters, held)
 
 
 def _losses(found: Mapping[str, Any], base: Mapping[str, float]) -> dict[str, dict[str, float]]:
@@ -159,4 +170,5 @@ def _table(losses: Mapping[str, Mapping[str, float]], base: str) -> Section:
 def _change(values: Mapping[str, float], method: str, reference: str) -> ShadedChange | None:
     if method == reference:
         return None
-    return difference(100 * math.expm1(min(values[method] - values[reference], 700.0)))
+    nats = min(values[method] - values[reference], 700.0)
+    return difference(100 * math.expm1(nats), coloured=method != "base")

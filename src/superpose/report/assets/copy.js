@@ -32,9 +32,10 @@ function copiedByHand(text) {
   return done;
 }
 
-/** Give the reader a file that the page holds as text. */
-function download(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+/** Give the reader a file that the page made. content: a Blob, or the text of a CSV file. */
+function download(name, content) {
+  const file = content instanceof Blob ? content : new Blob([content], { type: "text/csv;charset=utf-8" });
+  const address = URL.createObjectURL(file);
   const link = element("a", { href: address, download: name });
   document.body.append(link);
   link.click();

@@ -9,16 +9,22 @@ function startDesk() {
   desk.ranges = [...place.querySelectorAll("[data-range]")];
   desk.numbers = [...place.querySelectorAll("[data-number]")];
   desk.buttons = [...place.querySelectorAll("[data-preset]")];
+  desk.score = place.querySelector("[data-score]");
+  desk.select = place.querySelector("[data-which]");
   listen(desk);
   place.hidden = false;
   use(desk, 0);
+  followAddress(desk);
   // For whoever wants to predict from the console, and for the tests.
   window.superpose = {
     predict: (weights, which = desk.which) => desk.models[which].map((domain) => predictDomain(domain, weights)),
+    kept: (weights, which = desk.which) => sharesKept(desk.models[which], desks[which].gains, weights),
     right: (weights, which = desk.which) => desk.models[which].map(({ right }) => right && foretellRight(right, weights)),
     draw: () => draw(desk),
   };
 }
+
+const [LEAST, MOST] = [-0.5, 1.5]; // of report/desk.py
 
 function partsOf(row) {
   const part = (name) => row.querySelector(`[data-${name}]`);
@@ -45,10 +51,12 @@ function listen(desk) {
     }),
   );
   desk.buttons.forEach((button, at) =>
-    button.addEventListener("click", () => setWeights(desk, desk.desks[desk.which].presets[at])),
+    button.addEventListener("click", () => {
+      setWeights(desk, desk.desks[desk.which].presets[at]);
+      writeAddress(desk);
+    }),
   );
-  const which = desk.place.querySelector("[data-which]");
-  which?.addEventListener("change", () => use(desk, Number(which.value)));
+  desk.select?.addEventListener("change", () => use(desk, Number(desk.select.value)));
 }
 
 /** Take up one of several models: its marks and scales, at the preset that the verdict is about. */
@@ -80,10 +88,16 @@ function setWeight(desk, k, weight, typedIn = null) {
   desk.weights[k] = weight;
   showWeight(desk, k, weight, typedIn);
   schedule(desk);
+  writeAddress(desk);
 }
 
+/** Show a weight; one beyond the slider's ends stretches it, and the marks at 0 and 1 move along. */
 function showWeight(desk, k, weight, typedIn = null) {
-  desk.ranges[k].value = weight;
+  const range = desk.ranges[k];
+  const [low, high] = [Math.min(LEAST, weight), Math.max(MOST, weight)];
+  Object.assign(range, { min: low, max: high });
+  for (const [name, at] of [["--zero", 0], ["--one", 1]]) range.parentElement.style.setProperty(name, String((at - low) / (high - low)));
+  range.value = weight;
   if (typedIn !== desk.numbers[k]) desk.numbers[k].value = trimmed(weight);
 }
 
@@ -101,7 +115,8 @@ function draw(desk) {
   const found = model.map((domain) => predictDomain(domain, desk.weights));
   found.forEach((prediction, d) => drawDomain(desk.rows[d], prediction, desk.scales[d]));
   model.forEach(({ right }, d) => right && drawRight(desk.rows[d], right, foretellRight(right, desk.weights)));
-  const presets = desk.desks[desk.which].presets;
+  const { presets, gains } = desk.desks[desk.which];
+  drawScore(desk.score, sharesKept(model, gains, desk.weights));
   desk.buttons.forEach((button, at) =>
     button.setAttribute("aria-pressed", String(presets[at].every((w, k) => Math.abs(w - desk.weights[k]) < 1e-9))),
   );
@@ -118,6 +133,7 @@ function drawDomain(parts, { nll, half, measured, beyond }, scale) {
   parts.against.textContent = Math.abs(change) < 0.05 ? "= own adapter" : `${change > 0 ? "▲ +" : "▼ −"}${short(Math.abs(change))}\u00a0% vs own adapter`;
   parts.against.dataset.way = Math.abs(change) < 0.05 ? "" : change > 0 ? "more" : "less";
   parts.dot.style.left = percent(nll, scale);
+  parts.dot.dataset.off = nll > scale.low + scale.width ? "end" : nll < scale.low ? "start" : "";
   parts.bar.style.left = percent(nll - (half ?? 0), scale);
   parts.bar.style.right = `calc(100% - ${percent(nll + (half ?? 0), scale)})`;
   parts.row.classList.toggle("is-beyond", beyond);
@@ -147,5 +163,6 @@ function tell(desk, model, found) {
   const parts = found.map(
     ({ nll, measured, beyond }, d) => `${model[d].name} ${perplexity(nll)}${measured ? ", measured" : ""}${beyond ? ", beyond calibration" : ""}`,
   );
-  desk.place.querySelector("[data-status]").textContent = `Perplexity, foretold where not measured: ${parts.join("; ")}.`;
+  const kept = desk.score.hidden ? "" : `The sum ${desk.score.querySelector("[data-said]").textContent}. `;
+  desk.place.querySelector("[data-status]").textContent = `${kept}Perplexity, foretold where not measured: ${parts.join("; ")}.`;
 }

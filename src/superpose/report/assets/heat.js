@@ -99,7 +99,9 @@ function startChoice(section, data) {
   };
   section.addEventListener("click", (event) => {
     const button = event.target.closest("[data-pick]");
-    if (button) choose(Number(button.dataset.pick));
+    if (!button) return;
+    choose(Number(button.dataset.pick));
+    section.querySelector("[data-chosen]").open = true;
   });
   list.addEventListener("change", () => choose(Number(list.value)));
   for (const input of figures) input.addEventListener("change", () => choose(Number(list.value)));
@@ -124,6 +126,9 @@ function drawModules(section, data, chosen, figure) {
   );
 }
 
+/** A cell that is hardly shaded has no figure: pointed at, it says it. */
+const FAINT = 0.08;
+
 function modulesMap(data, chosen, figure, scale) {
   const { rows, columns, at, names } = data.grid;
   const cells = rows.map(() => columns.map(() => element("td", { class: "none" })));
@@ -131,8 +136,10 @@ function modulesMap(data, chosen, figure, scale) {
     if (value === null) return;
     const [row, column] = at[module];
     const says = `${names[module]}: ${scale.name} ${scaled(value, scale)}${scale.unit}`;
-    const cell = element("td", { tabindex: "-1", "data-says": says }, scaled(value, scale));
-    shade(cell, strength(value, scale));
+    const cell = element("td", { tabindex: "-1", "data-says": says });
+    const shown = strength(value, scale);
+    if (Math.abs(shown) >= FAINT) cell.append(scaled(value, scale));
+    shade(cell, shown);
     cells[row][column] = cell;
   });
   return element(

@@ -25,17 +25,42 @@ function unpacked(text) {
  * which the domain was measured, or another adapter's is more than twice its own one's.
  */
 function predictDomain(domain, weights) {
-  const { coefficients, features } = domain;
-  domain.terms.forEach((term, t) => (features[t] = term.reduce((product, k) => product * weights[k], 1)));
+  const features = featuresAt(domain, weights);
+  const measured = wasMeasured(domain, weights);
+  const variance = Math.max(0, quadratic(domain.covariance, features)) + (measured ? 0 : misfit(domain, weights, features));
+  const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
+  return { nll: product(domain.coefficients, features), half, measured, beyond: isBeyond(domain, weights) };
+}
+
+/** What a domain's loss is above that at other task weights, in nats, and half of its interval. */
+function predictAbove(domain, weights, other) {
+  const [here, there] = [weights, other].map((point) => featuresAt(domain, point).slice());
+  const apart = here.map((feature, t) => feature - there[t]);
+  const missed = (point, features) => (wasMeasured(domain, point) ? 0 : misfit(domain, point, features));
+  const unseen = apart.some((part) => part !== 0) ? missed(weights, here) + missed(other, there) : 0;
+  const variance = Math.max(0, quadratic(domain.covariance, apart)) + unseen;
+  const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
+  return { nats: product(domain.coefficients, apart), half };
+}
+
+/** The functions of the task weights that a domain's polynomial is made of; written in one place. */
+function featuresAt(domain, weights) {
+  const { features } = domain;
+  domain.terms.forEach((term, t) => (features[t] = term.reduce((size, k) => size * weights[k], 1)));
   let next = domain.terms.length;
   if (domain.triples.length > 0) features[next++] = triple(domain.triples, weights);
   if (domain.own !== null) features[next] = ownAxis(domain.own_square, weights[domain.own]);
-  let nll = 0;
-  for (let t = 0; t < features.length; t++) nll += coefficients[t] * features[t];
-  const measured = domain.points.some((point) => point.every((w, k) => Math.abs(w - weights[k]) < 1e-9));
-  const variance = Math.max(0, quadratic(domain.covariance, features)) + (measured ? 0 : misfit(domain, weights, features));
-  const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
-  return { nll, half, measured, beyond: isBeyond(domain, weights) };
+  return features;
+}
+
+function product(coefficients, features) {
+  let sum = 0;
+  for (let t = 0; t < features.length; t++) sum += coefficients[t] * features[t];
+  return sum;
+}
+
+function wasMeasured(domain, weights) {
+  return domain.points.some((point) => point.every((w, k) => Math.abs(w - weights[k]) < 1e-9));
 }
 
 /** The sum of all products of three different ones of these weights. */

@@ -1,6 +1,7 @@
 /* Everything starts here, once all scripts are read. */
 startTheme();
 startCopying();
+startPictures();
 startTables();
 startHints();
 startHeatMaps();

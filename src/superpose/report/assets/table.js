@@ -13,6 +13,8 @@ function startTables() {
     );
     const reference = holder.querySelector("[data-reference]");
     reference?.addEventListener("change", () => showAgainst(holder, reference.value));
+    const filter = holder.querySelector("[data-filter]");
+    filter?.addEventListener("input", () => showRows(holder, filter.value));
   }
 }
 
@@ -38,4 +40,16 @@ function showAgainst(holder, reference) {
     note.hidden = note.dataset.against !== reference;
     if (!note.hidden) shade(note.parentElement, Number(note.dataset.strength));
   }
+}
+
+/** Show the rows in whose names every word stands. */
+function showRows(holder, text) {
+  const words = text.toLocaleLowerCase("en").split(/[\s,+]+/).filter(Boolean);
+  const rows = [...holder.querySelector("tbody").rows];
+  for (const row of rows) {
+    const names = [...row.querySelectorAll(".name")].map((cell) => cell.textContent.toLocaleLowerCase("en")).join(" ");
+    row.hidden = !words.every((word) => names.includes(word));
+  }
+  const left = rows.filter((row) => !row.hidden).length;
+  holder.querySelector("[data-left]").textContent = words.length ? `${left} of ${rows.length} rows` : `${rows.length} rows`;
 }
