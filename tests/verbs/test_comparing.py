@@ -41,7 +41,7 @@ def test_the_page_of_a_check_is_that_of_the_command(tmp_path: Path) -> None:
     of_python, of_shell = (
         Path(n).read_text(encoding="utf-8") for n in ("python.html", "shell.html")
     )
-    assert "Do sums and coins add up?" in of_python
+    assert "<title>sums and coins: unrelated" in of_python
     verdict = found.pairs[0].judgement.reason.split(":")[0]
     assert verdict in of_python
     assert verdict in of_shell
