@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from superpose.errors import BadInput, DoesNotHold
-from superpose.interference.conditions import insist, parse_condition
+from superpose.interference.conditions import parse_condition
+from superpose.verbs.gate import gate_of_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,11 +190,12 @@ def test_a_check_never_imports_torch(write_adapter: WriteAdapter) -> None:
 def test_each_condition_reads_its_own_figure(pair: Pair, condition: str, met: bool) -> None:
     read = parse_condition(condition)
     assert read.is_met(pair) is met
+    gate = gate_of_pairs([read], [pair], {"math": None, "law": None}, 0.0)
     if met:
         with pytest.raises(DoesNotHold, match="math and law"):
-            insist([read], [pair])
+            gate.insist()
     else:
-        insist([read], [pair])
+        gate.insist()
 
 
 @pytest.mark.parametrize("condition", ["cosine>0.1", "cosine<-0.1", "rms>9", "output>0.5"])

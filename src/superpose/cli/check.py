@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,6 @@ from superpose.cli.beside import Html, Junit, Pages, Reports, Sarif
 from superpose.cli.console import answer
 from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, SameBase
 from superpose.errors import BadSetting
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from superpose.interference import Pair
-    from superpose.interference.conditions import Condition
 
 __all__ = ["check"]
 
@@ -92,31 +86,27 @@ def check(
         raise BadSetting("goes with --index", where="device")
     reports, ignored = Reports("check", sarif, junit), ignore_key or ()
     with reports.telling():
-        conditions = _conditions(fail_on, bool(reports))
+        _check_conditions(fail_on, bool(reports))
         pages = Pages(html)
         found = check_all(
             adapters or (), same_base=same_base, base=base, heads=heads, ignore_keys=ignored
         )
-        if reports:
-            reports.write(found.gate(fail_on or ()))
+        gate = found.gate(fail_on) if fail_on else None
+        if gate and reports:
+            reports.write(gate)
         with pages.showing(found):
             answer(found, json)
-    _insist(conditions, found.pairs)
+    if gate:
+        gate.insist("--fail-on")
 
 
-def _insist(conditions: list[Condition], pairs: Sequence[Pair]) -> None:
-    if conditions:
-        from superpose.interference.conditions import insist
-
-        insist(conditions, pairs)
-
-
-def _conditions(fail_on: list[str] | None, wanted: bool) -> list[Condition]:
-    """Read the conditions. wanted: whether a file is to say how they came out."""
+def _check_conditions(fail_on: list[str] | None, wanted: bool) -> None:
+    """Raise for a condition that is none, before any work. wanted: a file is to say what came."""
     if not fail_on:  # what few ask for is imported for them
         if wanted:
             raise BadSetting("say how --fail-on came out, and go with it", where="sarif, junit")
-        return []
+        return
     from superpose.interference.conditions import parse_condition
 
-    return [parse_condition(text) for text in fail_on]
+    for text in fail_on:
+        parse_condition(text)

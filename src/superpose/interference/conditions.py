@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from superpose.errors import BadInput, DoesNotHold
+from superpose.errors import BadInput
 
 if TYPE_CHECKING:
     from superpose.interference import Pair
 
-__all__ = ["CONDITIONS", "Condition", "insist", "parse_condition"]
+__all__ = ["CONDITIONS", "Condition", "parse_condition"]
 
 _FIGURES: dict[str, tuple[str, Callable[[Pair], float]]] = {
     "rms": ("RMS cosine in multiples of its floor", lambda p: p.rms_cosine / p.floor),
@@ -82,18 +82,6 @@ def parse_condition(text: str) -> Condition:
             hint=f"Write FIGURE>NUMBER or FIGURE<NUMBER, or {_SHARED_A}. Figures: {CONDITIONS}.",
         )
     return Condition(text, figure, side, limit)
-
-
-def insist(conditions: Sequence[Condition], pairs: Sequence[Pair]) -> None:
-    """Raise DoesNotHold, naming every pair, when one has what must not be."""
-    met = [
-        f"{condition.told(pair)} ({condition.text})"
-        for condition in conditions
-        for pair in pairs
-        if condition.is_met(pair)
-    ]
-    if met:
-        raise DoesNotHold("; ".join(met), where="--fail-on")
 
 
 def _number(text: str | None) -> float:

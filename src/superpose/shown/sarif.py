@@ -95,6 +95,6 @@ def _locations(test: Tested) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, str]:
     whole, here = Path(path).resolve(), Path.cwd().resolve()
     if not whole.is_relative_to(here):
-        return {"uri": "file://" + quote(os.fsencode(whole.as_posix()))}
+        return {"uri": whole.as_uri()}
     inside = os.fsencode(whole.relative_to(here).as_posix())
     return {"uri": quote(inside), "uriBaseId": "%SRCROOT%"}

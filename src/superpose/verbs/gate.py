@@ -42,11 +42,11 @@ class Gate(Told):
         """Whether all passed."""
         return all(test.passed for test in self.tests)
 
-    def insist(self) -> None:
-        """Raise DoesNotHold, naming all that did not pass, unless all did."""
+    def insist(self, where: str | None = None) -> None:
+        """Raise DoesNotHold, naming all that did not pass, unless all did. where: who asked."""
         failed = [test.said for test in self.tests if not test.passed]
         if failed:
-            raise DoesNotHold("; ".join(failed))
+            raise DoesNotHold("; ".join(failed), where=where)
 
     def write(
         self,
