@@ -1,14 +1,14 @@
-"""The accuracies among choices of a study, on its page."""
+"""The accuracies of a study on its page: among choices, and of answers that were said."""
 
 from __future__ import annotations
 
 from superpose.report.page import Section
 from superpose.report.tables import DataTable
-from superpose.studies.accuracy_table import accuracies_table
+from superpose.studies.accuracy_table import accuracies_table, matches_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import Summary
 
-__all__ = ["accuracy_section"]
+__all__ = ["accuracy_section", "matches_section"]
 
 
 def accuracy_section(summary: Summary) -> Section:
@@ -26,3 +26,18 @@ def accuracy_section(summary: Summary) -> Section:
         "accuracies", accuracies_table(summary), file, ((*columns, "per_token"), csv), heads=3
     )
     return table.section("Right choices")
+
+
+def matches_section(summary: Summary) -> Section:
+    """Give the section for a study whose test questions were answered greedily."""
+    columns = ("subset", "domain", "method", "questions", "exact_match", "low", "high")
+    csv = [
+        (
+            *(" + ".join(row.subset), row.domain, TITLES[row.method], row.questions),
+            *(round(row.share.mean, 6), *row.interval),
+        )
+        for row in summary.matches
+    ]
+    file = f"{summary.name}-exact-match.csv"
+    table = DataTable("matches", matches_table(summary), file, (columns, csv), heads=2)
+    return table.section("Exact answers")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from superpose.landscape.predictions import Predictions
-from superpose.report.accuracy import accuracy_section
+from superpose.report.accuracy import accuracy_section, matches_section
 from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, gains, presets
@@ -51,6 +51,7 @@ def study_page(
         *([disturbance_section(forecasts[first], whose)] if forecasts else ()),
         table_section(summary),
         *([accuracy_section(summary)] if summary.accuracies else ()),
+        *([matches_section(summary)] if summary.matches else ()),
         relation_section(summary),
         pairs_section(checks[first], whose, folded=True),
         made_section(made, (*TERMS, *of_forecast, *PAIR_TERMS), remarks),

@@ -1,31 +1,58 @@
-"""A study's accuracies among choices, of every subset and method: from its scores."""
+"""A study's accuracies, among choices and of answers said, of every subset and method."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from superpose.measure.choice_score import ChoiceScore
+from superpose.measure.evaluate import Score
+from superpose.measure.exact_match import ExactMatch
 from superpose.statistics import wilson
 from superpose.studies.beside import spread
 from superpose.studies.cells import UNION, domain_subsets
 from superpose.studies.scores import StudyScores
-from superpose.studies.summary import AccuracyRow
+from superpose.studies.summary import AccuracyRow, MatchRow
 
-__all__ = ["accuracies"]
+__all__ = ["accuracies", "matches"]
 
 
 def accuracies(scores: StudyScores) -> tuple[AccuracyRow, ...]:
     """Give every subset, domain and method whose test rows have choices."""
-    methods = dict.fromkeys(("base", "single", *scores.methods))
     found = []
+    for names, domain, method, each in _of_methods(scores):
+        chosen = [score.choices for score in each if score.choices is not None]
+        if chosen and len(chosen) == len(each):
+            found.append(_row(names, domain, method, chosen))
+    return tuple(found)
+
+
+def matches(scores: StudyScores) -> tuple[MatchRow, ...]:
+    """Give every subset, domain and method whose test questions were answered greedily."""
+    found = []
+    for names, domain, method, each in _of_methods(scores):
+        said = [score.match for score in each if score.match is not None]
+        if said and len(said) == len(each):
+            found.append(_match_row(names, domain, method, said))
+    return tuple(found)
+
+
+def _of_methods(
+    scores: StudyScores,
+) -> Iterator[tuple[tuple[str, ...], str, str, list[Score]]]:
+    methods = dict.fromkeys(("base", "single", *scores.methods))
     for names in domain_subsets(scores.domains):
         for domain in (*names, UNION):
             for method in methods:
-                each = [score.choices for score in scores.each(method, names, domain)]
-                if each and all(each):
-                    chosen = [choices for choices in each if choices is not None]
-                    found.append(_row(names, domain, method, chosen))
-    return tuple(found)
+                yield names, domain, method, scores.each(method, names, domain)
+
+
+def _match_row(
+    names: tuple[str, ...], domain: str, method: str, said: Sequence[ExactMatch]
+) -> MatchRow:
+    share = spread([match.share for match in said])
+    questions = len(said[0].hits)
+    low, high = wilson(share.mean * questions, questions)
+    return MatchRow(names, domain, method, questions, share, (round(low, 6), round(high, 6)))
 
 
 def _row(

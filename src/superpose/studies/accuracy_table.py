@@ -1,4 +1,4 @@
-"""The accuracies among choices of a study's summary, as a table; a page needs no torch for it."""
+"""The accuracies of a study's summary, as tables; a page needs no torch for them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from superpose.shown import Cell, Column, Table
 from superpose.statistics import wilson
 from superpose.studies.cells import TITLES
-from superpose.studies.summary import AccuracyRow, Summary
+from superpose.studies.summary import AccuracyRow, MatchRow, Summary
 
-__all__ = ["accuracies_table"]
+__all__ = ["accuracies_table", "matches_table"]
 
 MEANS: Mapping[str, Callable[[AccuracyRow], float]] = {
     "answer": lambda row: row.accuracy.mean,
@@ -47,6 +47,32 @@ def accuracies_table(summary: Summary) -> Table:
     note = (
         "Likelihood: of the whole answer, or per token, so that length does not count. Domains "
         "without choices are left out."
+    )
+    return Table(title, columns, tuple(rows), note)
+
+
+def matches_table(summary: Summary) -> Table:
+    """Subsets and domains down, methods across: per cent of exact answers and its interval."""
+    methods = [m for m in TITLES if any(row.method == m for row in summary.matches)]
+    of: dict[tuple[tuple[str, ...], str], dict[str, MatchRow]] = {}
+    for row in summary.matches:
+        of.setdefault((row.subset, row.domain), {})[row.method] = row
+    columns = (
+        *(Column("subset"), Column("measured on"), Column("questions", form="")),
+        *(Column(TITLES[method], form="") for method in methods),
+    )
+    rows = []
+    for (names, domain), found in of.items():
+        questions = next(iter(found.values())).questions
+        figures = (_cell(found[m].share.mean, questions) for m in methods)
+        rows.append((Cell(" + ".join(names)), Cell(domain), Cell(str(questions)), *figures))
+    title = (
+        "Exact matches of greedy answers in %, mean over seeds (95 % Wilson interval over "
+        "questions)"
+    )
+    note = (
+        "Compared without case, punctuation and articles; to an answer of one line, what the "
+        "model says on its first line counts."
     )
     return Table(title, columns, tuple(rows), note)
 

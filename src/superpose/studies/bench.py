@@ -149,8 +149,11 @@ class StudyBench:
     def _scores(self, cell: StudyCell, model: Any) -> dict[str, Score]:
         self.study.reporter.start(f"evaluate {cell.label}")
         scores = {}
-        for name, examples in self.study.test_examples.items():
-            test = DomainTest(examples, self.study.test_choices[name])
-            tokens = sum(example.length for example in examples) / test.steps
+        study = self.study
+        for name, examples in study.test_examples.items():
+            said = study.spec.exact_match
+            rows = study.domains[name].test
+            test = DomainTest(examples, study.test_choices[name], rows, study.prompt, said)
+            tokens = study.test_tokens(name) / test.steps
             scores[name] = test.score(model, self._rows_of(tokens))
         return scores

@@ -12,6 +12,7 @@ from pathlib import Path
 from superpose.executor import WorkFolder
 from superpose.measure.choice_score import ChoiceScore
 from superpose.measure.evaluate import Score
+from superpose.measure.exact_match import ExactMatch
 from superpose.studies.cells import StudyCell
 
 __all__ = ["DOMAINS", "StudyFolder"]
@@ -46,7 +47,8 @@ class StudyFolder(WorkFolder):
     ) -> None:
         """Write a cell's evaluation: each row's nats and tokens, by domain, and its choices'.
 
-        weights: task weights of the superposition that it is; none for a merged-data adapter.
+        Of answers that were said, whether each is the row's. weights: task weights of the
+        superposition that it is; none for a merged-data adapter.
         """
         content = {
             "method": cell.method,
@@ -59,6 +61,7 @@ class StudyFolder(WorkFolder):
                     "row_nll": [round(nll, 6) for nll in score.row_nll],
                     "row_tokens": score.row_tokens,
                     **({} if score.choices is None else {"choices": score.choices.to_json()}),
+                    **({} if score.match is None else {"match": score.match.hits}),
                 }
                 for domain, score in scores.items()
             },
@@ -74,6 +77,7 @@ class StudyFolder(WorkFolder):
                     tuple(rows["row_nll"]),
                     tuple(rows["row_tokens"]),
                     ChoiceScore.from_json(rows["choices"]) if "choices" in rows else None,
+                    ExactMatch(tuple(rows["match"])) if "match" in rows else None,
                 )
                 for domain, rows in content["scores"].items()
             }

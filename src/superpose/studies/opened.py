@@ -128,6 +128,8 @@ class OpenedStudy:
         More seeds, baselines and methods only extend it, and so does a forecast.
         """
         extending = {"name", "seeds", "domains", "merged", "methods", "calibration_rows"}
+        if not self.spec.exact_match:  # as a folder that is older than the key has it
+            extending.add("exact_match")
         spec = self.spec.model_dump(mode="json", exclude=extending)
         data = {
             name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}
@@ -163,6 +165,12 @@ class OpenedStudy:
     def adapter_path(self, domain: str, seed: int) -> Path:
         """Where a domain's own adapter of a seed lies."""
         return self.folder.path / StudyCell("single", (domain,), seed).adapter
+
+    def test_tokens(self, domain: str) -> float:
+        """Give the forward tokens of a domain's test, answers that are said as long as allowed."""
+        examples = self.test_examples[domain]
+        read = sum(example.length for example in examples)
+        return float(read + len(examples) * self.spec.exact_match)
 
     def training_work(self, cell: StudyCell) -> float:
         """Give the work of a cell's training in forward tokens."""

@@ -11,7 +11,7 @@ from typing import Any
 from superpose._version import __version__
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
-from superpose.studies.accuracies import accuracies
+from superpose.studies.accuracies import accuracies, matches
 from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
 from superpose.studies.cells import UNION, StudyCell, domain_subsets
 from superpose.studies.correlations import correlations, points
@@ -55,6 +55,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         subsets=tuple(_subset(scores, names) for names in domain_subsets(scores.domains)),
         methods=methods_summary(scores),
         accuracies=accuracies(scores),
+        matches=matches(scores),
         forecast=forecast_summary(scores, folder),
         points=found,
         correlations=correlated,

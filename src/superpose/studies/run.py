@@ -107,7 +107,7 @@ class Study(OpenedStudy):
         return Task(f"train {cell.label}", cell.adapter, ("train", cell), work, after)
 
     def _evaluating(self, cell: StudyCell, *after: str) -> Task:
-        work = float(sum(row.length for rows in self.test_examples.values() for row in rows))
+        work = sum(map(self.test_tokens, self.spec.domains))
         return Task(f"evaluate {cell.label}", cell.file, ("evaluate", cell), work, after)
 
 

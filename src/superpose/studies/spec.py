@@ -97,6 +97,11 @@ class StudySpec(Settings):
     methods: tuple[str, ...] = Field(
         (), description="merge methods beside naive, average and tuned sums, such as regmean"
     )
+    exact_match: int = Field(
+        0,
+        ge=0,
+        description="tokens that a model may say to each test question, answered greedily; 0: none",
+    )
     split_seed: int = 0
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     prompt: PromptSettings = PromptSettings()

@@ -9,7 +9,7 @@ from operator import attrgetter
 from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
 from superpose.shown.words import counted
-from superpose.studies.accuracy_table import accuracies_table
+from superpose.studies.accuracy_table import accuracies_table, matches_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict
@@ -40,6 +40,7 @@ def study_parts(summary: Summary) -> tuple[Part, ...]:
     return (
         _sums_table(summary),
         *([accuracies_table(summary)] if summary.accuracies else ()),
+        *([matches_table(summary)] if summary.matches else ()),
         *forecast_parts(summary),
         _correlations(summary),
         *map(Line, summary.remarks),

@@ -13,6 +13,7 @@ from superpose.studies.summary.foreseen import (
 from superpose.studies.summary.measured import (
     AccuracyRow,
     Kept,
+    MatchRow,
     MethodRow,
     RowCounts,
     Spread,
@@ -33,6 +34,7 @@ __all__ = [
     "Inside",
     "InsideOf",
     "Kept",
+    "MatchRow",
     "MethodRow",
     "RowCounts",
     "SeedAdvice",

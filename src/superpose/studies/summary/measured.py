@@ -12,6 +12,7 @@ __all__ = [
     "AccuracyRow",
     "Held",
     "Kept",
+    "MatchRow",
     "MethodRow",
     "Names",
     "RowCounts",
@@ -90,6 +91,21 @@ class AccuracyRow(Held):
     chance: float
     accuracy: Spread
     per_token: Spread
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class MatchRow(Held):
+    """How often a method said the very answer of a subset's questions, greedily.
+
+    domain: one, or `union`. interval: Wilson's 95 % of the mean over seeds, as of AccuracyRow.
+    """
+
+    subset: Names
+    domain: str
+    method: str
+    questions: int
+    share: Spread
     interval: Interval
 
 

@@ -15,6 +15,7 @@ from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
     AccuracyRow,
     Held,
+    MatchRow,
     MethodRow,
     Names,
     RowCounts,
@@ -33,7 +34,8 @@ class Summary(Held):
 
     own_adapters: perplexity of the base and of every single adapter on every domain. methods: empty
     and forecast: None where there was none, or the summary is older. seconds: of all trainings and
-    all evaluations. accuracies: of test rows with choices; empty where none has any.
+    all evaluations. accuracies: of test rows with choices; empty where none has any. matches: of
+    answers that were said; empty where none were.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Summary(Held):
     subsets: tuple[SubsetSums, ...]
     methods: tuple[MethodRow, ...] = ()
     accuracies: tuple[AccuracyRow, ...] = ()
+    matches: tuple[MatchRow, ...] = ()
     forecast: ForecastSummary | None = None
     points: tuple[SubsetPoint, ...]
     correlations: tuple[FigureCorrelation, ...]
@@ -74,11 +77,10 @@ class Summary(Held):
         return next(c for c in self.correlations if (c.figure, c.among) == (figure, among))
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `summary.json` holds; no accuracies where there are none."""
+        """Give what `summary.json` holds; no accuracies and no matches where there are none."""
         content = dict(_adapter().dump_python(self, mode="json"))
-        if not self.accuracies:
-            del content["accuracies"]
-        return content
+        empty = [key for key in ("accuracies", "matches") if not getattr(self, key)]
+        return {key: value for key, value in content.items() if key not in empty}
 
     @classmethod
     def from_json(cls, content: object, where: object = None) -> Summary:
