@@ -15,7 +15,7 @@ from benchmarks.second.figures import calibration
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.polynomial import CROSS, Polynomial
+from superpose.landscape.polynomial import AWAY, CROSS, FULL, Polynomial
 from superpose.landscape.sample import Sample
 from superpose.statistics import clopper_pearson, student_quantile
 
@@ -24,8 +24,15 @@ __all__ = ["ENOUGH", "HONEST", "Told", "coverage", "told_beside"]
 HONEST, ENOUGH = 0.9, 40
 """The registered bound, and the number of intervals from which it is asked of a group."""
 
-SEEN = {(0, "television"), (0, "world")}
-"""Seed and domain of what had been looked at when `CROSS` was set."""
+BEFORE_CROSS, BEFORE_AWAY = 0.4, 0.15
+"""`CROSS` and, for each other adapter's weight, `AWAY`, as they were until these intervals had been
+counted on two seeds: then both were widened."""
+
+SEEN_BEFORE = {(0, "television"), (0, "world")}
+"""Seed and domain of what had been looked at when they were set as before."""
+
+SEEN = {0, 1}
+"""Seeds that had been looked at when they were widened."""
 
 KINDS = {3: "triples", 4: "quadruples"}
 RANDOM = "random weights"
@@ -36,7 +43,7 @@ class Told(NamedTuple):
 
     adapters: that the forecast was calibrated with. rows: `test` or `calibration`. low, high: as
     `predict` prints them. misfit: half of the interval that the polynomial's own doubt makes.
-    cross: what of that, in squares, comes of several others acting together.
+    widened: what of its square was not in it before.
     """
 
     adapters: int
@@ -46,7 +53,7 @@ class Told(NamedTuple):
     domain: str
     foretold: float
     misfit: float
-    cross: float
+    widened: float
     low: float
     high: float
     measured: float
@@ -62,10 +69,10 @@ class Told(NamedTuple):
         return abs(self.foretold - self.measured) <= self.half
 
     @property
-    def held_without(self) -> bool:
-        """Whether it would, if nothing were doubted of what several others do together."""
-        without = self.half**2 - self.cross**2
-        return (self.foretold - self.measured) ** 2 <= without
+    def held_before(self) -> bool:
+        """Whether the interval held it before it was widened."""
+        before = self.half**2 - self.widened
+        return (self.foretold - self.measured) ** 2 <= before
 
 
 def coverage(found: Measurements) -> dict[str, Any]:
@@ -122,20 +129,23 @@ def _told(
     ours = [row for row in forecast.predict(points) if row.domain == str(place)]
     own = chosen.index(place)
     wide = student_quantile(0.975, len(sample.tokens) - 1)
-    misfits, crosses = _doubts(forecast.losses[own], points, forecast.own(own))
+    misfits, widened = _doubts(forecast.losses[own], points, forecast.own(own))
     alone = measured.loss[measured.at(np.eye(measured.points.shape[1])[place])]
-    for (at, kind), row, misfit, cross in zip(asked, ours, misfits, crosses, strict=True):
+    for (at, kind), row, misfit, more in zip(asked, ours, misfits, widened, strict=True):
         ends = row.interference_low, row.interference_high, float(measured.loss[at] - alone)
-        doubt = wide * misfit, wide * cross
+        doubt = wide * misfit, wide**2 * more
         yield Told(len(chosen), kind, *where, row.interference, *doubt, *ends)
 
 
 def _doubts(loss: Polynomial, points: Array, own: Array) -> tuple[list[float], list[float]]:
-    """Give the misfits of a loss against the own adapter's, and of each what `CROSS` adds."""
+    """Give the misfits of a loss against the own adapter's, and by what each square was less."""
     crossing = loss.basis.crossing(loss.others)
     together = loss.basis.features(points)[:, crossing] @ loss.coefficients[crossing]
-    cross = CROSS * np.abs(together)
-    return loss.predict(points, against=own).misfit.tolist(), cross.tolist()
+    others = np.abs(points[:, list(loss.others)]).sum(axis=1)
+    absent = loss.gain * (1 - points @ own) ** 2
+    now = (AWAY * absent * np.minimum(1.0, others / FULL)) ** 2 + (CROSS * together) ** 2
+    before = (BEFORE_AWAY * absent * others) ** 2 + (BEFORE_CROSS * together) ** 2
+    return loss.predict(points, against=own).misfit.tolist(), (now - before).tolist()
 
 
 def _kind(point: Array, place: int) -> str | None:
@@ -162,7 +172,8 @@ def _design_of(found: Measurements, seed: int, domain: str, chosen: tuple[int, .
 def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
     those = [each for each in told if each[:3] == group]
     held = sum(each.held for each in those)
-    fresh = [each for each in those if (each.seed, each.domain) not in SEEN]
+    fresh = [each for each in those if each.seed not in SEEN]
+    fresh_before = [each for each in those if (each.seed, each.domain) not in SEEN_BEFORE]
     return {
         "adapters": group[0],
         "kind": group[1],
@@ -170,7 +181,8 @@ def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
         "n": len(those),
         "held": held,
         "fresh": [sum(each.held for each in fresh), len(fresh)],
-        "held_without": sum(each.held_without for each in those),
+        "held_before": sum(each.held_before for each in those),
+        "fresh_before": [sum(each.held_before for each in fresh_before), len(fresh_before)],
         "interval": [_short(end) for end in clopper_pearson(held, len(those))],
         "half_width": _short(float(np.mean([each.half for each in those]))),
         "error": _short(float(np.mean([abs(each.foretold - each.measured) for each in those]))),

@@ -135,7 +135,8 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     text = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
     assert f"at most {polynomial.BEND} of its" in text
     assert rf"\left( {polynomial.BEND}\, G_i" in text
-    assert f"measured nowhere, {polynomial.AWAY} of the gain" in text
+    assert f"measured nowhere, {polynomial.AWAY} of the gain where" in text
+    assert f"their weights come to {polynomial.FULL} or more" in text
     assert rf"\Bigl( {polynomial.AWAY}\, G_i" in text
     assert f"a share of {polynomial.CROSS} of what several others do together" in text
     assert rf"\bigl( {polynomial.CROSS}\, H_i" in text

@@ -287,7 +287,7 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
             misfit = domain["residual"] ** 2 * (1 + sum(a * b for a, b in twos))
             misfit += (domain["bend"] * 4 * own * (1 - own)) ** 2
             sizes = sum(abs(weights[k]) for k in domain["others"])
-            misfit += (domain["away"] * (1 - own) ** 2 * sizes) ** 2
+            misfit += (domain["away"] * (1 - own) ** 2 * min(1, sizes / domain["full"])) ** 2
             together = [products[t] * domain["coefficients"][t] for t in domain["crossing"]]
             assert len(together) == 3 + 1  # pairs of the three others, and all three
             misfit += (domain["cross"] * sum(together)) ** 2

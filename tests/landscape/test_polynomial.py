@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
 from superpose.landscape.basis import Basis
-from superpose.landscape.polynomial import CROSS, Polynomial, design_points
+from superpose.landscape.polynomial import CROSS, FULL, Polynomial, design_points
 from superpose.landscape.sample import Sample
 
 
@@ -139,8 +139,8 @@ def test_intervals_are_wider_where_the_loss_was_not_measured() -> None:
     assert triple == pytest.approx(np.hypot(fitted.residual * 2**0.5, cross))
     assert half == pytest.approx(np.hypot(fitted.residual, fitted.bend))
     assert foreign > 2 * fitted.residual
-    assert foreign == pytest.approx(np.hypot(fitted.residual, fitted.away))
-    assert two == pytest.approx(np.hypot(triple, 2 * fitted.away))
+    assert foreign == pytest.approx(np.hypot(fitted.residual, fitted.away / FULL))
+    assert two == pytest.approx(np.hypot(triple, fitted.away))
     rest = fitted.among([1, 2]).predict(np.array([[1.0, 1.0]]))
     assert rest.misfit[0] == pytest.approx(two)
 

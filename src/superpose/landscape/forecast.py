@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from superpose.errors import BadInput
 from superpose.landscape.basis import OWN_SQUARE
 from superpose.landscape.best_weights import BOUNDS, Objective, best_weights
-from superpose.landscape.polynomial import CROSS, Polynomial
+from superpose.landscape.polynomial import CROSS, FULL, Polynomial
 from superpose.landscape.predicted import (
     DISTURBANCE_COLUMNS,
     FORETOLD,
@@ -217,7 +217,7 @@ class Forecast(Shown):
         quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2 + (cross s)^2): C is the symmetric
         matrix whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
         `others` of their squared weights' product; b = bend * 4 x (1 - x) and a = away * (1 - x)^2
-        * the sum of `others`' absolute weights, x the weight of `own`; s the part of the loss from
+        * min(1, the sum of `others`' absolute weights / full), x the weight of `own`; s the part of the loss from
         the functions in `crossing`.
         """
         return {
@@ -235,6 +235,7 @@ class Forecast(Shown):
                     "own_square": OWN_SQUARE,
                     "bend": loss.bend,
                     "away": loss.away,
+                    "full": FULL,
                     "cross": CROSS,
                     "crossing": loss.basis.crossing(loss.others),
                     "quantile": quantile_of(len(loss.tokens)),

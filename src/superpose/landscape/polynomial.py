@@ -46,17 +46,22 @@ BEND = 0.08
 """Share of an adapter's gain that its own axis is unsure of, halfway from the base to it: how far
 `own_axis` was off on three domains of `benchmarks/prediction`."""
 
-AWAY = 0.15
-"""Share of an adapter's gain that a prediction is unsure of for each other adapter at weight 1,
-where its own is absent: nothing is measured there. One other alone was off by 0.13 (root mean
-square), two by 0.3, on test rows of the demo and of `studies/smollm2.yaml`, seed 0."""
+AWAY, FULL = 0.4, 1.5
+"""Share of an adapter's gain that a prediction is unsure of where its own is absent and the others'
+weights come to `FULL` or more; of less, so much less. Nothing is measured there. Others that were
+trained on the same kind of answers bring most of the gain by themselves: at weights drawn from
+[0, 1.5] the own of which was below 0.15, predictions were too high by 0.4 to 0.6 of the gain (11 of
+11 trivia sums of `benchmarks/second`, seeds 0 and 1). Where domains have less in common it is too
+much: one other alone was off by 0.13 (root mean square), two by 0.3, on test rows of the demo and
+of `studies/smollm2.yaml`, seed 0."""
 
-CROSS = 0.4
+CROSS = 0.5
 """Share of what several other adapters do together that a prediction is unsure of. It is foretold
 from slopes at one other adapter alone, and what came of it on calibration rows was a third (0.1 to
 0.5, and once nearly all): 15 sums of three and four of `benchmarks/second`, two domains, seed 0,
-where half intervals without this had to be up to 15 times as wide. `benchmarks/second/coverage.py`
-counts on all domains how often intervals hold, with it and without."""
+where half intervals without this had to be up to 15 times as wide. It was 0.4 until sums of three
+of six were counted on two seeds, of which 88 % were held. `benchmarks/second/coverage.py` counts
+how often intervals hold, with these shares and as they were before."""
 
 
 class PolynomialPrediction(NamedTuple):
@@ -136,7 +141,7 @@ class Polynomial:
 
     @property
     def away(self) -> float:
-        """How unsure each other adapter's effect is without the own one, in nats."""
+        """How unsure the others' effect is without the own one, in nats."""
         return AWAY * self.gain
 
     @property
@@ -219,7 +224,8 @@ class Polynomial:
         own = self.basis.own
         along = np.zeros(len(weights)) if own is None else weights[:, own]
         bend = self.bend * 4 * along * (1 - along)
-        away = self.away * (1 - along) ** 2 * np.abs(beside).sum(axis=1)
+        full = np.minimum(1.0, np.abs(beside).sum(axis=1) / FULL)
+        away = self.away * (1 - along) ** 2 * full
         crossing = self.basis.crossing(self.others)
         cross = CROSS * (self.basis.features(weights)[:, crossing] @ self.coefficients[crossing])
         spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2 + cross**2)

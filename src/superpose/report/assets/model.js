@@ -90,7 +90,7 @@ function misfit(domain, weights, features) {
   }
   const along = domain.own === null ? 0 : weights[domain.own];
   const bend = domain.bend * 4 * along * (1 - along);
-  const away = domain.away * (1 - along) ** 2 * sizes;
+  const away = domain.away * (1 - along) ** 2 * Math.min(1, sizes / domain.full);
   // Pages of before have no such share.
   const together = (domain.crossing ?? []).reduce((sum, t) => sum + domain.coefficients[t] * features[t], 0);
   const cross = (domain.cross ?? 0) * together;
