@@ -6,99 +6,36 @@ import csv
 import json
 import math
 from pathlib import Path
-from shutil import copytree
-from typing import Any
 
 import pytest
-from tests.conftest import write_questions
 from tests.studies.recomputed import Rows, change, deviations
+from tests.studies.tiny import Heard, files_of, tiny_spec
 
-from superpose import load
-from superpose.compose import RegMean, merge
+import superpose
 from superpose.errors import BadInput
 from superpose.measure.evaluate import score
-from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
 from superpose.studies.cells import StudyCell, cell_seed, cells_of_seed, domain_subsets
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
-from superpose.studies.spec import StudySpec, load_spec
+from superpose.studies.spec import load_spec
 from superpose.studies.summary import Summary
-from superpose.training.reporter import Reporter
 from superpose.training.settings import LoraSettings
-
-
-def _spec(base: Path, files: dict[str, Path], **changes: Any) -> StudySpec:
-    settings: dict[str, Any] = {
-        "name": "tiny",
-        "base": str(base),
-        "domains": {name: {"data": str(path)} for name, path in files.items()},
-        "train_rows": 16,
-        "test_rows": 8,
-        "seeds": [0, 1],
-        "prompt": {"max_tokens": 64},
-        "lora": {"rank": 2, "alpha": 8, "dropout": 0, "targets": ["q_proj", "down_proj"]},
-        "training": {"epochs": 1, "learning_rate": 0.02, "batch_size": 8},
-    }
-    return StudySpec.model_validate(settings | changes)
-
-
-class _Heard(Reporter):
-    """Keeps what was finished, and stops the study after so many activities."""
-
-    def __init__(self, stop_after: int = 1000) -> None:
-        self.finished: list[str] = []
-        self.stop_after = stop_after
-        self.work = 0.0
-
-    def plan(self, total: float, left: float, cells: int) -> None:
-        self.total, self.left = total, left
-
-    def advance(self, work: float) -> None:
-        self.work += work
-
-    def finish(self, activity: str, seconds: float) -> None:
-        self.finished.append(activity)
-        if len(self.finished) == self.stop_after:
-            raise KeyboardInterrupt
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    paths = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
-    return {str(name): p.read_bytes() for name, p in paths.items() if name.parts[0] != ".executor"}
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study of two seeds that has run, with its table and summary. Its answers are cut."""
-    folder = tmp_path_factory.mktemp("finished")
-    spec = _spec(tiny_base, write_questions(folder), prompt={"max_tokens": 48})
-    study = Study(spec, folder / "run")
-    study.run()
-    write_results(study.folder, spec, study.cells)
-    return study
-
-
-@pytest.fixture
-def copied(finished: Study, tmp_path: Path) -> Study:
-    """The same study in a folder of the test's own."""
-    copytree(finished.folder.path, tmp_path / "run")
-    return Study(finished.spec, tmp_path / "run")
 
 
 def test_a_study_that_was_stopped_goes_on_where_it_stood(finished: Study, tmp_path: Path) -> None:
     spec = finished.spec
     with pytest.raises(KeyboardInterrupt):
-        Study(spec, tmp_path / "run", reporter=_Heard(stop_after=5)).run()
-    before = _files(tmp_path / "run")
-    rest = _Heard()
+        Study(spec, tmp_path / "run", reporter=Heard(stop_after=5)).run()
+    before = files_of(tmp_path / "run")
+    rest = Heard()
     study = Study(spec, tmp_path / "run", reporter=rest)
     study.run()
     assert 0 < rest.left < rest.total
     assert rest.work == pytest.approx(rest.left, rel=0.02)
-    after = _files(tmp_path / "run")
+    after = files_of(tmp_path / "run")
     assert {name: after[name] for name in before} == before
-    again = _Heard()
+    again = Heard()
     Study(spec, tmp_path / "run", reporter=again).run()
     assert again.finished == []
     assert again.left == 0
@@ -149,10 +86,6 @@ def test_every_figure_and_interval_follows_from_the_rows_that_a_study_keeps(
 
 def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Path) -> None:
     """The cell of a sum scores what a written sum scores."""
-    import superpose
-    from superpose.measure.evaluate import score
-    from superpose.model import SuperposedModel
-
     study = finished
     parts = [superpose.load(study.adapter_path(name, 0)) for name in study.spec.domains]
     superpose.save(sum(parts), tmp_path / "sum")
@@ -168,12 +101,12 @@ def test_the_sum_is_the_sum_of_the_single_adapters(finished: Study, tmp_path: Pa
 def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
     copied: Study, tmp_path: Path
 ) -> None:
-    before = _files(tmp_path / "run")
+    before = files_of(tmp_path / "run")
     other = copied.spec.model_copy(update={"lora": LoraSettings(rank=3)})
     with pytest.raises(BadInput, match=r"another study; it differs in .*lora\.rank"):
         Study(other, tmp_path / "run").run()
-    assert _files(tmp_path / "run") == before
-    heard = _Heard()
+    assert files_of(tmp_path / "run") == before
+    heard = Heard()
     more = copied.spec.model_copy(update={"seeds": [0, 1, 2]})
     Study(more, tmp_path / "run", reporter=heard).run()
     assert heard.finished
@@ -185,7 +118,7 @@ def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
 def test_only_one_process_runs_a_study(
     tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
 ) -> None:
-    study = Study(_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run")
+    study = Study(tiny_spec(tiny_base, question_files, seeds=[0]), tmp_path / "run")
     study.folder.claim(study.identity())
     with study.folder.locked(), pytest.raises(BadInput, match="another process is running"):
         Study(study.spec, tmp_path / "run").run()
@@ -196,7 +129,7 @@ def test_a_base_folder_is_found_beside_the_study_file(
     tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "base").symlink_to(tiny_base)
-    spec = _spec(Path("base"), question_files)
+    spec = tiny_spec(Path("base"), question_files)
     assert Study(spec, tmp_path / "run", relative_to=tmp_path).base.name.endswith("base")
 
 
@@ -264,44 +197,3 @@ def test_the_study_files_that_ship_are_good() -> None:
     root = Path(__file__).resolve().parents[2]
     files = [*root.glob("studies/*.yaml"), root / "src/superpose/studies/demo.yaml"]
     assert {load_spec(path).name for path in files} >= {"paper", "smollm2", "demo"}
-
-
-def test_a_study_has_merge_methods_beside_its_sums(
-    copied: Study, tiny_base: Path, tmp_path: Path
-) -> None:
-    """A folder that was begun without them is gone on with, and each row is the merged one's."""
-    spec = copied.spec.model_copy(update={"methods": ("regmean", "ties")})
-    study = Study(spec, copied.folder.path)
-    before = _files(study.folder.path)
-    study.run()
-    after = _files(study.folder.path)
-    assert {n: x for n, x in after.items() if n in before and n.startswith("cells")} == {
-        n: x for n, x in before.items() if n.startswith("cells")
-    }
-    summary = write_results(study.folder, spec, study.cells)
-    assert {row.method for row in summary.methods} >= {"sum", "regmean", "ties", "merged"}
-    names = tuple(spec.domains)
-    rows, statistics = study.calibration_examples, []
-    parts = [load(study.adapter_path(name, 0)) for name in names]
-    for name in names:
-        statistics.append(measure_inputs(study.base.model, parts[0].modules, rows[name]))
-    merged = merge(parts, None, RegMean(tuple(statistics)))
-    with SuperposedModel(study.base.model, [merged]) as model, model.at([1.0]) as at:
-        right = score(at, study.test_examples[names[0]])
-    found = study.folder.read_scores(StudyCell("regmean", names, 0))[names[0]]
-    assert found.row_nll == pytest.approx(right.row_nll, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"methods": ["tis"]}, "`tis` is none of equal-norm, ties"),
-        ({"methods": ["ties", "ties"]}, "a method stands twice"),
-        ({"methods": ["ssr"], "calibration_rows": 0}, "`ssr` needs calibration_rows"),
-    ],
-)
-def test_a_method_that_cannot_be_is_refused(
-    changes: dict[str, Any], said: str, tiny_base: Path, question_files: dict[str, Path]
-) -> None:
-    with pytest.raises(ValueError, match=said):
-        _spec(tiny_base, question_files, **changes)

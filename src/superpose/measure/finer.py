@@ -25,7 +25,7 @@ from superpose.measure.loss import answer_nll
 from superpose.model.superposed import SuperposedModel
 from superpose.shown import Line, Part, Shown
 
-__all__ = ["By", "Finer", "finer_weights", "finer_work", "groups_of"]
+__all__ = ["FEWEST_FITTED", "By", "Finer", "finer_weights", "finer_work", "groups_of"]
 
 Array = NDArray[np.float64]
 By: TypeAlias = Literal["adapter", "layer", "kind", "module", "direction"]
@@ -44,6 +44,9 @@ PULL = 0.02
 """Nats that moving every weight by 1 costs: it keeps those that hardly matter where they were."""
 
 HELD_OUT = 0.25
+
+FEWEST_FITTED = 4
+"""Rows of a domain below which none can be held out."""
 
 SOFTNESS = 0.05
 """Nats between two regrets at which the larger counts e times as much (objective worst)."""
@@ -171,7 +174,7 @@ class _Fit:
         self.fitted: list[list[Example]] = []
         self.own: list[float] = []
         for (name, rows), costs in zip(domains.items(), own, strict=True):
-            if _held(len(rows)) < 1 or len(rows) < 4:
+            if len(rows) < FEWEST_FITTED:
                 raise BadInput(
                     f"{len(rows)} calibration rows are too few to hold some out", where=name
                 )

@@ -93,7 +93,8 @@ class StudyBench:
         weights = self._weights(cell)
         if cell.method in MERGED_BY:
             self.clear()
-            merged = merged_by(self.study, cell)
+            self.study.reporter.start(f"merge {cell.label}")
+            merged = merged_by(self.study, cell, self.study.reporter.advance)
             started = time.perf_counter()
             with SuperposedModel(self.study.base.model, [merged]) as model, model.at([1.0]) as at:
                 scores = self._scores(cell, at)

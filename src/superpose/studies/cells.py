@@ -35,9 +35,7 @@ WEIGHTED = ("single", *SUMS)
 """Methods whose model is the superposed model at some task weights."""
 
 MERGED_BY = tuple(
-    name
-    for name in (*METHODS, *FROM_DATA)
-    if name not in (*SUMS, "best rank", "on base", "regmean-tuned")
+    name for name in (*METHODS, *FROM_DATA) if name not in (*SUMS, "best rank", "on base")
 )
 """Merge methods that a study's `methods` may name: each at its own settings, at scale 1."""
 

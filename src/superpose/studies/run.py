@@ -18,6 +18,7 @@ from superpose.studies.bench import StudyBench
 from superpose.studies.cells import BASELINES, MERGED_BY, WEIGHTED, StudyCell
 from superpose.studies.folder import DOMAINS
 from superpose.studies.forecasting import check_file, forecast_file, forecast_tokens
+from superpose.studies.merged_by import check_calibration, merging_tokens
 from superpose.studies.opened import BASE_CELL, OpenedStudy
 from superpose.studies.spec import StudySpec
 
@@ -30,6 +31,11 @@ class Study(OpenedStudy):
     spec: what to do. out: the folder; one that holds this study's cells is gone on with.
     relative_to: the folder that the spec's paths are relative to. reporter: told of progress.
     """
+
+    def check_settings(self) -> None:
+        """Raise BadInput as `OpenedStudy` does, and for fewer calibration rows than methods ask."""
+        super().check_settings()
+        check_calibration(self)
 
     def is_done(self, cell: StudyCell) -> bool:
         """Whether a cell's adapter and evaluation lie in the folder."""
@@ -107,7 +113,7 @@ class Study(OpenedStudy):
         return Task(f"train {cell.label}", cell.adapter, ("train", cell), work, after)
 
     def _evaluating(self, cell: StudyCell, *after: str) -> Task:
-        work = sum(map(self.test_tokens, self.spec.domains))
+        work = sum(map(self.test_tokens, self.spec.domains)) + merging_tokens(self, cell)
         return Task(f"evaluate {cell.label}", cell.file, ("evaluate", cell), work, after)
 
 

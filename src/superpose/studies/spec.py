@@ -29,7 +29,7 @@ from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
 from superpose.data.questions import generate, generate_spare
 from superpose.errors import BadInput
 from superpose.shown.words import meant
-from superpose.studies.cells import MERGED_BY
+from superpose.studies.cells import MERGED_BY, SUMS
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 from superpose.training.yaml_text import yaml_value
 
@@ -39,6 +39,9 @@ _LARGEST = 1_000_000
 
 GENERATED = "demo:"
 """Prefix of a source that means the demo's own question generator."""
+
+
+_TUNED_BY = " with calibration rows, its weights found by their forecast"
 
 
 class Settings(pydantic.BaseModel):
@@ -139,6 +142,11 @@ class StudySpec(Settings):
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         for name in methods:
+            if name in SUMS:
+                raise ValueError(
+                    f"`{name}` stands in every study{_TUNED_BY if name == 'tuned' else ''}; "
+                    f"beside it may stand {', '.join(MERGED_BY)}"
+                )
             if name not in MERGED_BY:
                 raise ValueError(f"`{name}` is none of {', '.join(MERGED_BY)}")
         if len(set(methods)) < len(methods):
