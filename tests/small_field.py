@@ -16,6 +16,14 @@ from superpose.training.settings import LoraSettings, TrainingSettings
 
 def small_field(folder: Path, base: Path, asked: Mapping[str, str]) -> Field:
     """Give it, trained. asked: by domain its question, with {} for a number."""
+    found = field_of(folder, base, asked)
+    with found.claimed():
+        train_missing(found)
+    return found
+
+
+def field_of(folder: Path, base: Path, asked: Mapping[str, str]) -> Field:
+    """Give it as it is before anything was done."""
     for name, question in asked.items():
         rows = [{"question": question.format(n), "answer": f"{n} it is."} for n in range(16)]
         lines = "\n".join(map(json.dumps, rows))
@@ -30,7 +38,4 @@ def small_field(folder: Path, base: Path, asked: Mapping[str, str]) -> Field:
         training=TrainingSettings(learning_rate=3e-2, batch_size=2),
     )
     sources = {name: Source(f"{name}.jsonl") for name in asked}
-    found = Field(folder / "run", data=folder, tournament=tournament, sources=sources)
-    with found.claimed():
-        train_missing(found)
-    return found
+    return Field(folder / "run", data=folder, tournament=tournament, sources=sources)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.methods import beside, contending, judge, page, records, rows
+from benchmarks.methods import beside, contending, judge, page, playing, records, rows
 from benchmarks.methods.beside import WAYS, Beside, besides, doer
 from benchmarks.methods.contending import Contending, contender, contendings
 from benchmarks.methods.sums import TEST, drawn_sums
@@ -16,7 +17,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.second.matched import Matched, matcher
 from benchmarks.second.settings import SECOND, SOURCES
 from benchmarks.second.signs import Sign, signer
-from tests.small_field import small_field
+from tests.small_field import field_of, small_field
 
 from superpose.measure.arena import Standing
 from superpose.measure.contenders import CONTENDERS
@@ -161,6 +162,7 @@ def test_where_no_seed_is_finished_whole_sums_are_shown_and_that_is_said(
     field: Field, played: Path
 ) -> None:
     whole, gone = drawn_sums(field, 0)[:2]
+    (played / "methods.json").unlink()  # what is on record counts as well
     file = field.folder.path / Beside("tuned", 0, gone).file
     content = file.read_bytes()
     file.unlink()
@@ -172,3 +174,33 @@ def test_where_no_seed_is_finished_whole_sums_are_shown_and_that_is_said(
     assert gone not in shown
     assert {each["sum"] for each in record["about"]["chosen"]} >= {"+".join(whole)}
     assert "**No seed is finished**" in (played / "methods.md").read_text(encoding="utf-8")
+
+
+def test_sums_on_record_are_judged_without_their_folder_and_not_played_again(
+    field: Field, played: Path, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine goes on from the repository alone."""
+    record = (played / "methods.json").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = field_of(tmp_path / "elsewhere", tiny_base, ASKED)
+    with elsewhere.claimed():
+        playing.play_missing(elsewhere)
+    kept = {each.name for each in elsewhere.folder.path.iterdir()}
+    assert not kept & {"contending", "beside", "adapters"}
+    judge.judge(elsewhere)
+    assert (played / "methods.json").read_bytes() == record
+    others = replace(field.tournament, seeds=(1,))
+    monkeypatch.setattr(elsewhere, "tournament", others)
+    assert not rows.on_record(elsewhere)
+
+
+def test_where_naive_sums_lose_nothing_there_is_no_share_of_a_gap(played: Path) -> None:
+    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    record["gap"] |= {"none": False}
+    assert "no gap" not in row_of(page.page(record, None), "regmean")
+    record["gap"] |= {"none": True}
+    assert "no gap" in row_of(page.page(record, None), "regmean")
+
+
+def row_of(text: str, way: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"| {way} |"))

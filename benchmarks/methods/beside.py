@@ -72,9 +72,10 @@ def besides(field: Field) -> list[Beside]:
     ]
 
 
-def stand_missing(field: Field, jobs: Jobs = 1) -> None:
-    """Do what does not lie in the folder yet; the caller holds the folder's lock."""
-    todo = [each for each in besides(field) if not (field.folder.path / each.file).exists()]
+def stand_missing(field: Field, jobs: Jobs = 1, among: Sequence[Beside] | None = None) -> None:
+    """Do what does not lie in the folder yet, of all or `among`; the caller holds its lock."""
+    wanted = besides(field) if among is None else among
+    todo = [each for each in wanted if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [_work(each) for each in todo], doer, jobs)
 
 

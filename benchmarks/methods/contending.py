@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,9 +52,11 @@ def contendings(field: Field) -> list[Contending]:
     return found
 
 
-def contend_missing(field: Field, jobs: Jobs = 1) -> None:
-    """Do what does not lie in the folder yet; the caller holds the folder's lock."""
-    wanted = contendings(field)
+def contend_missing(
+    field: Field, jobs: Jobs = 1, among: Sequence[Contending] | None = None
+) -> None:
+    """Do what does not lie in the folder yet, of all or `among`; the caller holds its lock."""
+    wanted = contendings(field) if among is None else among
     alike = {("same-a", c.seed, d) for c in wanted if c.condition == "same-a" for d in c.domains}
     missing = [
         each

@@ -19,10 +19,10 @@ from benchmarks.methods.rows import (
     Measurements,
     collected,
     kept,
+    played,
     recorded_rows,
     unfinished_seeds,
 )
-from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
 from benchmarks.result import stamp
@@ -36,15 +36,18 @@ __all__ = ["again", "judge", "judged_rows"]
 def judge(field: Field, jobs: Jobs = 1) -> None:
     """Judge the seeds that are finished; write row losses, record and page. jobs: of no use here.
 
-    Where none is, the sums that are. Raises BadInput where no sum is finished.
+    Where none is, the sums that are. What an earlier judgement has put on record counts too: an
+    arena can be played sum by sum, on one machine after another. Raises BadInput where no sum is
+    finished.
     """
-    kept(collected(field))
+    collection, before = collected(field), recorded(records.ARENA)
+    chosen = _chosen(field, collection, before["about"]["chosen"] if before else [])
+    kept(collection)
     found = recorded_rows()
     about = {
-        "tournament": field.tournament.to_json(),
-        "rows": {"calibration": CALIBRATION, "test": TEST, "passes": PASSES},
-        "unfinished": unfinished_seeds(field),
-        "chosen": _chosen(field, found),
+        **played(field),
+        "unfinished": unfinished_seeds(field, found),
+        "chosen": chosen,
         "measured_with": stamp(),
     }
     write_recorded(records.ARENA, judged_rows(found, about))
@@ -73,6 +76,11 @@ def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]
         "about": dict(about),
         "sums": [_sum(found, cell, ways) for cell in sums],
         "ways": {way: _way(found, way, sums, resampled) for way in ways},
+        "gap": _gap(found, sums),
+        "gaps": {
+            str(size): _gap(found, [cell for cell in sums if len(cell.domains) == size])
+            for size in sorted({len(cell.domains) for cell in sums})
+        },
         "sizes": {
             str(size): {way: resampled.gap_closed(way, those).to_json() for way in ways}
             for size in sorted({len(cell.domains) for cell in sums})
@@ -90,6 +98,13 @@ def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]
 def _sum(found: Measurements, cell: Cell, ways: Sequence[str]) -> dict[str, Any]:
     figures = {way: round(figure(found, cell._replace(way=way)), 5) for way in ways}
     return {"seed": cell.seed, "domains": cell.domains, "nats": figures}
+
+
+def _gap(found: Measurements, sums: Sequence[Cell]) -> dict[str, Any]:
+    """Give what naive sums lose against own adapters. A tie: nothing that could be closed."""
+    lost = compared(found, "sum", "own", sums)
+    none = lost.tie or lost.difference <= 0
+    return {"nats": _round(lost.difference), "error": _round(lost.error), "none": none}
 
 
 def _way(
@@ -156,15 +171,26 @@ def _union(found: Measurements, cell: Cell) -> float:
     return float(np.exp(sum(r.nll.sum() for r in rows) / sum(r.tokens.sum() for r in rows)))
 
 
-def _chosen(field: Field, found: Measurements) -> list[dict[str, Any]]:
-    """Give what was chosen for every method and sum, and what it took."""
+def _chosen(
+    field: Field, found: Measurements, before: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give what was chosen for every method and sum, and what it took.
+
+    before: what the record says of it, for sums whose files are not in the folder.
+    """
+    identity = ("sum", "seed", "method", "condition")
+    known = {tuple(each[key] for key in identity): dict(each) for each in before}
     said = []
     for each in contendings(field):
-        if Cell(each.condition, each.seed, each.domains, each.method) in found:
+        if Cell(each.condition, each.seed, each.domains, each.method) not in found:
+            continue
+        about = {"sum": "+".join(each.domains), "seed": each.seed, "method": each.method}
+        if (field.folder.path / each.file).exists():
             content: Any = field.folder.read(each.file)
-            about = {"sum": "+".join(each.domains), "seed": each.seed, "method": each.method}
             kept_keys = ("condition", "settings", "scale", "passes", "rank", "bytes", "merging")
             said.append(about | {key: content[key] for key in kept_keys})
+        else:
+            said.append(known[about["sum"], each.seed, each.method, each.condition])
     return said
 
 

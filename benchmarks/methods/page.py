@@ -81,17 +81,20 @@ def _arena(record: Record) -> Iterator[str]:
         "closed: the share of what the naive sum loses against the own adapters that is gone;",
         "brackets hold the middle 95 % of 2,000 resamples of questions and of sums, each drawn by",
         "themselves; for a share of sums Clopper and Pearson's interval. A *tie* is nearer than",
-        "two standard errors to the naive sum.",
+        "two standard errors to the naive sum. *No gap*: naive sums lose nothing against the own",
+        "adapters that can be told from zero, so there is nothing to close.",
         "",
         "## All sums",
         "",
     )
-    yield from _table(record["ways"])
+    yield from _table(record["ways"], record["gap"])
     yield from ("## By the number of adapters", "", "The share of the gap that is closed.", "")
     sizes = record["sizes"]
-    by_size = [[way, *(_closed(sizes[s][way]) for s in sizes)] for way in _order(record)]
+    by_size = [
+        [way, *(_closed(sizes[s][way], record["gaps"][s]) for s in sizes)] for way in _order(record)
+    ]
     yield from table(["", *(f"{size} adapters" for size in sizes)], by_size)
-    yield from _trained(record["ways"])
+    yield from _trained(record["ways"], record["gap"])
     yield from ("## RegMean beside training and tuned weights", "")
     yield from table(
         ["regmean against", "better in", "perplexity of the union, pairs"],
@@ -117,13 +120,13 @@ def _arena(record: Record) -> Iterator[str]:
     yield from table(["sum", *shown], every)
 
 
-def _table(ways: Mapping[str, Any]) -> Iterator[str]:
+def _table(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
     head = ["", "nats", "gap closed", "against the naive sum", "better than it in"]
     rows = [
         [
             way,
             f"{found['nats']:.4f}",
-            _closed(found["gap_closed"]),
+            _closed(found["gap_closed"], gap),
             "" if way == "sum" else _difference(found),
             "" if way == "sum" else _share(found["better"]),
         ]
@@ -132,13 +135,13 @@ def _table(ways: Mapping[str, Any]) -> Iterator[str]:
     yield from table(head, rows)
 
 
-def _trained(ways: Mapping[str, Any]) -> Iterator[str]:
+def _trained(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
     """Tuned weights beside training in their place, all of the same sums and seeds."""
     yield from ("## Tuned weights, and training in their place", "", TRAINED)
     yield from table(
         ["", "gap closed", "better than the naive sum in", "than the average in"],
         [
-            [called, _closed(ways[way]["gap_closed"])]
+            [called, _closed(ways[way]["gap_closed"], gap)]
             + ["" if way == other else _share(ways[way][key]) for other, key in BESIDE.items()]
             for way, called in PLAINLY.items()
             if way in ways
@@ -146,8 +149,10 @@ def _trained(ways: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _closed(share: Mapping[str, Any]) -> str:
-    """Give a share of the gap with its interval, if it has one."""
+def _closed(share: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
+    """Give a share of the gap with its interval, if it has one; of no gap there is no share."""
+    if gap["none"]:
+        return "no gap"
     value = f"{100 * share['value']:.0f} %"
     if share["interval"] is None:
         return value

@@ -5,7 +5,8 @@ The file is the record's other half: whoever has it needs no model to judge anew
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -13,8 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.methods import records
 from benchmarks.methods.beside import besides
 from benchmarks.methods.contending import contendings
+from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
 from benchmarks.prediction.field import Field
 from benchmarks.result import RESULTS, write_arrays
 from superpose.errors import BadInput
@@ -26,6 +29,8 @@ __all__ = [
     "Rows",
     "collected",
     "kept",
+    "on_record",
+    "played",
     "read_rows_of",
     "recorded_rows",
     "unfinished_seeds",
@@ -62,29 +67,62 @@ Measurements: TypeAlias = Mapping[Cell, Mapping[str, Rows]]
 
 
 def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
-    """Read the sums of the seeds that are finished; where none is, those that are.
+    """Give the sums of the seeds that are finished; where none is, those that are.
 
-    Raises BadInput where no sum has every method and all that stands beside them.
+    A sum that is whole in the folder is read there; of the others those that an earlier judgement
+    has put on record are taken, which need no folder. Raises BadInput where no sum has every
+    method and all that stands beside them.
     """
-    files = dict(_files(field))
+    files, before = dict(_files(field)), on_record(field)
     missing = {cell for cell, file in files.items() if not (field.folder.path / file).exists()}
-    unfinished = {cell.seed for cell in missing}
+    here = set(files) - {cell for cell in files if _sum(cell) in {_sum(each) for each in missing}}
+    there = [cell for cell in files if cell in here or cell in before]
+    unfinished = {cell.seed for cell in files} - _finished(files, set(there))
     seeds = set(field.tournament.seeds) - unfinished or unfinished
-    open_sums = {cell._replace(way="") for cell in missing}
-    whole = [c for c in files if c.seed in seeds and c._replace(way="") not in open_sums]
+    whole = [cell for cell in there if cell.seed in seeds]
     if not any(cell.condition == "main" for cell in whole):
         raise BadInput(
             "no sum is measured to its end",
             where=field.folder.path,
-            hint="Run: python -m benchmarks.methods contend, and beside",
+            hint="Run: python -m benchmarks.methods play",
         )
-    return {cell: read_rows_of(field.folder.read(files[cell])) for cell in whole}
+    return {
+        cell: read_rows_of(field.folder.read(files[cell])) if cell in here else before[cell]
+        for cell in whole
+    }
 
 
-def unfinished_seeds(field: Field) -> list[int]:
+def on_record(field: Field) -> dict[Cell, dict[str, Rows]]:
+    """Give the whole sums that an earlier judgement of the same arena has put on record."""
+    record = records.recorded(records.ARENA)
+    if record is None or any(record["about"][key] != said for key, said in played(field).items()):
+        return {}
+    found, wanted = recorded_rows(), {cell for cell, _ in _files(field)}
+    broken = {_sum(cell) for cell in wanted - set(found)}
+    return {c: found[c] for c in found if c in wanted and _sum(c) not in broken}
+
+
+def played(field: Field) -> dict[str, Any]:
+    """Give what makes two arenas one: the tournament's settings, and rows and passes."""
+    rows = {"calibration": CALIBRATION, "test": TEST, "passes": PASSES}
+    settings = json.loads(json.dumps(field.tournament.to_json()))
+    return {"tournament": settings, "rows": rows}
+
+
+def unfinished_seeds(field: Field, found: Measurements) -> list[int]:
     """Give the seeds of which something is missing."""
-    left = {c.seed for c, file in _files(field) if not (field.folder.path / file).exists()}
-    return [seed for seed in field.tournament.seeds if seed in left]
+    finished = _finished(dict(_files(field)), set(found))
+    return [seed for seed in field.tournament.seeds if seed not in finished]
+
+
+def _finished(wanted: Iterable[Cell], there: set[Cell]) -> set[int]:
+    """Give the seeds of which every cell is there."""
+    every = set(wanted)
+    return {cell.seed for cell in every} - {cell.seed for cell in every - there}
+
+
+def _sum(cell: Cell) -> Cell:
+    return cell._replace(way="")
 
 
 def kept(found: Measurements, file: Path = ROWS) -> None:

@@ -217,8 +217,8 @@ class Forecast(Shown):
         quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2 + (cross s)^2): C is the symmetric
         matrix whose rows from the diagonal on are `covariance`, end to end; e the sum over pairs of
         `others` of their squared weights' product; b = bend * 4 x (1 - x) and a = away * (1 - x)^2
-        * min(1, the sum of `others`' absolute weights / full), x the weight of `own`; s the part of the loss from
-        the functions in `crossing`.
+        * min(1, the sum of `others`' absolute weights / full), x the weight of `own`; s the part of
+        the loss from the functions in `crossing`.
         """
         return {
             "adapters": list(self.names),
