@@ -18,11 +18,20 @@ from benchmarks.prediction.settings import Tournament
 from benchmarks.second import rows as rows_module
 from benchmarks.second.coverage import coverage, told_beside
 from benchmarks.second.figures import rows_of
-from benchmarks.second.judge import RECORD, judged_rows, passes, told
+from benchmarks.second.judge import judged_rows, passes, told
 from benchmarks.second.merged import merged_pairs
 from benchmarks.second.page import second_page
 from benchmarks.second.plan import MATCHED, Part, choice_point, parts, weightings
-from benchmarks.second.rows import ROWS, Measurements, PartRows, collected, kept, recorded_rows
+from benchmarks.second.rows import (
+    RECORD,
+    ROWS,
+    Measurements,
+    PartRows,
+    collected,
+    kept,
+    recorded_rows,
+    seeds_left,
+)
 from benchmarks.second.signs import signs
 from benchmarks.second.turning import signs_judged
 from benchmarks.second.ways import Place, Ways
@@ -189,6 +198,26 @@ def test_judging_the_record_anew_gives_the_record(judged: tuple[dict[str, Any], 
     record, file = judged
     anew = judged_rows(recorded_rows(file), told(record), record["about"])
     assert json.loads(json.dumps(anew)) == json.loads(json.dumps(record))
+
+
+def test_what_is_on_record_needs_no_folder_and_is_left_alone(
+    field: Field,
+    judged: tuple[dict[str, Any], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another machine goes on from the repository alone; another tournament does not."""
+    record, file = judged
+    monkeypatch.setattr(rows_module, "RECORD", tmp_path / "second.json")
+    monkeypatch.setattr(rows_module, "ROWS", file)
+    assert seeds_left(field) == [0, 1]
+    (tmp_path / "second.json").write_text(json.dumps(record), encoding="utf-8")
+    assert seeds_left(field) == []
+    joined = collected(field, recorded_rows(file))
+    assert joined.parts.keys() == measurements(field).parts.keys()
+    assert joined.ways.keys() == measurements(field).ways.keys()
+    monkeypatch.setattr(field, "tournament", replace(SETTINGS, triples=2))
+    assert seeds_left(field) == [0, 1]
 
 
 def test_every_sum_is_judged_on_each_of_its_members(

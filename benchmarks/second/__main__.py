@@ -7,7 +7,8 @@
     python -m benchmarks.second judge --out runs/second    # the record, and docs/prediction.md
     python -m benchmarks.second again                      # the record, from its own row losses
 
-Hours of two cores; every step goes on where it was stopped. The question sets lie outside the
+Hours of two cores; every step goes on where it was stopped, and leaves alone the seeds that are on
+record: `judge` takes those from there. The question sets lie outside the
 repository: `--data FOLDER`, by default ../shared/data beside it.
 """
 

@@ -6,17 +6,26 @@ goes on where it stood.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmarks.prediction.adapters import Training, trainer
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
+from benchmarks.second.rows import seeds_left
 
-__all__ = ["train_missing"]
+__all__ = ["train_missing", "train_seeds"]
 
 
 def train_missing(field: Field, jobs: Jobs = 1) -> None:
-    """Train what does not lie in the folder yet; the caller holds the folder's lock."""
-    wanted = [
-        Training("main", seed, domain) for seed in field.tournament.seeds for domain in field.names
-    ]
+    """Train those of seeds that are not on record yet, but for what lies in the folder.
+
+    The caller holds the folder's lock.
+    """
+    train_seeds(field, seeds_left(field), jobs)
+
+
+def train_seeds(field: Field, seeds: Sequence[int], jobs: Jobs = 1) -> None:
+    """Train these seeds' adapters, but for what lies in the folder."""
+    wanted = [Training("main", seed, domain) for seed in seeds for domain in field.names]
     todo = [each for each in wanted if not (field.folder.path / each.file).is_dir()]
     work_off(field, todo, [1.0 for _ in todo], trainer, jobs)

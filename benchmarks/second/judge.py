@@ -16,21 +16,26 @@ from benchmarks.prediction.points import Point
 from benchmarks.prediction.relation import Points, ceiling
 from benchmarks.prediction.tournament import counted, write
 from benchmarks.prediction.workers import Jobs
-from benchmarks.result import RESULTS, stamp, write_record
+from benchmarks.result import stamp, write_record
 from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
 from benchmarks.second.merged import merged_pairs
 from benchmarks.second.norms import norms_judged, scales
 from benchmarks.second.plan import Part
-from benchmarks.second.rows import Measurements, collected, kept, recorded_rows
+from benchmarks.second.rows import (
+    RECORD,
+    Measurements,
+    collected,
+    kept,
+    record_before,
+    recorded_rows,
+)
 from benchmarks.second.turning import signs_judged
 from superpose.errors import BadInput
 from superpose.landscape.predictors import PREDICTORS
 
-__all__ = ["RECORD", "again", "judge", "judged_rows", "passes"]
-
-RECORD = RESULTS / "second.json"
+__all__ = ["again", "judge", "judged_rows", "passes"]
 
 Figures = Callable[[Measured], Mapping[str, float]]
 
@@ -38,10 +43,15 @@ Figures = Callable[[Measured], Mapping[str, float]]
 def judge(field: Field, jobs: Jobs = 1) -> None:
     """Judge the seeds that are finished, and write the record: row losses, figures, judgements.
 
-    Raises BadInput where no seed is finished. jobs are of no use here.
+    Seeds that are on record already count too, without their folder: one machine goes on where
+    another one stopped. Raises BadInput where no seed is finished. jobs are of no use here.
     """
-    kept(collected(field))
+    before = record_before(field)
+    kept(collected(field, recorded_rows() if before else None))
     found = recorded_rows()  # in single precision, as whoever has the record sees them
+    of_weights = free(field, scales(found))
+    if before:
+        of_weights = _first(told(before), of_weights)
     about = {
         "tournament": field.tournament.to_json(),
         "left_out": [seed for seed in field.tournament.seeds if seed not in found.seeds],
@@ -52,8 +62,20 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         },
         "measured_with": stamp(),
     }
-    write_record(RECORD, judged_rows(found, free(field, scales(found)), about))
+    write_record(RECORD, judged_rows(found, of_weights, about))
     write(field)
+
+
+def _first(known: Figures, others: Figures) -> Figures:
+    """Give the figures of a point that are known; of the others those that can be had."""
+
+    def figures(row: Measured) -> Mapping[str, float]:
+        try:
+            return known(row)
+        except KeyError:
+            return others(row)
+
+    return figures
 
 
 def again(field: Field, jobs: Jobs = 1) -> None:

@@ -12,6 +12,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
+from benchmarks.second.adapters import train_seeds
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 
@@ -38,6 +39,7 @@ class Matched:
 
 def match_missing(field: Field, jobs: Jobs = 1) -> None:
     """Measure what does not lie in the folder yet; the caller holds the folder's lock."""
+    train_seeds(field, field.tournament.seeds[:1], jobs)
     every = [Matched(field.tournament.seeds[0], domain) for domain in field.names]
     todo = [each for each in every if not (field.folder.path / each.file).exists()]
     work = [float(sum(r.length for r in field.examples(e.domain, "test"))) for e in todo]

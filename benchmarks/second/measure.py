@@ -17,6 +17,7 @@ from benchmarks.prediction.calibration_file import digits
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
 from benchmarks.second.plan import Part, choice_point, parts, weightings
+from benchmarks.second.rows import seeds_left
 from superpose.measure.calibrate import measure
 from superpose.measure.choices import measure_choices
 from superpose.model import SuperposedModel
@@ -31,11 +32,12 @@ SLOPED = 64
 
 
 def measure_missing(field: Field, jobs: Jobs = 1) -> None:
-    """Measure what does not lie in the folder yet; the caller holds the folder's lock.
+    """Measure what is neither on record nor in the folder yet; the caller holds the folder's lock.
 
     Raises BadInput where an adapter that is needed was not trained yet.
     """
-    todo = [each for each in parts(field) if not (field.folder.path / each.file).exists()]
+    wanted = [each for each in parts(field) if each.seed in seeds_left(field)]
+    todo = [each for each in wanted if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [_work(field, each) for each in todo], measurer, jobs)
 
 

@@ -9,14 +9,12 @@ from typing import Any
 from benchmarks.prediction.as_the_paper import as_the_paper
 from benchmarks.prediction.markdown import figure, nats, spearman, table
 from benchmarks.prediction.tables import leads, sizes, standing
-from benchmarks.result import RESULTS
 from benchmarks.second.accuracy import BOUNDS, FORETOLD
 from benchmarks.second.coverage import ENOUGH, HONEST
 from benchmarks.second.page_beside import norms_page, signs_page
+from benchmarks.second.rows import RECORD
 
 __all__ = ["second_page", "second_run"]
-
-RECORD = RESULTS / "second.json"
 
 HEAD = """\
 # The second run

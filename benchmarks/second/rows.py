@@ -5,6 +5,7 @@ The file is the record's other half: whoever has it needs no model to judge anew
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -21,11 +22,22 @@ from benchmarks.second.ways import Place, Ways, lying_ways
 from superpose.errors import BadInput
 from superpose.landscape.sample import Sample
 
-__all__ = ["ROWS", "Measurements", "PartRows", "collected", "kept", "recorded_rows"]
+__all__ = [
+    "RECORD",
+    "ROWS",
+    "Measurements",
+    "PartRows",
+    "collected",
+    "kept",
+    "record_before",
+    "recorded_rows",
+    "seeds_left",
+]
 
 Array: TypeAlias = NDArray[np.float64]
 
-ROWS = RESULTS / "second.npz"
+RECORD, ROWS = RESULTS / "second.json", RESULTS / "second.npz"
+"""What was judged, and the row losses behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,23 +115,61 @@ class Measurements:
         return np.array([float(name in domains) for name in self.adapters])
 
 
-def collected(field: Field) -> Measurements:
+def collected(field: Field, before: Measurements | None = None) -> Measurements:
     """Read what is judged: the seeds that are finished, and what was measured beside them.
 
-    Where no seed is finished, of the first one that is begun the domains that are; that is no
-    judgement as it was registered, and the page says so. Raises BadInput where no domain is.
+    before: what an earlier judgement has put on record; of seeds, and of what was measured beside
+    them, that are not in the folder its rows are taken. Where no seed is finished, of the first
+    one that is begun the domains that are; that is no judgement as it was registered, and the page
+    says so. Raises BadInput where no domain is.
     """
     chosen = _chosen(field)
+    if before is not None:
+        return _joined(before, field, chosen)
     if not chosen:
         raise BadInput(
             "no domain is measured to its end",
             where=field.folder.path,
             hint="Run: python -m benchmarks.second measure",
         )
-    more = [part for part in _matched(field) if (part.seed, part.domain) in chosen]
+    return Measurements(field.names, _parts(field, chosen, chosen), dict(lying_ways(field)))
+
+
+def _joined(before: Measurements, field: Field, chosen: set[tuple[int, str]]) -> Measurements:
+    """Give what is on record and, in its place or beside it, whole seeds of the folder."""
+    whole = {
+        (seed, name)
+        for seed, name in chosen
+        if all((seed, every) in chosen for every in field.names)
+    }
+    there = whole | {(part.seed, part.domain) for part in before.parts}
+    read = {**before.parts, **_parts(field, whole, there)}
+    return Measurements(field.names, read, {**before.ways, **dict(lying_ways(field))})
+
+
+def _parts(
+    field: Field, chosen: set[tuple[int, str]], judged: set[tuple[int, str]]
+) -> dict[Part, PartRows]:
+    """Read the parts of seeds and domains, and of those that are judged the norm-matched one."""
+    more = [part for part in _matched(field) if (part.seed, part.domain) in judged]
     those = [part for part in parts(field) if (part.seed, part.domain) in chosen]
-    read = {part: _read(field.folder.read(part.file)) for part in (*those, *more)}
-    return Measurements(field.names, read, dict(lying_ways(field)))
+    return {part: _read(field.folder.read(part.file)) for part in (*those, *more)}
+
+
+def record_before(field: Field) -> dict[str, Any] | None:
+    """Give the record of an earlier judgement of this very tournament, if there is one."""
+    if not (RECORD.exists() and ROWS.exists()):
+        return None
+    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    settings = json.loads(json.dumps(field.tournament.to_json()))
+    return record if record["about"]["tournament"] == settings else None
+
+
+def seeds_left(field: Field) -> list[int]:
+    """Give the seeds that are not on record: what trains and measures leaves the others alone."""
+    record = record_before(field)
+    held = record["seeds"] if record and len(record["domains"]) == len(field.names) else []
+    return [seed for seed in field.tournament.seeds if seed not in held]
 
 
 def _chosen(field: Field) -> set[tuple[int, str]]:
