@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,28 @@ def test_a_folder_that_vanished_or_changed_since_is_said(shelf: Path, tmp_path: 
     write_factors(top / "own-3", random_factors(99))
     with pytest.raises(BadInput, match="was changed since it was indexed"):
         superpose.near("own-1", out)
+
+
+def test_an_index_whose_adapters_are_all_gone_says_so_to_every_question(
+    shelf: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "one"
+    name = sorted(path.name for path in shelf.iterdir() if path.is_dir())[0]
+    shutil.copytree(shelf / name, copied / name)
+    index = tmp_path / "gone.index"
+    superpose.index(copied, index)
+    shutil.rmtree(copied / name)
+    superpose.index(copied, index)
+    asked: list[Callable[[], object]] = [
+        lambda: superpose.dupes(index),
+        lambda: superpose.lineage(index),
+        lambda: superpose.near(str(shelf / name), index),
+        lambda: superpose.unmix(str(shelf / name), index),
+        lambda: superpose.check(index=index),
+    ]
+    for ask in asked:
+        with pytest.raises(BadInput, match=f"has no adapter that can be used: .*{name}"):
+            ask()
 
 
 def test_a_name_given_twice_is_one_and_names_that_are_alike_are_told_apart(

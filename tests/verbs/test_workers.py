@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import superpose
 from superpose import Comparing, Execution
@@ -189,6 +191,31 @@ def test_what_was_measured_serves_other_questions_and_other_rows_are_refused(
         Path(path).write_bytes(b"PK")
     with pytest.raises(BadInput, match="this file of the calibration cannot be read"):
         superpose.predict(*asked[:2], choosing[0], (), rows, plan="forecast", out=out)
+
+
+def test_a_base_is_known_by_its_weights_whatever_its_folder_is_called(
+    asked: tuple[Any, ...], tmp_path: Path
+) -> None:
+    """Moved it is the same; trained on under its old name it is another one."""
+    base, adapters, data = asked
+    first = shutil.copytree(base, tmp_path / "base")
+    out, records = tmp_path / "kept", tmp_path / "compared"
+    rows = superpose.Calibration(rows=4, max_tokens=80)
+    whole = superpose.predict(first, adapters, data, (), rows, same_base=True, out=out)
+    some = superpose.compare(first, adapters, data, (), ["sum"], FEW, same_base=True, out=records)
+    moved = first.rename(tmp_path / "moved")
+    again = superpose.predict(moved, adapters, data, (), rows, same_base=True, out=out)
+    assert again.forecast.to_json() == whole.forecast.to_json()
+    superpose.compare(moved, adapters, data, (), ["sum"], FEW, same_base=True, out=records)
+    tensors = load_file(moved / "model.safetensors")
+    name = next(n for n in tensors if n.endswith("q_proj.weight"))
+    save_file({**tensors, name: 1.5 * tensors[name]}, moved / "model.safetensors", {"format": "pt"})
+    moved.rename(first)
+    with pytest.raises(BadInput, match="another calibration; it differs in base"):
+        superpose.predict(first, adapters, data, (), rows, same_base=True, out=out)
+    with pytest.raises(BadInput, match="another comparison; it differs in base"):
+        superpose.compare(first, adapters, data, (), ["sum"], FEW, same_base=True, out=records)
+    assert some.base.endswith("base")
 
 
 @pytest.mark.slow

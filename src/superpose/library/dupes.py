@@ -16,6 +16,7 @@ from superpose.interference.clusters import Union
 from superpose.library.near import likeness_of
 from superpose.library.opened import Library
 from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown.words import counted
 
 Tell: TypeAlias = Callable[[float, float | None, str], None]
 
@@ -100,7 +101,7 @@ class Duplicates(Shown):
             parts += [Table.of("Copies", _COLUMNS, pairs, said)]
             parts += [Line(group.reason, f"Keep {group.keep}:") for group in self.groups]
         else:
-            parts += [Line(f"no copies among {self.among:,} adapters.")]
+            parts += [Line(f"no copies among {counted(self.among, 'adapter')}.")]
         if self.zero:
             parts += [Line(f"{', '.join(self.zero)}.", "Change nothing:")]
         return tuple(parts)

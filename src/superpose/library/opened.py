@@ -117,8 +117,8 @@ class Library:
 def open_library(index: str | os.PathLike[str], base: str | None = None) -> Library:
     """Open an index. base: the adapters of this base model alone, by its name in the index.
 
-    Raises BadInput where there is none, it is of another version, or was not finished; MissingExtra
-    without pyarrow.
+    Raises BadInput where there is none, it is of another version, was not finished, or all of its
+    adapters are gone or cannot be read; MissingExtra without pyarrow.
     """
     path = Path(index)
     told = read_manifest(path)
@@ -137,6 +137,8 @@ def open_library(index: str | os.PathLike[str], base: str | None = None) -> Libr
             hint=f"It has {', '.join(groups.skeletons)}",
         )
     rows = [n for n, e in enumerate(every) if e.sound and base in (None, e.base)]
+    if not rows:
+        raise _nothing_left(path, every)
     sound = chosen_rows(table, rows)
     return Library(
         path,
@@ -146,6 +148,17 @@ def open_library(index: str | os.PathLike[str], base: str | None = None) -> Libr
         matrix_of(sound, "starts"),
         groups,
         Sketcher(told["seed"], told["sketch"]),
+    )
+
+
+def _nothing_left(path: Path, every: Sequence[LibraryEntry]) -> BadInput:
+    """Say why an index without any adapter that can be used has none."""
+    first = f": {every[0].given}: {every[0].problem}" if every else ""
+    more = f", and {len(every) - 1:,} more like it" if len(every) > 1 else ""
+    return BadInput(
+        f"has no adapter that can be used{first}{more}",
+        where=path,
+        hint=f"Look again, there or elsewhere: superpose index FOLDER -o {path}",
     )
 
 

@@ -43,6 +43,8 @@ def load_base(
 ) -> BaseModel:
     """Load a base model, or give back the one that this process has loaded already.
 
+    One whose folder was written to since is loaded again.
+
     name: `smollm2`, a transformers folder, or a hub name such as `org/name@revision`. Weights are
     read from safetensors alone, and code that a model brings is never run.
     dtype: the weights' dtype in memory (float32, bfloat16 or float16).
@@ -54,11 +56,28 @@ def load_base(
     loaded without code of its own.
     """
     _libraries()
-    return _load(read_base_name(name, beside=beside), dtype, device)
+    meant = read_base_name(name, beside=beside)
+    return _load(meant, dtype, device, _written(meant))
+
+
+def _written(name: BaseName) -> tuple[tuple[str, int, int], ...]:
+    """Tell the states of a folder apart by its files' names, sizes and times.
+
+    What is of the hub or embedded does not change where it lies.
+    """
+    if name.path is None:
+        return ()
+    try:
+        files = [(path.name, path.stat()) for path in sorted(name.path.iterdir())]
+    except OSError:
+        return ()  # loading says what is wrong with it
+    return tuple((file, state.st_size, state.st_mtime_ns) for file, state in files)
 
 
 @lru_cache(maxsize=2)
-def _load(name: BaseName, dtype: str, device: str | None) -> BaseModel:
+def _load(
+    name: BaseName, dtype: str, device: str | None, written: tuple[tuple[str, int, int], ...]
+) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")

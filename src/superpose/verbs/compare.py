@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from superpose.errors import BadSetting
@@ -91,7 +92,8 @@ def compare(
     union = None if merged is None else loaded([merged], base=ready.base.name)[0]
     tests = _tests(ready, rows)
     ring = Ring(ready.adapters, ready.examples, tests, questions.passes, same_base, union)
-    with recorded(out, _asked(ready, rows, questions, merged), execution) as records:
+    asked = partial(_asked, ready, rows, questions, merged)
+    with recorded(out, asked, execution) as records:
         standings, references = all_standings(
             ring, ready.base, chosen, records, execution, progress
         )
@@ -163,9 +165,10 @@ def _asked(
 ) -> dict[str, Any]:
     """Say what a comparison is of, so that a folder of another is known."""
     from superpose.data.domain import fingerprint
+    from superpose.model.carried import base_checksum
 
     return {
-        "base": ready.base.name,
+        "base": base_checksum(ready.base),
         "adapters": adapter_marks(ready.adapters),
         "rows": [[fingerprint(part) for part in split] for split in rows],
         "template": questions.template,

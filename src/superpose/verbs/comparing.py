@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +94,13 @@ class Records:
 
 @contextmanager
 def recorded(
-    out: str | os.PathLike[str] | None, asked: Mapping[str, Any], execution: Execution
+    out: str | os.PathLike[str] | None,
+    asked: Callable[[], Mapping[str, Any]],
+    execution: Execution,
 ) -> Iterator[Records]:
     """Give the records of a comparison, and keep others from its folder meanwhile.
 
-    asked: what the comparison is of. Raises BadInput where the folder is another's.
+    asked: gives what the comparison is of. Raises BadInput where the folder is another's.
     """
     with shared_folder(out, "comparison", asked, execution) as folder:
         yield Records(folder, kept=out is not None)

@@ -57,7 +57,7 @@ def metered(
     from superpose.model import SuperposedModel
 
     with (
-        shared_folder(out, CALIBRATION, identity_of(ready), execution) as folder,
+        shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder,
         SuperposedModel(ready.base.model, ready.adapters) as superposed,
     ):
         if folder is None:
@@ -76,12 +76,14 @@ def identity_of(ready: Calibrating) -> dict[str, Any]:
     """Say what is measured, so that a folder of another is known.
 
     Plans, weights, objectives and test rows are not in it: what was measured serves all of them.
+    The base is known by its weights: another one may lie under the same name by now.
     """
     from superpose.measure.meter import rows_mark
+    from superpose.model.carried import base_checksum
 
     dtype = str(next(ready.base.model.parameters()).dtype).removeprefix("torch.")
     return {
-        "base": ready.base.name,
+        "base": base_checksum(ready.base),
         "dtype": dtype,
         "adapters": adapter_marks(ready.adapters),
         "rows": {domain: rows_mark(rows) for domain, rows in ready.examples.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +35,16 @@ def check_place(out: str | os.PathLike[str] | None, execution: Execution) -> Non
 def shared_folder(
     out: str | os.PathLike[str] | None,
     kind: str,
-    identity: Mapping[str, Any],
+    identity: Callable[[], Mapping[str, Any]],
     execution: Execution,
     later: Sequence[str] = (),
 ) -> Iterator[WorkFolder | None]:
     """Give the folder of a piece of work, which nobody else works in meanwhile.
 
     None where all of it is done in this process and nothing is to be kept; without `out` processes
-    here share one that is gone afterwards. kind, identity, later: as of a `WorkFolder`. Raises
-    BadInput where the folder is another's.
+    here share one that is gone afterwards. kind, later: as of a `WorkFolder`. identity: gives that
+    of the work, which takes checksums, where it is needed. Raises BadInput where the folder is
+    another's.
     """
     from superpose.executor import WorkFolder
 
@@ -58,7 +59,7 @@ def shared_folder(
             yield found
         return
     folder = WorkFolder(os.fspath(out), kind, later)
-    folder.claim(identity)
+    folder.claim(identity())
     with folder.locked():
         yield folder
 

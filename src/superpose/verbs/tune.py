@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from superpose.errors import BadSetting
@@ -174,7 +175,7 @@ def tune(
     started = time.perf_counter()
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     search = WeightSearch(**goal.searched, seed=questions.seed)
-    with shared_folder(out, CALIBRATION, identity_of(ready), execution) as folder:
+    with shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder:
         if folder is None:
             found = tuned_on(ready, goal, questions.seed, progress)
         else:
