@@ -46,6 +46,6 @@ def named(kind: str, model: Path, hub: Hub, cache: Path, monkeypatch: pytest.Mon
     made.mkdir(parents=True)
     for name, content in files.items():
         (made / name).write_bytes(content)
-    noted = {"sha256": sha256(made / "model.safetensors")}
+    noted = {"files": {name: sha256(made / name) for name in files}}
     (made / "superpose.json").write_text(json.dumps(noted))
     return Named("smollm2", embedded.HUB_NAME, None)

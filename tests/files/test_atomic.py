@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from superpose.errors import BadInput, OutputExists
-from superpose.files import check_free, check_writable, new_file, new_folder
+from superpose.files import atomic, check_free, check_writable, new_file, new_folder
 from superpose.files.checksum import sha256
 
 
@@ -63,7 +63,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("where", ["block", "fsync", "rename"])
+@pytest.mark.parametrize("where", ["block", "fsync", "rename", "exchange"])
 @pytest.mark.parametrize("force", [False, True], ids=["new", "force"])
 def test_a_failure_leaves_what_was_there_before(
     failure: str, where: str, force: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -79,8 +79,11 @@ def test_a_failure_leaves_what_was_there_before(
 
     if where == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
-    if where == "rename":
+    if where == "exchange" and force:
+        monkeypatch.setattr(atomic, "exchanged", fail)
+    if where == "rename" or (where == "exchange" and not force):
         rename = Path.rename
+        monkeypatch.setattr(atomic, "exchanged", lambda *_: False)  # as on NFS
         monkeypatch.setattr(
             Path, "rename", lambda p, to: fail() if p.suffix == ".part" else rename(p, to)
         )

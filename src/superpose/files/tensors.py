@@ -111,12 +111,12 @@ def _tensors(part: FilePart, integers: bool) -> dict[str, Array]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write a new safetensors file and wait until it is on the disk.
+    """Write a safetensors file and wait until it is on the disk.
 
     tensors: of the dtypes that are read. Raises OSError as the system does.
     """
     header = write_header(_entries(tensors), metadata)
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         file.write(header)
         for tensor in tensors.values():
             # Through bytes, because the buffer protocol does not know ml_dtypes' bfloat16.
