@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import superpose
 from superpose.cli.app import main
+from superpose.compose import METHODS
 from superpose.lowrank import dense
 
 if TYPE_CHECKING:
@@ -104,13 +105,21 @@ def test_the_model_card_is_valid_and_names_base_parents_and_figures(
         assert words in card
 
 
-@pytest.mark.filterwarnings("always")
-def test_a_rank_larger_than_the_sums_is_said_and_then_exact(
+@pytest.mark.parametrize("method", [name for name in METHODS if " " not in name])
+def test_a_rank_above_what_exists_is_an_error_with_every_method(
+    method: str, add: Callable[..., Ended], pair: list[Path], tmp_path: Path
+) -> None:
+    ended = add(*pair, "-o", tmp_path / "sum", "--rank", 50, "--method", method)
+    assert ended.code == 2
+    assert f"--rank: rank is 50, and `{method}` of these adapters has at most" in ended.err
+    assert not (tmp_path / "sum").exists()
+
+
+def test_at_the_sums_own_rank_it_is_exact(
     add: Callable[..., Ended], pair: list[Path], tmp_path: Path
 ) -> None:
-    ended = add(*pair, "-o", tmp_path / "sum", "--rank", 50)
-    assert ended.code == 0
-    assert "the sum's own rank 5: it stays exact" in ended.err
+    ended = add(*pair, "-o", tmp_path / "sum", "--rank", 5)
+    assert ended.code == 0, ended.err
     assert "rank 5, exact" in ended.out
 
 

@@ -79,7 +79,7 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = {
     "sum": Entry(lambda base: Sum(), weighted),
-    "best rank": Entry(lambda base: BestRank(rank=4), lambda d, w: truncated(d, w, 4)),
+    "best rank": Entry(lambda base: BestRank(rank=3), lambda d, w: truncated(d, w, 3)),
     "on base": Entry(lambda base: OnBase(Checkpoint.open(base)), weighted),
     "average": Entry(lambda base: Average(), oracles.average, zero_is_nothing=False),
     "equal-norm": Entry(lambda base: EqualNorm(), by_module(oracles.equal_norm)),

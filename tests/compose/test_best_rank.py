@@ -10,7 +10,7 @@ import pytest
 
 import superpose
 from superpose.compose import BestRank
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import BadInput, BadSetting
 from superpose.lowrank import dense, stack
 
 if TYPE_CHECKING:
@@ -39,14 +39,16 @@ def test_it_is_the_dense_optimum_and_keeps_the_energy_it_says(
     assert smaller.parents == total.parents
 
 
-@pytest.mark.parametrize("rank", [6, 7, 100])
-def test_a_rank_that_is_no_smaller_is_said_and_the_sum_stays_exact(
-    rank: int, total: superpose.Adapter
-) -> None:
-    with pytest.warns(SuperposeWarning, match="the sum's own rank 6"):
-        same = BestRank(rank).of(total)
-    assert same.made.exact
-    assert same is total
+@pytest.mark.parametrize("rank", [7, 100])
+def test_a_rank_above_the_sums_is_refused_by_name(rank: int, total: superpose.Adapter) -> None:
+    with pytest.raises(BadSetting, match=rf"rank is {rank}, and `sum` .* has at most 6") as refused:
+        BestRank(rank).of(total)
+    assert refused.value.where == "rank"
+
+
+def test_at_its_own_rank_the_sum_stays_exact(total: superpose.Adapter) -> None:
+    assert BestRank(6).of(total) is total
+    assert total.made.exact
 
 
 def test_a_smaller_rank_says_nothing(total: superpose.Adapter) -> None:

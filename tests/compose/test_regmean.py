@@ -86,6 +86,13 @@ def test_the_gradient_of_its_objective_is_zero() -> None:
         assert np.abs(slope).max() < 1e-9
 
 
+def test_a_rank_above_the_exact_sums_is_refused() -> None:
+    parts, moments = three()
+    with pytest.raises(BadSetting, match="rank is 7, and `regmean` of these adapters has at most"):
+        merge(parts, WEIGHTS, RegMean(moments, rank=7))
+    assert merge(parts, WEIGHTS, RegMean(moments, rank=6)).made.energy_kept is None
+
+
 def test_the_bs_stay_and_the_rank_is_the_exact_sums() -> None:
     parts, moments = three()
     found = merge(parts, WEIGHTS, RegMean(moments))

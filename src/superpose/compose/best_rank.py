@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from superpose.adapter import Adapter
 from superpose.adapter.made import BEST_RANK, made_by_rank
+from superpose.adapter.scalars import whole_rank
+from superpose.compose.asked_rank import check_asked_rank
 from superpose.compose.method import Method
 from superpose.compose.on_base import rescaled_deltas
-from superpose.errors import SuperposeWarning
 from superpose.lowrank.truncation import Truncated, truncated
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class BestRank(Method):
     """The sum, or its best approximation with at most `rank` in each module where that is less.
 
     Truncated SVD, module by module, from the factors alone: Eckart and Young, The approximation of
-    one matrix by another of lower rank, Psychometrika 1 (1936). A rank that no module exceeds is
-    said with a SuperposeWarning, and the sum stays exact.
+    one matrix by another of lower rank, Psychometrika 1 (1936). At its own rank a sum stays exact.
 
-    rank: a whole number of at least 1, or merging raises BadInput. base: what the weights of DoRA
+    rank: a whole number of at least 1, or merging raises BadInput, and BadSetting for one that is
+    above the sum's. base: what the weights of DoRA
     are approximated on, which have full rank; it raises as `rescaled_deltas` does.
     """
 
@@ -37,16 +37,13 @@ class BestRank(Method):
 
     def of(self, total: Adapter, progress: Progress | None = None) -> Adapter:
         """Give the best approximation of one adapter; its `made` has the energy that it keeps."""
-        smaller, modules = total.compress_measured(self.rank, progress)
+        whole_rank(self.rank)
         rescaled = [r for r in total.replacements.values() if not r.absolute]
-        if self.rank >= total.rank and not (rescaled and self.base):
-            warnings.warn(
-                f"rank {self.rank} is no smaller than the sum's own rank {total.rank}: it stays "
-                "exact",
-                SuperposeWarning,
-                stacklevel=2,
-            )
-            return total
+        if not (rescaled and self.base):
+            check_asked_rank(self.rank, total.rank, total.made.method)
+            if self.rank == total.rank:
+                return total
+        smaller, modules = total.compress_measured(self.rank, progress)
         measured = dict(zip(total, modules, strict=True))
         if rescaled and self.base is not None:
             smaller = _with_rescaled(smaller, total, self.rank, self.base, measured)

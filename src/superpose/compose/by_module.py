@@ -15,10 +15,11 @@ from superpose.adapter import Adapter, Delta
 from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
 from superpose.adapter.scalars import whole_rank
+from superpose.compose.asked_rank import check_asked_rank
 from superpose.compose.deltas_alone import check_deltas_alone, refused_size
 from superpose.compose.method import Method
 from superpose.compose.weighted import weighted_sum
-from superpose.errors import BadSetting, Refused
+from superpose.errors import Refused
 from superpose.lowrank import Term, Terms, Truncated, rank as terms_rank, truncated
 from superpose.lowrank.canonical_split import canonical, without_zeros
 from superpose.lowrank.dense_rank import truncated_dense
@@ -92,13 +93,10 @@ class ByModule(Method):
         return replace(total, deltas=deltas, made=self.made_of(total, parts, self.what, kept))
 
     def _check_rank(self, total: Adapter) -> None:
-        most = max(self.highest_rank(delta) * shared_by(delta) for delta in total.values())
-        if self.rank is not None and self.rank > most:
-            raise BadSetting(
-                f"rank is {self.rank}, and `{self.name}` of these adapters has at most {most}",
-                where="rank",
-                hint="Leave the rank out to have all of it.",
-            )
+        ranks = (self.highest_rank(delta) * shared_by(delta) for delta in total.values())
+        most = max(ranks, default=0)
+        if self.rank is not None:
+            check_asked_rank(self.rank, most, self.name)
 
     def _cut(self, result: Result, delta: Delta) -> Truncated:
         # The groups of a convolution share their module's rank.

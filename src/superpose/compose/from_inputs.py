@@ -14,6 +14,7 @@ import numpy as np
 from superpose.adapter import Adapter
 from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
+from superpose.compose.asked_rank import check_asked_rank
 from superpose.compose.deltas_alone import check_deltas_alone, refused_size
 from superpose.compose.method import Method
 from superpose.compose.shared_inputs import RIDGE, overlapping
@@ -92,6 +93,8 @@ class FromInputs(Method):
     ) -> Adapter:
         """Give the adapters' Bs with the As of the regression."""
         total = weighted_sum(parts, weights)
+        if self.rank is not None:
+            check_asked_rank(self.rank, total.rank, self.name)
         summed = self.summed(self.apart(parts, weights, progress), total, progress)
         deltas = {key: summed.deltas[key] for key in total}
         found = replace(total, deltas=deltas, made=self.made_of(total, parts, self.what))
