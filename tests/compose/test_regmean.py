@@ -236,9 +236,28 @@ def test_a_singular_moment_is_said_and_met_with_a_small_ridge() -> None:
     )
     few = replace(few, moments={k: SecondMoment.of(np.diag([1.0] * 3 + [0.0] * 7)) for k in KEYS})
     parts, _ = three()
-    with pytest.warns(SuperposeWarning, match="second moment is singular; a ridge of 1e-06"):
+    with pytest.warns(SuperposeWarning) as said:
         found = merge(parts[:1], method=RegMean((few,), 0.0))
-    assert np.isfinite(found.norm())
+    assert [str(each.message) for each in said] == [
+        f"the inputs' second moment is singular in `{KEYS[0]}` and 2 other modules; the ridge "
+        "there is raised to 1e-06"
+    ]
+    right = dense_of(merge(parts[:1], method=RegMean((few,), 1e-6)))
+    for key, delta in dense_of(found).items():
+        np.testing.assert_array_equal(delta, right[key])
+
+
+def test_the_ridge_is_raised_until_it_serves() -> None:
+    """One direction of 30,000: a millionth of the mean diagonal is rounding beside it."""
+    wide = 30_000
+    moments = SecondMoment(np.eye(wide, 1), np.ones(1))
+    rng = np.random.default_rng(0)
+    delta = Delta.of(rng.standard_normal((2, 1)), rng.standard_normal((1, wide)))
+    part = Adapter({KEYS[0]: delta}, "wide", "org/tiny")
+    with pytest.warns(SuperposeWarning, match=f"singular in `{KEYS[0]}`; .* raised to 1e-05"):
+        found = merge([part], method=RegMean((InputStatistics({KEYS[0]: moments}, None, 1, 1),), 0))
+    A = found[KEYS[0]].terms[0].A
+    assert np.isfinite(A).all()
 
 
 def test_statistics_come_back_from_their_file(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ def test_a_rank_is_the_methods_own_where_it_has_one() -> None:
     assert at_rank(Sum(), 4) == (Sum(), 4)
 
 
+RULED = ("knots", "core", "ctm", "svc", "star")
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_the_rules_that_an_error_names_can_be_rules_and_no_others_can(name: str) -> None:
+    with pytest.raises(BadSetting) as error:
+        Merging(name, rule="tis").chosen()
+    told = error.value.problem.partition("there are ")[2].split(", ")
+    assert "ties" in told
+    for rule in offered():
+        if rule in told:
+            assert getattr(Merging(name, rule=rule).chosen(), "rule").name == rule  # noqa: B009
+        else:
+            with pytest.raises(BadSetting, match=f"`{rule}` cannot be a rule of `{name}`"):
+                Merging(name, rule=rule).chosen()
+
+
 @pytest.mark.parametrize("name", [name for name in offered() if name not in ("sum", *FROM_DATA)])
 def test_the_shell_writes_what_python_merges_and_says_what_it_is(
     name: str, pair: list[Path], superpose: Superpose, tmp_path: Path

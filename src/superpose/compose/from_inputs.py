@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +25,7 @@ from superpose.lowrank import Term
 from superpose.lowrank.canonical_split import canonical, significant, tall_svd
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.lowrank.terms import Array
+from superpose.shown.words import counted
 
 if TYPE_CHECKING:
     from superpose.adapter.progress import Progress
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 _RIDGE = 1e-3
 """Where none is given, and no two adapters read the same inputs."""
 
-_LEAST_RIDGE = 1e-6
-"""Where the sum of second moments cannot be inverted."""
+_RAISED = tuple(10.0**power for power in range(-6, 1))
+"""Ridges of which the first that serves is taken where second moments cannot be inverted."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class FromInputs(Method):
 
     Merging raises BadSetting for another number of statistics than of adapters, BadInput for a
     module that none of them tells of or of another size, Refused for adapters that hold more than
-    deltas of linear layers. A matrix that cannot be inverted is said with a SuperposeWarning, and
-    a ridge of 1e-6 is taken.
+    deltas of linear layers. Where a matrix cannot be inverted the ridge is raised, to 1e-6 or the
+    first of ten times that and so on, and one SuperposeWarning says it of all modules.
     """
 
     what: ClassVar[str]
@@ -130,16 +131,23 @@ class FromInputs(Method):
                 "wrote.",
             )
         deltas = [dict((w * part).deltas) for part, w in zip(parts, weights, strict=True)]
+        raised: dict[str, float] = {}
         for key, delta in told(weighted_sum(parts, weights), progress):
-            for k, term in self._terms(key, delta.shape[1], parts, weights).items():
+            for k, term in self._terms(key, delta.shape[1], parts, weights, raised).items():
                 deltas[k][key] = replace(deltas[k][key], terms=(term,))
+        self._tell_of_raised(raised)
         return [
             replace(part, deltas=own, replacements={})
             for part, own in zip(parts, deltas, strict=True)
         ]
 
     def _terms(
-        self, key: str, size: int, parts: Sequence[Adapter], weights: Sequence[float]
+        self,
+        key: str,
+        size: int,
+        parts: Sequence[Adapter],
+        weights: Sequence[float],
+        raised: dict[str, float],
     ) -> dict[int, Term]:
         """Give one module's terms by adapter, of those that do anything there."""
         known = [k for k, found in enumerate(self.statistics) if key in found]
@@ -158,7 +166,8 @@ class FromInputs(Method):
             return {}
         others = [k for k in known if k not in have] if self.counts_all else []
         moments = [self._moment(k, key, size) for k in (*have, *others)]
-        found = self._solved(key, [weights[k] * split.A for k, split in have.items()], moments)
+        rows = [weights[k] * split.A for k, split in have.items()]
+        found = self._solved(key, rows, moments, raised)
         return {k: Term(1.0, have[k].B, A) for k, A in zip(have, found, strict=True)}
 
     def _moment(self, domain: int, key: str, size: int) -> SecondMoment:
@@ -170,26 +179,38 @@ class FromInputs(Method):
         return moment
 
     def _solved(
-        self, key: str, rows: Sequence[Array], moments: Sequence[SecondMoment]
+        self,
+        key: str,
+        rows: Sequence[Array],
+        moments: Sequence[SecondMoment],
+        raised: dict[str, float],
     ) -> list[Array]:
-        """Solve; where that cannot be done without a ridge, say so and take a small one."""
+        """Solve; where that cannot be done, with the least ridge that serves, noted in `raised`."""
         if not any(moment.trace for moment in moments):
             raise BadInput("all inputs of this module are zero", where=key)
         ridge = self.ridge
         if ridge is None:
             ridge = RIDGE if overlapping([read_by(A) for A in rows]) else _RIDGE
-        try:
-            found = self.solved(rows, moments, ridge)
+        for tried in (ridge, *(more for more in _RAISED if more > ridge)):
+            try:
+                found = self.solved(rows, moments, tried)
+            except np.linalg.LinAlgError:
+                continue
             if all(np.isfinite(A).all() for A in found):
+                if tried != ridge:
+                    raised[key] = tried
                 return found
-        except np.linalg.LinAlgError:
-            pass
-        warnings.warn(
-            f"`{key}`: the inputs' second moment is singular; a ridge of {_LEAST_RIDGE:g} is taken",
-            SuperposeWarning,
-            stacklevel=2,
-        )
-        return self.solved(rows, moments, max(ridge, _LEAST_RIDGE))
+        raise BadInput("the inputs' second moment is singular at every ridge", where=key)
+
+    def _tell_of_raised(self, raised: Mapping[str, float]) -> None:
+        if raised:
+            others = f" and {counted(len(raised) - 1, 'other module')}" if len(raised) > 1 else ""
+            warnings.warn(
+                f"the inputs' second moment is singular in `{next(iter(raised))}`{others}; the "
+                f"ridge there is raised to {max(raised.values()):g}",
+                SuperposeWarning,
+                stacklevel=4,
+            )
 
 
 def _split(adapter: Adapter, key: str) -> Term:

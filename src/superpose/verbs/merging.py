@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,6 +105,9 @@ def method_named(name: str, settings: Mapping[str, Any], *, where: str = "method
     rule = _default_rule(kind)
     if rule is not None:
         inner = str(given.get("rule", rule.name))
+        if inner not in (rules := _rules_of(kind)):
+            said = "is no method" if inner not in offered() else f"cannot be a rule of `{name}`"
+            raise BadSetting(f"`{inner}` {said}; there are {', '.join(rules)}", where="rule")
         own = {} if inner != rule.name else {k: v for k, v in rule.settings if k != "rank"}
         given["rule"] = method_named(inner, {**own, **left}, where="rule")
     elif left:
@@ -124,6 +128,19 @@ def at_rank(method: Method, rank: int | None) -> tuple[Method, int | None]:
     if rank is None or getattr(method, "rank", rank) is not None:
         return method, rank
     return replace(method, rank=rank), None  # type: ignore[call-arg]
+
+
+def _rules_of(kind: type[Method]) -> list[str]:
+    """Give the names of the methods that a method can have inside."""
+    from superpose.compose import METHODS
+
+    found = []
+    for name in offered():
+        with contextlib.suppress(BadSetting):
+            if name in METHODS:
+                kind(rule=METHODS[name]())  # type: ignore[call-arg]
+                found.append(name)
+    return found
 
 
 def _default_rule(kind: type[Method]) -> Method | None:
