@@ -139,7 +139,7 @@ def test_a_name_is_printed_as_it_is_and_controls_nothing(name: str) -> None:
 
 def test_a_command_stays_on_one_line_and_a_heat_map_is_listed_where_it_can_be() -> None:
     command = "superpose add " + " ".join(f"adapter-{k}" for k in range(20))
-    assert f"Next: {command}\n" in printed(Line(command, "Next:", whole=True))
+    assert f"Next:\n  {command}\n" in printed(Line(command, "Next:", whole=True))
     scale = Scale("", "", 0.0, 1.0, ".1f")
     listed = Table("listed", (Column("pair"),), ((Cell("a + b"),),))
     heat = Heat("map", "", ("a",), ("b",), ((0.5,),), scale)

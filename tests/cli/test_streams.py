@@ -20,7 +20,7 @@ from superpose.cli.console import note, one_line, out
 from superpose.cli.show import show
 from superpose.cli.streams import StandardOutput
 from superpose.cli.text import visible_in_terminal
-from superpose.shown import Line
+from superpose.shown import Column, Line, Table
 
 if TYPE_CHECKING:
     from tests.conftest import WriteAdapter
@@ -197,15 +197,21 @@ def test_a_name_breaks_no_line_of_an_error(capsys: pytest.CaptureFixture[str]) -
     assert said == "error: a\\nb: `x\\ny` is odd, for 1 reason:\n  - it is\nGo.\n"
 
 
-@pytest.mark.parametrize("columns", ["0", "20", "60"])
-def test_a_narrow_width_cuts_nothing(
-    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("columns", "width"), [("0", 120), ("5", 20), ("20", 20), ("60", 60), ("100", 100)]
+)
+def test_a_terminal_has_the_columns_that_it_says_but_twenty_at_least(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     out.cache_clear()
-    out().print("x" * 80)
+    assert out().width == width
+    figures = Table.of("t", (Column("name", lambda _: "n"), Column("", float, ".2f")), [1000.0])
+    show([figures], out())
     out.cache_clear()
-    assert capsys.readouterr().out == "x" * 80 + "\n"
+    said = capsys.readouterr().out
+    assert "1000.00" in said
+    assert max(map(len, said.splitlines())) <= width
 
 
 def test_a_name_is_not_read_as_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:

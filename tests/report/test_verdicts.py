@@ -261,7 +261,7 @@ def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
     for forecast in (found["forecast"], None):
         heard = io.StringIO()
         summary = Summary.from_json(found | {"forecast": forecast})
-        show(forecast_parts(summary), Console(file=heard, width=160))
+        show(forecast_parts(summary), Console(file=heard, width=160, soft_wrap=True))
         last = heard.getvalue().rstrip().splitlines()[-1]
         assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
         assert ("Forecast: " in heard.getvalue()) == (forecast is not None)
@@ -278,7 +278,7 @@ def test_terminal_notebook_and_page_speak_one_measured_verdict(seeds: int) -> No
     summary = Summary.from_json(content)
     found = measured_verdict(summary)
     heard = io.StringIO()
-    show(study_parts(summary), Console(file=heard, width=160))
+    show(study_parts(summary), Console(file=heard, width=160, soft_wrap=True))
     notebook = unescape(re.sub("<[^>]+>", "", found._repr_html_()))
     page = unescape(re.sub("<[^>]+>", "", render(Page("t", "s", (section(content),)))))
     for claim, figures in (found.which, found.advice):

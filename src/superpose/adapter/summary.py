@@ -92,7 +92,7 @@ class AdapterSummary(Shown):
     def shown(self) -> tuple[Part, ...]:
         """Give its facts, its kinds of target module, and the remarks."""
         kinds = Table.of("Target modules by kind", _KINDS, self.kinds)
-        remarks = (Line(f"{remark}.", whole=True) for remark in self.remarks)
+        remarks = (Line(f"{remark}.") for remark in self.remarks)
         return Facts(tuple(self._facts())), *([kinds] if self.kinds else []), *remarks
 
     def _facts(self) -> Iterable[Fact]:

@@ -38,8 +38,9 @@ __all__ = [
 # What a table may take where nobody tells how wide the reader is: a pipe, a file, a CI log.
 UNKNOWN_WIDTH = 120
 
-# A narrower table is cut until nothing is left of it; a terminal wraps this one.
-LEAST_WIDTH = 80
+# A terminal that says it has no columns has these; tables are drawn for no fewer than the second,
+# nor is a bar, which redraws its one line.
+USUAL_WIDTH, LEAST_WIDTH = 80, 20
 
 
 class Result(Protocol):
@@ -169,7 +170,7 @@ def _console(*, to_stderr: bool) -> Console:
     console = Console(stderr=to_stderr, soft_wrap=to_stderr, highlight=False, emoji=False)
     if not console.is_terminal and not os.environ.get("COLUMNS", "").strip("0"):
         console.width = UNKNOWN_WIDTH
-    # A progress bar redraws its one line, so that line must fit.
+        console.soft_wrap = True  # and no sentence is broken
     if console.width < LEAST_WIDTH and not (to_stderr and console.is_terminal and console.width):
-        console.width = LEAST_WIDTH
+        console.width = LEAST_WIDTH if console.width else USUAL_WIDTH
     return console

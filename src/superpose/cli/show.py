@@ -1,141 +1,110 @@
-"""What a result shows, for the terminal. Figures are never cut: names give way, then columns.
-
-A table that is too wide breaks its figures before their brackets, then its words; one that still
-is goes on below, with its names again.
-"""
+"""What a result shows, for the terminal. Figures are never cut: names give way, see `layout`."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.table import Table as RichTable
 from rich.text import Text
 
-from superpose.cli.text import one_line, visible_in_terminal
-from superpose.shown import Cell, Column, Facts, Heat, Line, Part, Table
+from superpose.cli.folding import wrapped
+from superpose.cli.layout import fits_whole, laid_out, numbers_of, with_numbers
+from superpose.cli.text import one_line
+from superpose.shown import Fact, Facts, Heat, Line, Part, Table
+from superpose.shown.words import joined
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["show", "tables"]
+__all__ = ["show"]
 
-LEAST_WORDS, LEAST_TITLE = 12, 10
-"""Columns of the terminal that words, and the words of a title, are not narrowed below."""
+NAMED = 16
+"""Columns that the name of a fact takes."""
 
 
 def show(parts: Iterable[Part], console: Console) -> None:
-    """Print what a result shows."""
-    for part in parts:
+    """Print what a result shows, in the columns of the console.
+
+    Where nobody says how wide the reader is (`console.soft_wrap`) no sentence is broken.
+    """
+    room = 1_000_000 if console.soft_wrap else console.width
+    for part in _with_numbers(parts, console.width):
         if isinstance(part, Line):
-            strong = (f"{one_line(part.strong)} ", "bold") if part.strong else ""
-            console.print(Text.assemble(strong, one_line(part.text)), soft_wrap=part.whole)
+            _say(part, console, room)
         elif isinstance(part, Facts):
             for fact in part.facts:
-                # Not in a table: it would cut a long path.
-                said = f"{fact.name:16}{one_line(fact.here or fact.text)}"
-                console.print(said, markup=False, highlight=False, soft_wrap=True)
-        elif (table := part.listed if isinstance(part, Heat) else part) is not None:
-            console.print(Text(one_line(table.title), style="bold"))
-            for at, drawn in enumerate(tables(table, console.width)):
-                console.print(*([""] if at else []), drawn)
-            console.print(Text(one_line(table.remark)), end="\n\n" if table.remark else "\n")
+                _print(Text(_fact(fact, room)), console)
+        elif isinstance(part, Table):
+            _print(Text(wrapped(one_line(part.title), room), style="bold"), console)
+            for at, table in enumerate(laid_out(part, console.width)):
+                console.print(*([""] if at else []), table)
+            remark = wrapped(one_line(part.remark), room)
+            console.print(Text(remark), end="\n\n" if remark else "\n", soft_wrap=True)
 
 
-def tables(table: Table, room: int) -> list[RichTable]:
-    """Give a table as one that rich prints, or as several where `room` is too little for one."""
-    needs = [
-        _Need(column, [row[at] for row in table.rows]) for at, column in enumerate(table.columns)
-    ]
-    blocks = _blocks(needs, room)
-    return [_drawn(table, [needs[at] for at in block], block, room) for block in blocks]
-
-
-class _Need:
-    """The room that a column needs.
-
-    widths: of figures with the title on one line and with its words below each other, the same with
-    figures broken before their bracket, and with the title's words broken too. Of words: whole,
-    and given way.
-    """
-
-    def __init__(self, column: Column, cells: Sequence[Cell]) -> None:
-        title = one_line(column.title)
-        word = max(map(cell_len, title.split()), default=0)
-        whole, piece = (_longest(_text(column, cell, by) for cell in cells) for by in (" ", "\n"))
-        self.figures = column.figures
-        if column.figures:
-            titles = (cell_len(title), word, cell_len(title), word, min(word, LEAST_TITLE))
-            self.widths = tuple(map(max, titles, (whole, whole, piece, piece, piece)))
+def _with_numbers(parts: Iterable[Part], room: int) -> Iterator[Part]:
+    """Give parts with the adapters of sums numbered, said once, where a table lacks the room."""
+    found = (part.listed if isinstance(part, Heat) else part for part in parts)
+    listed = [part for part in found if part is not None]
+    tables = [part for part in listed if isinstance(part, Table) and numbers_of([part])]
+    numbers = numbers_of(tables)
+    if all(fits_whole(table, room) for table in tables):
+        yield from listed
+        return
+    said = False
+    for part in listed:
+        if isinstance(part, Table) and numbers_of([part]):
+            if not said and not _says_all(part, numbers):
+                each = joined(f"{at} {name}" for name, at in numbers.items())
+                yield Line(f"{each}.", "Adapters:")
+            said = True
+            yield with_numbers(part, numbers)
         else:
-            whole = max(whole, cell_len(title))
-            self.widths = (whole, min(whole, LEAST_WORDS))
-
-    @property
-    def least(self) -> int:
-        """The narrowest that it may become."""
-        return self.widths[-1]
+            yield part
 
 
-def _text(column: Column, cell: Cell, by: str) -> str:
-    """Give a cell's text. by: what stands between a figure and its bracket."""
-    text = visible_in_terminal(cell.text) if column.prose else one_line(cell.text)
-    return f"{text}{by}({one_line(cell.beside)})" if cell.beside else text
+def _says_all(table: Table, numbers: dict[str, int]) -> bool:
+    """Say whether a table names every adapter alone, and so says its number."""
+    alone = {cell.names[0] for row in table.rows for cell in row if len(cell.names) == 1}
+    return alone == set(numbers)
 
 
-def _longest(texts: Iterable[str]) -> int:
-    """Give the width of the longest line of some texts."""
-    return max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
+def _fact(fact: Fact, room: int) -> str:
+    """Give a fact behind its name. Not in a table: it would cut a long path."""
+    said = one_line(fact.here or fact.text)
+    if room < 2 * NAMED:
+        return wrapped(f"{fact.name}: {said}", room, 2)
+    if not fact.here:
+        said = wrapped(said, room - NAMED).replace("\n", "\n" + " " * NAMED)
+    return f"{fact.name:{NAMED}}{said}"
 
 
-def _width(widths: Iterable[int]) -> int:
-    """Give the width of a table of columns: two of padding each, and one between."""
-    widths = list(widths)
-    return sum(widths) + 3 * len(widths) - 1
+def _say(line: Line, console: Console, room: int) -> None:
+    strong, text = one_line(line.strong), one_line(line.text)
+    said = f"{strong} {text}" if strong else text
+    whole = (line.text,) if line.whole else line.commands
+    if Text(said).cell_len <= room:
+        broken = said
+    elif not whole:
+        broken = wrapped(said, room)
+    else:
+        broken = "\n".join(_apart(said, tuple(map(one_line, whole)), room))
+    shown = Text(broken)
+    shown.stylize("bold", 0, len(strong))
+    _print(shown, console)
 
 
-def _blocks(needs: Sequence[_Need], room: int) -> list[list[int]]:
-    """Share columns among as many tables as they need, each beginning with those that name rows."""
-    heads = list(itertools.takewhile(lambda at: not needs[at].figures, range(len(needs))))
-    blocks: list[list[int]] = [[]]
-    for at in range(len(heads), len(needs)):
-        wanted = [needs[k].least for k in (*heads, *blocks[-1], at)]
-        if blocks[-1] and _width(wanted) > room:
-            blocks.append([])
-        blocks[-1].append(at)
-    return [[*heads, *block] for block in blocks]
+def _apart(said: str, commands: tuple[str, ...], room: int) -> Iterator[str]:
+    """Give a sentence's lines; each command in it is one of its own, to be pasted."""
+    for command in commands:
+        before, _, said = said.partition(command)
+        if before.strip("; "):
+            yield wrapped(before.strip("; "), room)
+        yield f"  {command}"
+    if said.strip("; "):
+        yield wrapped(said.strip("; "), room)
 
 
-def _drawn(table: Table, needs: Sequence[_Need], block: Sequence[int], room: int) -> RichTable:
-    widths, broken = _widths(needs, room)
-    apart = int(any(table.columns[at].prose for at in block))
-    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1), leading=apart, show_edge=False)
-    for at, width in zip(block, widths, strict=True):
-        column = table.columns[at]
-        drawn.add_column(
-            Text(one_line(column.title)),
-            justify="right" if column.figures else "left",
-            overflow="fold",
-            width=width,
-        )
-    for row in table.rows:
-        by = "\n" if broken else " "
-        drawn.add_row(*(Text(_text(table.columns[at], row[at], by)) for at in block))
-    return drawn
-
-
-def _widths(needs: Sequence[_Need], room: int) -> tuple[list[int], bool]:
-    """Give each column's width, and whether figures are broken: titles break first, words last."""
-    for step in range(5):
-        widths = [need.widths[step if need.figures else 0] for need in needs]
-        if _width(widths) <= room:
-            return widths, step > 1
-    while _width(widths) > room:
-        over = [w if w > need.least else 0 for w, need in zip(widths, needs, strict=True)]
-        if not any(over):
-            break
-        widths[over.index(max(over))] -= 1
-    return widths, True
+def _print(text: Text, console: Console) -> None:
+    """Print lines that are broken already; a path too long for the terminal is broken by it."""
+    console.print(text, soft_wrap=True)

@@ -66,7 +66,7 @@ class WorkStatus(Shown):
         said = f"{self.folder}: {self.done} of {self.tasks} tasks are done ({self.share:.0%})"
         if self.done < self.tasks:
             said += f"; {self._outlook()}"
-        yield Line(said, whole=True)
+        yield Line(said)
         if self.at_work:
             columns = (
                 Column("at work on", "task"),
@@ -78,7 +78,7 @@ class WorkStatus(Shown):
                 f"Executor {self.executor}, workers: {self.workers}", columns, self.at_work
             )
         for failure in self.failed:
-            yield Line(failure, "Failed:", whole=True)
+            yield Line(failure, "Failed:")
 
     def _outlook(self) -> str:
         if not (self.at_work or self.watched):

@@ -125,7 +125,6 @@ class Extracted(Shown):
             f"{len(self.modules)} target modules, rank {self.adapter.rank}, keeps {kept} of the "
             "energy of their change",
             f"What {self.adapter.name} adds to {self.adapter.base_model}:",
-            whole=True,
         )
         kinds = Table.of("Kept, by kind of module", _KINDS, self.kinds)
         if not self.leftovers:

@@ -109,8 +109,8 @@ class Check(Shown):
         count = f"{len(some)} of {len(self.adapters)} adapters." if fewer else ""
         fewer = len(pairs) < len(self.pairs)
         far = f" Of {len(self.pairs)} pairs the {MOST} farthest from orthogonal." if fewer else ""
-        name = Column("adapter", lambda adapter: short[adapter.name])
-        label = Column("pair", lambda pair: labels[id(pair)])
+        name = Column("adapter", lambda adapter: (short[adapter.name],))
+        label = Column("pair", lambda pair: (short[pair.a], short[pair.b]))
         told = pairs[:TOLD] if many else pairs
         return (
             Table.of("Adapters", (name, *ADAPTER_COLUMNS), some, count),

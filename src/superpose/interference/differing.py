@@ -105,12 +105,12 @@ class Difference(Shown):
 
     def shown(self) -> tuple[Part, ...]:
         """Give the verdict, what is held differently, and the modules that differ most."""
-        parts: list[Part] = [Line(self.verdict, f"{self.a} and {self.b}:", whole=True)]
+        parts: list[Part] = [Line(self.verdict, f"{self.a} and {self.b}:")]
         if self.facts:
             parts.append(Table.of("Held differently", self._held(), self.facts))
         for name, only in ((self.a, self.only_in("a")), (self.b, self.only_in("b"))):
             if only:
-                parts.append(Line(listed(only, 3, "{}"), f"only in {name}:", whole=True))
+                parts.append(Line(listed(only, 3, "{}"), f"only in {name}:"))
         if self.differing:
             most = self.differing[:MOST]
             remark = "" if len(most) == len(self.differing) else f"{MOST} of {len(self.differing)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from superpose.interference.figures import PairFigures
 
-__all__ = ["next_step"]
+__all__ = ["commands_in", "next_step"]
+
+_COMMAND = re.compile(r"""superpose(?: (?:'[^']*'|"'"|[\w@%+=:,./-])+)+""")
+"""What `_command` gives, as `shlex.join` quotes it."""
+
+
+def commands_in(step: str) -> tuple[str, ...]:
+    """Give the commands in a step, to be pasted."""
+    return tuple(_COMMAND.findall(step))
 
 
 def next_step(verdict: str, pair: PairFigures) -> str:
@@ -52,18 +61,17 @@ def _cancels(pair: PairFigures) -> str:
 
 def _better(pair: PairFigures) -> str:
     return (
-        f"Keep the better one ({_judged(pair)}), or give weights that sum to 1: "
-        f"{_add(pair, 0.5, 0.5)}"
+        f"Keep the better one, or give weights that sum to 1: {_add(pair, 0.5, 0.5)}; which is "
+        f"better, {_judged(pair)}"
     )
 
 
 def _judged(pair: PairFigures) -> str:
     """How to tell which one is better."""
     if pair.typed.images:
-        return "look at images of both"
-    return _command(
-        "eval", pair.typed.base, *pair.typed.names, "--data", "QUESTIONS.jsonl", *pair.typed.options
-    )
+        return "images of both tell"
+    words = (pair.typed.base, *pair.typed.names, "--data", "QUESTIONS.jsonl", *pair.typed.options)
+    return f"questions tell: {_command('eval', *words)}"
 
 
 def _whole(pair: PairFigures) -> str:
@@ -71,13 +79,13 @@ def _whole(pair: PairFigures) -> str:
     part, times = pair.contained
     whole = (pair.b, pair.a)[part]
     taken = (-times, 1.0) if part == 0 else (1.0, -times)
-    return f"Keep {whole}, which has both; what else it holds is {_add(pair, *taken)}"
+    return f"Keep {whole}, which has both; what else it holds is: {_add(pair, *taken)}"
 
 
 def _later(pair: PairFigures) -> str:
     return (
-        f"Keep one, the later or the better ({_judged(pair)}); what came between is "
-        f"{_add(pair, -1.0, 1.0)}"
+        f"Keep one, the later or the better; what came between is: {_add(pair, -1.0, 1.0)}; which "
+        f"is better, {_judged(pair)}"
     )
 
 

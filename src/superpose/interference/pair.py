@@ -20,6 +20,7 @@ from superpose.interference.figures import (
     PairFigures,
 )
 from superpose.interference.modules import PerModule
+from superpose.interference.next_step import commands_in
 from superpose.interference.typed import typed_of
 from superpose.interference.verdict import Verdict, judge
 from superpose.lowrank import Overlaps
@@ -57,8 +58,7 @@ class Pair(PairFigures, Shown):
         """
         found = self.judgement
         verdict = Line(found.reason, f"{label}: {found.verdict}.")
-        # Whatever the terminal's width, a command stays on one line, to be pasted.
-        step = Line(found.next, "Next:", whole=True)
+        step = Line(found.next, "Next:", commands=commands_in(found.next))
         columns = (Column("module", "name"), *MODULE_COLUMNS)
         modules = Table.of(f"Most overlapping modules of {label}", columns, self.most_overlapping)
         return verdict, step, *([modules] if modules.rows else [])
@@ -66,7 +66,7 @@ class Pair(PairFigures, Shown):
     def shown(self) -> tuple[Part, ...]:
         """Give the figures, the verdict, and the most overlapping modules."""
         label = f"{self.a} + {self.b}"
-        columns = (Column("pair", lambda _: label), *PAIR_COLUMNS)
+        columns = (Column("pair", lambda pair: (pair.a, pair.b)), *PAIR_COLUMNS)
         return Table.of("Pairs", columns, [self], CHANCE), *self.said(label)
 
 

@@ -56,7 +56,7 @@ class Advice(Shown):
 
     def shown(self) -> tuple[Part, ...]:
         """Give the sentence."""
-        return (Line(self.reason, self.claim, whole=True),)
+        return (Line(self.reason, self.claim),)
 
 
 def advise(forecast: Forecast) -> Advice:

@@ -99,7 +99,7 @@ def merged_parts(
     """Give the table, the sentence and the command that writes it; as `merged_sentence`."""
     claim, figures = merged_sentence(known, merged, weights, rows)
     written = Line(merged.command, "It is written by:", whole=True)
-    return merged_table(known, merged, weights), Line(figures, claim, whole=True), written
+    return merged_table(known, merged, weights), Line(figures, claim), written
 
 
 def merged_sentence(

@@ -51,8 +51,17 @@ strongest at twice its perplexity, or half of it."""
 
 _NLL = Column("perplexity", "predicted_nll", perplexity, ("low", "high"))
 
+
+def _summed(weights: Mapping[str, float]) -> tuple[str, ...] | str:
+    """Give the adapters of a plain sum; of other weights the formula."""
+    plain = any(weights.values()) and set(weights.values()) <= {0.0, 1.0}
+    return tuple(name for name in weights if weights[name]) if plain else formula(weights)
+
+
+_WEIGHTS = Column("task weights", lambda row: _summed(field_of(row, "weights")))
+
 _COLUMNS = (
-    Column("task weights", lambda row: formula(row.weights)),
+    _WEIGHTS,
     Column("domain", "domain"),
     _NLL,
     Column(
@@ -201,7 +210,7 @@ def predicted_table(
         (Column("task weights"), *(Column(name, form=perplexity) for name in domains)),
         tuple(
             (
-                Cell(formula(field_of(next(iter(of.values())), "weights"))),
+                _WEIGHTS.cell(next(iter(of.values()))),
                 *(cell(of[name]) if name in of else Cell("") for name in domains),
             )
             for of in groups.values()

@@ -161,7 +161,7 @@ class ForecastVerdict(Shown):
 
     def shown(self) -> tuple[Part, ...]:
         """Give the sentences."""
-        return tuple(Line(figures, claim, whole=True) for claim, figures in self.sentences)
+        return tuple(Line(figures, claim) for claim, figures in self.sentences)
 
 
 def forecast_verdict(

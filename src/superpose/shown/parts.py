@@ -39,13 +39,22 @@ class Cell(NamedTuple):
     """One place of a table.
 
     beside: what stands in brackets behind the text: what chance gives, an interval. value: what it
-    is sorted by. shade: -1 the strongest blue (below zero), 0 none, 1 the strongest orange.
+    is sorted by. shade: -1 the strongest blue (below zero), 0 none, 1 the strongest orange. names:
+    adapters whose plain sum the text is; whoever lacks room may number them, and says so.
     """
 
     text: str
     beside: str = ""
     value: float | str | None = None
     shade: float = 0.0
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def sum_of(cls, names: Iterable[str]) -> Cell:
+        """Give `math + medicine`, a plain sum of adapters."""
+        named = tuple(names)
+        text = " + ".join(named)
+        return cls(text, value=text, names=named)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,8 @@ class Column:
     """A column: its title, and where in a record its figures are and how they are written.
 
     key: a field of the record, or what gives the value of one. form: None for words, which stand to
-    the left; whoever lacks room breaks words and never a figure. beside: fields of what stands in
+    the left (several are a plain sum of adapters); whoever lacks room breaks words and never a
+    figure. beside: fields of what stands in
     brackets: one is what chance gives, two, or a pair, are an interval. note: what these are.
     prose: whether its words have lines of their own.
     """
@@ -74,6 +84,8 @@ class Column:
         """Give a record's cell. record: an object with the fields, or a mapping of them."""
         value = self.key(record) if callable(self.key) else field_of(record, self.key)
         if self.form is None:
+            if isinstance(value, tuple | list):
+                return Cell.sum_of(value)
             return Cell("-" if value is None else str(value), value=value)
         text = written(value, self.form)
         known = value if isinstance(value, int | float) else None
@@ -202,11 +214,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence. strong: what stands first in it, in bold. whole: a terminal breaks it nowhere."""
+    """A sentence. strong: what stands first in it, in bold.
+
+    whole: it is a command or a path, which a terminal breaks nowhere. commands: parts of the text
+    that are such.
+    """
 
     text: str
     strong: str = ""
     whole: bool = False
+    commands: tuple[str, ...] = ()
 
 
 Part: TypeAlias = Table | Heat | Facts | Line

@@ -34,7 +34,7 @@ def accuracies_table(summary: Summary) -> Table:
         any_row = next(iter(found.values()))
         counts = Cell(str(any_row.questions)), Cell(f"{100 * any_row.chance:.1f}")
         for likelihood, mean in MEANS.items():
-            of_which = (Cell(" + ".join(names)), Cell(domain), Cell(likelihood))
+            of_which = (Cell.sum_of(names), Cell(domain), Cell(likelihood))
             figures = (
                 _cell(mean(found[method]), any_row.questions) if method in found else Cell("-")
                 for method in methods

@@ -50,16 +50,14 @@ class Foreseen:
                 f"{name}: {most}{effort.training:,.0f} tokens to train on and "
                 f"{effort.forward:,.0f} forward (evaluation, forecasts), "
                 f"{most or 'about '}{_in_words(effort.hours(self.pace))}",
-                whole=True,
             )
         yield Line(
             f"hours: at {self.pace.training:,.0f} tokens a second in training and "
             f"{self.pace.forward:,.0f} forward, {self.pace.source}",
-            whole=True,
         )
         if self.unread:
             yield Line(
-                f"at most: every row is counted as long as it may be, as {self.unread}", whole=True
+                f"at most: every row is counted as long as it may be, as {self.unread}",
             )
 
 

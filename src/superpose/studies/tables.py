@@ -52,10 +52,10 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
     yield _methods_table(summary)
     if (found := summary.forecast) is not None:
         yield _forecast_table(found, len(summary.seeds))
-        yield Line(_agreement(found), whole=True)
+        yield Line(_agreement(found))
         for advice in found.advice:
             seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
-            yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.", whole=True)
+            yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.")
     yield from measured_verdict(summary).shown()
 
 
@@ -90,7 +90,7 @@ def _on(domain: str, row: tuple[str, Mapping[str, Spread]]) -> float:
 def _sums_table(summary: Summary) -> Table:
     """Each subset's sum against merged data, base and singles, as the paper has it."""
     kinds = {"base": "base", "own": "single", "sum": "sum", "merged": "merged"}
-    first = {id(subset.rows[0]): " + ".join(subset.domains) for subset in summary.subsets}
+    first = {id(subset.rows[0]): subset.domains for subset in summary.subsets}
     columns = (
         Column("subset", lambda row: first.get(id(row), "")),
         Column("measured on", "domain"),
@@ -130,7 +130,8 @@ def _methods_table(summary: Summary) -> Table:
             )
             for row in group
         )
-        rows.append((Cell(" + ".join(names) if domain == names[0] else ""), Cell(domain), *figures))
+        of_which = Cell.sum_of(names) if domain == names[0] else Cell("")
+        rows.append((of_which, Cell(domain), *figures))
     title = (
         "Perplexity of one adapter for several domains; in brackets the change in % against merged "
         "data, and against each domain's own adapter"
@@ -183,7 +184,7 @@ def _between(figure: SpreadChange) -> str:
 
 
 def _sum(field: str) -> Column:
-    return Column("sum", lambda row: " + ".join(getattr(row, field)))
+    return Column("sum", lambda row: tuple(getattr(row, field)))
 
 
 _SEED = Column("seed", "seed", "d")

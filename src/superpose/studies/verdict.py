@@ -88,8 +88,8 @@ class StudyVerdict(Shown):
         """Give both sentences, each saying that it was measured."""
         (which, shares), (advice, figures) = self.which, self.advice
         return (
-            Line(shares, f"Measured: {which}", whole=True),
-            Line(figures, f"Measured, {advice[0].lower()}{advice[1:]}", whole=True),
+            Line(shares, f"Measured: {which}"),
+            Line(figures, f"Measured, {advice[0].lower()}{advice[1:]}"),
         )
 
 

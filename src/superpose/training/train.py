@@ -64,7 +64,7 @@ class Trained(Shown):
             f"{self.path}: {self.rows} rows, {self.steps} steps, {change}{self.seconds:.0f} s "
             f"({self.tokens / self.seconds:.0f} tokens/s)"
         )
-        return (Line(said, whole=True),)
+        return (Line(said),)
 
 
 def train(

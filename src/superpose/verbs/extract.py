@@ -42,7 +42,7 @@ class Extraction(Extracted):
         """Give where it lies, how much of the change it keeps, by kind, and what it leaves out."""
         if (written := self.written) is None:
             return super().shown()
-        return (Line(f"{written.path}, in {written.dtype}", "wrote", whole=True), *super().shown())
+        return (Line(f"{written.path}, in {written.dtype}", "wrote"), *super().shown())
 
 
 def extract(

@@ -202,7 +202,7 @@ class Prediction(Shown):
             from superpose.landscape.predicted import predicted_table
 
             asked = (predicted_table(self.asked, self.forecast.domains, seen),)
-        told = Line(plan_text(self.costs), "Plan:", whole=True)
+        told = Line(plan_text(self.costs), "Plan:")
         right, merged = right_parts(self.right_answers), self._merged_parts()
         following = [Line(self.command, "Next:", whole=True)] if self.command else []
         seen_parts = self.forecast.shown(seen)

@@ -64,7 +64,7 @@ class Studied(Shown):
         if self.summary is None:
             said = f"{self.folder}: {self.done} of {self.cells} cells are done"
             takes = () if self.foreseen is None else self.foreseen.shown()
-            return (Line(said, whole=True), *takes)
+            return (Line(said), *takes)
         from superpose.studies.tables import study_parts
 
         return study_parts(self.summary)

@@ -12,7 +12,7 @@ class Told(Shown):
 
     def shown(self) -> tuple[Part, ...]:
         """Give its lines."""
-        return tuple(Line(line, whole=True) for line in str(self).splitlines())
+        return tuple(Line(line) for line in str(self).splitlines())
 
 
 def size(count: int) -> str:
