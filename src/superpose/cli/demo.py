@@ -43,28 +43,19 @@ def demo(
     with pages.showing(found):
         answer(found, json)
     if not json:
-        a, b = (str(path) for path in found.adapters[:2])
-        every = " ".join(map(str, found.adapters))
-        following = _NEXT.format(a=a, b=b, all=every, question=found.question)
+        following = "\n".join(f"  {command}" for command in found.commands)
+        say("The same on your own questions: superpose study --help")
         console().print(
             visible_in_terminal(
                 f"\nDone in {found.studied.seconds:.0f} s. Results: {out}/summary.json, "
                 f"{out}/table.csv\nAs a page, to open in a browser: {pages.target}\n"
                 "The sum of all three, for PEFT, vLLM and llama.cpp: "
-                f"{found.superposition}\n\n{following}"
+                f"{found.superposition}\n"
+                "Perplexity says how expected an answer is, not that it is right.\n\n"
+                "What to type next; the last writes the adapter that regmean makes of all three:\n"
+                f"{following}"
             ),
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
-        say("The same on your own questions: superpose study --help")
-
-
-_NEXT = """\
-What to type next:
-  superpose check {a} {b}
-  superpose add {a} {b}:0.5 -o both
-  superpose add {all} --method regmean -o merged
-  superpose ask smollm2 {a} {b} --prompt "{question}"
-
-Perplexity says how expected an answer is, not that it is right."""

@@ -72,10 +72,14 @@ class Finer(Shown):
         return {**vars(self), "weights": {name: dict(w) for name, w in self.weights.items()}}
 
     def shown(self) -> tuple[Part, ...]:
-        """Give what the finer weights bring, and how to add with them."""
+        """Give what the finer weights bring, and where they are."""
         brings = f"{self.start:+.4f} becomes {self.end:+.4f} on held-out rows"
-        how = "--json > weights.json has them, for superpose add --weights weights.json"
-        return (Line(f"{brings}. {how}", f"{self.groups} weights an adapter, by {self.by}:"),)
+        return (
+            Line(
+                f"{brings}. --json > weights.json has them",
+                f"{self.groups} weights an adapter, by {self.by}:",
+            ),
+        )
 
 
 def groups_of(modules: Sequence[str], by: By) -> NDArray[np.int64]:

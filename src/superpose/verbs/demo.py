@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import superpose.studies
+from superpose.files import new_file
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.shown import Cell, Column, Part, Shown, Table
 from superpose.verbs.input_statistics import keep_statistics
@@ -32,7 +35,8 @@ FILE = Path(superpose.studies.__path__[0], "demo.yaml")
 SAMPLES = 2
 """Questions a domain that the models answer for the reader."""
 
-SUM = "superposition"
+SUM, BEST = "superposition", "merged"
+QUESTIONS = "questions"
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Demo(Shown):
     """What a demo leaves.
 
     adapters: where each domain's lies. superposition: where their sum lies. samples: (domain,
-    expected answer, what each model answers).
+    expected answer, what each model answers). questions: of each domain a file of rows that were
+    neither trained nor tested on.
     """
 
     studied: Studied
@@ -48,6 +53,7 @@ class Demo(Shown):
     adapters: tuple[Path, ...]
     superposition: Path
     samples: tuple[tuple[str, str, tuple[Answer, ...]], ...]
+    questions: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Give what `demo --json` prints: the study's summary."""
@@ -70,6 +76,22 @@ class Demo(Shown):
         )
 
     @property
+    def commands(self) -> tuple[str, ...]:
+        """What to type next: the last one writes the adapter that the best merge method makes."""
+        base, three = self.studied.study.spec.base, tuple(map(str, self.adapters))
+        rows = [word for path in self.questions for word in ("--data", str(path))]
+        return tuple(
+            shlex.join(["superpose", *words])
+            for words in (
+                ("check", *three),
+                ("ask", base, *three, "--prompt", self.question),
+                ("predict", base, *three, *rows),
+                ("tune", base, *three, *rows),
+                ("add", *three, "--method", "regmean", "-o", str(self.superposition.parent / BEST)),
+            )
+        )
+
+    @property
     def question(self) -> str:
         """A test question to go on asking with."""
         return self.samples[0][2][0].question
@@ -81,8 +103,8 @@ def demo(
     """Train three adapters on a 135M-parameter model, add them, and see whether it worked.
 
     out: the study's folder, resumable like every study's; the sum of all adapters is written into
-    it as a PEFT folder, and beside each adapter what `add --method regmean` reads. progress: as for
-    `study`. Raises as `study` does.
+    it as a PEFT folder, beside each adapter what `add --method regmean` reads, and of each domain a
+    file of questions for `predict` and `tune`. progress: as for `study`. Raises as `study` does.
     """
     from superpose.compose import exact_sum
     from superpose.formats import save
@@ -104,12 +126,14 @@ def demo(
         if rows and not (adapter / INPUT_STATISTICS).exists():
             keep_statistics(run.base, rows, adapter)
     samples = tuple(_samples(run, parts))
+    questions = tuple(_questions(run, Path(out, QUESTIONS)))
     return Demo(
         studied=studied(run, started),
         check=check(parts),
         adapters=tuple(run.adapter_path(name, seed) for name in spec.domains),
         superposition=superposition,
         samples=samples,
+        questions=questions,
     )
 
 
@@ -132,6 +156,16 @@ def _sample(expected: str, said: Sequence[Answer]) -> Table:
     columns = (Column("who"), Column("answer", prose=True))
     cells = tuple((Cell(who), Cell(text)) for who, text in rows)
     return Table(f"Sample answers: {said[0].question}", columns, cells)
+
+
+def _questions(study: Study, folder: Path) -> Iterator[Path]:
+    """Write each domain's calibration rows as a file that `--data` takes."""
+    for name, domain in study.domains.items():
+        rows = ({"question": row.question, "answer": row.answer} for row in domain.calibration)
+        path = folder / f"{name}.jsonl"
+        with new_file(path) as part:
+            part.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        yield path
 
 
 def _samples(

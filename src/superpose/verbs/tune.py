@@ -107,6 +107,12 @@ class Tuning(Shown):
         words = ["superpose", "add", *self.given, f"--weights={numbers}", "-o", "OUT"]
         return shlex.join(words)
 
+    @property
+    def finer_command(self) -> str:
+        """The command that writes the sum with the finer weights, once weights.json has them."""
+        words = ["superpose", "add", *self.given, "--weights", "weights.json", "-o", "OUT"]
+        return shlex.join(words)
+
     def to_json(self) -> dict[str, Any]:
         """Give what `tune --json` prints, which `add --weights FILE` reads."""
         predicted = self.forecast.predict([list(self.tuned.best.weights)])
@@ -138,8 +144,11 @@ class Tuning(Shown):
 
     def shown(self) -> tuple[Part, ...]:
         """Give everything that was measured, the best first, and what writes the sum."""
-        finer = () if self.finer is None else self.finer.shown()
-        return *self.tuned.shown(), Line(self.command, "Best:", whole=True), *finer
+        best = Line(self.command, "Best:", whole=True)
+        if self.finer is None:
+            return *self.tuned.shown(), best
+        adds = Line(self.finer_command, f"With these, by {self.finer.by}:", whole=True)
+        return *self.tuned.shown(), best, *self.finer.shown(), adds
 
 
 def tune(
