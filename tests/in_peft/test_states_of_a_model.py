@@ -233,3 +233,15 @@ def test_a_layer_that_is_called_as_pefts_own_has_the_sum_too() -> None:
     for layer in (model.get_base_model().lora_gate, model.get_base_model().other):
         right = layer.get_delta_weight("math") - 0.7 * layer.get_delta_weight("law")
         assert (layer.get_delta_weight("both") - right).norm() < 1e-6 * right.norm()
+
+
+@quietly
+def test_integers_in_place_of_weights_are_not_taken_for_them(tmp_path: Path) -> None:
+    """As quantised layers hold them; `test_quantised_base.py` has real ones."""
+    settings = {"use_dora": True, "target_modules": ["q_proj"]}
+    model = loaded(llama(), saved(tmp_path, llama, [settings, settings]))
+    layer = model.get_base_model().model.layers[0].self_attn.q_proj
+    whole = (layer.base_layer.weight * 100).to(torch.int8)
+    layer.base_layer.weight = torch.nn.Parameter(whole, requires_grad=False)
+    with pytest.raises(Refused, match=r"`model\.layers\.0\..*q_proj\.weight` is quantised"):
+        add_weighted_adapter(model, BOTH, WEIGHTS, "both", rank=4)

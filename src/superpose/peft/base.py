@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from superpose.errors import Refused
 from superpose.files.checkpoint import Checkpoint, Location
 from superpose.files.header import TensorEntry
 from superpose.names.identity import unwrapped
@@ -71,6 +72,14 @@ class LoadedBase(Checkpoint):
         self, name: str, location: Location, skip: int, count: int, into: Array | None = None
     ) -> Array:
         tensor = self.tensors[name]
+        if _quantised(tensor):
+            raise Refused(
+                f"`{name}` is quantised in the loaded base model, and a share of its values is "
+                "needed, which rounding has changed",
+                where="model",
+                hint="Load the base model unquantised, or add the adapters' files: superpose add "
+                "A B --base BASE, and superpose bake for DoRA.",
+            )
         width = tensor.element_size()
         part = tensor.detach().reshape(-1)[skip // width : (skip + count) // width]
         array = as_array(part, name)
@@ -97,6 +106,13 @@ def _own(module: Any, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
     for name, child in module._modules.items():
         if child is not None:
             yield from _own(child, f"{prefix}{name}.")
+
+
+def _quantised(tensor: torch.Tensor) -> bool:
+    """Whether a parameter's numbers stand for others: integers, or a subclass that unpacks them."""
+    own = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    whole = isinstance(tensor, torch.nn.Parameter) and not tensor.is_floating_point()
+    return whole or not (own or not hasattr(tensor, "__tensor_flatten__"))
 
 
 def _entry(tensor: torch.Tensor) -> TensorEntry:
