@@ -33,7 +33,8 @@ def main(run: Path) -> None:
             f"floor {pair['floor']:.4f})"
         )
     console.print()
-    show((adapters_table(summary), study_parts(summary)[0]), console)
+    verdict, lights, advice, sums = study_parts(summary)[:4]
+    show((adapters_table(summary), sums, verdict, lights, advice), console)
     drawing = console.export_svg(title="superpose", theme=SVG_EXPORT_THEME, unique_id="demo")
     # The reader's own monospace font serves: a picture in a README loads nothing from elsewhere.
     drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL)

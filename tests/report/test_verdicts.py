@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from superpose.landscape.adding_up import Share, which_add_up
+from superpose.landscape.adding_up import Share, lights, which_add_up
 from superpose.landscape.predictions import Predictions
 from superpose.report.page import Page, Section, render
 from superpose.report.predict import verdict_of_forecast
@@ -25,61 +25,79 @@ ROOT = Path(__file__).resolve().parents[2]
 WHOLE = ("math", "medicine", "finance")
 
 
-def sentence(*sums: tuple[str, float, float, float]) -> str:
-    """The sentence about sums such as `("a b", kept, low, high)`, by its first domain."""
-    shares = {
+UP, PERHAPS, NOT = (0.95, 0.93, 0.97), (0.894, 0.851, 0.935), (0.8, 0.75, 0.85)
+Sums = dict[tuple[str, ...], list[Share]]
+
+
+def sums_of(*sums: tuple[str, float, float, float]) -> Sums:
+    """Sums such as `("a b", kept, low, high)`, by their first domain."""
+    return {
         tuple(names.split()): [Share(names.split()[0], kept, low, high), Share("x", 1.0, 1.0, 1.0)]
         for names, kept, low, high in sums
     }
-    return " ".join(which_add_up(shares, "24 rows"))
 
 
-UP, PERHAPS, NOT = (0.95, 0.93, 0.97), (0.894, 0.851, 0.935), (0.8, 0.75, 0.85)
+def lit(sums: Sums, rows: dict[str, int] | None = None) -> list[list[str]]:
+    """The lights of sums: each row's texts, with what stands in brackets."""
+    table = lights(sums, "24 rows", rows or {})
+    assert table.remark.startswith("A sum adds up where it keeps at least 90 % of what each domain")
+    assert "(24 rows)." in table.remark
+    return [[f"{c.text} ({c.beside})" if c.beside else c.text for c in row] for row in table.rows]
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "said", "light"),
     [
-        (UP, "a + b add up: their sum keeps 95 % (93 to 97 %) of the gain on a, where it keeps "
-             "least (24 rows)."),
-        (PERHAPS, "a + b may add up: their sum keeps 89 % (85 to 94 %) of the gain on a, too close "
-                  "to 90 % to say (24 rows)."),
-        (NOT, "a + b do not add up: their sum keeps 80 % (75 to 85 %) of the gain on a (24 rows)."),
+        (UP, "a + b add up.", ["● adds up", "95 % (93 to 97 %)"]),
+        (PERHAPS, "a + b may add up.", ["◐ may add up", "89 % (85 to 94 %)"]),
+        (NOT, "a + b do not add up.", ["○ does not", "80 % (75 to 85 %)"]),
     ],
-)  # fmt: skip
+)
 def test_what_stands_at_the_border_is_said_to_be_too_close_to_say(
-    share: tuple[float, float, float], said: str
+    share: tuple[float, float, float], said: str, light: list[str]
 ) -> None:
-    assert sentence(("a b", *share)) == said
+    sums = sums_of(("a b", *share))
+    assert which_add_up(sums) == said
+    assert lit(sums, {"a": 24, "x": 7}) == [["a + b", *light, "a", "24"]]
 
 
 def test_another_domain_may_decide_than_the_one_that_keeps_least() -> None:
     """With an interval that reaches far the smallest share decides nothing; a sure one does."""
-    shares = [Share("a", 0.5, 0.0, 1.0), Share("b", *NOT)]
-    claim, shown = which_add_up({("a", "b"): shares}, "24 rows")
-    assert claim == "a + b do not add up:"
-    assert "80 % (75 to 85 %) of the gain on b" in shown
+    sums = {("a", "b"): [Share("a", 0.5, 0.0, 1.0), Share("b", *NOT)]}
+    assert which_add_up(sums) == "a + b do not add up."
+    assert lit(sums, {"a": 3, "b": 1234}) == [
+        ["a + b", "○ does not", "80 % (75 to 85 %)", "b", "1,234"]
+    ]
 
 
-def test_every_kind_of_sum_is_named_with_the_share_nearest_to_the_border() -> None:
-    said = sentence(("a b", *UP), ("a c", *PERHAPS), ("b c", *NOT), ("a b c", 0.4, 0.3, 0.5))
-    assert said == (
-        "a + b add up, a + c may, the others do not: a + b keeps 95 % (93 to 97 %) of the gain on "
-        "a; a + c keeps 89 % (85 to 94 %) of the gain on a, too close to 90 % to say; of the "
-        "others even the best, b + c, keeps only 80 % (75 to 85 %) of the gain on b (24 rows)."
-    )
+def test_every_sum_has_a_light_that_agrees_with_the_line_above() -> None:
+    sums = sums_of(("b c", *NOT), ("a b c", 0.4, 0.3, 0.5), ("a c", *PERHAPS), ("a b", *UP))
+    assert which_add_up(sums) == "a + b add up, a + c may, the others do not."
+    assert [row[:3] for row in lit(sums)] == [
+        ["a + b", "● adds up", "95 % (93 to 97 %)"],
+        ["a + c", "◐ may add up", "89 % (85 to 94 %)"],
+        ["b + c", "○ does not", "80 % (75 to 85 %)"],
+        ["a + b + c", "○ does not", "40 % (30 to 50 %)"],
+    ]
+
+
+def test_of_many_sums_the_best_have_lights_and_that_is_said() -> None:
+    sums = sums_of(*((f"a b{n}", 0.01 * n, 0.0, 0.02 * n) for n in range(30)))
+    table = lights(sums, "24 rows", {})
+    assert [row[2].text for row in table.rows] == [f"{n} %" for n in range(29, 9, -1)]
+    assert table.remark.endswith("(24 rows). 20 of 30 sums, the best first.")
 
 
 @pytest.mark.parametrize(
     ("share", "said"),
     [
-        (UP, "They add up, in every combination: they keep at least 95 %"),
-        (PERHAPS, "They may add up, in every combination: they are too close to 90 % to say, such"),
-        (NOT, "No two of them add up as they are: even the best, a + b, keeps only 80 %"),
+        (UP, "They add up, in every combination."),
+        (PERHAPS, "They may add up, in every combination."),
+        (NOT, "No two of them add up as they are."),
     ],
 )
 def test_sums_of_one_kind_are_said_as_one(share: tuple[float, float, float], said: str) -> None:
-    assert sentence(("a b", *share), ("a c", *share), ("b c", *share)).startswith(said)
+    assert which_add_up(sums_of(("a b", *share), ("a c", *share), ("b c", *share))) == said
 
 
 def of_many(count: int, up: set[frozenset[str]]) -> str:
@@ -90,7 +108,7 @@ def of_many(count: int, up: set[frozenset[str]]) -> str:
         for size in range(2, count + 1)
         for each in itertools.combinations(names, size)
     }
-    return which_add_up(sums, "24 rows")[0]
+    return which_add_up(sums)
 
 
 def within(*largest: str) -> set[frozenset[str]]:
@@ -105,29 +123,29 @@ def within(*largest: str) -> set[frozenset[str]]:
 
 def test_of_many_sums_the_largest_that_add_up_are_named() -> None:
     assert of_many(5, within("abc", "cd")) == (
-        "a + b + c and c + d, with every sum within, add up, the others do not:"
+        "a + b + c and c + d, with every sum within, add up, the others do not."
     )
     # With a sum missing within, that would be said too much.
     assert of_many(5, within("abc", "cd") - {frozenset("ab")} | within("de")) == (
-        "5 of 26 sums, the largest a + b + c, add up, the others do not:"
+        "5 of 26 sums, the largest a + b + c, add up, the others do not."
     )
     assert of_many(4, within("abcd") - {frozenset("abcd")}) == (
-        "a + b + c + d do not add up, the others do:"
+        "a + b + c + d do not add up, the others do."
     )
     pairs = {names for names in within("abcd") if len(names) == 2}
-    assert of_many(4, pairs) == "all sums of two add up, the others do not:"
+    assert of_many(4, pairs) == "all sums of two add up, the others do not."
     assert of_many(5, within("abcd")) == (
-        "a + b + c + d, with every sum within, add up, the others do not:"
+        "a + b + c + d, with every sum within, add up, the others do not."
     )
 
 
 def test_without_a_gain_or_an_interval_a_verdict_stands_too() -> None:
-    none = [Share("a", None, None, None)]
-    assert which_add_up({("a", "b"): none}, "24 rows") == (
-        "a + b add up:", "their sum has no gain over the base to lose (24 rows).",
-    )  # fmt: skip
-    sure = [Share("a", 0.894, None, None)]
-    assert which_add_up({("a", "b"): sure}, "2 rows")[0] == "a + b do not add up:"
+    none = {("a", "b"): [Share("a", None, None, None)]}
+    assert which_add_up(none) == "a + b add up."
+    assert lit(none) == [["a + b", "● adds up", "all", "a"]]
+    sure = {("a", "b"): [Share("a", 0.894, None, None)]}
+    assert which_add_up(sure) == "a + b do not add up."
+    assert lit(sure) == [["a + b", "○ does not", "89 %", "a"]]
 
 
 Shares = dict[str, float]
@@ -251,22 +269,6 @@ def test_the_rule_of_the_verdict_stands_before_its_cards_and_says_what_it_hides(
     assert "can hide a large change of perplexity: see the table “Every sum”" in text
 
 
-def test_the_terminal_gives_the_measured_advice_after_the_forecasts() -> None:
-    from rich.console import Console
-
-    from superpose.cli.show import show
-    from superpose.studies.tables import forecast_parts
-
-    found = study(sum=(2.0, 0.95))
-    for forecast in (found["forecast"], None):
-        heard = io.StringIO()
-        summary = Summary.from_json(found | {"forecast": forecast})
-        show(forecast_parts(summary), Console(file=heard, width=160, soft_wrap=True))
-        last = heard.getvalue().rstrip().splitlines()[-1]
-        assert last.startswith("Measured, for all 3 together, add them as they are; one adapter")
-        assert ("Forecast: " in heard.getvalue()) == (forecast is not None)
-
-
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_terminal_notebook_and_page_speak_one_measured_verdict(seeds: int) -> None:
     from rich.console import Console
@@ -279,12 +281,39 @@ def test_terminal_notebook_and_page_speak_one_measured_verdict(seeds: int) -> No
     found = measured_verdict(summary)
     heard = io.StringIO()
     show(study_parts(summary), Console(file=heard, width=160, soft_wrap=True))
+    terminal = heard.getvalue()
     notebook = unescape(re.sub("<[^>]+>", "", found._repr_html_()))
     page = unescape(re.sub("<[^>]+>", "", render(Page("t", "s", (section(content),)))))
-    for claim, figures in (found.which, found.advice):
-        assert f"{claim} {figures}".replace(" %", "\u00a0%") in page
-        for said in (heard.getvalue(), notebook):
-            assert f"{claim[1:]} {figures}" in said
+    assert terminal.startswith(f"Measured: {found.which}\n"), "the verdict comes first"
+    said = " ".join(found.advice)
+    assert said.replace(" %", "\u00a0%") in page
+    assert found.which in page
+    for shown in (terminal, notebook):
+        assert found.which in shown
+        assert said[1:] in shown
+    for row in found.lights.rows:
+        kept = f"{row[2].text} ({row[2].beside})"
+        assert row[4].text == str(summary.domains[row[3].text].test_rows)
+        for shown in (terminal, notebook, page):
+            assert all(text in shown for text in (row[0].text, row[1].text, kept))
+
+
+def test_the_table_under_the_verdict_has_the_share_that_the_lights_go_by() -> None:
+    from superpose.studies.tables import study_parts
+
+    path = ROOT / "docs" / "results" / "demo" / "summary.json"
+    summary = Summary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    _, light, _, table = study_parts(summary)[:4]
+    assert table.columns[-1].title == "% gain kept"
+    kept: dict[str, dict[str, str]] = {}
+    subset = ""
+    for row in table.rows:
+        subset = row[0].text or subset
+        kept.setdefault(subset, {})[row[1].text] = row[-1].text
+    for name, _, share, domain, _ in light.rows:
+        assert kept[name.text][domain.text] == share.text.removesuffix(" %")
+        own = [int(kept[name.text][each]) for each in name.text.split(" + ")]
+        assert min(own) == int(share.text.removesuffix(" %"))
 
 
 def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
@@ -300,10 +329,23 @@ def test_tuned_weights_of_several_seeds_are_their_mean_and_range() -> None:
 
 def test_a_card_has_no_count_where_an_interval_belongs() -> None:
     summary = study(sum=(2.0, 0.95))
-    card = verdict(summary)["cards"][3]
-    assert card["name"] == "Interference, foreseen against measured"
+    summary["forecast"]["interference"]["n"] = 10
+    (card,) = [c for c in verdict(summary)["cards"] if c["name"].startswith("Interference")]
+    assert card["value"].startswith("r 0.")
     assert card["beside"].startswith("no interval: ")
-    assert "9 points, 9 inside their own 95 % interval" in card["count"]
+    assert "10 points, 9 inside their own 95 % interval" in card["count"]
+
+
+def test_no_card_is_a_correlation_of_fewer_than_ten_points() -> None:
+    cards = verdict(study(sum=(2.0, 0.95)))["cards"]
+    assert not [card for card in cards if card["value"].startswith("r ")]
+    (card,) = [c for c in cards if c["name"].startswith("Interference")]
+    assert (card["value"], card["beside"]) == ("9 of 9", "inside their own 95 % interval")
+    path = ROOT / "docs" / "results" / "smollm2" / "summary.json"
+    recorded = verdict(json.loads(path.read_text(encoding="utf-8")))["cards"]
+    many = [card for card in recorded if card["value"].startswith("r ")]
+    assert many
+    assert all(int(card["count"].split(" point")[0]) >= 10 for card in many)
 
 
 def forecast(names: tuple[str, ...], pairs: dict[frozenset[str], float]) -> dict[str, Any]:
@@ -335,12 +377,18 @@ def forecast(names: tuple[str, ...], pairs: dict[frozenset[str], float]) -> dict
 def test_a_forecast_says_which_adapters_add_up() -> None:
     """Not only what the sum of all does: every subset was predicted."""
     found = forecast(("a", "b", "c"), {frozenset("ab"): 0.02, frozenset("ac"): 0.3})
-    which, then = verdict_of_forecast(found).values["sentences"]
-    assert " ".join(which) == (
-        "a + b and b + c add up, the others do not: those that do keep at least 98 % (97 to 99 %) "
-        "of every gain, a + b on a.jsonl; of the others even the best, a + c, keeps only 70 % (69 "
-        "to 71 %) of the gain on a.jsonl (foretold from 48 calibration rows of 3 domains)."
-    )
+    found["calibration"]["rows_of"] = {"a.jsonl": 8, "b.jsonl": 16, "c.jsonl": 24}
+    values = verdict_of_forecast(found).values
+    which, then = values["sentences"]
+    assert which == ("a + b and b + c add up, the others do not.", "")
+    assert [[*row[:1], *row[2:]] for row in values["lights"]["rows"]] == [
+        ["b + c", "100 % (99 to 101 %)", "b.jsonl", "16"],
+        ["a + b", "98 % (97 to 99 %)", "a.jsonl", "8"],
+        ["a + c", "70 % (69 to 71 %)", "a.jsonl", "8"],
+        ["a + b + c", "68 % (67 to 69 %)", "a.jsonl", "8"],
+    ]
+    assert "(foretold from 48 calibration rows of 3 domains)" in values["remark"]
+    assert [card["count"] for card in values["cards"]] == ["a.jsonl; 8 calibration rows"] * 3
     assert then[0] == "For all 3 together, keep them apart:"
     assert "the naive sum at least 68 % (67 to 69 %), least of a.jsonl's 1 nats (foret" in then[1]
 

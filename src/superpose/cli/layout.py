@@ -45,9 +45,14 @@ def fits_whole(table: Table, room: int) -> bool:
 
 
 def numbers_of(tables: Iterable[Table]) -> dict[str, int]:
-    """Number the adapters of the tables' sums, from 1 on, in the order in which they come."""
-    names = (name for table in tables for row in table.rows for cell in row for name in cell.names)
-    return {name: at for at, name in enumerate(dict.fromkeys(names), start=1)}
+    """Number the adapters of the tables' sums, from 1 on, in the order of the sum of all.
+
+    Where there is no such sum, in the order in which they come.
+    """
+    sums = [cell.names for table in tables for row in table.rows for cell in row if cell.names]
+    names = dict.fromkeys(name for one in sums for name in one)
+    ordered = next((one for one in sums if len(one) == len(names)), names)
+    return {name: at for at, name in enumerate(ordered, start=1)}
 
 
 def with_numbers(table: Table, numbers: Numbers) -> Table:

@@ -81,7 +81,7 @@ def _fact(fact: Fact, room: int) -> str:
 
 def _say(line: Line, console: Console, room: int) -> None:
     strong, text = one_line(line.strong), one_line(line.text)
-    said = f"{strong} {text}" if strong else text
+    said = " ".join(filter(None, (strong, text)))
     whole = (line.text,) if line.whole else line.commands
     if Text(said).cell_len <= room:
         broken = said

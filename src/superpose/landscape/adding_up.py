@@ -1,4 +1,4 @@
-"""Which sums add up and which do not, in one sentence: by the share of each gain that they keep."""
+"""Which sums add up and which do not, in a line and by lights: by the share of each gain kept."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from superpose.interference.checking import all_of
-from superpose.shown.words import figure, joined
+from superpose.shown import Cell, Column, Table
+from superpose.shown.words import counted, figure, joined
 
 __all__ = [
     "CANNOT_TELL",
     "KEPT",
     "MORE_TELLS",
     "NO_GAIN",
+    "RULE",
     "Names",
     "Share",
     "for_all",
     "least",
+    "lights",
     "share_text",
     "sum_of",
     "which_add_up",
@@ -32,12 +35,13 @@ CANNOT_TELL = "cannot tell"
 NO_GAIN = "No adapter gains more on its own domain than the calibration rows differ by chance"
 MORE_TELLS = "more rows tell more, and so do adapters that were trained for longer"
 
-BORDER = f"{100 * KEPT:.0f} %"
+RULE = (
+    f"A sum adds up where it keeps at least {100 * KEPT:.0f} % of what each domain's own adapter "
+    "gains over the base, in nats an answer token"
+)
 
-UNDECIDED = f", too close to {BORDER} to say"
-
-FEW = 3
-"""Sums that are named; more are counted."""
+FEW, MOST = 3, 20
+"""Sums that are named, more are counted; and those that have a light."""
 
 Names: TypeAlias = tuple[str, ...]
 Standing: TypeAlias = Literal["up", "perhaps", "not"]
@@ -49,6 +53,8 @@ EVERY = {
     "perhaps": "They may add up, in every combination",
     "not": "No two of them add up as they are",
 }
+LIGHT = {"up": "● adds up", "perhaps": "◐ may add up", "not": "○ does not"}
+SHADE = {"up": -0.5, "perhaps": 0.0, "not": 0.5}
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,10 @@ class _Sum:
         return 1.0 if self.share.kept is None else self.share.kept
 
 
-def which_add_up(sums: Mapping[Names, Sequence[Share]], points: str) -> tuple[str, str]:
-    """Give the claim, up to a colon, and the rest of the sentence: shares that show it.
+def which_add_up(sums: Mapping[Names, Sequence[Share]]) -> str:
+    """Give the line that says which sums add up; `lights` has the shares that show it.
 
-    sums: adapters -> the share that each of their domains keeps under their naive sum. points: how
-    many points the shares rest on, in words.
+    sums: adapters -> the share that each of their domains keeps under their naive sum.
     """
     judged = [_Sum.judged(names, shares) for names, shares in sums.items()]
     kinds: dict[Standing, list[_Sum]] = {}
@@ -112,15 +117,51 @@ def which_add_up(sums: Mapping[Names, Sequence[Share]], points: str) -> tuple[st
         if held := [one for one in judged if one.standing == standing]:
             kinds[standing] = held
     if len(judged) == 1:
-        return f"{_label(judged[0].names)} {FIRST[judged[0].standing]}:", _alone(judged[0], points)
+        return f"{_label(judged[0].names)} {FIRST[judged[0].standing]}."
     if len(kinds) == 1:
         (standing,) = kinds
-        return f"{EVERY[standing]}:", f"{_evidence(kinds[standing], 'they')} ({points})."
+        return f"{EVERY[standing]}."
     others = _others(kinds)
     order: list[Standing] = [*(kind for kind in kinds if kind != others), others]
-    shown = [_evidence(kinds[k], "the others" if k == others else f"those that {THEN[k]}")
-             for k in order]  # fmt: skip
-    return f"{_claim(kinds, order, len(judged))}:", f"{'; '.join(shown)} ({points})."
+    return f"{_claim(kinds, order, len(judged))}."
+
+
+def lights(sums: Mapping[Names, Sequence[Share]], points: str, rows: Mapping[str, int]) -> Table:
+    """Give a light for each sum, with the share that decides it: the best first.
+
+    sums: as `which_add_up` takes them. points: what the shares rest on, in words. rows: of each
+    domain; those that a share is of stand beside it, where they are known.
+    """
+    found = [_Sum.judged(names, shares) for names, shares in sums.items()]
+    order = list(LIGHT)
+    found.sort(key=lambda one: (order.index(one.standing), -one.kept))
+    columns = (
+        Column("sum", "names"),
+        Column("light"),
+        Column("keeps", form=""),
+        Column("of the gain on"),
+        *([Column("rows", form="d")] if rows else []),
+    )
+    cells = (
+        (
+            Cell.sum_of(one.names),
+            Cell(LIGHT[one.standing], value=one.standing, shade=SHADE[one.standing]),
+            _share_cell(one.share),
+            Cell(one.share.domain, value=one.share.domain),
+            *([Cell(f"{rows[one.share.domain]:,}")] if rows else []),
+        )
+        for one in found[:MOST]
+    )
+    fewer = f" {MOST} of {counted(len(found), 'sum')}, the best first." if len(found) > MOST else ""
+    return Table(
+        "What the naive sums keep of each adapter's gain, where they keep least", columns,
+        tuple(cells), f"{RULE} ({points}).{fewer}",
+    )  # fmt: skip
+
+
+def _share_cell(share: Share) -> Cell:
+    text, _, ends = share_text(share).partition(" (")
+    return Cell(text, ends.rstrip(")"), share.kept)
 
 
 def sum_of(share: Share) -> str:
@@ -141,15 +182,6 @@ def _end(end: float | None, kept: float) -> float:
 
 def _label(names: Names) -> str:
     return " + ".join(names)
-
-
-def _alone(found: _Sum, points: str) -> str:
-    """Say of the only sum what it keeps where that decides how it stands."""
-    if found.standing == "up":
-        return f"their sum {sum_of(found.share)} ({points})."
-    inside = UNDECIDED if found.standing == "perhaps" else ""
-    kept = f"{share_text(found.share)} of the gain on {found.share.domain}"
-    return f"their sum keeps {kept}{inside} ({points})."
 
 
 def _others(kinds: Mapping[Standing, Sequence[_Sum]]) -> Standing:
@@ -205,21 +237,3 @@ def _largest(sums: Sequence[Names]) -> list[Names]:
         if len(found) > FEW:
             break
     return found
-
-
-def _evidence(held: Sequence[_Sum], who: str) -> str:
-    """Give the share that is nearest to the border, with what it is of. who: all of `held`."""
-    standing = held[0].standing
-    found = (max if standing == "not" else min)(held, key=lambda one: one.kept)
-    if found.share.kept is None:
-        return f"{who} have no gain over the base to lose"
-    name, share = _label(found.names), share_text(found.share)
-    gain = f"of the gain on {found.share.domain}"
-    if len(held) == 1:
-        return f"{name} keeps {share} {gain}{UNDECIDED if standing == 'perhaps' else ''}"
-    if standing == "perhaps":
-        return f"{who} are too close to {BORDER} to say, such as {name} with {share} {gain}"
-    if standing == "not":
-        best = f"even the best, {name}, keeps only {share} {gain}"
-        return best if who == "they" else f"of {who} {best}"
-    return f"{who} keep at least {share} of every gain, {name} on {found.share.domain}"

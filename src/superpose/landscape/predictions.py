@@ -15,12 +15,13 @@ from superpose.landscape.adding_up import (
     Share,
     for_all,
     least,
+    lights,
     share_text,
     sum_of,
     which_add_up,
 )
 from superpose.landscape.predicted import FORETOLD, MEASURED, Predicted
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Line, Part, Shown, Table
 from superpose.shown.words import counted, figure, joined, weights_text
 
 __all__ = ["LOOK", "ForecastVerdict", "Predictions", "forecast_verdict", "over_all"]
@@ -33,13 +34,19 @@ class Predictions:
     """Predictions by task weights and domain.
 
     rows: of every subset, and of whatever weights are asked for. An adapter's own domain stands at
-    the same place in `domains` as the adapter in `adapters`.
+    the same place in `domains` as the adapter in `adapters`. calibration: rows of each domain,
+    where they are known.
     """
 
     def __init__(
-        self, adapters: Sequence[str], domains: Sequence[str], rows: Iterable[Predicted]
+        self,
+        adapters: Sequence[str],
+        domains: Sequence[str],
+        rows: Iterable[Predicted],
+        calibration: Mapping[str, int] | None = None,
     ) -> None:
         self.adapters = adapters
+        self.calibration = calibration or {}
         self.domains = domains
         self._rows = {(tuple(row.weights.values()), row.domain): row for row in rows}
 
@@ -47,7 +54,9 @@ class Predictions:
     def from_json(cls, found: Mapping[str, Any]) -> Predictions:
         """Read what `predict --json` prints, or a study's forecast."""
         rows = (*found["rows"], *found.get("best", ()), *found.get("asked", ()))
-        return cls(found["adapters"], found["domains"], map(Predicted.from_json, rows))
+        calibration = found.get("calibration", {}).get("rows_of")
+        known = map(Predicted.from_json, rows)
+        return cls(found["adapters"], found["domains"], known, calibration)
 
     @property
     def base(self) -> tuple[float, ...]:
@@ -148,20 +157,23 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ForecastVerdict(Shown):
-    """What is known of the sums, in sentences: each a claim up to a colon, and its figures.
+    """What is known of the sums, in sentences: each a claim, and the figures behind it.
 
     sentences: which sums add up, and what to do with the sum of all; of one adapter what it keeps;
-    of weightings that were asked about, what each keeps. naive, best: what the naive sum of all and
+    of weightings that were asked about, what each keeps. lights: the shares behind the first, a
+    light for each sum. naive, best: what the naive sum of all and
     the best weights keep, at least; None where it is not known.
     """
 
     sentences: tuple[tuple[str, str], ...]
     naive: Share | None
     best: Share | None
+    lights: Table | None = None
 
     def shown(self) -> tuple[Part, ...]:
-        """Give the sentences."""
-        return tuple(Line(figures, claim) for claim, figures in self.sentences)
+        """Give which sums add up, a light for each, and the other sentences."""
+        first, *others = (Line(figures, claim) for claim, figures in self.sentences)
+        return (first, *([self.lights] if self.lights else []), *others)
 
 
 def forecast_verdict(
@@ -183,12 +195,13 @@ def forecast_verdict(
         none = known.least(known.naive)
         return ForecastVerdict((over_all(known, verdict, weights, rows),), none, none)
     best = None if weights is None else known.least([weights[name] for name in known.adapters])
-    sentences = [over_all(known, verdict, weights, rows)]
+    sentences, light = [over_all(known, verdict, weights, rows)], None
     if len(known.adapters) > 1:
         sums = known.sums()
         points = ([float(name in names) for name in known.adapters] for names in sums)
-        sentences.insert(0, which_add_up(sums, known.resting(rows, points)))
-    return ForecastVerdict(tuple(sentences), known.least(known.naive), best)
+        light = lights(sums, known.resting(rows, points), known.calibration)
+        sentences.insert(0, (which_add_up(sums), ""))
+    return ForecastVerdict(tuple(sentences), known.least(known.naive), best, light)
 
 
 def over_all(

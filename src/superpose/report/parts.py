@@ -8,7 +8,7 @@ from typing import Any
 from superpose.report.heat import Map, matrix
 from superpose.report.page import Section
 from superpose.report.tables import plain_table
-from superpose.shown import Cell, Facts, Heat, Line, Part
+from superpose.shown import Facts, Heat, Line, Part
 from superpose.shown.words import typeset
 
 __all__ = ["parts_section"]
@@ -27,15 +27,7 @@ def _drawn(part: Part, key: str) -> dict[str, Any]:
         return {"kind": "facts", "facts": part.facts}
     if isinstance(part, Heat):
         return {"kind": "map", "map": _map(part, key)}
-    table = {**plain_table(part), "rows": [[_text(cell) for cell in row] for row in part.rows]}
-    return {"kind": "table", "table": table, "remark": part.remark}
-
-
-def _text(cell: Cell) -> str:
-    """Give a cell's text with what stands in brackets behind it; names stay as they are."""
-    if cell.beside:
-        return f"{typeset(cell.text)} ({typeset(cell.beside)})"
-    return cell.text if isinstance(cell.value, str) else typeset(cell.text)
+    return {"kind": "table", "table": plain_table(part), "remark": part.remark}
 
 
 def _map(heat: Heat, key: str) -> Map:

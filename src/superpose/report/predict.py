@@ -32,6 +32,11 @@ FORECAST_TERMS = (
 _RIGHT = ("accuracy", "low", "high", "positive", "measured", "test")
 """What a file of right answers has of each row."""
 
+SHARE = (
+    "The share of what each domain's own adapter gains over the base, in nats an answer token, "
+    "that is left under the sum."
+)
+
 EVERY = 6
 """Adapters up to which each subset has a row; beyond, the base, singles, pairs and all."""
 
@@ -91,30 +96,30 @@ def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence
 
 
 def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
-    """Say in two sentences which sums add up and what to do, with shares, intervals and rows."""
+    """Say which sums add up and what to do, with lights, shares, intervals and rows."""
     known, advice = Predictions.from_json(found), found["advice"] or {}
     total = int(found["calibration"]["rows"])
     asked = list(dict.fromkeys(tuple(r["weights"].values()) for r in found.get("asked", ())))
     said, weights = advice.get("verdict", ""), advice.get("weights")
     verdict = forecast_verdict(known, said, weights, total, asked)
-    rows = counted(total, "calibration row")
     cards = [
-        _card(name, share, rows)
+        _card(name, share, known)
         for name, share in (
             ("Kept by the naive sum", verdict.naive), ("Kept by the best weights", verdict.best)
         )
         if share is not None
     ]  # fmt: skip
     if verdict.naive is not None:
-        cards.append(_worst(known, rows))
+        cards.append(_worst(known))
     merged = [MergedSum.from_json(each) for each in found.get("methods") or ()]
-    cards += [_card(f"Kept by {m.method}", least(m.shares(known)), rows) for m in merged]
+    cards += [_card(f"Kept by {m.method}", least(m.shares(known)), known) for m in merged]
     values = {
         "sentences": (*verdict.sentences, *_of_methods(known, merged, weights, total)),
         "cards": cards,
-        "remark": "The share of what each domain's own adapter gains over the base, in nats an "
-        "answer token, that is left under the sum. The 95 % intervals of what was measured cover "
-        f"having these calibration rows and not others; of what is foretold {COVERS}.",
+        "lights": verdict.lights and plain_table(verdict.lights),
+        "remark": f"{verdict.lights.remark if verdict.lights else SHARE} The 95 % intervals of "
+        "what was measured cover having these calibration rows and not others; of what is foretold "
+        f"{COVERS}.",
         "lists": [plain_table(merged_table(known, each, weights)) for each in merged],
     }
     return Section("verdict", "Verdict", values)
@@ -132,14 +137,20 @@ def _of_methods(
         yield "It is written by:", f"`{each.command}`"
 
 
-def _card(name: str, share: Share, rows: str) -> dict[str, str]:
+def _rows(known: Predictions, domain: str) -> str:
+    """Say of which domain a figure is, and of how many of its calibration rows."""
+    rows = known.calibration.get(domain)
+    return domain if rows is None else f"{domain}; {counted(rows, 'calibration row')}"
+
+
+def _card(name: str, share: Share, known: Predictions) -> dict[str, str]:
     value, _, interval = share_text(share).partition(" (")
     beside = f"95 % interval {interval.rstrip(')')}" if interval else "no interval: too few rows"
     return {"name": f"{name}, at least", "value": value, "beside": beside,
-            "count": f"{share.domain}; {rows}"}  # fmt: skip
+            "count": _rows(known, share.domain)}  # fmt: skip
 
 
-def _worst(known: Predictions, rows: str) -> dict[str, str]:
+def _worst(known: Predictions) -> dict[str, str]:
     """The largest interference of the naive sum."""
     on = [known.at(known.naive, domain) for domain in known.domains]
     worst = max(on, key=lambda row: row.interference)
@@ -148,7 +159,7 @@ def _worst(known: Predictions, rows: str) -> dict[str, str]:
         "name": "Largest interference of the naive sum",
         "value": f"{figure(worst.interference, '+.3f')} nats",
         "beside": f"95 % interval {figure(low, '+.3f')} to {figure(high, '+.3f')}",
-        "count": f"{worst.domain}; {rows}",
+        "count": _rows(known, worst.domain),
     }
 
 

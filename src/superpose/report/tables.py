@@ -86,10 +86,18 @@ class DataTable:
 def plain_table(table: Table) -> dict[str, Any]:
     """Give a table that nothing is done with, for a verdict."""
     return {
-        "caption": table.title,
+        "caption": ". ".join(filter(None, (table.title, table.shades))),
         "columns": [column.title for column in table.columns],
-        "rows": [[row[0].text, *(typeset(cell.text) for cell in row[1:])] for row in table.rows],
+        "rows": [[_text(cell) for cell in row] for row in table.rows],
+        "shades": [[cell.shade for cell in row] for row in table.rows],
     }
+
+
+def _text(cell: Cell) -> str:
+    """Give a cell's text with what stands in brackets behind it; names stay as they are."""
+    if cell.beside:
+        return f"{typeset(cell.text)} ({typeset(cell.beside)})"
+    return cell.text if isinstance(cell.value, str) else typeset(cell.text)
 
 
 def _entry(cell: Cell, differences: tuple[ShadedChange | None, ...]) -> Entry:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from superpose.landscape.adding_up import share_text
 from superpose.landscape.advice import MOSTLY_KEPT
 from superpose.report.page import Section
+from superpose.report.tables import plain_table
 from superpose.shown.words import counted, figure, joined
 from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import UNION
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Summary
+from superpose.studies.tables import LEAST_POINTS
 from superpose.studies.verdict import BestSum, StudyVerdict, rests_on
 
 __all__ = ["verdict_of_study"]
 
 
 def verdict_of_study(summary: Summary, found: StudyVerdict) -> Section:
-    """Give the verdict in two sentences, and the figures it rests on. found: `measured_verdict`."""
+    """Give the verdict, its lights, and the figures it rests on. found: `measured_verdict`."""
     averaged = ", seeds averaged, those of changes over seeds too" if len(summary.seeds) > 1 else ""
     values = {
-        "sentences": [found.which, found.advice],
+        "sentences": [(found.which, ""), found.advice],
+        "lights": plain_table(found.lights),
         "cards": _cards(summary, found),
-        "remark": "A sum adds up where its naive form keeps at least 90 % of what each domain's "
-        "own adapter gains over the base, in nats an answer token, measured on test questions. "
-        f"95 % intervals are over test questions{averaged}. A share of a large "
-        "gain can hide a large change of perplexity: see the table “Every sum”.",
+        "remark": f"{found.lights.remark} 95 % intervals are over test questions{averaged}. "
+        "A share of a large gain can hide a large change of perplexity: see the table “Every sum”.",
         "lists": [],
     }
     return Section("verdict", "Verdict", values)
@@ -37,18 +39,18 @@ def _cards(summary: Summary, found: StudyVerdict) -> list[dict[str, str]]:
     value, _, interval = share_text(naive).partition(" (")
     cards = [
         {
-            "name": "Naive sum of all, against merged data",
-            "value": f"{figure(change.mean, '+.1f')} %",
-            "beside": _beside(change.ends, "+.1f", " %"),
-            "count": rests_on(summary, whole),
-        },
-        {
             "name": "Gain kept by the naive sum of all, at least",
             "value": value,
             "beside": f"95 % interval {interval.rstrip(')')}" if interval else "no interval",
             "count": f"{naive.domain}; {rests_on(summary, (naive.domain,))}",
         },
-        _paper_card(summary),
+        {
+            "name": "Naive sum of all, against merged data",
+            "value": f"{figure(change.mean, '+.1f')} %",
+            "beside": _beside(change.ends, "+.1f", " %"),
+            "count": rests_on(summary, whole),
+        },
+        *_paper_card(summary),
     ]
     if summary.forecast is not None:
         cards.append(_forecast_card(summary.forecast))
@@ -71,7 +73,7 @@ def _differing_card(summary: Summary, forecast: ForecastSummary, best: BestSum) 
         "name": "Gain kept by the sum of all: foreseen, measured",
         "value": f"{' to '.join(shares)}, {_percent(best.kept.kept)}",
         "beside": f"the forecast said: {_told(said)}; measured: {measured}",
-        "count": f"{on}; {counted(forecast.calibration.rows, 'calibration row')}, "
+        "count": f"{on}; {counted(forecast.calibration.rows_of[on], 'calibration row')}, "
         f"{rests_on(summary, (on,))}",
     }
 
@@ -91,27 +93,35 @@ def _percent(share: float | None) -> str:
 
 def _forecast_card(forecast: ForecastSummary) -> dict[str, str]:
     found, held = forecast.interference, forecast.inside.interference
-    return {
-        "name": "Interference, foreseen against measured",
+    rows = counted(forecast.calibration.rows, "calibration row")
+    card = {"name": "Interference, foreseen against measured"}
+    if found.n < LEAST_POINTS:
+        return card | {
+            "value": f"{held.inside} of {held.of}",
+            "beside": "inside their own 95 % interval",
+            "count": f"{rows} of {counted(len(forecast.calibration.rows_of), 'domain')}",
+        }
+    return card | {
         "value": f"r {figure(found.pearson, '.2f')}",
         "beside": "no interval: points that share adapters are not independent",
         "count": f"{counted(found.n, 'point')}, {held.inside} inside their own 95 % "
-        f"interval; {counted(forecast.calibration.rows, 'calibration row')}",
+        f"interval; {rows}",
     }
 
 
-def _paper_card(summary: Summary) -> dict[str, str]:
+def _paper_card(summary: Summary) -> Iterator[dict[str, str]]:
+    """Give the paper's correlation, of enough points: of a few chance alone makes large ones."""
     found = summary.correlation("rms_cosine", "pairs")
-    few = f"chance reaches |r| {figure(found.chance, '.2f')} as often as not"
-    return {
-        "name": "RMS cosine against dPPL",
-        "value": f"r {figure(found.pearson, '.2f')}",
-        "beside": _beside(found.pearson_interval, ".2f", "", few),
-        "count": f"{counted(found.n, 'point')} of {counted(found.combinations, 'pair')}",
-    }
+    if found.n >= LEAST_POINTS:
+        yield {
+            "name": "RMS cosine against dPPL",
+            "value": f"r {figure(found.pearson, '.2f')}",
+            "beside": _beside(found.pearson_interval, ".2f", ""),
+            "count": f"{counted(found.n, 'point')} of {counted(found.combinations, 'pair')}",
+        }
 
 
-def _beside(ends: Interval | None, form: str, unit: str, none: str = "no interval") -> str:
+def _beside(ends: Interval | None, form: str, unit: str) -> str:
     if ends is None:
-        return none
+        return "no interval"
     return f"95 % interval {figure(ends[0], form)} to {figure(ends[1], form)}{unit}"

@@ -53,7 +53,7 @@ def forecast_json(
         "advice": advice.to_json(),
         "best": [row.to_json() for row in found.predict([best])],
         "tuned": {"+".join(each): found.best_of(each) for each in domain_subsets(names)},
-        "calibration": cost | {"rows_of": {name: len(rows) for name, rows in domains.items()}},
+        "calibration": cost,
         "model": found.to_model(),
     }
     return {key: without_nan(value) for key, value in content.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from operator import attrgetter
+from typing import Any
 
 from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
@@ -18,6 +19,7 @@ __all__ = [
     "CORRELATIONS",
     "FORECAST",
     "FORESEEN",
+    "LEAST_POINTS",
     "POINTS",
     "adapters_table",
     "forecast_parts",
@@ -36,8 +38,9 @@ _AMONG = {"pairs": "pairs", "all": "sums of every size", "domains": "domains of 
 
 
 def study_parts(summary: Summary) -> tuple[Part, ...]:
-    """Give what a study found: sums, methods, forecast, verdict, correlations, what to know."""
+    """Give what a study found: verdict, sums, methods, forecast, correlations, what to know."""
     return (
+        *measured_verdict(summary).shown(),
         _sums_table(summary),
         *([accuracies_table(summary)] if summary.accuracies else ()),
         *([matches_table(summary)] if summary.matches else ()),
@@ -48,7 +51,7 @@ def study_parts(summary: Summary) -> tuple[Part, ...]:
 
 
 def forecast_parts(summary: Summary) -> Iterator[Part]:
-    """Give the methods side by side, what a forecast said before, and the measured verdict."""
+    """Give the methods side by side, and what a forecast said before."""
     yield _methods_table(summary)
     if (found := summary.forecast) is not None:
         yield _forecast_table(found, len(summary.seeds))
@@ -56,7 +59,6 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
         for advice in found.advice:
             seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
             yield Line(_because(advice), f"Forecast{seed}: {advice.verdict}.")
-    yield from measured_verdict(summary).shown()
 
 
 def _correlations(summary: Summary) -> Part:
@@ -90,6 +92,7 @@ def _on(domain: str, row: tuple[str, Mapping[str, Spread]]) -> float:
 def _sums_table(summary: Summary) -> Table:
     """Each subset's sum against merged data, base and singles, as the paper has it."""
     kinds = {"base": "base", "own": "single", "sum": "sum", "merged": "merged"}
+    of = {id(row): subset.domains for subset in summary.subsets for row in subset.rows}
     first = {id(subset.rows[0]): subset.domains for subset in summary.subsets}
     columns = (
         Column("subset", lambda row: first.get(id(row), "")),
@@ -98,16 +101,25 @@ def _sums_table(summary: Summary) -> Table:
           for title, kind in kinds.items()),
         *(Column(f"% vs {title}", f"dppl_{kind}", _between if kind == "merged" else _change)
           for title, kind in kinds.items() if kind != "sum"),
+        Column("% gain kept", partial(_gain_kept, summary, of), form=".0f"),
     )  # fmt: skip
     records = [row for subset in summary.subsets for row in subset.rows]
     seeds = len(summary.seeds)
     title = (
         "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
-        f"the base, and each domain's own adapter ({counted(seeds, 'seed')})"
+        f"the base, and each domain's own adapter, of whose gain it keeps so "
+        f"much ({counted(seeds, 'seed')})"
     )
     if seeds > 1:
         title += "; ± over seeds, in brackets a 95 % interval over seeds and test questions"
     return Table.of(title, columns, records)
+
+
+def _gain_kept(summary: Summary, of: Mapping[int, tuple[str, ...]], row: Any) -> float | None:
+    """Give the share of its own adapter's gain that a domain keeps under the sum, in per cent."""
+    method = summary.methods_on(of[id(row)], row.domain).get("sum")
+    kept = None if method is None or method.kept is None else method.kept.share
+    return None if kept is None else 100 * kept
 
 
 def _methods_table(summary: Summary) -> Table:

@@ -13,11 +13,12 @@ from superpose.landscape.adding_up import (
     Share,
     for_all,
     least,
+    lights,
     sum_of,
     which_add_up,
 )
 from superpose.landscape.advice import LITTLE, MOSTLY_KEPT
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Line, Part, Shown, Table
 from superpose.shown.words import counted, figure, weights_text
 from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import SUMS, TITLES, UNION
@@ -73,22 +74,25 @@ class BestSum:
 
 @dataclass(frozen=True)
 class StudyVerdict(Shown):
-    """What a study says, in two sentences, each a claim up to a colon and the figures behind it.
+    """What a study says of the sums, by one measure: the share of each adapter's gain they keep.
 
-    which: which sums add up. advice: what to do with the sum of all. best: what that rests on.
-    naive: what the naive sum of all keeps, at least.
+    which: which of them add up, in a line. lights: one for each. advice: what to do with the sum of
+    all, up to a colon, and the figures behind it. best: what that rests on. naive: what the naive
+    sum of all keeps, at least.
     """
 
-    which: tuple[str, str]
+    which: str
+    lights: Table
     advice: tuple[str, str]
     best: BestSum
     naive: Share
 
     def shown(self) -> tuple[Part, ...]:
-        """Give both sentences, each saying that it was measured."""
-        (which, shares), (advice, figures) = self.which, self.advice
+        """Give the line, the lights, and the advice, saying that all was measured."""
+        advice, figures = self.advice
         return (
-            Line(shares, f"Measured: {which}"),
+            Line("", f"Measured: {self.which}"),
+            self.lights,
             Line(figures, f"Measured, {advice[0].lower()}{advice[1:]}"),
         )
 
@@ -102,7 +106,8 @@ def measured_verdict(summary: Summary) -> StudyVerdict:
     kept = {subset.domains: _kept(summary, subset.domains, "sum") for subset in summary.subsets}
     naive = least(kept[whole])
     best = _best_sum(summary, naive)
-    return StudyVerdict(which_add_up(kept, points), _advice(summary, best), best, naive)
+    light = lights(kept, points, {name: summary.domains[name].test_rows for name in whole})
+    return StudyVerdict(which_add_up(kept), light, _advice(summary, best), best, naive)
 
 
 def rests_on(summary: Summary, domains: Sequence[str], among: str = "") -> str:

@@ -123,7 +123,8 @@ class Prediction(Shown):
         from superpose.landscape.predictions import Predictions
 
         found = self.forecast
-        return Predictions(found.names, found.domains, [*self.rows, *self.best])
+        rows = [*self.rows, *self.best]
+        return Predictions(found.names, found.domains, rows, self.calibration["rows_of"])
 
     @cached_property
     def verdict(self) -> ForecastVerdict:
