@@ -14,7 +14,7 @@ import superpose
 from superpose.cli.app import main
 from superpose.compose import RegMean
 from superpose.data.domain import read_rows, sample_rows
-from superpose.errors import BadSetting
+from superpose.errors import BadInput, BadSetting
 from superpose.landscape.merged_sum import MergedSum
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
@@ -69,6 +69,27 @@ def test_each_row_is_measured_under_a_merge_of_the_other_half_of_the_rows(
     for on in found.domains:
         assert on.low < on.nll < on.high
         assert on.interference_low < on.interference < on.interference_high
+
+
+def test_a_folder_keeps_what_was_measured_of_the_merge(
+    predicted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another method is measured; what is there is not measured again."""
+    out = tmp_path / "kept"
+    first = predicted(out=out)
+    (kept,) = (out / "merged").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("superpose.measure.merged.merged_losses", None)
+        assert predicted(out=out).merged == first.merged
+    assert predicted(out=out, method="ssr").merged.method == "ssr"
+    assert len(list((out / "merged").iterdir())) == 2
+    kept.write_bytes(b"PK")
+    with pytest.raises(BadInput, match="this file of the calibration cannot be read"):
+        predicted(out=out)
+    kept.unlink()
+    again = predicted(out=out).merged
+    assert again is not None
+    assert again.domains == first.merged.domains
 
 
 @pytest.mark.parametrize("method", ["regmean", "ssr"])

@@ -87,6 +87,10 @@ class Meter:
         measured = partial(_share, model, questions, point)
         return self._number("share", questions, point, measured, progress)
 
+    def kept(self, file: str, measured: Callable[[], Arrays]) -> Arrays:
+        """Give what `measured` gives; of a meter with a folder, `file` keeps it there."""
+        return measured()
+
     def _samples(
         self,
         kind: str,
@@ -142,7 +146,7 @@ class KeptMeter(Meter):
         found: list[S] = []
         for point in points:
             arrays = partial(_arrays_of, measured, point)
-            found.append(made(self._kept(self.file(kind, rows, point), arrays)))
+            found.append(made(self.kept(self.file(kind, rows, point), arrays)))
             _told(progress, rows)
         return reduce(lambda all_of, one: all_of.joined(one), found)
 
@@ -154,12 +158,12 @@ class KeptMeter(Meter):
         measured: Callable[..., float],
         progress: Tell | None,
     ) -> float:
-        found = self._kept(self.file(kind, rows, point), lambda: {"value": np.array(measured())})
+        found = self.kept(self.file(kind, rows, point), lambda: {"value": np.array(measured())})
         _told(progress, rows)
         return float(found["value"].item())
 
-    def _kept(self, file: str, measured: Callable[[], Arrays]) -> Arrays:
-        """Give the arrays of a file, which is made where it is not there."""
+    def kept(self, file: str, measured: Callable[[], Arrays]) -> Arrays:
+        """Give the arrays of a file of the folder, which is made where it is not there."""
         path = self.folder.path / file
         if not path.exists():
             with new_file(path) as beside, beside.open("wb") as to:

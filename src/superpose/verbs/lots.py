@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superpose.model.carried import CarriedBase
     from superpose.verbs.calibrating import Calibrating
 
-__all__ = ["CALIBRATION", "Metered", "identity_of", "metered", "worked_off"]
+__all__ = ["CALIBRATION", "Metered", "identity_of", "kept_meter", "metered", "worked_off"]
 
 CALIBRATION = "calibration"
 """What predict and tune call what lies in their folder."""
@@ -70,6 +70,17 @@ def metered(
         calibrating = [task for task in tasks if task.arguments[1] in ("rows", "slopes")]
         seconds = seconds_taken(folder.path, calibrating)
         yield Metered(superposed, bench.kept, None, seconds)
+
+
+@contextmanager
+def kept_meter(
+    ready: Calibrating, out: str | os.PathLike[str] | None, execution: Execution
+) -> Iterator[Meter]:
+    """Give what measures beside a superposed model, and keeps it where a folder is named."""
+    from superpose.measure.meter import KeptMeter, Meter
+
+    with shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder:
+        yield Meter() if folder is None else KeptMeter(folder)
 
 
 def identity_of(ready: Calibrating) -> dict[str, Any]:

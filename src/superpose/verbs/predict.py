@@ -16,7 +16,7 @@ from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows, few_rows
 from superpose.verbs.choosing import ChoicesAsked, RightFound, right_of
-from superpose.verbs.lots import metered
+from superpose.verbs.lots import kept_meter, metered
 from superpose.verbs.merging_measured import measured_merge, merge_beside
 from superpose.verbs.notes import note
 from superpose.verbs.planning import (
@@ -267,7 +267,8 @@ def predict(
         measured = measured_on_tests(all_known(found, chosen), asked, how)
         right = right_of(found, choices, how)
     wanted = beside if len(ready.adapters) > 1 and not asked_of else None
-    merged = measured_merge(wanted, found, ready, asked, questions, progress)
+    with kept_meter(ready, out, execution) as meter:
+        merged = measured_merge(wanted, found, ready, asked, questions, meter, progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
