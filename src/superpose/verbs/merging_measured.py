@@ -88,7 +88,9 @@ def measured_merge(
         found_there = meter.kept(_file(method, ready, {}), crossed)
         # Of the passes that are told: test rows are asked for, and measured, on their own account.
         seconds = round(float(found_there["seconds"]), 2)
-        losses = [found_there[str(place)] for place in range(len(ready.examples))]
+        losses = [
+            found_there[str(place)].astype(np.float64) for place in range(len(ready.examples))
+        ]
         on_tests = _on_tests(method, ready, tests, meter, advance)
     except _NoMerge as error:
         note("warning", f"`{method.name}` is not measured: {error}")
