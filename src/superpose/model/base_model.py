@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from superpose.errors import BadInput, MissingBase, Refused, missing_extra
+from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing_extra
 from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
 from superpose.files.file_format import PEFT
@@ -52,8 +52,8 @@ def load_base(
     beside: a folder in which a path is looked for before the working folder.
 
     Raises MissingBase where it is not here, MissingExtra without torch and transformers,
-    BadInput where a folder holds no causal language model, its weights are pickles, or it cannot be
-    loaded without code of its own.
+    BadSetting for a device that torch cannot use, BadInput where a folder holds no causal language
+    model, its weights are pickles, or it cannot be loaded without code of its own.
     """
     _libraries()
     meant = read_base_name(name, beside=beside)
@@ -98,13 +98,25 @@ def _load(
         raise _not_loaded(folder, error) from error
     finally:
         transformers.utils.logging.enable_progress_bar()
-    if device is None:
-        device = str(torch.accelerator.current_accelerator() or "cpu")
-    model.requires_grad_(False)
+    model = _placed(torch, model, device).requires_grad_(False)
     # PEFT writes this name into every adapter trained here and into its card; a cache path would
     # tell nobody, and the revision has a field of its own.
     model.name_or_path = model.config.name_or_path = name.name
-    return BaseModel(name.given, path, model.to(device).eval(), tokenizer, name.revision)
+    return BaseModel(name.given, path, model.eval(), tokenizer, name.revision)
+
+
+def _placed(torch: Any, model: Any, device: str | None) -> Any:
+    """Give the model on a device; None for an accelerator where torch finds one."""
+    if device is None:
+        return model.to(str(torch.accelerator.current_accelerator() or "cpu"))
+    try:
+        return model.to(torch.device(device))
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        raise BadSetting(
+            f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}",
+            where="device",
+            hint="Such as cuda, cuda:1, mps or cpu; left out, an accelerator where there is one.",
+        ) from None
 
 
 def _folder(name: BaseName) -> Path:

@@ -9,7 +9,7 @@ from superpose.measure.evaluate import Score
 from superpose.measure.exact_match import ExactMatch
 from superpose.statistics import wilson
 from superpose.studies.beside import spread
-from superpose.studies.cells import UNION, domain_subsets
+from superpose.studies.cells import UNION
 from superpose.studies.scores import StudyScores
 from superpose.studies.summary import AccuracyRow, MatchRow
 
@@ -40,7 +40,7 @@ def _of_methods(
     scores: StudyScores,
 ) -> Iterator[tuple[tuple[str, ...], str, str, list[Score]]]:
     methods = dict.fromkeys(("base", "single", *scores.methods))
-    for names in domain_subsets(scores.domains):
+    for names in scores.subsets:
         for domain in (*names, UNION):
             for method in methods:
                 yield names, domain, method, scores.each(method, names, domain)

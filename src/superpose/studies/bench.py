@@ -7,19 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from superpose.errors import BadInput
 from superpose.formats import load
 from superpose.interference import check
 from superpose.measure.domain_test import DomainTest
 from superpose.measure.evaluate import Score
 from superpose.model import SuperposedModel
 from superpose.studies.baseline import baseline_settings
-from superpose.studies.cells import MERGED_BY, WEIGHTED, StudyCell, cell_seed
+from superpose.studies.cells import MERGED_BY, WEIGHTED, StudyCell, cell_seed, domain_subsets
 from superpose.studies.forecasting import check_file, forecast_file, forecast_json
 from superpose.studies.merged_by import merged_by
 from superpose.studies.opened import OpenedStudy
 from superpose.training.train import RECORD, train
 
 __all__ = ["StudyBench"]
+
+
+FEW_DOMAINS = 6
 
 
 class StudyBench:
@@ -83,10 +87,21 @@ class StudyBench:
         study, label = self.study, f"forecast (seed {seed})"
         study.reporter.start(label)
         found = forecast_json(
-            study.base, study.adapters(seed), study.calibration_examples, study.reporter.advance
+            study.base,
+            study.adapters(seed),
+            study.calibration_examples,
+            self._foretold,
+            study.reporter.advance,
         )
         study.folder.write(forecast_file(seed), found)
         study.reporter.finish(label, found["calibration"]["seconds"])
+
+    @property
+    def _foretold(self) -> list[tuple[str, ...]]:
+        """The subsets whose weights a forecast keeps: of few domains all, as studies grow."""
+        domains = list(self.study.spec.domains)
+        few = len(domains) <= FEW_DOMAINS
+        return domain_subsets(domains) if few else self.study.spec.chosen_subsets
 
     def _evaluate(self, cell: StudyCell) -> None:
         """Score a cell's model on every domain."""
@@ -130,8 +145,15 @@ class StudyBench:
         """The task weights of a superposition, by domain; none for a merged-data adapter."""
         if cell.method == "tuned":
             assert cell.seed is not None
-            tuned = self.study.folder.read(forecast_file(cell.seed))["tuned"]
-            return dict(tuned["+".join(cell.domains)])
+            folder, file = self.study.folder, forecast_file(cell.seed)
+            tuned = folder.read(file)["tuned"]
+            if (subset := "+".join(cell.domains)) not in tuned:
+                raise BadInput(
+                    f"this forecast was made without the weights of {subset}",
+                    where=folder.path / file,
+                    hint="Delete it: the study makes it anew, for the subsets that it has now.",
+                )
+            return dict(tuned[subset])
         if cell.method not in WEIGHTED:
             return {}
         weight = 1.0 / len(cell.domains) if cell.method == "average" else 1.0

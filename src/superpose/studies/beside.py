@@ -10,7 +10,7 @@ import numpy as np
 from superpose.measure.evaluate import Score
 from superpose.statistics import correlate, ratio_interval, share_interval
 from superpose.statistics.bootstrap import Interval
-from superpose.studies.cells import UNION, domain_subsets
+from superpose.studies.cells import UNION
 from superpose.studies.folder import StudyFolder
 from superpose.studies.forecasting import forecast_file
 from superpose.studies.scores import StudyScores, change_percent
@@ -35,7 +35,7 @@ __all__ = ["forecast_summary", "methods_summary", "ratio_change", "spread"]
 def methods_summary(scores: StudyScores) -> tuple[MethodRow, ...]:
     """Every subset, domain and method: perplexity, its change in per cent, and the share kept."""
     rows: list[MethodRow] = []
-    for names in domain_subsets(scores.domains):
+    for names in scores.subsets:
         for domain in (*names, UNION):
             rows += _methods_on(scores, names, domain)
     return tuple(rows)
@@ -75,7 +75,7 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
     rows = tuple(
         _row(scores, seed, names, domain, predicted)
         for seed, content in found.items()
-        for names in domain_subsets(scores.domains)
+        for names in scores.subsets
         for domain, predicted in _of_subset(content, names).items()
     )
     costs = [content["calibration"] for content in found.values()]

@@ -22,6 +22,7 @@ __all__ = [
     "StudyCell",
     "cell_seed",
     "cells_of_seed",
+    "chosen_subsets",
     "domain_subsets",
 ]
 
@@ -113,22 +114,44 @@ def domain_subsets(domains: Sequence[str]) -> list[tuple[str, ...]]:
     return [s for size in range(2, len(domains) + 1) for s in combinations(domains, size)]
 
 
+def chosen_subsets(
+    domains: Sequence[str], wanted: str | Sequence[int | Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """Give subsets as a study file asks for them, in the order of `domain_subsets`.
+
+    wanted: `all`, `pairs`, or sizes and subsets by name. All domains together are always among
+    them: what the study says of a sum of all is said of these.
+    """
+    if wanted == "all":
+        return domain_subsets(domains)
+    place = {domain: n for n, domain in enumerate(domains)}
+    found = {tuple(domains)}
+    for each in (2,) if isinstance(wanted, str) else wanted:
+        if isinstance(each, int):
+            found.update(combinations(domains, each))
+        else:
+            found.add(tuple(sorted(each, key=place.__getitem__)))
+    return sorted(found, key=lambda names: (len(names), [place[name] for name in names]))
+
+
 def cells_of_seed(
     domains: Sequence[str],
     seed: int,
     *,
+    subsets: Sequence[tuple[str, ...]] | None = None,
     merged: Sequence[str] = ("epochs",),
     tuned: bool = False,
     methods: Sequence[str] = (),
 ) -> list[StudyCell]:
     """A seed's cells, in the order in which they can be worked off.
 
-    merged: keys of BASELINES. tuned: whether there is a forecast to tune task weights on. methods:
-    of MERGED_BY.
+    subsets: what is added, and trained on together; None for all. merged: keys of BASELINES. tuned:
+    whether there is a forecast to tune task weights on. methods: of MERGED_BY.
     """
     sums = SUMS if tuned else SUMS[:2]
+    subsets = domain_subsets(domains) if subsets is None else subsets
     wanted = [*sums, *methods, *(BASELINES[each] for each in merged)]
     return [
         *(StudyCell("single", (domain,), seed) for domain in domains),
-        *(StudyCell(method, names, seed) for method in wanted for names in domain_subsets(domains)),
+        *(StudyCell(method, names, seed) for method in wanted for names in subsets),
     ]

@@ -20,7 +20,7 @@ from superpose.interference.predictors import (
     RMS_COSINE,
 )
 from superpose.statistics import Correlation, correlate
-from superpose.studies.cells import UNION, domain_subsets
+from superpose.studies.cells import UNION
 from superpose.studies.scores import StudyScores, change_percent
 from superpose.studies.summary import FigureCorrelation, SubsetPoint
 
@@ -62,7 +62,7 @@ def points(scores: StudyScores, checks: Mapping[int, Any]) -> tuple[SubsetPoint,
     return tuple(
         _point(scores, checks[seed], seed, names)
         for seed in scores.seeds
-        for names in domain_subsets(scores.domains)
+        for names in scores.subsets
     )
 
 

@@ -12,7 +12,6 @@ from superpose.files import without_nan
 from superpose.landscape.advice import advise
 from superpose.measure.lambda_space import calibration_cost, calibration_work, forecast
 from superpose.model import BaseModel, SuperposedModel
-from superpose.studies.cells import domain_subsets
 
 __all__ = ["check_file", "forecast_file", "forecast_json", "forecast_tokens"]
 
@@ -31,6 +30,7 @@ def forecast_json(
     base: BaseModel,
     adapters: Sequence[Adapter],
     domains: Mapping[str, Sequence[Example]],
+    subsets: Sequence[tuple[str, ...]],
     progress: Callable[[float], None],
 ) -> dict[str, Any]:
     """Measure the calibration rows, and give everything that follows, as JSON.
@@ -38,8 +38,9 @@ def forecast_json(
     adapters: each under its domain's name. domains: calibration rows, in the adapters' order.
     progress: called with forward tokens done, `forecast_tokens` in all.
 
-    The keys of `predict --json`, and `tuned`: for every subset, joined by `+`, the task weights
-    that are best for its own domains on the mean. model: the small model (`Forecast.to_model`).
+    subsets: of several adapters, by domain. The keys of `predict --json`, and `tuned`: for each of
+    these, joined by `+`, the task weights that are best for its own domains on the mean. model: the
+    small model (`Forecast.to_model`).
     """
     names = list(domains)
     per_row = forecast_tokens(domains) / calibration_work(domains)
@@ -52,7 +53,7 @@ def forecast_json(
     content = found.to_json() | {
         "advice": advice.to_json(),
         "best": [row.to_json() for row in found.predict([best])],
-        "tuned": {"+".join(each): found.best_of(each) for each in domain_subsets(names)},
+        "tuned": {"+".join(each): found.best_of(each) for each in subsets},
         "calibration": cost,
         "model": found.to_model(),
     }

@@ -15,11 +15,13 @@ from superpose.data.domain import Domain, fingerprint
 from superpose.data.prompt import Example, Prompt
 from superpose.errors import BadInput, BadSetting
 from superpose.formats import load
+from superpose.landscape.forecast import MOST
 from superpose.measure.lambda_space import FEWEST
 from superpose.model import load_base
 from superpose.studies.cells import StudyCell, cells_of_seed
 from superpose.studies.folder import StudyFolder
-from superpose.studies.spec import StudySpec, load_domain
+from superpose.studies.rows import load_domain
+from superpose.studies.spec import StudySpec
 from superpose.training.refused import check_targets, check_trainer
 from superpose.training.reporter import Reporter
 
@@ -62,7 +64,11 @@ class OpenedStudy:
     @cached_property
     def base(self) -> Any:
         """The loaded base model; a folder is looked for beside the study file."""
-        return load_base(self.spec.base, beside=self.relative_to)
+        spec, beside = self.spec, self.relative_to
+        try:
+            return load_base(spec.base, dtype=spec.dtype, device=spec.device, beside=beside)
+        except BadSetting as error:  # the shell has no such option
+            raise BadInput(error.problem, where=error.where, hint=error.hint) from None
 
     @cached_property
     def prompt(self) -> Prompt:
@@ -103,16 +109,18 @@ class OpenedStudy:
 
     @property
     def has_forecast(self) -> bool:
-        """Whether every domain has calibration rows enough."""
-        return all(len(rows) >= FEWEST for rows in self.calibration_examples.values())
+        """Whether there are no more domains than it takes, each with calibration rows enough."""
+        rows = self.calibration_examples.values()
+        return len(rows) <= MOST and all(len(of_domain) >= FEWEST for of_domain in rows)
 
     @property
     def cells(self) -> list[StudyCell]:
         """Every cell of the study, in the order in which they are worked off."""
         names = list(self.spec.domains)
+        subsets, tuned = self.spec.chosen_subsets, self.has_forecast
         wanted = {"merged": self.spec.merged, "methods": self.spec.methods}
         of_seeds = [
-            cells_of_seed(names, seed, tuned=self.has_forecast, **wanted)
+            cells_of_seed(names, seed, subsets=subsets, tuned=tuned, **wanted)
             for seed in self.spec.seeds
         ]
         return [BASE_CELL, *(cell for of_seed in of_seeds for cell in of_seed)]
@@ -125,11 +133,15 @@ class OpenedStudy:
     def identity(self) -> dict[str, Any]:
         """What makes two folders hold the same study.
 
-        More seeds, baselines and methods only extend it, and so does a forecast.
+        More seeds, baselines, methods and subsets only extend it, and so does a forecast. Where it
+        is done is no part of it.
         """
-        extending = {"name", "seeds", "domains", "merged", "methods", "calibration_rows"}
-        if not self.spec.exact_match:  # as a folder that is older than the key has it
-            extending.add("exact_match")
+        extending = {"name", "seeds", "domains", "merged", "methods", "subsets", "device"}
+        extending.add("calibration_rows")
+        # As a folder that is older than these keys has them.
+        fields = StudySpec.model_fields
+        later = ("exact_match", "dtype")
+        extending.update(k for k in later if getattr(self.spec, k) == fields[k].default)
         spec = self.spec.model_dump(mode="json", exclude=extending)
         data = {
             name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}

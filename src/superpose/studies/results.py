@@ -9,11 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 from superpose._version import __version__
+from superpose.landscape.forecast import MOST
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
 from superpose.studies.accuracies import accuracies, matches
 from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
-from superpose.studies.cells import UNION, StudyCell, domain_subsets
+from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.correlations import correlations, points
 from superpose.studies.folder import DOMAINS, StudyFolder
 from superpose.studies.row_losses import ROWS, write_row_losses
@@ -52,7 +53,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         settings=spec.model_dump(mode="json"),
         domains=domains,
         own_adapters=_own_adapters(scores),
-        subsets=tuple(_subset(scores, names) for names in domain_subsets(scores.domains)),
+        subsets=tuple(_subset(scores, names) for names in scores.subsets),
         methods=methods_summary(scores),
         accuracies=accuracies(scores),
         matches=matches(scores),
@@ -123,6 +124,8 @@ def _remarks(
         remarks += [f"{name}: {remark}" for remark in _remarks_on(rows, spec)]
     if spec.calibration_rows and min(d.calibration_rows for d in domains.values()) < FEWEST:
         remarks.append(f"no forecast, and no tuned sums: that takes {FEWEST} rows of each domain")
+    if spec.calibration_rows and len(domains) > MOST:
+        remarks.append(f"no forecast, and no tuned sums: that takes at most {MOST} domains")
     if missing := [seed for seed in spec.seeds if seed not in seeds]:
         remarks.append(f"not finished, and left out: seeds {', '.join(map(str, missing))}")
     return tuple(remarks)

@@ -45,6 +45,11 @@ class StudyScores:
         """What was made of every subset, in the order of the cells."""
         return tuple(dict.fromkeys(cell.method for cell in self.cells if len(cell.domains) > 1))
 
+    @property
+    def subsets(self) -> list[tuple[str, ...]]:
+        """What was added, small ones first, in the study's order."""
+        return list(dict.fromkeys(c.domains for c in self.cells if c.method == "sum"))
+
     def find(
         self, method: str, subset: Sequence[str], seed: int | None, domain: str
     ) -> Score | None:

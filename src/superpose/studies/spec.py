@@ -16,29 +16,17 @@ import pydantic
 from pydantic import Field
 
 from superpose.compose import FROM_DATA
-from superpose.data.domain import (
-    Domain,
-    Row,
-    is_file_name,
-    question_key,
-    read_rows,
-    spare_rows,
-    split_rows,
-)
-from superpose.data.prompt import DEFAULT_TEMPLATE, Prompt
-from superpose.data.questions import generate, generate_spare
+from superpose.data.prompt import DEFAULT_TEMPLATE
 from superpose.errors import BadInput
 from superpose.shown.words import meant
-from superpose.studies.cells import MERGED_BY, SUMS
+from superpose.studies.cells import MERGED_BY, SUMS, chosen_subsets
+from superpose.studies.subsets import Subsets, check_subsets
 from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
 from superpose.training.yaml_text import yaml_value
 
-__all__ = ["DomainSettings", "StudySpec", "load_domain", "load_spec", "spec_of"]
+__all__ = ["DomainSettings", "StudySpec", "load_spec", "spec_of"]
 
 _LARGEST = 1_000_000
-
-GENERATED = "demo:"
-"""Prefix of a source that means the demo's own question generator."""
 
 
 _TUNED_BY = " with calibration rows, its weights found by their forecast"
@@ -105,6 +93,17 @@ class StudySpec(Settings):
         ge=0,
         description="tokens that a model may say to each test question, answered greedily; 0: none",
     )
+    subsets: Subsets = Field(
+        "all",
+        description="what is added: all, pairs, or a list of sizes and of lists of domains; the "
+        "sum of all domains is always among them",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="of the base's weights in memory"
+    )
+    device: str | None = Field(
+        None, description="cpu, cuda, ...; left out, an accelerator where torch finds one"
+    )
     split_seed: int = 0
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     prompt: PromptSettings = PromptSettings()
@@ -160,6 +159,16 @@ class StudySpec(Settings):
             raise ValueError(f"`{asking[0]}` needs calibration_rows")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _of_these_domains(self) -> Self:
+        check_subsets(self.subsets, list(self.domains))
+        return self
+
+    @property
+    def chosen_subsets(self) -> list[tuple[str, ...]]:
+        """What is added, and trained on together."""
+        return chosen_subsets(list(self.domains), self.subsets)
+
     @pydantic.field_validator("seeds")
     @classmethod
     def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -196,56 +205,6 @@ def _read_yaml(path: Path) -> object:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"it cannot be read: {error}", where=path) from None
     return yaml_value(text, path)
-
-
-def load_domain(
-    name: str, settings: DomainSettings, spec: StudySpec, folder: Path, prompt: Prompt
-) -> Domain:
-    """Read a domain's rows and make the study's one seeded split of them.
-
-    Rows whose question leaves the answer no room are left out before the split, and so are
-    training rows whose question is a test row's. Calibration rows are what the split leaves over,
-    so how many are asked for changes no other row; there may be fewer.
-    """
-    seed, spare = spec.split_seed, spec.calibration_rows
-    if settings.data is not None and settings.data.startswith(GENERATED):
-        kind = settings.data.removeprefix(GENERATED)
-        sizes: dict[str, Any] = {"train": spec.train_rows, "test": spec.test_rows, "seed": seed}
-        train, test = generate(kind, **sizes)
-        more = generate_spare(kind, most=spare, **sizes)
-        return Domain(name, tuple(train), tuple(test), 0, tuple(more))
-    counts: dict[str, Any] = {"seed": seed, "where": name}
-
-    def read(source: str, split: str) -> tuple[list[Row], int]:
-        return _fitting(source, split, settings, folder, prompt)
-
-    if settings.data is not None:
-        rows, left_out = read(settings.data, settings.train_split)
-        parts = split_rows(rows, train=spec.train_rows, test=spec.test_rows, **counts)
-        used = spec.train_rows + spec.test_rows
-        return Domain(name, *parts, left_out, spare_rows(rows, used=used, most=spare, seed=seed))
-    assert settings.train is not None
-    assert settings.test is not None
-    tests, left_out_of_tests = read(settings.test, settings.test_split)
-    _, test_rows = split_rows(tests, train=0, test=spec.test_rows, **counts)
-    seen = {question_key(row) for row in test_rows}
-    trains, left_out = read(settings.train, settings.train_split)
-    unseen = [row for row in trains if question_key(row) not in seen]
-    train_rows, _ = split_rows(unseen, train=spec.train_rows, test=0, **counts)
-    more_rows = spare_rows(unseen, used=spec.train_rows, most=spare, seed=seed)
-    return Domain(name, train_rows, test_rows, left_out + left_out_of_tests, more_rows)
-
-
-def _fitting(
-    source: str, split: str, settings: DomainSettings, folder: Path, prompt: Prompt
-) -> tuple[list[Row], int]:
-    """The rows of a source that fit, and how many do not."""
-    path = folder / source
-    here = path.exists() or is_file_name(source, folder)
-    columns = {name: getattr(settings, name) for name in ("question", "answer", "choices")}
-    rows = read_rows(path if here else source, split=split, **columns)
-    fitting = prompt.fitting(rows)
-    return fitting, len(rows) - len(fitting)
 
 
 def _explained(error: pydantic.ValidationError, where: object) -> BadInput:
