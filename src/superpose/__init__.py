@@ -3,7 +3,7 @@
     import superpose
     math, medicine = superpose.load("math"), superpose.load("medicine")
     both = math + 0.5 * medicine
-    superpose.save(both.compress(rank=8), "both")
+    both.compress(rank=8).save("both")
 
 What is listed below is loaded when it is first asked for.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from superpose.verbs.check import check
     from superpose.verbs.compare import Comparing, compare
     from superpose.verbs.compress import compress
+    from superpose.verbs.cosine import cosine
     from superpose.verbs.demo import demo, demo_questions
     from superpose.verbs.diff import diff
     from superpose.verbs.dupes import dupes
@@ -131,6 +132,7 @@ _HOMES = {
     "check": "superpose.verbs.check",
     "compare": "superpose.verbs.compare",
     "compress": "superpose.verbs.compress",
+    "cosine": "superpose.verbs.cosine",
     "demo": "superpose.verbs.demo",
     "demo_questions": "superpose.verbs.demo",
     "diff": "superpose.verbs.diff",
@@ -156,11 +158,6 @@ _HOMES = {
     "unmix": "superpose.verbs.unmix",
     "verify": "superpose.verbs.verify",
 }
-
-
-def cosine(a: Adapter, b: Adapter) -> float:
-    """Give the whole-adapter cosine of two adapters: `a.cosine(b)`; NaN when one is zero."""
-    return a.cosine(b)
 
 
 def __getattr__(name: str) -> Any:

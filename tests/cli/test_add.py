@@ -257,7 +257,7 @@ WRONG: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
     "nan weight": (None, ["--weights", "1,nan"], "must be finite"),
     "words as weights": (None, ["--weights", "one,two"], "no list of task weights"),
     "rank 0": (None, ["--rank", "0"], "at least 1"),
-    "unknown dtype": (None, ["--dtype", "int8"], "dtype is 'int8'"),
+    "unknown dtype": (None, ["--dtype", "int8"], "--dtype: 'int8' is none of"),
 }
 
 

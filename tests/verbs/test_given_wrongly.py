@@ -146,7 +146,7 @@ def test_merge_names_a_method_that_is_none(a: Path) -> None:
 def test_one_text_does_not_ignore_every_key_that_is_part_of_it(write_adapter: WriteAdapter) -> None:
     folder = write_adapter("a", new_key=1)
     for verb in (superpose.load, superpose.info):
-        with pytest.raises(BadSetting, match="ignore_keys: is a list of keys"):
+        with pytest.raises(BadSetting, match="ignore_keys: 'other_new_key' is no list of texts"):
             verb(folder, ignore_keys="other_new_key")
     assert superpose.load(folder, ignore_keys=["new_key"]).name == "a"
 
@@ -162,6 +162,6 @@ def test_a_training_is_refused_before_anything_is_loaded(tmp_path: Path) -> None
     for message, settings in wrong.items():
         with pytest.raises(BadSetting, match=message):
             superpose.train("no-such-base", rows, tmp_path / "out", **settings)
-    with pytest.raises(BadSetting, match=r"directions: 2.5 is no int"):
+    with pytest.raises(BadSetting, match=r"directions: 2.5 is no whole number"):
         superpose.input_statistics("no-such-base", rows, directions=2.5)  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()

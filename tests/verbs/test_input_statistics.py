@@ -100,14 +100,14 @@ def test_what_cannot_be_is_refused_before_the_base_is_loaded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     data = question_files["sums"]
-    with pytest.raises(BadSetting, match="0 directions are none"):
+    with pytest.raises(BadSetting, match="0 is below 1"):
         superpose.input_statistics("no-such-base", data, directions=0)
     superpose.input_statistics(tiny_base, data, adapters[0], FEW)
     with pytest.raises(OutputExists):
         superpose.input_statistics("no-such-base", data, adapters[0], FEW)
     assert measured(tiny_base, data, adapters[0], "--force") in (0, None)
     assert measured(tiny_base, data, adapters[0], "--directions", 0) == 2
-    assert "--directions: 0 directions are none" in capsys.readouterr().err
+    assert "--directions: 0 is below 1" in capsys.readouterr().err
 
 
 def test_add_merges_with_what_lies_beside_the_adapters(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from superpose.adapter.beside import Beside
 from superpose.adapter.brought_together import together
@@ -18,16 +19,20 @@ from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_
 from superpose.adapter.parents import Parent, sum_name
 from superpose.adapter.place import Place
 from superpose.adapter.progress import Progress, told
-from superpose.adapter.renaming import renamed
 from superpose.adapter.replacement import Array, Replacement
-from superpose.adapter.scalars import beyond_float64, finite, is_scalar, whole_rank
-from superpose.adapter.united import united
+from superpose.adapter.scalars import finite, is_scalar, whole_rank
+from superpose.arguments import as_mapping, as_tuple, each_is, of_kind
 from superpose.errors import BadInput
 from superpose.files.file_format import PEFT
-from superpose.lowrank.inner_products import inner as inner_product, norm, share
+from superpose.lowrank.inner_products import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
 from superpose.lowrank.truncation import Truncated, truncated
 from superpose.shown import Part, Shown
+
+if TYPE_CHECKING:
+    import os
+
+    from superpose.formats import Written
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,16 +78,12 @@ class Adapter(Shown, Mapping[str, Delta]):
 
     def __post_init__(self) -> None:
         for name in ("deltas", "settings", "replacements", "copies", "tied", "metadata"):
-            object.__setattr__(self, name, dict(getattr(self, name)))
-        object.__setattr__(self, "parents", tuple(self.parents))
+            object.__setattr__(self, name, as_mapping(getattr(self, name), name, self.name))
+        object.__setattr__(self, "parents", as_tuple(self.parents, "parents", self.name))
         if not self.deltas and not self.replacements:
             raise BadInput("an adapter needs at least one target module", where=self.name)
-        for module, delta in self.deltas.items():
-            if not isinstance(delta, Delta):
-                raise BadInput(f"`{module}` is {type(delta).__name__}, not Delta", where=self.name)
-        for key, replacement in self.replacements.items():
-            if not isinstance(replacement, Replacement):
-                raise BadInput(f"`{key}` is {type(replacement).__name__}, not Replacement")
+        each_is(self.deltas, Delta, self.name)
+        each_is(self.replacements, Replacement, self.name)
 
     # A mapping.
 
@@ -137,6 +138,8 @@ class Adapter(Shown, Mapping[str, Delta]):
         """Add: raises DifferentBase when the two were trained on different base models."""
         if not isinstance(other, Adapter):
             return NotImplemented
+        from superpose.adapter.united import united  # only who adds pays for it
+
         x, y = together((self, other))
         return united(x, y, (self, other))
 
@@ -174,7 +177,7 @@ class Adapter(Shown, Mapping[str, Delta]):
 
         Invariant under A -> RA, B -> B R^-1. Raises DifferentBase.
         """
-        x, y = together((self, other), deltas_alone=True)
+        x, y = together((self, of_kind(other, Adapter)), deltas_alone=True)
         shared = [module for module in x if module in y]
         return math.fsum(inner_product(x[m].terms, y[m].terms) for m in shared)
 
@@ -189,19 +192,9 @@ class Adapter(Shown, Mapping[str, Delta]):
         two unrelated adapters is about 1/sqrt(d_in * d_out * modules). NaN when one of them is
         zero. Raises DifferentBase, and BadInput for a delta beyond float64.
         """
-        x, y = together((self, other), deltas_alone=True)
-        own = [{m: norm(delta.terms) for m, delta in part.items()} for part in (x, y)]
-        for module, length in (each for lengths in own for each in lengths.items()):
-            if math.isinf(length):
-                raise beyond_float64(module)
-        lengths = math.hypot(*own[0].values()), math.hypot(*own[1].values())
-        if not min(lengths) > 0.0:
-            return math.nan
-        both = math.fsum(
-            share(x[m].terms, y[m].terms, (own[0][m], own[1][m]), lengths) for m in x if m in y
-        )
-        # Rounding may carry the cosine of a delta with itself past 1.
-        return max(-1.0, min(1.0, both))
+        from superpose.adapter.angle import cosine_of  # one more file, for who asks
+
+        return cosine_of(self, of_kind(other, Adapter))
 
     # The same, otherwise.
 
@@ -243,6 +236,8 @@ class Adapter(Shown, Mapping[str, Delta]):
 
         Raises Refused when two of its names become one.
         """
+        from superpose.adapter.renaming import renamed
+
         return renamed(self, name_of)
 
     def scaled_by_module(self, weights: Mapping[str, FineWeight]) -> Adapter:
@@ -265,6 +260,21 @@ class Adapter(Shown, Mapping[str, Delta]):
         own = Parent(f"{self.name} by {how}", self.path, mean, self.identity)
         made = made_by_sum((self,), (own,))
         return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,), made=made)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        engine: str | None = None,
+        base: str | os.PathLike[str] | None = None,
+        dtype: str | None = None,
+        compact: bool = False,
+        force: bool = False,
+    ) -> Written:
+        """Write it: `superpose.save(self, path, ...)`, which says what the options mean."""
+        from superpose.formats import save  # the one way up: how files look is known above
+
+        return save(self, path, engine=engine, base=base, dtype=dtype, compact=compact, force=force)
 
     def as_parents(self) -> tuple[Parent, ...]:
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,7 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from superpose.adapter.place import Place
-from superpose.adapter.scalars import finite
+from superpose.adapter.scalars import finite, is_scalar
+from superpose.arguments import as_tuple
 from superpose.errors import BadInput
 from superpose.lowrank.canonical_split import canonical
 from superpose.lowrank.inner_products import norm
@@ -61,9 +63,10 @@ class Delta(Shown):
     place: Place | None = None
 
     def __post_init__(self) -> None:
-        if not self.terms:
+        terms = as_tuple(self.terms, "the terms of a delta")
+        if not terms:
             raise BadInput("a delta needs at least one term")
-        object.__setattr__(self, "terms", tuple(map(_as_term, self.terms)))
+        object.__setattr__(self, "terms", tuple(map(_as_term, terms)))
         for term in self.terms:
             _check_term(term)
         shapes = {term.shape for term in self.terms}
@@ -145,11 +148,19 @@ def fine_numbers(weight: FineWeight) -> tuple[float, ...]:
 
 
 def _as_term(term: AnyTerm) -> AnyTerm:
-    return term if isinstance(term, Unformed) else Term(*term)
+    if isinstance(term, Unformed):
+        return term
+    parts = as_tuple(term, "a delta's term")
+    if len(parts) != len(Term._fields) or not is_scalar(parts[0]):
+        raise BadInput(f"a delta's term is (coefficient, B, A), and not {reprlib.repr(term)}")
+    return Term(*parts)
 
 
 def _check_term(term: AnyTerm) -> None:
     if isinstance(term, Term):
+        for name, factor in (("B", term.B), ("A", term.A)):
+            if not hasattr(factor, "shape"):
+                raise BadInput(f"factor {name} is {type(factor).__name__}, not an array")
         _check_factors(tuple(term.B.shape), tuple(term.A.shape))
     if not math.isfinite(term.coefficient):
         raise BadInput(f"a term's coefficient is {term.coefficient}; it must be a finite number")

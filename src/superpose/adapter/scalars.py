@@ -6,7 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import TypeGuard
 
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 
 
 def is_scalar(value: object) -> TypeGuard[float]:
@@ -15,9 +15,9 @@ def is_scalar(value: object) -> TypeGuard[float]:
 
 
 def whole_rank(rank: object) -> int:
-    """Give a rank as an int; raises BadInput unless it is a whole number of at least 1."""
+    """Give a rank as an int; raises BadSetting unless it is a whole number of at least 1."""
     if isinstance(rank, bool) or not isinstance(rank, Integral) or rank < 1:
-        raise BadInput(f"rank is {rank!r}; it must be a whole number of at least 1")
+        raise BadSetting(f"rank is {rank!r}; it must be a whole number of at least 1", where="rank")
     return int(rank)
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from superpose.adapter.adapter import Adapter
 from superpose.adapter.beside import Beside, trained
@@ -18,7 +18,7 @@ from superpose.adapter.place import place_of
 from superpose.errors import listed
 from superpose.files.file_format import PEFT
 from superpose.lowrank import norm
-from superpose.shown import Column, Fact, Facts, Line, Part, Shown, Table
+from superpose.shown import Column, Fact, Facts, Framed, Line, Part, Shown, Table
 
 # ..._1_attn1_to_q, but not the numbers in net_0_proj and to_out_0.
 _KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
@@ -54,7 +54,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class AdapterSummary(Shown):
+class AdapterSummary(Framed, Shown):
     """An adapter in numbers.
 
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
@@ -62,6 +62,8 @@ class AdapterSummary(Shown):
     parents. format: of its file. beside: what
     lies beside it and is no part of it. remarks: in words, may be none.
     """
+
+    TABLE: ClassVar[str] = "kinds"
 
     name: str
     path: str | None

@@ -15,7 +15,7 @@ from superpose.baking.folder import carry, check_target, write_card, write_confi
 from superpose.baking.plan import Plan, make_plan
 from superpose.baking.resized import resized
 from superpose.baking.shards import Shard, shards_of, write_shards
-from superpose.errors import BadInput
+from superpose.errors import BadSetting
 from superpose.files import new_folder
 from superpose.files.base import locate_base
 from superpose.files.checkpoint import Checkpoint
@@ -121,7 +121,9 @@ def _header_dtype(dtype: str | None) -> str | None:
     if dtype is None:
         return None
     if dtype not in _HEADERS:
-        raise BadInput(f"unknown dtype {dtype!r}", hint=f"Use {', '.join(_HEADERS)}.")
+        raise BadSetting(
+            f"unknown dtype {dtype!r}", where="dtype", hint=f"Use {', '.join(_HEADERS)}."
+        )
     return _HEADERS[dtype]
 
 

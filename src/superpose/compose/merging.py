@@ -13,6 +13,7 @@ import numpy as np
 from superpose.adapter import Adapter, Heads, Replacement, in_head, together, without_heads
 from superpose.adapter.brought_together import of_its_class
 from superpose.adapter.heads import HEADS, TASKS, chosen, with_head_of
+from superpose.arguments import typed
 from superpose.compose.method import Method
 from superpose.compose.sum import Sum
 from superpose.errors import BadInput, SuperposeWarning
@@ -72,6 +73,7 @@ def merge(
     return method.of(total, progress)
 
 
+@typed
 def exact_sum(
     adapters: Sequence[Adapter],
     weights: Sequence[float] | None = None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from superpose.adapter import Adapter
 from superpose.files import without_nan
-from superpose.shown import Column, Line, Part, Shown, Table, written
+from superpose.shown import Column, Framed, Line, Part, Shown, Table, written
 
 MOST = 10
 """Leftovers that are shown; `extract --json` lists all."""
@@ -62,12 +63,14 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class Extracted(Shown):
+class Extracted(Framed, Shown):
     """A fine-tuned model's delta as an adapter.
 
     modules: the target modules that changed. leftovers: what else did, the largest share first.
     unchanged: tensors that are the same in both models.
     """
+
+    TABLE: ClassVar[str] = "modules"
 
     adapter: Adapter
     modules: tuple[ExtractedModule, ...]

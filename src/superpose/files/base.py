@@ -25,7 +25,15 @@ from superpose.files.hub_base import (
 from superpose.files.hub_name import HubName, parse_base_name
 from superpose.files.names import exists, folder_of, is_hub_name
 
-__all__ = ["BaseName", "LocatedBase", "base_at_hand", "locate_base", "named_base", "read_base_name"]
+__all__ = [
+    "BaseName",
+    "LocatedBase",
+    "base_at_hand",
+    "check_base",
+    "locate_base",
+    "named_base",
+    "read_base_name",
+]
 
 _KINDS = (
     "A base model is `smollm2`, a transformers folder, or a hub name: org/name, org/name@revision."
@@ -198,6 +206,25 @@ def base_at_hand(name: str | os.PathLike[str] | None) -> Checkpoint | None:
         return None if folder is None else Checkpoint.open(folder)
     except (BadInput, Missing, Refused):
         return None
+
+
+def check_base(given: str | os.PathLike[str]) -> None:
+    """Raise for what is no base model, as far as its name and a look at its folder tell.
+
+    Nothing is fetched. A pipeline of diffusers is one; so is a file, which may be a GGUF model's.
+
+    Raises as `read_base_name`, and BadInput for a folder that holds no model.
+    """
+    path = read_base_name(given).path
+    if path is None or not path.is_dir():
+        return
+    check_no_adapter(path, given)
+    if not any((path / name).is_file() for name in (CONFIG, "model_index.json")):
+        raise BadInput(
+            f"holds no {CONFIG}: it is no base model's folder",
+            where=given,
+            hint="A base model is a folder as transformers' save_pretrained writes it.",
+        )
 
 
 def check_no_adapter(folder: Path, given: object) -> None:

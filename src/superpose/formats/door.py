@@ -9,18 +9,24 @@ import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
+from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, SuperposeError
 from superpose.files import called, is_here, locate
 from superpose.formats.format import Format, Output, Source
 from superpose.formats.table import ENGINES, FORMATS, engines_of, format_in, format_of
 from superpose.formats.written import Written
 
+Name: TypeAlias = str | os.PathLike[str]
+"""Of an adapter; `locate` says what is none."""
 
+
+@typed
 def load(
-    name: str | os.PathLike[str],
+    name: Name,
     *,
     base: str | os.PathLike[str] | None = None,
     ignore_keys: Collection[str] = (),
@@ -45,8 +51,6 @@ def load(
 
     >>> math = superpose.load("runs/math")  # doctest: +SKIP
     """
-    if isinstance(ignore_keys, str):  # whose every part would be ignored
-        raise BadSetting("is a list of keys, and not one text", where="ignore_keys")
     _check_base(base)
     path, given = locate(name), called(name)
     kind = format_of(path)
@@ -81,6 +85,7 @@ def check_output(
     _format_for(out, adapter_format, path)
 
 
+@typed
 def save(
     adapter: Adapter,
     path: str | os.PathLike[str],
@@ -139,12 +144,12 @@ def _format_for(out: Output, name: str | None, where: object) -> Format:
 
 
 def _check_base(base: str | os.PathLike[str] | None) -> None:
-    """Raise MissingBase for a base model's name that means nothing, though nothing may need it."""
+    """Raise for what is no base model's name, though nothing may need it."""
     if base is None:
         return
-    from superpose.files.base import read_base_name
+    from superpose.files.base import check_base
 
-    read_base_name(base)
+    check_base(base)
 
 
 def _check_engine(out: Output) -> None:

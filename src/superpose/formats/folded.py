@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Delta, place_of
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import BadInput, BadSetting, SuperposeWarning
 from superpose.files.finite import all_finite
 from superpose.files.tensors import EIGHT_BITS, numpy_dtype
 from superpose.formats.rounding import Loss, loss
@@ -149,9 +149,9 @@ def widest_dtype(adapter: Adapter) -> str:
 
 
 def checked_dtype(dtype: str) -> str:
-    """Let a dtype that can be written pass; raises BadInput for any other."""
+    """Let a dtype that can be written pass; raises BadSetting for any other."""
     if dtype not in DTYPES:
-        raise BadInput(f"dtype is {dtype!r}; it can be {', '.join(DTYPES)}")
+        raise BadSetting(f"{dtype!r} is none of {', '.join(DTYPES)}", where="dtype")
     return dtype
 
 

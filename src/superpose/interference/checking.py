@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from superpose.files import short_names, without_nan
 from superpose.interference.figures import CHANCE, COSINE, PAIR_COLUMNS
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
-from superpose.shown import Column, Heat, Line, Part, Shown, Table, written
+from superpose.shown import Column, Framed, Heat, Line, Part, Shown, Table, written
 
 if TYPE_CHECKING:
     from superpose.names.tree import Tree
@@ -78,13 +78,15 @@ MOST = 24
 
 
 @dataclass(frozen=True)
-class Check(Shown):
+class Check(Framed, Shown):
     """What the weights tell about K adapters.
 
     pairs: all K (K - 1) / 2, in the order given. energy_ratio: |sum dW|^2 / sum |dW|^2 over all
     modules: 1 when all are orthogonal, K when equal, below 1 when they cancel, NaN when all are
     zero.
     """
+
+    TABLE: ClassVar[str] = "pairs"
 
     adapters: tuple[AdapterFigures, ...]
     pairs: tuple[Pair, ...]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from superpose.errors import listed
 from superpose.files import without_nan
 from superpose.interference.facts import Property
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 
 MOST = 10
 """Differing modules that are shown; `diff --json` lists all."""
@@ -32,7 +33,7 @@ class ModuleDifference:
 
 
 @dataclass(frozen=True)
-class Difference(Shown):
+class Difference(Framed, Shown):
     """How two adapters differ.
 
     a, b: their names, told apart. facts: properties that differ without changing what is added,
@@ -41,6 +42,8 @@ class Difference(Shown):
     both are zero, NaN where shapes differ. tolerance: up to which a module counts as the same.
     one_base: whether both name one base model.
     """
+
+    TABLE: ClassVar[str] = "modules"
 
     a: str
     b: str

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from superpose.landscape.predicted import (
 )
 from superpose.landscape.sample import Sample
 from superpose.landscape.subsets import order_of, singles, subsets
-from superpose.shown import Heat, Line, Part, Shown, Table
+from superpose.shown import Framed, Heat, Line, Part, Shown, Table
 from superpose.statistics import student_quantile
 
 __all__ = ["Disturbance", "Forecast", "Predicted", "quantile_of"]
@@ -49,13 +49,15 @@ those of the heat map."""
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast(Shown):
+class Forecast(Framed, Shown):
     """The lambda space of K adapters, each with its domain.
 
     names: of the adapters, K. domains: of their data, K, in one order. samples: what was measured.
 
     Raises BadInput when these do not belong together.
     """
+
+    TABLE: ClassVar[str] = "rows"
 
     names: tuple[str, ...]
     domains: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from superpose.interference.many import ON_A_MAP, as_many
 from superpose.library.opened import Library
 from superpose.library.pairs import AllPairs, all_pairs, remove_stale_pairs
 from superpose.library.placing import Place
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
 
 Array: TypeAlias = Any
@@ -60,8 +60,10 @@ class CheckedBase:
 
 
 @dataclass(frozen=True, eq=False)
-class LibraryCheck(Shown):
+class LibraryCheck(Framed, Shown):
     """What the weights tell of a library, for each base model by itself."""
+
+    TABLE: ClassVar[str] = "bases.pairs"
 
     bases: tuple[CheckedBase, ...]
 

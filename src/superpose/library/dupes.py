@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from superpose.interference.borders import COPY
 from superpose.interference.clusters import Union
 from superpose.library.near import likeness_of
 from superpose.library.opened import Library
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
 
 Tell: TypeAlias = Callable[[float, float | None, str], None]
@@ -71,8 +71,10 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Duplicates(Shown):
+class Duplicates(Framed, Shown):
     """All copies of a library. among: adapters that were compared. zero: that change nothing."""
+
+    TABLE: ClassVar[str] = "groups.copies"
 
     among: int
     tolerance: float

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from superpose.library.dupes import HeldAdapters
 from superpose.library.opened import Library
 from superpose.lowrank import formed, nonzero, upcast
 from superpose.lowrank.to_numpy import to_numpy
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 
 Array: TypeAlias = Any
 
@@ -99,8 +99,10 @@ _COHORTS = (
 
 
 @dataclass(frozen=True)
-class Lineage(Shown):
+class Lineage(Framed, Shown):
     """The runs and cohorts of a library. among: adapters that were looked at."""
+
+    TABLE: ClassVar[str] = "runs.members"
 
     among: int
     runs: tuple[Run, ...]

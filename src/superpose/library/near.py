@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from superpose.library.blocks import products, stacked
 from superpose.library.opened import cosines_of_sketches
 from superpose.library.query import Asked
 from superpose.library.sketch import standard_error
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 
 _LOOKED_AT = 4
 """Candidates that are taken exactly, for each that is asked for."""
@@ -57,8 +57,10 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Neighbours(Shown):
+class Neighbours(Framed, Shown):
     """The adapters that are most like one. asked: its name. among: how many were looked at."""
+
+    TABLE: ClassVar[str] = "near"
 
     asked: str
     base: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from superpose.library.equations import unkept
 from superpose.library.query import Asked
 from superpose.library.sparse import FLOOR, solved
 from superpose.library.unmixing import Search, searched
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 
 Array: TypeAlias = Any
 
@@ -54,7 +54,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Unmixed(Shown):
+class Unmixed(Framed, Shown):
     """What one adapter is a sum of.
 
     explained: share of the target's energy, in the equations of its own sides. complete: what is
@@ -63,6 +63,8 @@ class Unmixed(Shown):
     library, but for the target. read: how many were taken exactly. stored: tensors of the target
     that are in no figure. indexed: the target is an adapter of the library itself.
     """
+
+    TABLE: ClassVar[str] = "parents"
 
     asked: str
     base: str

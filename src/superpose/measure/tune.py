@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from superpose.landscape.plan import SLOPE_WORK
 from superpose.landscape.sample import Sample
 from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
-from superpose.shown import Column, Part, Shown, Table, perplexity
+from superpose.shown import Column, Framed, Part, Shown, Table, perplexity
 
 __all__ = ["Point", "Tuned", "Wanted", "most_rounds", "tune", "tuning", "tuning_work"]
 
@@ -62,8 +62,10 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Tuned(Shown):
+class Tuned(Framed, Shown):
     """The best weights, and everything that was measured on the way, in order."""
+
+    TABLE: ClassVar[str] = "measured"
 
     names: tuple[str, ...]
     domains: tuple[str, ...]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing_extra
 from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
@@ -34,6 +35,7 @@ class BaseModel:
     revision: str | None = None
 
 
+@typed
 def load_base(
     name: str | os.PathLike[str],
     *,

@@ -1,6 +1,6 @@
 """What results show: parts that say it once. `notebook` draws them for notebooks."""
 
-from superpose.shown.mixin import Shown
+from superpose.shown.mixin import Framed, Shown
 from superpose.shown.parts import (
     Cell,
     Column,
@@ -24,6 +24,7 @@ __all__ = [
     "Fact",
     "Facts",
     "Form",
+    "Framed",
     "Heat",
     "Line",
     "Part",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.shown.parts import Facts, Heat, Line, Part
 
-__all__ = ["Shown"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Framed", "Shown"]
 
 
 _LINES, _WIDTH = 3, 160
@@ -33,6 +37,37 @@ class Shown:
         from superpose.shown.notebook import notebook_html
 
         return notebook_html(self.shown())
+
+
+class Framed:
+    """A result that holds tables, which `to_frame` gives.
+
+    TABLE: the one that it is asked for mostly: a list in what `to_json()` gives, or after a dot a
+    list in each of its entries.
+    """
+
+    TABLE: ClassVar[str]
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Give what the command prints with --json."""
+        raise NotImplementedError
+
+    def to_frame(self, table: str | None = None) -> pd.DataFrame:
+        """Give one table as a pandas DataFrame; its columns have the names that --json has.
+
+        table: a list of `to_json()`, such as `adapters` of a check; after a dot one that each of
+        its entries has, such as `pairs.modules`, where the entry's own values stand in columns
+        `pairs.a`, `pairs.b`. None is the result's main table. What is a mapping has a column for
+        each key: `weights.math`. Lists of records are tables of their own and no columns.
+
+        Raises BadSetting, with the tables there are, for one that is none; MissingExtra without
+        pandas.
+
+        >>> superpose.check("math", "medicine").to_frame()  # doctest: +SKIP
+        """
+        from superpose.shown.frame import frame_of
+
+        return frame_of(self.to_json(), self.TABLE, table)
 
 
 def _said(part: Part) -> str:

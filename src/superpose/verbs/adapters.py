@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from superpose.errors import BadSetting
+from superpose.errors import BadInput, BadSetting
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
@@ -47,7 +47,7 @@ def as_list(adapters: Adapters | AdapterName) -> list[AdapterName]:
             where="adapters",
             hint="Give a list: list(adapters).",
         )
-    if isinstance(adapters, Set) or not isinstance(adapters, Iterable):
+    if isinstance(adapters, Set | bytes) or not isinstance(adapters, Iterable):
         raise BadSetting(f"{adapters!r} is no list of adapters", where="adapters")
     return list(adapters)
 
@@ -112,7 +112,13 @@ def as_number(weight: object) -> float:
 
 def called_by(adapter: AdapterName) -> str:
     """Give what an adapter is called: as it was given, or by where it was read."""
-    return os.fspath(adapter) if isinstance(adapter, str | os.PathLike) else adapter.label
+    from superpose.adapter import Adapter
+
+    if isinstance(adapter, Adapter):
+        return adapter.label
+    if not isinstance(adapter, str | os.PathLike):
+        raise BadInput(f"{adapter!r} is no adapter: neither a name nor a path")
+    return os.fspath(adapter)
 
 
 def given_twice() -> BadSetting:

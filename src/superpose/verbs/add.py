@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from superpose.adapter.made import BEST_RANK, ON_BASE, SUM, percent
+from superpose.arguments import typed
 from superpose.compose import BestRank, Method, OnBase, Sum
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import Weighted
@@ -121,6 +122,7 @@ class Added(Told):
         return f"keeps {percent(self.energy_kept)} of the energy"
 
 
+@typed
 def add(
     adapters: Weighted,
     out: str | os.PathLike[str],

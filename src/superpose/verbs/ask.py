@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.adapter import formula
-from superpose.shown import Column, Part, Shown, Table
+from superpose.arguments import typed
+from superpose.shown import Column, Framed, Part, Shown, Table
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.progress import Progress, advancing
@@ -32,8 +33,10 @@ class Answering(TypedSettings):
 
 
 @dataclass(frozen=True)
-class Answers(Shown):
+class Answers(Framed, Shown):
     """What each weighting answers to each question."""
+
+    TABLE: ClassVar[str] = "answers"
 
     base: str
     answers: tuple[Answer, ...]
@@ -57,6 +60,7 @@ _COLUMNS = (
 )
 
 
+@typed
 def ask(
     base: Base,
     adapters: Weighted,

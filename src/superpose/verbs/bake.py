@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superpose.arguments import typed
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, located
 from superpose.verbs.notes import note
@@ -59,6 +60,7 @@ class BakedModel(Told):
         return "\n".join([*lines, *(f"  {said}" for said in baked.notes())])
 
 
+@typed
 def bake(
     base: Base,
     adapters: Weighted,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
+from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting
 from superpose.interference import Check, check as compare
 from superpose.verbs.adapters import AdapterName, Adapters, as_list, called_by, loaded
@@ -76,6 +77,7 @@ def check(
 ) -> CheckedLibrary: ...
 
 
+@typed
 def check(
     adapters: Adapters | AdapterName = (),
     *more: AdapterName,

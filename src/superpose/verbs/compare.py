@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.executor import Execution
 from superpose.verbs.adapters import AdapterName, Adapters, loaded
@@ -46,6 +47,7 @@ class Comparing(Calibration):
                 raise BadSetting(f"{getattr(self, name)} is below 1", where=name)
 
 
+@typed
 def compare(
     base: Base,
     adapters: Adapters,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from superpose.shown import Cell, Column, Line, Part, Shown, Table, perplexity
+from superpose.shown import Cell, Column, Framed, Line, Part, Shown, Table, perplexity
 
 if TYPE_CHECKING:
     from superpose.measure.ranking import Ranked
@@ -16,13 +16,15 @@ __all__ = ["Compared"]
 
 
 @dataclass(frozen=True)
-class Compared(Shown):
+class Compared(Framed, Shown):
     """Methods in order, the best on the test rows first, and what they are held against.
 
     references: the base, each adapter on its own domain, the naive sum, merged data where an
     adapter of it was given. commands: that write the best one. data, seed, seconds: what the page
     says of its making.
     """
+
+    TABLE: ClassVar[str] = "methods"
 
     base: str
     domains: tuple[str, ...]

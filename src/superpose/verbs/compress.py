@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.verbs.adapter_folders import (
     check_folder_of_adapters,
@@ -36,6 +37,7 @@ _ENERGY = 0.99
 """What is kept where neither a rank nor an energy is given: an error of 10 % at most."""
 
 
+@typed
 def compress(
     adapters: Adapters,
     out: str | os.PathLike[str] | None = None,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from superpose.adapter.one_basis import BasisMember, OneBasis
 from superpose.files import without_nan
 from superpose.files.tensors import numpy_dtype
 from superpose.lowrank import norm
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
 from superpose.verbs.told import size
 
@@ -94,13 +94,15 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Compressed(Shown):
+class Compressed(Framed, Shown):
     """Several adapters in one basis.
 
     out: where they were written, None in memory. form: both, ordinary or shared. ranks: of the
     basis of each module. alone_rank: that `CompressedAdapter.alone` is of. shared: the bases, the
     cores and the ordinary adapters.
     """
+
+    TABLE: ClassVar[str] = "adapters"
 
     out: Path | None
     form: str

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import superpose.studies
+from superpose.arguments import typed
 from superpose.files import new_file
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.shown import Cell, Column, Part, Shown, Table
@@ -97,6 +98,7 @@ class Demo(Shown):
         return self.samples[0][2][0].question
 
 
+@typed
 def demo(
     out: str | os.PathLike[str] = "superpose-demo", *, progress: Progress | None = None
 ) -> Demo:
@@ -137,6 +139,7 @@ def demo(
     )
 
 
+@typed
 def demo_questions(
     domain: str, train: int, test: int, seed: int = 0
 ) -> tuple[list[Row], list[Row]]:

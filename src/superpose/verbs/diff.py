@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import AdapterName, loaded
 from superpose.verbs.at_hand import tree_at_hand
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["diff"]
 
 
+@typed
 def diff(
     a: AdapterName,
     b: AdapterName,

@@ -6,6 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.verbs.progress import Progress
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["dupes"]
 
 
+@typed
 def dupes(
     index: str | os.PathLike[str] = "library.index",
     *,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.adapter import formula
+from superpose.arguments import typed
 from superpose.errors import BadSetting
-from superpose.shown import Cell, Column, Part, Shown, Table, four_digits
+from superpose.shown import Cell, Column, Framed, Part, Shown, Table, four_digits
 from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
@@ -39,8 +40,10 @@ class TestQuestions(Questions):
 
 
 @dataclass(frozen=True)
-class Evaluated(Shown):
+class Evaluated(Framed, Shown):
     """The score of each weighting on each domain."""
+
+    TABLE: ClassVar[str] = "rows"
 
     base: str
     rows: tuple[Evaluation, ...]
@@ -68,6 +71,7 @@ class Evaluated(Shown):
 _SCORE = Column("perplexity", lambda row: row.score.perplexity, four_digits, ("low", "high"))
 
 
+@typed
 def evaluate(
     base: Base,
     adapters: Weighted,

@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.verbs.adapter_folders import (
     check_folder_of_adapters,
     folder_of_adapters,
@@ -33,8 +34,10 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Expanded(Shown):
+class Expanded(Framed, Shown):
     """Ordinary adapters. names: in `out`, the folder that they were written to; None in memory."""
+
+    TABLE: ClassVar[str] = "adapters"
 
     adapters: tuple[Adapter, ...]
     names: tuple[str, ...]
@@ -57,6 +60,7 @@ class Expanded(Shown):
         return (*first, Table.of("Ordinary adapters", _COLUMNS, self.adapters))
 
 
+@typed
 def expand(
     file: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,

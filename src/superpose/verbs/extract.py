@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from superpose.arguments import typed
 from superpose.extraction import Extracted, extract as extract_adapter, extracted_format
 from superpose.formats import Written, check_output, save
 from superpose.shown import Line, Part
@@ -45,6 +46,7 @@ class Extraction(Extracted):
         return (Line(f"{written.path}, in {written.dtype}", "wrote"), *super().shown())
 
 
+@typed
 def extract(
     base: Base,
     finetuned: str | os.PathLike[str],

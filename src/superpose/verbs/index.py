@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.library.indexing import IndexUpdate, index_adapters
-from superpose.shown import Column, Line, Part, Shown, Table
+from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
 from superpose.verbs.progress import Progress
 
@@ -24,8 +25,10 @@ _BASES = (Column("base model", lambda one: one[0]), Column("adapters", lambda on
 
 
 @dataclass(frozen=True)
-class Indexed(IndexUpdate, Shown):
+class Indexed(Framed, IndexUpdate, Shown):
     """What an index holds, and what this run found."""
+
+    TABLE: ClassVar[str] = "problems"
 
     def to_json(self) -> dict[str, Any]:
         """Give what `superpose index --json` prints."""
@@ -75,6 +78,7 @@ def _more(remarks: Sequence[object]) -> str:
     return f"{len(remarks) - 10:,} more; --json has all." if len(remarks) > 10 else ""
 
 
+@typed
 def index(
     folders: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     out: str | os.PathLike[str] = "library.index",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.verbs.adapters import AdapterName, loaded
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["info"]
 
 
+@typed
 def info(adapter: AdapterName, *, ignore_keys: Sequence[str] = ()) -> AdapterSummary:
     """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
 

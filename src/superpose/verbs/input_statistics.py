@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.verbs.base import Base, loaded_base
@@ -80,6 +81,7 @@ class MeasuredInputs(Told):
         return f"{where}{what}" + (f"; {size(self.bytes)}" if self.bytes else "")
 
 
+@typed
 def input_statistics(
     base: Base,
     data: Source | Data,
@@ -105,7 +107,7 @@ def input_statistics(
     held(questions, Questions, "questions")
     held(directions, int, "directions")
     if directions < 1:
-        raise BadSetting(f"{directions} directions are none", where="directions")
+        raise BadSetting(f"{directions} is below 1", where="directions")
     from superpose.files import check_free_file, new_file
     from superpose.measure.inputs import linear_layers, measure_inputs
 

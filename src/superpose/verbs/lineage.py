@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.verbs.progress import Progress
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["lineage"]
 
 
+@typed
 def lineage(
     index: str | os.PathLike[str] = "library.index", *, progress: Progress | None = None
 ) -> FoundLineage:

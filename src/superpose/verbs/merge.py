@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.compose import Method, Sum
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["merge"]
 
 
+@typed
 def merge(
     adapters: Weighted,
     weights: TaskWeights = None,

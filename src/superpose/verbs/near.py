@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import AdapterName
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["near"]
 
 
+@typed
 def near(
     adapter: AdapterName, index: str | os.PathLike[str] = "library.index", *, most: int = 10
 ) -> Neighbours:

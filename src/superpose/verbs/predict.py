@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from superpose.arguments import typed
 from superpose.executor import Execution
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows, few_rows
@@ -48,7 +49,7 @@ __all__ = ["Prediction", "predict"]
 
 
 @dataclass(frozen=True)
-class Prediction(Shown):
+class Prediction(Framed, Shown):
     """What is known of every sum, the advice that follows, and what was measured on test rows.
 
     forecast: what was measured on the calibration rows, and where slopes were, a polynomial through
@@ -58,6 +59,8 @@ class Prediction(Shown):
     seed: what the page says of its making. right: what is known of questions with choices. merged:
     what another merge method makes of the sum of all, where that was measured.
     """
+
+    TABLE: ClassVar[str] = "rows"
 
     base: str
     forecast: Forecast
@@ -218,6 +221,7 @@ class Prediction(Shown):
         return () if self.merged is None else merged_parts(self.known, self.merged, weights, rows)
 
 
+@typed
 def predict(
     base: Base,
     adapters: Adapters,

@@ -14,6 +14,7 @@ from typing import Any
 
 from superpose.adapter import Adapter
 from superpose.adapter.beside import tell_of_trained
+from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, SuperposeWarning
 from superpose.files import locate
 from superpose.files.file_format import ENDINGS
@@ -63,6 +64,7 @@ class Pushed(Shown):
         return tuple(Line(line, whole=True) for line in lines)
 
 
+@typed
 def push(
     adapter: AdapterName,
     to: str,

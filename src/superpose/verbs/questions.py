@@ -96,6 +96,8 @@ def _each(data: Source | Data) -> list[Data]:
         return [{name: source} for name, source in data.items()]
     if isinstance(data, str | os.PathLike):
         return [[data]]
+    if not isinstance(data, Iterable):
+        raise BadSetting(f"{data!r} is no list of question files or rows", where="data")
     rows = [given for given in data if isinstance(given, Row | Mapping)]
     sources = [given for given in data if not isinstance(given, Row | Mapping)]
     return [*([rows] for _ in rows[:1]), *([source] for source in sources)]

@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from superpose.arguments import typed
 from superpose.errors import BadInput
 from superpose.executor import Execution, WorkStatus, work_status
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Framed, Line, Part, Shown
 from superpose.training.reporter import Reporter
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress
@@ -27,13 +28,15 @@ __all__ = ["Studied", "Telling", "studied", "study"]
 
 
 @dataclass(frozen=True)
-class Studied(Shown):
+class Studied(Framed, Shown):
     """A study's folder, how many of its cells are done, and what it found.
 
     summary: None of a study that was only looked at. seconds: that this run took. status: how far
     the run is that was begun last, where that was asked for; cells and done count its tasks.
     foreseen: what the study takes, where only that was asked for.
     """
+
+    TABLE: ClassVar[str] = "methods"
 
     study: Study
     cells: int
@@ -97,6 +100,7 @@ class Studied(Shown):
         return study_page(found, parts.checks, parts.forecasts, parts.adapters, made)
 
 
+@typed
 def study(
     file: str | os.PathLike[str] | Mapping[str, Any],
     out: str | os.PathLike[str] | None = None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.training.settings import LoraSettings, TrainingSettings, checked
 from superpose.verbs.base import Base, loaded_base
@@ -30,6 +31,7 @@ class TrainingQuestions(Questions):
     seed: Annotated[int, "Start of A, order of rows, dropout."] = 0
 
 
+@typed
 def train(
     base: Base,
     data: Source | Data,

@@ -8,11 +8,12 @@ import shlex
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.executor import Execution
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows, few_rows
@@ -79,12 +80,14 @@ class Goal(TypedSettings):
 
 
 @dataclass(frozen=True)
-class Tuning(Shown):
+class Tuning(Framed, Shown):
     """The best weights with everything that was measured, and the forecast they started from.
 
     finer: one weight for each module, where it was asked for. given, data, seed, seconds: what the
     page says of its making.
     """
+
+    TABLE: ClassVar[str] = "measured"
 
     base: str
     forecast: Forecast
@@ -151,6 +154,7 @@ class Tuning(Shown):
         return *self.tuned.shown(), best, *self.finer.shown(), adds
 
 
+@typed
 def tune(
     base: Base,
     adapters: Adapters,

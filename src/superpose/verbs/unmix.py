@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import AdapterName
 from superpose.verbs.base import Base, located
@@ -20,6 +21,7 @@ _EXTRACTED = 64
 """Rank of what is taken out of a model, unless another is given."""
 
 
+@typed
 def unmix(
     merged: AdapterName,
     index: str | os.PathLike[str] = "library.index",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.files import with_home
 from superpose.verbs.adapters import AdapterName, Weighted, called_by, loaded
@@ -63,6 +64,7 @@ class Verified(Told):
         return f"{self.result} is {'' if self.holds else 'not '}the sum: {self.proof}"
 
 
+@typed
 def verify(
     base: Base,
     adapters: Weighted,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter, Place, place_of
-from superpose.errors import BadInput, OutputExists, missing_extra
+from superpose.errors import BadInput, BadSetting, OutputExists, missing_extra
 from superpose.files import check_free_file, encodable, new_file
 from superpose.files.file_format import LLAMA_CPP
 from superpose.formats.folded import Folded, fold
@@ -45,11 +45,13 @@ the dtype of the factors before it multiplies, so that a half costs more than it
 
 
 def checked_gguf_dtype(dtype: str | None) -> str:
-    """Give the dtype to write; raises BadInput for one that llama.cpp adapters do not have."""
+    """Give the dtype to write; raises BadSetting for one that llama.cpp adapters do not have."""
     if dtype is None:
         return DTYPES[0]
     if dtype not in DTYPES:
-        raise BadInput(f"dtype is {dtype!r}; for llama.cpp it can be {', '.join(DTYPES)}")
+        raise BadSetting(
+            f"{dtype!r} is none of {', '.join(DTYPES)}, which GGUF can be", where="dtype"
+        )
     return dtype
 
 

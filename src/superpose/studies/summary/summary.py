@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from superpose.errors import BadInput
+from superpose.shown import Framed
 from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
     AccuracyRow,
@@ -29,7 +30,7 @@ __all__ = ["Summary"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary(Held):
+class Summary(Framed, Held):
     """What a study found.
 
     own_adapters: perplexity of the base and of every single adapter on every domain. methods: empty
@@ -37,6 +38,8 @@ class Summary(Held):
     all evaluations. accuracies: of test rows with choices; empty where none has any. matches: of
     answers that were said; empty where none were.
     """
+
+    TABLE: ClassVar[str] = "methods"
 
     name: str
     base: str
