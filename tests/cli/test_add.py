@@ -252,7 +252,7 @@ WRONG: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
     "infinity": (damaged("lora_B", float("inf")), [], "q_proj.lora_B.weight"),
     "dora": (changed(use_dora=True), [], "use_dora"),
     "unknown key": (changed(novelty=1), [], "--ignore-key novelty"),
-    "fewer weights": (None, ["--weights", "1"], "2 adapters and 1 task weights"),
+    "fewer weights": (None, ["--weights", "1"], "2 adapters and 1 task weight"),
     "more weights": (None, ["--weights", "1,2,3"], "2 adapters and 3 task weights"),
     "nan weight": (None, ["--weights", "1,nan"], "must be finite"),
     "words as weights": (None, ["--weights", "one,two"], "no list of task weights"),

@@ -58,7 +58,7 @@ def test_the_adapter_is_the_difference_and_the_norm_is_said_to_be_left_out(
         assert np.linalg.norm(dense(delta.terms) - change) < 1e-5 * np.linalg.norm(change)
     for words in ("2 target modules, rank 2, keeps 100.00 %", "float32", "q_proj", NORM, "norm"):
         assert words in ended.stdout
-    assert ended.stderr.startswith("note: 1 tensor(s) that differ are not in the adapter: ")
+    assert ended.stderr.startswith("note: 1 tensor that differs is not in the adapter: ")
 
 
 def test_json_is_alone_on_standard_output(

@@ -143,7 +143,7 @@ def test_bad_input_is_refused_with_exit_code_2(
     one, two = question_files.values()
     (tmp_path / "empty.jsonl").write_text('{"question": "x", "answer": ""}')
     cases = {
-        "2 adapters and 1 domains": ("--data", one),
+        "2 adapters and 1 domain": ("--data", one),
         "calibration rows too": ("--data", one, "--data", two, "--test", one, "--test", two),
         "answer": ("--data", one, "--data", tmp_path / "empty.jsonl"),
         "no such question file": ("--data", one, "--data", tmp_path / "none.jsonl"),

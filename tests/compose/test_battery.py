@@ -221,7 +221,7 @@ def test_an_approximation_among_its_inputs_is_named(method: Method) -> None:
 
 
 def test_its_weights_are_checked_and_its_bases_compared(method: Method) -> None:
-    with pytest.raises(BadInput, match="3 adapters and 1 task weights"):
+    with pytest.raises(BadInput, match="3 adapters and 1 task weight"):
         superpose.merge(three(), [1.0], method)
     with pytest.raises(BadInput, match="must be finite"):
         superpose.merge(three(), [1.0, float("nan"), 1.0], told_of(method, three()))

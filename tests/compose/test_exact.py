@@ -99,7 +99,7 @@ def test_another_number_of_weights_than_adapters_is_bad_input(
     weights: list[float], write_adapter: WriteAdapter
 ) -> None:
     a = superpose.load(write_adapter("a"))
-    with pytest.raises(BadInput, match=f"2 adapters and {len(weights)} task weights"):
+    with pytest.raises(BadInput, match=f"2 adapters and {len(weights)} task weight"):
         exact_sum([a, a], weights)
 
 

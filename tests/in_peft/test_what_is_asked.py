@@ -168,7 +168,7 @@ def test_what_is_not_what_its_name_says_is_refused_with_the_way_out(
 @pytest.mark.parametrize(
     ("adapters", "weights", "name", "said"),
     [
-        (BOTH, [1.0], "both", "2 adapters and 1 task weights"),
+        (BOTH, [1.0], "both", "2 adapters and 1 task weight"),
         (BOTH, [1.0, float("nan")], "both", "must be finite"),
         (BOTH, [1.0, "much"], "both", "is no task weight"),
         ([], [], "both", "at least one adapter"),

@@ -55,8 +55,8 @@ def add(
         str | None,
         typer.Option(
             "--for",
-            metavar="ENGINE",
-            help="peft, vllm or llama.cpp: refuse what it does not read. vllm: with the least rank "
+            metavar="peft|vllm|llama.cpp",
+            help="The engine: refuse what it does not read. vllm: with the least rank "
             "of its --max-lora-rank list that is enough, padded with zeros, or compressed to 512 "
             "where more would be needed. llama.cpp: a GGUF LoRA file; OUT ends in .gguf.",
             show_default=False,

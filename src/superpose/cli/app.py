@@ -28,7 +28,8 @@ import typer
 from typer.core import TyperGroup
 
 from superpose._version import __version__
-from superpose.cli.console import note, one_line
+from superpose.cli.completion import completed, said_plainly
+from superpose.cli.console import hush, note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.cli.typed import remembered
 from superpose.errors import (
@@ -74,6 +75,9 @@ COMMANDS = {
 
 # What a verb calls a setting -> what the command line calls it, where that is another word.
 _OPTIONS = {"engine": "for", "ignore_keys": "ignore_key"}
+
+_WrongCommandLine = cast("type[Exception]", typer.BadParameter.__base__)
+"""What the parser raises for every wrong command line; typer has a click of its own, or not."""
 
 _SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -195,12 +199,28 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _called(args: Sequence[str] | None) -> int:
+    hush(False)
+    command = typer.main.get_command(app)
     try:
         with remembered(sys.argv[1:] if args is None else args):
-            typer.main.get_command(app).main(args=args, prog_name="superpose")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
+            ended = command.main(args=args, prog_name="superpose", standalone_mode=False)
+    except SystemExit as end:  # what completes in a shell ends so
+        ended = end.code
+    except _WrongCommandLine as error:
+        return _fail_usage(error)
+    return ended if isinstance(ended, int) else 0
+
+
+def _fail_usage(error: Any) -> int:
+    """Say what is wrong with a command line, as all else that is wrong is said."""
+    if error.ctx is None or type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        said = error.format_message().rstrip(".")
+        note(
+            "error", f"{said[:1].lower()}{said[1:]}\n`{error.ctx.command_path} --help` tells more."
+        )
+    return int(error.exit_code)
 
 
 def _fail(error: SuperposeError) -> int:
@@ -256,4 +276,8 @@ def _load(name: str, target: str) -> Any:
     module, _, function = target.partition(":")
     single = typer.Typer(add_completion=False, context_settings=_SETTINGS, **_PLAIN)
     single.command(name)(getattr(importlib.import_module(module), function))
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    for parameter in command.params:
+        said_plainly(parameter)
+        completed(parameter)
+    return command

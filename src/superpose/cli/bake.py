@@ -36,7 +36,7 @@ def bake(
         str | None,
         typer.Option(
             "--for",
-            metavar="ENGINE",
+            metavar="gguf",
             help="gguf: a GGUF model of the base's own GGUF file, which BASE names then.",
             show_default=False,
         ),
@@ -44,8 +44,9 @@ def bake(
     dtype: Annotated[
         str | None,
         typer.Option(
-            help="float32, float16, bfloat16 or float64 for the whole model, of a GGUF model for "
-            "the tensors that change; by default each tensor keeps its own."
+            metavar="float32|float16|bfloat16|float64",
+            help="For the whole model, of a GGUF model for the tensors that change; by default "
+            "each tensor keeps its own.",
         ),
     ] = None,
     force: Annotated[

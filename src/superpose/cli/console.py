@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
@@ -26,6 +27,7 @@ __all__ = [
     "answer",
     "bars",
     "err",
+    "hush",
     "note",
     "one_line",
     "out",
@@ -41,6 +43,9 @@ UNKNOWN_WIDTH = 120
 # A terminal that says it has no columns has these; tables are drawn for no fewer than the second,
 # nor is a bar, which redraws its one line.
 USUAL_WIDTH, LEAST_WIDTH = 80, 20
+
+
+_HUSHED: ContextVar[bool] = ContextVar("hushed", default=False)
 
 
 class Result(Protocol):
@@ -67,12 +72,20 @@ def err() -> Console:
     return _console(to_stderr=True)
 
 
+def hush(quiet: bool) -> bool:
+    """Let no note be printed from here on, where that is asked for; errors and warnings are."""
+    _HUSHED.set(quiet)
+    return quiet
+
+
 def note(kind: str, message: object) -> None:
     """`kind: message` on standard error, kept free of markup and of line wrapping.
 
     kind: "error", "warning" or "note". message: may hold any character a file name may; those that
-    control a terminal are shown as escapes, save line breaks.
+    control a terminal are shown as escapes, save line breaks. A "note" is dropped after `hush`.
     """
+    if kind == "note" and _HUSHED.get():
+        return
     with suppress(OSError):  # where standard error takes nothing, nobody can be told so
         print(f"{kind}: {visible_in_terminal(message)}", file=sys.stderr, flush=True)  # noqa: T201
 

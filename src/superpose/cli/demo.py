@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.beside import Html, Pages
+from superpose.cli.options import Quiet
 
 __all__ = ["demo"]
 
@@ -18,7 +19,7 @@ def demo(
     ] = Path("superpose-demo"),
     html: Html = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train three adapters on a 135M-parameter model, add them, and see whether it worked.
 

@@ -20,7 +20,11 @@ def extract(
     base: Base,
     finetuned: Annotated[
         str,
-        typer.Argument(help="The fine-tuned model: a folder or a hub name.", show_default=False),
+        typer.Argument(
+            metavar="FINETUNED",
+            help="The fine-tuned model: a folder or a hub name.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder to write.", show_default=False)

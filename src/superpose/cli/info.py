@@ -1,30 +1,30 @@
-"""`superpose info`: what is in an adapter."""
+"""`superpose info`: what is in adapters."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from superpose.cli.console import answer
-from superpose.cli.options import IgnoreKey, Json
+from superpose.cli.options import AdapterNames, IgnoreKey, Json, Quiet
 
 __all__ = ["info"]
 
 
 def info(
-    adapter: Annotated[
-        str, typer.Argument(help="An adapter: a folder, a file or a hub name.", show_default=False)
-    ],
+    adapters: AdapterNames,
     ignore_key: IgnoreKey = None,
     json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
-    """Say what is in an adapter: base model, target modules, ranks, scalings, norms, parents.
+    """Say what is in adapters: base model, target modules, ranks, scalings, norms, parents.
 
-    Norms are Frobenius norms of the deltas, not of the factors.
+    Norms are Frobenius norms of the deltas, not of the factors. Several are told one below the
+    other; their JSON is a list.
 
-    Example: superpose info runs/math
+    \b
+    Example:
+      superpose info runs/math
+      superpose info runs/*
     """
     from superpose.verbs.info import info as info_all
 
-    answer(info_all(adapter, ignore_keys=ignore_key or ()), json)
+    found = info_all(*adapters, ignore_keys=ignore_key or ())
+    answer(found, json)

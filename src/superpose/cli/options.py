@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.console import hush
+
 __all__ = [
     "AdapterNames",
     "Adapters",
@@ -78,13 +80,20 @@ Status = Annotated[
     typer.Option("--status", help="How far it is, from the files in --out; also while it runs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=hush, help="No progress bar, and no notes.")
+]
 
 # Of the commands that run a model.
-Base = Annotated[str, typer.Argument(help="smollm2, a transformers folder, or a hub name.")]
+Base = Annotated[
+    str, typer.Argument(metavar="BASE", help="smollm2, a transformers folder, or a hub name.")
+]
 Adapters = Annotated[
     list[str],
-    typer.Argument(help="Adapters, each PATH or PATH:WEIGHT, or hub names, or 'A + 0.5*B - C'."),
+    typer.Argument(
+        metavar="ADAPTER[:WEIGHT]...",
+        help="Adapters, each PATH or PATH:WEIGHT, or hub names, or 'A + 0.5*B - C'.",
+    ),
 ]
 AdapterNames = Annotated[
     list[str],

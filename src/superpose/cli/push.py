@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import IgnoreKey, Json
+from superpose.cli.options import IgnoreKey, Json, Quiet
 
 __all__ = ["push"]
 
@@ -14,11 +14,16 @@ __all__ = ["push"]
 def push(
     adapter: Annotated[
         str,
-        typer.Argument(help="A PEFT folder, an adapter file or a hub name.", show_default=False),
+        typer.Argument(
+            metavar="ADAPTER",
+            help="A PEFT folder, an adapter file or a hub name.",
+            show_default=False,
+        ),
     ],
     repository: Annotated[
         str,
         typer.Argument(
+            metavar="REPOSITORY",
             help="org/name, or a folder in it: org/name/folder. It is made where there is none.",
             show_default=False,
         ),
@@ -37,6 +42,7 @@ def push(
     ] = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Send an adapter to the Hugging Face hub: its own files, in one commit.
 

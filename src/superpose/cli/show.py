@@ -11,7 +11,7 @@ from superpose.cli.folding import wrapped
 from superpose.cli.layout import fits_whole, laid_out, numbers_of, with_numbers
 from superpose.cli.text import one_line
 from superpose.shown import Fact, Facts, Heat, Line, Part, Table
-from superpose.shown.words import joined
+from superpose.shown.words import ascii_minus, joined
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,9 +80,9 @@ def _fact(fact: Fact, room: int) -> str:
 
 
 def _say(line: Line, console: Console, room: int) -> None:
-    strong, text = one_line(line.strong), one_line(line.text)
+    strong, text = (ascii_minus(one_line(part)) for part in (line.strong, line.text))
     said = " ".join(filter(None, (strong, text)))
-    whole = (line.text,) if line.whole else line.commands
+    whole = (text,) if line.whole else line.commands
     if Text(said).cell_len <= room:
         broken = said
     elif not whole:

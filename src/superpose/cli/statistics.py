@@ -20,7 +20,9 @@ def statistics(
     base: Base,
     data: Annotated[
         list[str],
-        typer.Argument(help="Question files (.jsonl) or hub data sets of one domain."),
+        typer.Argument(
+            metavar="DATA...", help="Question files (.jsonl) or hub data sets of one domain."
+        ),
     ],
     out: Annotated[
         Path,
@@ -35,7 +37,10 @@ def statistics(
     directions: Annotated[
         int, typer.Option(help="Kept of each input; of the others their mean.")
     ] = 48,
-    dtype: Annotated[str, typer.Option(help="The base's weights in memory.")] = "float32",
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory."),
+    ] = "float32",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.beside import Html, Pages
+from superpose.cli.options import Quiet
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
 
@@ -16,7 +17,7 @@ __all__ = ["study"]
 
 @unfolded
 def study(
-    file: Annotated[Path, typer.Argument(help="The study file (YAML).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file (YAML).")],
     execution: Execution,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder. Default: runs/NAME.")
@@ -29,7 +30,7 @@ def study(
     ] = False,
     html: Html = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train, forecast, add, baseline, evaluate, correlate: a study from one YAML file.
 

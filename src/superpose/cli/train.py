@@ -20,13 +20,19 @@ def train(
     base: Base,
     data: Annotated[
         list[str],
-        typer.Argument(help="Question files (.jsonl) or hub data sets; several are merged data."),
+        typer.Argument(
+            metavar="DATA...",
+            help="Question files (.jsonl) or hub data sets; several are merged data.",
+        ),
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for the adapter.")],
     lora: LoraSettings,
     training: TrainingSettings,
     questions: TrainingQuestions,
-    dtype: Annotated[str, typer.Option(help="The base's weights in memory.")] = "float32",
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory."),
+    ] = "float32",
     resume: Annotated[str | None, typer.Option(help="Checkpoint folder to go on from.")] = None,
     statistics: Annotated[
         bool,

@@ -18,6 +18,7 @@ from superpose.compose.method import Method
 from superpose.compose.sum import Sum
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
+from superpose.shown.words import counted
 
 if TYPE_CHECKING:
     from superpose.adapter.progress import Progress
@@ -135,7 +136,7 @@ def _checked_weights(
         return [1.0] * len(adapters)
     if len(weights) != len(adapters):
         raise BadInput(
-            f"{len(adapters)} adapters and {len(weights)} task weights",
+            f"{counted(len(adapters), 'adapter')} and {counted(len(weights), 'task weight')}",
             hint="Give one task weight for each adapter.",
         )
     for adapter, weight in zip(adapters, weights, strict=True):

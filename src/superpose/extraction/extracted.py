@@ -142,8 +142,10 @@ class Extracted(Framed, Shown):
         """How much lies in what is left out, in words."""
         unknown = sum(math.isnan(x.share) for x in self.leftovers)
         more = f", without {unknown} that have no counterpart of their shape" if unknown else ""
+        count = len(self.leftovers)
+        which = "1 tensor that differs is" if count == 1 else f"{count:,} tensors that differ are"
         return (
-            f"{len(self.leftovers)} tensor(s) that differ are not in the adapter: "
+            f"{which} not in the adapter: "
             f"{_percent(self.share_left)} of the energy of the whole change{more}"
         )
 

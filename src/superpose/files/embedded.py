@@ -14,10 +14,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from superpose.errors import BadInput, MissingBase, SuperposeWarning, missing_extra
 from superpose.files.alive import hold, let_go
 from superpose.files.atomic import new_folder
+from superpose.files.bars import without_bars
 from superpose.files.checksum import sha256
 from superpose.files.home import with_home
 
@@ -139,6 +141,14 @@ def _convert(source: Path, target: Path) -> None:
     except ImportError as error:
         raise missing_extra(error.name, "converting the embedded base model, once,") from None
 
+    with without_bars(transformers):
+        _write_converted(source, target, torch, transformers)
+    files = {path.name: sha256(path) for path in sorted(target.iterdir())}
+    manifest = {"source_sha256": GGUF_SHA256, "files": files}
+    (target / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _write_converted(source: Path, target: Path, torch: Any, transformers: Any) -> None:
     where = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     quantised = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     # A model read from GGUF counts as quantised and refuses save_pretrained, so its weights
@@ -151,9 +161,6 @@ def _convert(source: Path, target: Path) -> None:
     model.tie_weights()
     model.save_pretrained(target)
     transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(target)
-    files = {path.name: sha256(path) for path in sorted(target.iterdir())}
-    manifest = {"source_sha256": GGUF_SHA256, "files": files}
-    (target / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def _target() -> Path:

@@ -19,6 +19,7 @@ from superpose.interference.figures import CHANCE, COSINE, PAIR_COLUMNS
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
 from superpose.shown import Column, Framed, Heat, Line, Part, Shown, Table, written
+from superpose.shown.words import counted
 
 if TYPE_CHECKING:
     from superpose.names.tree import Tree
@@ -186,7 +187,7 @@ def check(
     """
     if len(adapters) < 2:
         raise BadInput(
-            f"{len(adapters)} adapter(s) to check; a check compares at least two",
+            f"{counted(len(adapters), 'adapter')} to check; a check compares at least two",
             hint="superpose check A B [C ...]",
         )
     names = told_apart(adapters)

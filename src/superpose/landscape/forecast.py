@@ -34,6 +34,7 @@ from superpose.landscape.predicted import (
 from superpose.landscape.sample import Sample
 from superpose.landscape.subsets import order_of, singles, subsets
 from superpose.shown import Framed, Heat, Line, Part, Shown, Table
+from superpose.shown.words import counted
 from superpose.statistics import student_quantile
 
 __all__ = ["Disturbance", "Forecast", "Predicted", "quantile_of"]
@@ -67,7 +68,7 @@ class Forecast(Framed, Shown):
         sizes = {len(self.names), len(self.domains), len(self.samples)}
         if len(sizes) > 1 or any(s.points.shape[1] != len(self.names) for s in self.samples):
             raise BadInput(
-                f"{len(self.names)} adapters and {len(self.domains)} domains",
+                f"{counted(len(self.names), 'adapter')} and {counted(len(self.domains), 'domain')}",
                 hint="Each adapter has its own domain: give as many data files as adapters, in "
                 "the adapters' order.",
             )

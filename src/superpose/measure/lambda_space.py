@@ -13,6 +13,7 @@ from superpose.landscape.plan import SLOPE_WORK, CalibrationPlan, asked_points
 from superpose.landscape.polynomial import design_points
 from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
+from superpose.shown.words import counted
 
 __all__ = [
     "FEWEST",
@@ -85,7 +86,7 @@ def _check(
     """Raise BadInput where adapters and domains do not belong together, or rows are too few."""
     if len(domains) != len(names) or len(model.adapters) != len(names):
         raise BadInput(
-            f"{len(names)} adapters and {len(domains)} domains",
+            f"{counted(len(names), 'adapter')} and {counted(len(domains), 'domain')}",
             hint="Each adapter has its own domain: give as many data files as adapters, in the "
             "adapters' order.",
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing_extra
+from superpose.files.bars import without_bars
 from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
 from superpose.files.file_format import PEFT
@@ -89,17 +90,15 @@ def _load(
         # that lies, with the adapter in it.
         raise adapter_for_base(name.given)
     path = str(folder)
-    transformers.utils.logging.disable_progress_bar()
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        check_safetensors(folder)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            path, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
-        )
+        with without_bars(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+            check_safetensors(folder)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                path, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(folder, error) from error
-    finally:
-        transformers.utils.logging.enable_progress_bar()
     model = _placed(torch, model, device).requires_grad_(False)
     # PEFT writes this name into every adapter trained here and into its card; a cache path would
     # tell nobody, and the revision has a field of its own.

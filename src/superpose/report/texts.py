@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from superpose.landscape.adding_up import Share
 from superpose.shown import perplexity as written_perplexity
 from superpose.shown.text import visible as html_visible
-from superpose.shown.words import figure, joined
+from superpose.shown.words import figure, joined, true_minus
 
 __all__ = [
     "change_text",
@@ -43,8 +43,11 @@ def visible_on_page(value: object) -> object:
 
 
 def prose(text: str) -> str:
-    """Give a sentence in which no line breaks between a figure and its per cent sign."""
-    return text.replace(" %", "\u00a0%")
+    """Give a sentence in which no line breaks between a figure and its per cent sign.
+
+    Minus signs of figures are true ones.
+    """
+    return true_minus(text).replace(" %", "\u00a0%")
 
 
 def public(name: str) -> str:

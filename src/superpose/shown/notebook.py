@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from superpose.shown.parts import Cell, Column, Facts, Heat, Line, Part, Table
 from superpose.shown.text import escaped, shortened
+from superpose.shown.words import true_minus, typeset
 
 __all__ = ["notebook_html"]
 
@@ -38,8 +39,8 @@ def _part(part: Part) -> str:
 
 
 def _paragraph(text: str, strong: str) -> str:
-    bold = f"<strong>{escaped(strong)}</strong> " if strong else ""
-    return f'<p style="margin:.4em 0;max-width:60em">{bold}{escaped(text)}</p>'
+    bold = f"<strong>{escaped(true_minus(strong))}</strong> " if strong else ""
+    return f'<p style="margin:.4em 0;max-width:60em">{bold}{escaped(true_minus(text))}</p>'
 
 
 def _table(table: Table) -> str:
@@ -58,7 +59,10 @@ def _table(table: Table) -> str:
 def _cells(columns: tuple[Column, ...], row: tuple[Cell, ...]) -> Iterable[str]:
     for at, (column, cell) in enumerate(zip(columns, row, strict=True)):
         tag, scope = ("td", "") if at else ("th", ' scope="row"')
-        text = f"{cell.text} ({cell.beside})" if cell.beside else cell.text
+        text, beside = cell.text, typeset(cell.beside)
+        if column.figures and not isinstance(cell.value, str):
+            text = typeset(text)
+        text = f"{text} ({beside})" if beside else text
         said = f">{_lines(text)}" if column.prose else _named(text)
         yield f"<{tag}{scope}{_styled(_side(column), _shade(cell.shade))}{said}</{tag}>"
 

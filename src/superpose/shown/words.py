@@ -9,7 +9,16 @@ from collections.abc import Iterable, Mapping
 
 from superpose.shown.parts import Form, written
 
-__all__ = ["counted", "figure", "joined", "meant", "typeset", "weights_text"]
+__all__ = [
+    "ascii_minus",
+    "counted",
+    "figure",
+    "joined",
+    "meant",
+    "true_minus",
+    "typeset",
+    "weights_text",
+]
 
 
 def figure(value: float | None, form: Form = ".3g") -> str:
@@ -29,6 +38,18 @@ def typeset(text: str) -> str:
         return word.replace("-", "−") if re.search("[1-9]", word) else word.lstrip("+-")
 
     return " ".join(map(one, text.split(" "))) if text else ""
+
+
+def true_minus(sentence: str) -> str:
+    """Give a sentence with a true minus before its figures; a command in it stays as it is."""
+    if "superpose " in sentence:
+        return sentence
+    return re.sub(r"(?<![^\s(])-(?=\d)", "−", sentence)
+
+
+def ascii_minus(sentence: str) -> str:
+    """Give a sentence for a terminal, in which figures are copied as a shell reads them."""
+    return re.sub(r"−(?=\d)", "-", sentence)
 
 
 def counted(number: int, thing: str, many: str = "") -> str:

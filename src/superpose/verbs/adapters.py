@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -67,6 +69,9 @@ def loaded(
     from superpose.adapter import Adapter
     from superpose.formats import load
 
+    for each in as_list(adapters):
+        if isinstance(each, str):
+            _check_alone(each)
     name = base if base is None or isinstance(base, str | os.PathLike) else base.name
     return [
         a
@@ -74,6 +79,27 @@ def loaded(
         else load(a, base=name, ignore_keys=ignore_keys, dora=dora, beside=beside)
         for a in as_list(adapters)
     ]
+
+
+def _check_alone(name: str) -> None:
+    """Raise BadSetting for a sum, or an adapter with a task weight, where one is loaded alone."""
+    if not re.search(r":|\*|\s[+-]\s", name) or os.path.exists(name):  # noqa: PTH110
+        return
+    from superpose.verbs.weighted import parse_weighted
+
+    terms = parse_weighted(name)
+    if len(terms) == 1 and terms[0][1] is not None:
+        raise BadInput(
+            "no task weight is taken here: figures are those of each adapter alone",
+            where=name,
+            hint=f"Name the adapter: {terms[0][0]}",
+        )
+    if len(terms) > 1:
+        raise BadInput(
+            "a sum is not taken here, but an adapter alone",
+            where=name,
+            hint=f"Write it first: superpose add {shlex.quote(name)} -o OUT",
+        )
 
 
 def weighted(
@@ -93,9 +119,11 @@ def weighted(
     weights = [as_number(weight) for weight in weights]
     if any(weight is not None for weight in given):
         raise given_twice()
+    from superpose.shown.words import counted
+
     if len(weights) != len(names):
         raise BadSetting(
-            f"{len(names)} adapters and {len(weights)} task weights",
+            f"{counted(len(names), 'adapter')} and {counted(len(weights), 'task weight')}",
             where="weights",
             hint="Give one task weight for each adapter.",
         )

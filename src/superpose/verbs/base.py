@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from superpose.errors import BadSetting
+from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
     from superpose.files.base import LocatedBase
@@ -28,8 +29,12 @@ def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
     """Load it where it is a name; a loaded one keeps its dtype. Raises as `load_base` does."""
     if not isinstance(base, str | os.PathLike):
         return _checked(base)
+    from superpose.files.base import read_base_name
+    from superpose.files.embedded import NAME, converted
     from superpose.model import load_base
 
+    if os.fspath(base) == NAME and read_base_name(NAME).path is None and converted() is None:
+        note("note", f"{NAME} is converted once, which takes about a minute")
     return load_base(base, dtype=dtype)
 
 

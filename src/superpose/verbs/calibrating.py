@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superpose.errors import BadSetting
+from superpose.shown.words import counted
 from superpose.verbs.adapters import Adapters, as_list, loaded
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.given import given_to_add
@@ -68,7 +69,7 @@ def calibrating(
     read = read_domains(data, questions)
     if len(read) != len(parts):
         raise BadSetting(
-            f"{len(parts)} adapters and {len(read)} domains",
+            f"{counted(len(parts), 'adapter')} and {counted(len(read), 'domain')}",
             where="data",
             hint="Give --data once for each adapter, in the adapters' order: a domain without an "
             "adapter, or an adapter without a domain, has nothing to be predicted.",
@@ -94,8 +95,6 @@ def data_rows(
     read: tuple[DomainRows, ...], examples: Mapping[str, list[Example]], kind: str
 ) -> tuple[tuple[str, str, str], ...]:
     """Give (domain, how many rows, fingerprint) of each domain, for a page. kind: of the rows."""
-    from superpose.shown.words import counted
-
     return tuple(
         (name, counted(len(found), f"{kind} row"), domain.fingerprint)
         for (name, found), domain in zip(examples.items(), read, strict=True)

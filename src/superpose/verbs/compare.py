@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.executor import Execution
+from superpose.shown.words import counted
 from superpose.verbs.adapters import AdapterName, Adapters, loaded
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating
@@ -129,7 +130,9 @@ def _rows(ready: Calibrating, test: Data, questions: Comparing) -> Iterator[Spli
     found: list[DomainRows] = read_domains(test, questions)
     if found and len(found) != len(ready.read):
         raise BadSetting(
-            f"{len(ready.read)} domains and {len(found)} sets of test questions", where="test"
+            f"{counted(len(ready.read), 'domain')} and "
+            f"{counted(len(found), 'set of test questions', 'sets of test questions')}",
+            where="test",
         )
     for place, domain in enumerate(ready.read):
         fitting = ready.prompt.fitting(domain.rows)

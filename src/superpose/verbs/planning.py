@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.errors import BadSetting
+from superpose.shown.words import counted
 from superpose.verbs.adapters import as_number
 from superpose.verbs.calibrating import Calibrating
 from superpose.verbs.lots import Metered
@@ -91,7 +92,8 @@ def weighting(weights: TaskWeights, names: Sequence[str]) -> tuple[float, ...]:
     numbers = tuple(as_number(weight) for weight in weights)
     if len(numbers) != len(names):
         raise BadSetting(
-            f"{len(numbers)} task weights and {len(names)} adapters: {', '.join(names)}",
+            f"{counted(len(numbers), 'task weight')} and {counted(len(names), 'adapter')}: "
+            f"{', '.join(names)}",
             where="weights",
         )
     return numbers

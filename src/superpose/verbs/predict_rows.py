@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
+from superpose.shown.words import counted
 from superpose.verbs.calibrating import Calibrating
 from superpose.verbs.lots import Metered
 from superpose.verbs.progress import advancing
@@ -26,7 +27,9 @@ def tests_of(test: Data, ready: Calibrating, questions: Calibration) -> tuple[Do
     found = read_domains(test, questions)
     if found and len(found) != len(ready.read):
         raise BadSetting(
-            f"{len(ready.read)} domains and {len(found)} sets of test questions", where="test"
+            f"{counted(len(ready.read), 'domain')} and "
+            f"{counted(len(found), 'set of test questions', 'sets of test questions')}",
+            where="test",
         )
     tests = []
     for domain, other in zip(ready.read, found, strict=False):

@@ -84,7 +84,9 @@ def _fits(value: object, kind: Any) -> bool:
 class Loading(TypedSettings):
     """How a base model and adapters of it are loaded."""
 
-    dtype: Annotated[str, "The base's weights in memory."] = "float32"
+    dtype: Annotated[
+        str, Option("The base's weights in memory.", metavar="float32|bfloat16|float16")
+    ] = "float32"
     ignore_keys: Annotated[
         tuple[str, ...],
         Option("An unknown configuration key that does not touch the weights.", ("--ignore-key",)),
@@ -131,8 +133,10 @@ class Writing(TypedSettings):
 
     dtype: Annotated[
         str | None,
-        "float32, float16, bfloat16 or float64; by default the narrowest that holds every "
-        "adapter's factors, for GGUF float32.",
+        Option(
+            "By default the narrowest that holds every adapter's factors, for GGUF float32.",
+            metavar="float32|float16|bfloat16|float64",
+        ),
     ] = None
     compact: Annotated[
         bool, Option("Keep each module's own rank; PEFT alone reads that.", ("--compact",))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.executor import Execution
+from superpose.option import Option
 from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
@@ -43,12 +44,19 @@ class Goal(TypedSettings):
     """
 
     objective: Annotated[
-        str, "mean: the domains' mean regret against their own adapters; worst: the largest."
+        str,
+        Option(
+            "mean: the domains' mean regret against their own adapters; worst: the largest.",
+            metavar="mean|worst",
+        ),
     ] = "mean"
     by: Annotated[
         str,
-        "One weight for each adapter, or for each of its layers, kinds, modules or directions, the "
-        "rank-one terms of its deltas.",
+        Option(
+            "One weight for each adapter, or for each of its layers, kinds, modules or directions, "
+            "the rank-one terms of its deltas.",
+            metavar="adapter|layer|kind|module|direction",
+        ),
     ] = "adapter"
     least: Annotated[
         float, "Bounds every weight that is looked for, of every adapter, from below."

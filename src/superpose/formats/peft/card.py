@@ -11,6 +11,7 @@ from superpose.adapter.beside import trained
 from superpose.adapter.heads import HEADS
 from superpose.adapter.made import GIVEN
 from superpose.files.hub_name import is_hub_address, parse_base_name
+from superpose.shown.words import counted
 
 _PORTABLE = (
     "The scaling is folded into B and is 1 in every module, so PEFT, vLLM and llama.cpp compute "
@@ -21,7 +22,7 @@ _COMPACT = (
     "reads from `rank_pattern`; vLLM and llama.cpp do not."
 )
 _WHOLE = (
-    "It also stores {count} tensor(s) in place of the base model's own (biases, whole modules, "
+    "It also stores {tensors} in place of the base model's own (biases, whole modules, "
     "token rows). PEFT puts them there; vLLM and llama.cpp take no such adapter."
 )
 
@@ -121,7 +122,7 @@ def _figures(made: Made) -> list[tuple[str, str]]:
 
 def _whole(adapter: Adapter) -> list[str]:
     count = len(adapter.replacements)
-    return [_WHOLE.format(count=count), ""] if count else []
+    return [_WHOLE.format(tensors=counted(count, "tensor")), ""] if count else []
 
 
 def _beside(adapter: Adapter) -> list[str]:

@@ -1,0 +1,45 @@
+"""How parameters are called and completed: the words that an option takes stand in its help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import CompletionItem
+
+__all__ = ["completed", "said_plainly"]
+
+
+def completed(parameter: Any) -> None:
+    """Let a shell complete an option's words: those of its metavar `mean|worst`, or merge methods.
+
+    What is written large (`none|sum|ADAPTER`) stands for something else and is no word.
+    """
+    metavar = parameter.metavar or ""
+    words = [word for word in metavar.split("|") if word.islower()]
+    if words:
+        parameter.shell_complete = lambda _, incomplete: _items(words, incomplete)
+    elif parameter.name == "method":
+        parameter.shell_complete = lambda _, incomplete: _items(_methods(), incomplete)
+
+
+def said_plainly(parameter: Any) -> None:
+    """Call an argument in usage what its metavar calls it; typer puts braces around."""
+    if parameter.param_type_name != "argument" or not parameter.metavar:
+        return
+
+    def called(*_: Any, usage: bool = False, **__: Any) -> str:
+        brackets = usage and not parameter.required
+        return f"[{parameter.metavar}]" if brackets else str(parameter.metavar)
+
+    parameter.make_metavar = called
+
+
+def _items(words: Sequence[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _methods() -> list[str]:
+    from superpose.compose import METHODS
+
+    return list(METHODS)
