@@ -150,6 +150,9 @@ def test_differences_change_with_what_they_are_against(open_page: Open, three: F
         return table.locator("tbody tr", has=head).locator("td").first
 
     base, own, other = cell("base"), cell("a"), cell("b")
+    assert "% kept" in table.inner_text(), "first the measure that the verdict goes by"
+    assert "▲" not in base.inner_text()
+    table.locator("[data-reference]").select_option(label="each domain's own adapter")
     assert "▲ +" in base.inner_text()
     assert base.get_attribute("data-shade") is None
     assert own.get_attribute("data-shade") is None

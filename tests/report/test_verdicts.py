@@ -16,7 +16,9 @@ import pytest
 from superpose.landscape.adding_up import Share, lights, which_add_up
 from superpose.landscape.predictions import Predictions
 from superpose.report.page import Page, Section, render
-from superpose.report.predict import verdict_of_forecast
+from superpose.report.predict import _table_section as predict_section, verdict_of_forecast
+from superpose.report.table_of_study import table_section
+from superpose.report.tables import GAIN
 from superpose.report.verdict_of_study import verdict_of_study
 from superpose.studies.summary import Summary
 from superpose.studies.verdict import measured_verdict
@@ -404,3 +406,31 @@ def test_of_one_adapter_no_sum_is_spoken_of() -> None:
     ((what, then),) = verdict_of_forecast(forecast(("a",), {})).values["sentences"]
     assert what == "One adapter alone is disturbed by none:"
     assert "it keeps 100 % (99 to 101 %) of the gain on a.jsonl" in then
+
+
+def test_the_pages_table_first_shows_the_share_that_the_lights_go_by() -> None:
+    """Study and forecast alike: a sum that adds up is not shaded, and others are warm."""
+    path = ROOT / "docs" / "results" / "demo" / "summary.json"
+    summary = Summary.from_json(json.loads(path.read_text(encoding="utf-8")))
+    table = table_section(summary).values["table"]
+    assert next(iter(table.changes)) == GAIN
+    naive = [column.title for column in table.table.columns].index("naive") - 2
+    shown = {
+        (row[0].text.replace("\u00a0", " "), row[1].text): kept[naive]
+        for row, kept in zip(table.table.rows, table.changes[GAIN], strict=True)
+    }
+    for name, _, share, domain, _ in measured_verdict(summary).lights.rows:
+        held = shown[name.text, domain.text]
+        assert held.text == f"{share.text} kept".replace(" %", "\u00a0%")
+        assert held.ends == share.beside
+        assert (held.shade > 0) == (share.value < 0.9)
+
+    found = forecast(("a", "b", "c"), {frozenset("ac"): 0.3})
+    for row in found["rows"]:
+        row["perplexity"] = 1.0
+    table = predict_section(found).values["table"]
+    weights = [row[0].text for row in table.table.rows]
+    kept = dict(zip(weights, table.changes[GAIN], strict=True))
+    assert [one and one.text for one in kept["base"]] == [None] * 3
+    assert [one and one.text for one in kept["a + c"]] == ["70\u00a0% kept", None, "70\u00a0% kept"]
+    assert [one.shade > 0 for one in kept["a + b"][:2]] == [False, False]

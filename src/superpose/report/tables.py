@@ -7,15 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from superpose.landscape.adding_up import KEPT, Share, share_text
 from superpose.report.page import Section
 from superpose.report.texts import change_text, csv_text
 from superpose.shown import Cell, Scale, Table
 from superpose.shown.words import typeset
 
-__all__ = ["DataTable", "Entry", "ShadedChange", "difference", "plain_table"]
+__all__ = ["GAIN", "DataTable", "Entry", "ShadedChange", "difference", "gain_kept", "plain_table"]
 
 CHANGE = Scale("change of perplexity, in nats", "", 0.01, math.log(100), "+.2f")
 """Shades of a difference, logarithmic: none below 1 %, and +34 % is not +8,000 %."""
+
+
+GAIN = "the gain that is kept"
+"""What a figure is held against by the measure of the verdict."""
+
+_LOST = Scale("of the gain lost", "", 1 - KEPT, 1.0, ".0f")
+"""Shades of what is lost: none where a sum adds up, strongest where nothing is left."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +129,12 @@ def difference(
     nats = math.log1p(max(percent, -99.9999) / 100)
     shade = CHANGE.shade(nats) if coloured else 0.0
     return ShadedChange(change_text(percent), round(shade, 3), ends)
+
+
+def gain_kept(share: Share) -> ShadedChange | None:
+    """Give the share of the own adapter's gain that is left, as the verdict counts it."""
+    if share.kept is None:
+        return None
+    text, _, ends = share_text(share).partition(" (")
+    shade = 0.0 if share.kept >= KEPT else _LOST.shade(1 - share.kept)
+    return ShadedChange(text.replace(" %", "\u00a0% kept"), round(shade, 3), ends.rstrip(")"))
