@@ -115,7 +115,7 @@ def shades(value: float | None, full: float = 1.0) -> tuple[str, str]:
 
 def test_the_figure_is_written_and_its_sign_has_a_colour_of_its_own() -> None:
     assert shades(2.0) == ("+2.0", "background:rgba(213,94,0,0.55)")
-    assert shades(-2.0) == ("-2.0", "background:rgba(0,114,178,0.55)")
+    assert shades(-2.0) == ("−2.0", "background:rgba(0,114,178,0.55)")
     assert shades(9.0, 1.0)[1] == shades(9.0, 9.0)[1]
     assert shades(0.0) == ("+0.0", "")
     assert shades(math.nan) == ("-", "")

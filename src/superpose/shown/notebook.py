@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from superpose.shown.parts import Cell, Column, Facts, Heat, Line, Part, Table
 from superpose.shown.text import escaped, shortened
-from superpose.shown.words import true_minus, typeset
+from superpose.shown.words import true_minus
 
 __all__ = ["notebook_html"]
 
@@ -59,9 +59,9 @@ def _table(table: Table) -> str:
 def _cells(columns: tuple[Column, ...], row: tuple[Cell, ...]) -> Iterable[str]:
     for at, (column, cell) in enumerate(zip(columns, row, strict=True)):
         tag, scope = ("td", "") if at else ("th", ' scope="row"')
-        text, beside = cell.text, typeset(cell.beside)
-        if column.figures and not isinstance(cell.value, str):
-            text = typeset(text)
+        text, beside = cell.text, true_minus(cell.beside)
+        if column.figures:
+            text = true_minus(text)
         text = f"{text} ({beside})" if beside else text
         said = f">{_lines(text)}" if column.prose else _named(text)
         yield f"<{tag}{scope}{_styled(_side(column), _shade(cell.shade))}{said}</{tag}>"
