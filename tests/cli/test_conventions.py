@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import subprocess
@@ -108,6 +109,45 @@ def test_info_of_several_says_each_and_gives_a_list(
     found = superpose.info("math", superpose.load("law"))
     assert json.loads(json.dumps(found.to_json())) == alone
     assert repr(found).startswith("<Summaries>")
+
+
+def test_csv_is_the_main_table_that_json_has(
+    run: Run, write_adapter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("math", "law", "=odd")):
+        write_adapter(name, seed=seed)
+    monkeypatch.chdir(tmp_path)
+    for words, table in (
+        (["check", "math", "law", "=odd"], "pairs"),
+        (["diff", "math", "law"], "modules"),
+    ):
+        held = json.loads(run(*words, "--json").out)[table]
+        text = run(*words, "--csv").out
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert len(rows) == len(held)
+        for row, one in zip(rows, held, strict=True):
+            numbers = {key: value for key, value in one.items() if type(value) is float}
+            assert numbers
+            assert {key: float(row[key]) for key in numbers} == numbers
+            words_of = {key: value for key, value in one.items() if key in ("a", "name")}
+            assert {key: row[key].removeprefix("'") for key in words_of} == words_of
+    assert "'=odd" in run("check", "math", "=odd", "--csv").out  # no formula of a spreadsheet
+    both = run("check", "math", "law", "--csv", "--json")
+    assert (both.code, both.out) == (2, "")
+    assert both.err == "error: --csv, --json: give one of the two\n"
+    assert run("check", "math", "law").out.startswith("Adapters"), "it is of one run alone"
+
+
+def test_what_has_tables_gives_them_as_csv() -> None:
+    having = {
+        name
+        for name, command in LazyCommands().items()
+        if any("--csv" in parameter.opts for parameter in command.params)
+    }
+    assert having == {
+        "ask", "check", "compare", "compress", "diff", "dupes", "eval", "extract", "lineage",
+        "near", "predict", "tune", "unmix",
+    }  # fmt: skip
 
 
 def test_a_terminal_has_one_minus_and_a_notebook_the_other() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from superpose.report.cautions import cautions, other_remarks
 from superpose.report.relation import relation_section
-from superpose.report.texts import csv_text
+from superpose.shown.csv_table import csv_text
 from superpose.studies.summary import Summary
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,8 +21,9 @@ from superpose.report import check_page, ready, render, write_page
 from superpose.report.heat import modules_grid
 from superpose.report.page import json_in_html
 from superpose.report.relation_tables import tournament_table
-from superpose.report.texts import change_text, csv_text, perplexity_figure, public, visible_on_page
+from superpose.report.texts import change_text, perplexity_figure, public, visible_on_page
 from superpose.shown import Scale
+from superpose.shown.csv_table import csv_text
 from superpose.shown.words import figure
 from superpose.statistics import correlate
 from superpose.studies.summary import FigureCorrelation

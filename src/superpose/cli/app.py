@@ -29,7 +29,7 @@ from typer.core import TyperGroup
 
 from superpose._version import __version__
 from superpose.cli.completion import completed, said_plainly
-from superpose.cli.console import hush, note, one_line
+from superpose.cli.console import as_csv, hush, note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.cli.typed import remembered
 from superpose.errors import (
@@ -200,6 +200,7 @@ def _run(args: Sequence[str] | None) -> int:
 
 def _called(args: Sequence[str] | None) -> int:
     hush(False)
+    as_csv(False)
     command = typer.main.get_command(app)
     try:
         with remembered(sys.argv[1:] if args is None else args):

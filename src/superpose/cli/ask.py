@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Json, Quiet, Weights
+from superpose.cli.options import Adapters, Base, Csv, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.ask import Answering
 from superpose.verbs.settings import Loading
@@ -23,6 +23,7 @@ def ask(
     loading: Loading,
     weights: Weights = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Ask base, each adapter alone, and their weighted sum the same question.

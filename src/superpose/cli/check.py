@@ -8,7 +8,7 @@ import typer
 
 from superpose.cli.beside import Html, Junit, Pages, Reports, Sarif
 from superpose.cli.console import answer
-from superpose.cli.options import BaseModel, Heads, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.options import BaseModel, Csv, Heads, IgnoreKey, Json, Quiet, SameBase
 from superpose.errors import BadSetting
 
 __all__ = ["check"]
@@ -62,6 +62,7 @@ def check(
     index: Index = None,
     device: Device = None,
     json: Json = False,
+    _csv: Csv = False,
     _quiet: Quiet = False,
 ) -> None:
     """Say of each pair of adapters what the weights tell about their sum, and of all together.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.beside import Html, Pages
-from superpose.cli.options import AdapterNames, Base, Json, Quiet, SameBase, Status
+from superpose.cli.options import AdapterNames, Base, Csv, Json, Quiet, SameBase, Status
 from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
@@ -73,6 +73,7 @@ def compare(
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Hold merge methods against each other on rows of the adapters' domains, at one budget.

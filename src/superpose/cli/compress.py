@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import AdapterNames, BaseModel, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.options import AdapterNames, BaseModel, Csv, IgnoreKey, Json, Quiet, SameBase
 from superpose.cli.unfold import unfolded
 from superpose.errors import BadSetting
 from superpose.verbs.settings import Writing
@@ -48,6 +48,7 @@ def compress(
     ignore_key: IgnoreKey = None,
     writing: Writing,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Bring adapters into one basis of each target module, and write them smaller.

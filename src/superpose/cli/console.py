@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
 from superpose.cli.text import one_line, visible_in_terminal
+from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "answer",
+    "as_csv",
     "bars",
     "err",
     "hush",
@@ -46,6 +48,7 @@ USUAL_WIDTH, LEAST_WIDTH = 80, 20
 
 
 _HUSHED: ContextVar[bool] = ContextVar("hushed", default=False)
+_CSV: ContextVar[bool] = ContextVar("csv", default=False)
 
 
 class Result(Protocol):
@@ -109,14 +112,38 @@ def print_json(value: object) -> None:
     print(text, flush=True)  # noqa: T201
 
 
+def as_csv(asked: bool) -> bool:
+    """Let `answer` print the main table as CSV, where that is asked for."""
+    _CSV.set(asked)
+    return asked
+
+
 def answer(found: Result, as_json: bool) -> None:
-    """Print what a command found on standard output: what it shows, or its JSON."""
-    if as_json:
+    """Print what a command found on standard output: what it shows, its JSON, or a table as CSV.
+
+    Raises BadSetting for both at once, and for CSV of what holds no table.
+    """
+    if _CSV.get():
+        if as_json:
+            raise BadSetting("give one of the two", where="csv, json")
+        _print_csv(found)
+    elif as_json:
         print_json(found.to_json())
     else:
         from superpose.cli.show import show
 
         show(found.shown(), out())
+
+
+def _print_csv(found: Any) -> None:
+    from superpose.files import without_nan
+    from superpose.shown.csv_table import csv_of
+
+    main = getattr(found, "TABLE", None)
+    if main is None:
+        raise BadSetting("there is no table in this answer", where="csv")
+    held: Any = without_nan(found.to_json())
+    print(csv_of(held, main), end="", flush=True)  # noqa: T201
 
 
 def progress(*, quiet: bool = False, percent: bool = False) -> Progress:

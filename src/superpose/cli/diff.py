@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.console import answer
-from superpose.cli.options import Heads, IgnoreKey, Json, Quiet, SameBase
+from superpose.cli.options import Csv, Heads, IgnoreKey, Json, Quiet, SameBase
 
 __all__ = ["diff"]
 
@@ -42,6 +42,7 @@ def diff(
     same_base: SameBase = False,
     ignore_key: IgnoreKey = None,
     json: Json = False,
+    _csv: Csv = False,
     _quiet: Quiet = False,
 ) -> None:
     """Say how two adapters differ, and whether they do: exit code 0 the same, 1 different.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import IndexFolder, Json, Quiet
+from superpose.cli.options import Csv, IndexFolder, Json, Quiet
 
 __all__ = ["dupes"]
 
@@ -22,6 +22,7 @@ def dupes(
         ),
     ] = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the adapters of an index that are copies of each other, and say which to keep.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Json, Quiet, Weights
+from superpose.cli.options import Adapters, Base, Csv, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.evaluate import TestQuestions
 from superpose.verbs.settings import Loading
@@ -30,6 +30,7 @@ def evaluate(
     questions: TestQuestions,
     loading: Loading,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Conditional perplexity of base, singles and every sum, on every domain.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Base, Json, Quiet
+from superpose.cli.options import Base, Csv, Json, Quiet
 from superpose.cli.unfold import unfolded
 from superpose.verbs.settings import Writing
 
@@ -49,6 +49,7 @@ def extract(
     writing: Writing,
     seed: Annotated[int, typer.Option(help="Of the randomised SVD.")] = 0,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Write what full fine-tuning did to a base model as an adapter of low rank.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.beside import Html, Pages
-from superpose.cli.options import IndexFolder, Json, Quiet
+from superpose.cli.options import Csv, IndexFolder, Json, Quiet
 
 __all__ = ["lineage"]
 
@@ -21,6 +21,7 @@ def lineage(
     ] = None,
     html: Html = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the runs of an index, their checkpoints in order, and those that began with one A.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.console import answer
-from superpose.cli.options import IndexFolder, Json, Quiet
+from superpose.cli.options import Csv, IndexFolder, Json, Quiet
 
 __all__ = ["near"]
 
@@ -24,6 +24,7 @@ def near(
     index: IndexFolder = "library.index",
     most: Annotated[int, typer.Option(help="So many of them.")] = 10,
     json: Json = False,
+    _csv: Csv = False,
     _quiet: Quiet = False,
 ) -> None:
     """Say which adapters of an index are most like one.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.console import hush
+from superpose.cli.console import as_csv, hush
 
 __all__ = [
     "AdapterNames",
@@ -15,6 +15,7 @@ __all__ = [
     "Base",
     "BaseModel",
     "CalibrationData",
+    "Csv",
     "Heads",
     "IgnoreKey",
     "IndexFolder",
@@ -80,6 +81,10 @@ Status = Annotated[
     typer.Option("--status", help="How far it is, from the files in --out; also while it runs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[
+    bool,
+    typer.Option("--csv", callback=as_csv, help="Print the main table as CSV, all of it."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", callback=hush, help="No progress bar, and no notes.")
 ]

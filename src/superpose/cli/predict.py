@@ -11,6 +11,7 @@ from superpose.cli.options import (
     AdapterNames,
     Base,
     CalibrationData,
+    Csv,
     Json,
     Measured,
     Quiet,
@@ -70,6 +71,7 @@ def predict(
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell the perplexity of the sums on their domains, and what to do about it.

@@ -7,6 +7,7 @@ from superpose.cli.options import (
     AdapterNames,
     Base,
     CalibrationData,
+    Csv,
     Json,
     Measured,
     Quiet,
@@ -36,6 +37,7 @@ def tune(
     same_base: SameBase = False,
     html: Html = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the task weights of a sum that serves all domains, and say what they are worth.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import IndexFolder, Json, Quiet
+from superpose.cli.options import Csv, IndexFolder, Json, Quiet
 
 __all__ = ["unmix"]
 
@@ -33,6 +33,7 @@ def unmix(
         int | None, typer.Option(help="Of the extraction; 64 unless given.", show_default=False)
     ] = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Say which adapters of an index an adapter is a sum of, and with what weights.

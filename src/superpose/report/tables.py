@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from superpose.landscape.adding_up import KEPT, Share, share_text
 from superpose.report.page import Section
-from superpose.report.texts import change_text, csv_text
+from superpose.report.texts import change_text
 from superpose.shown import Cell, Scale, Table
+from superpose.shown.csv_table import csv_text
 from superpose.shown.words import typeset
 
 __all__ = ["GAIN", "DataTable", "Entry", "ShadedChange", "difference", "gain_kept", "plain_table"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 import shlex
@@ -17,7 +15,6 @@ from superpose.shown.words import figure, joined, true_minus
 __all__ = [
     "change_text",
     "command_line",
-    "csv_text",
     "names_or_number",
     "outcome",
     "perplexity_figure",
@@ -25,9 +22,6 @@ __all__ = [
     "public",
     "visible_on_page",
 ]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 _ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
@@ -91,21 +85,3 @@ def perplexity_figure(nll: float | None) -> str:
 def command_line(words: Iterable[str]) -> str:
     """Give a command that a shell takes as these words."""
     return shlex.join(words)
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Give a table as CSV. A text that a spreadsheet would take for a formula gets a quote before.
-
-    None is an empty field. A line ends in a line feed alone, since `visible` keeps no other.
-    """
-    heard = io.StringIO()
-    writer = csv.writer(heard, lineterminator="\n")
-    for row in (columns, *rows):
-        writer.writerow([_guarded(value) for value in row])
-    return heard.getvalue()
-
-
-def _guarded(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

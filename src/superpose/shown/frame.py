@@ -10,7 +10,7 @@ from superpose.errors import BadSetting, MissingExtra
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["frame_of"]
+__all__ = ["frame_of", "rows_of_table"]
 
 Row = dict[str, Any]
 
@@ -32,7 +32,7 @@ def frame_of(found: Mapping[str, Any], main: str, table: str | None) -> pd.DataF
     if asked not in there and (table is not None or asked.partition(".")[0] not in found):
         hint = f"It has: {', '.join(sorted(there))}." if there else None
         raise BadSetting(f"{asked!r} is no table of this result", where="table", hint=hint)
-    return pd.DataFrame.from_records(list(_rows(found, asked)))
+    return pd.DataFrame.from_records(list(rows_of_table(found, asked)))
 
 
 def _is_table(value: object) -> bool:
@@ -51,7 +51,8 @@ def _tables(found: Mapping[str, Any]) -> dict[str, None]:
     return names
 
 
-def _rows(found: Mapping[str, Any], table: str) -> Iterator[Row]:
+def rows_of_table(found: Mapping[str, Any], table: str) -> Iterator[Row]:
+    """Give the records of a table of what a result's `to_json()` holds, as `frame_of` has them."""
     outer, _, inner = table.partition(".")
     for entry in found.get(outer, ()):
         if not inner:

@@ -72,7 +72,7 @@ class Records:
         """Write the table and the figures beside the standings, where there is a folder."""
         if self.folder is None:
             return
-        from superpose.report.texts import csv_text
+        from superpose.shown.csv_table import csv_text
 
         with new_file(self.folder.path / "table.csv") as part:
             part.write_text(csv_text(columns, rows), encoding="utf-8")

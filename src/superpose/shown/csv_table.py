@@ -1,0 +1,44 @@
+"""Tables as CSV, which no spreadsheet takes for anything else."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from superpose.shown.frame import rows_of_table
+
+__all__ = ["csv_of", "csv_text"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+def csv_of(found: Mapping[str, Any], main: str) -> str:
+    """Give a result's main table with the columns that `to_frame()` has; several values by `;`."""
+    rows = list(rows_of_table(found, main))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return csv_text(columns, ([_field(row.get(name)) for name in columns] for row in rows))
+
+
+def _field(value: object) -> object:
+    return ";".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Give a table as CSV. A text that a spreadsheet would take for a formula gets a quote before.
+
+    None is an empty field. A line ends in a line feed alone, since `visible` keeps no other.
+    """
+    heard = io.StringIO()
+    writer = csv.writer(heard, lineterminator="\n")
+    for row in (columns, *rows):
+        writer.writerow([_guarded(value) for value in row])
+    return heard.getvalue()
+
+
+def _guarded(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
