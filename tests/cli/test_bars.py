@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from superpose.cli import console
 
@@ -41,3 +44,20 @@ def test_what_goes_on_keeps_its_bar_and_what_begins_anew_has_its_own(made: list[
     (display,) = made
     found = [(task.description, task.completed, task.total) for task in display.tasks]
     assert found == [("extract tuned", 3, 3), ("measure", 2, 2)]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("percent", [True, False])
+def test_what_is_done_gives_way_and_the_clock_is_whole(
+    width: int, percent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = io.StringIO()
+    told = Console(file=heard, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "err", lambda: told)
+    with console.bars(percent=percent) as tell:
+        tell(100_000, 200_000, "evaluate merged-code+chemistry+music+sport+cooking (seed 0)")
+    lines = [line for line in re.split(r"[\r\n]", heard.getvalue()) if "evaluate" in line]
+    drawn = re.sub(r"\x1b\[[\d;?]*\w", "", lines[-1])
+    assert ("50%" if percent else "100000/200000") in drawn
+    assert re.search(r" 0:00:0\d left -:--:--$", drawn)
+    assert len(drawn) <= width

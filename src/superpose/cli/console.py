@@ -162,11 +162,15 @@ def progress(*, quiet: bool = False, percent: bool = False) -> Progress:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     console = err()
+    # What is done gives way, then the bar: a clock that is cut says nothing.
+    bar = min(40, max(4, console.width - 70))
+    words = Column(no_wrap=True, overflow="ellipsis", max_width=max(8, console.width - bar - 40))
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False, table_column=words),
+        BarColumn(bar_width=bar),
         TaskProgressColumn() if percent else MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
