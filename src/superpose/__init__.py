@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from superpose.verbs.ask import Answering, ask
     from superpose.verbs.bake import bake
     from superpose.verbs.check import check
+    from superpose.verbs.cite import cite
     from superpose.verbs.compare import Comparing, compare
     from superpose.verbs.compress import compress
     from superpose.verbs.cosine import cosine
@@ -79,6 +80,7 @@ __all__ = [
     "ask",
     "bake",
     "check",
+    "cite",
     "compare",
     "compress",
     "cosine",
@@ -130,6 +132,7 @@ _HOMES = {
     "ask": "superpose.verbs.ask",
     "bake": "superpose.verbs.bake",
     "check": "superpose.verbs.check",
+    "cite": "superpose.verbs.cite",
     "compare": "superpose.verbs.compare",
     "compress": "superpose.verbs.compress",
     "cosine": "superpose.verbs.cosine",

@@ -71,6 +71,7 @@ COMMANDS = {
     "tune": "superpose.cli.tune:tune",
     "compare": "superpose.cli.compare:compare",
     "study": "superpose.cli.study:study",
+    "cite": "superpose.cli.cite:cite",
 }
 
 # What a verb calls a setting -> what the command line calls it, where that is another word.

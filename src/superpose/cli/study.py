@@ -17,7 +17,9 @@ __all__ = ["study"]
 
 @unfolded
 def study(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file (YAML).")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The study file (YAML), or a study's folder.")
+    ],
     execution: Execution,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder. Default: runs/NAME.")
@@ -29,6 +31,16 @@ def study(
         bool, typer.Option("--status", help="How far it is, from its files; also while it runs.")
     ] = False,
     html: Html = None,
+    paper: Annotated[
+        Path | None,
+        typer.Option(
+            "--paper",
+            metavar="FOLDER",
+            help="Write tables as LaTeX and CSV, charts as SVG and PDF, and BibTeX, for a paper. "
+            "Earlier ones there are replaced.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,6 +55,9 @@ def study(
     it stood when the same command is given again; a folder of another study is refused. At the
     end table.csv, summary.json and every row's losses (rows.npz) lie beside the cells.
 
+    Given that folder in place of the file, tables and page are made again of what lies there: no
+    base model is loaded and no row is read.
+
     With several workers, here, as Slurm's jobs or on a Ray cluster, each loads the base model once
     and takes the next cell that is open; killed workers are replaced. --status tells in another
     shell how far they are.
@@ -51,6 +66,7 @@ def study(
     Example:
       superpose study studies/smollm2.yaml --out runs/smollm2
       superpose study studies/smollm2.yaml --out runs/smollm2 --workers 2
+      superpose study runs/smollm2 --html smollm2.html --paper paper/smollm2
     """
     from superpose.cli.console import answer, bars, say
     from superpose.verbs.study import study as study_all
@@ -64,5 +80,7 @@ def study(
     else:
         with pages.showing(found):
             answer(found, json)
+        if paper is not None:
+            say(f"for a paper, {len(found.paper(paper))} files: {paper}")
         if not json:
             say(f"cells, table.csv, rows.npz and summary.json: {found.folder}")

@@ -6,6 +6,7 @@ from superpose.report.library import library_page
 from superpose.report.lineage import lineage_page
 from superpose.report.made import Making
 from superpose.report.page import Page, ready, render, write_page
+from superpose.report.paper import write_paper
 from superpose.report.predict import predict_page
 from superpose.report.study import study_page
 from superpose.report.tune import tune_page
@@ -23,4 +24,5 @@ __all__ = [
     "study_page",
     "tune_page",
     "write_page",
+    "write_paper",
 ]

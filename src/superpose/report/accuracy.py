@@ -8,11 +8,21 @@ from superpose.studies.accuracy_table import accuracies_table, matches_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import Summary
 
-__all__ = ["accuracy_section", "matches_section"]
+__all__ = ["accuracies_data", "accuracy_section", "matches_data", "matches_section"]
 
 
 def accuracy_section(summary: Summary) -> Section:
     """Give the section for a study whose test rows have choices."""
+    return accuracies_data(summary).section("Right choices")
+
+
+def matches_section(summary: Summary) -> Section:
+    """Give the section for a study whose test questions were answered greedily."""
+    return matches_data(summary).section("Exact answers")
+
+
+def accuracies_data(summary: Summary) -> DataTable:
+    """Give the accuracies among choices, and all figures of them as CSV."""
     columns = ("subset", "domain", "method", "questions", "chance", "accuracy", "low", "high")
     csv = [
         (
@@ -22,14 +32,13 @@ def accuracy_section(summary: Summary) -> Section:
         for row in summary.accuracies
     ]
     file = f"{summary.name}-accuracy.csv"
-    table = DataTable(
+    return DataTable(
         "accuracies", accuracies_table(summary), file, ((*columns, "per_token"), csv), heads=3
     )
-    return table.section("Right choices")
 
 
-def matches_section(summary: Summary) -> Section:
-    """Give the section for a study whose test questions were answered greedily."""
+def matches_data(summary: Summary) -> DataTable:
+    """Give the exact answers, and all figures of them as CSV."""
     columns = ("subset", "domain", "method", "questions", "exact_match", "low", "high")
     csv = [
         (
@@ -39,5 +48,4 @@ def matches_section(summary: Summary) -> Section:
         for row in summary.matches
     ]
     file = f"{summary.name}-exact-match.csv"
-    table = DataTable("matches", matches_table(summary), file, (columns, csv), heads=2)
-    return table.section("Exact answers")
+    return DataTable("matches", matches_table(summary), file, (columns, csv), heads=2)

@@ -19,7 +19,7 @@ from superpose.studies.summary import (
 )
 from superpose.studies.tables import FORECAST, figure_name
 
-__all__ = ["relation_section"]
+__all__ = ["relation_charts", "relation_section"]
 
 R_TICKS = tuple((r, figure(r, "g")) for r in (-1.0, -0.5, 0.0, 0.5, 1.0))
 
@@ -36,14 +36,19 @@ _NOTE_OF_FORECAST = (
 
 def relation_section(summary: Summary) -> Section:
     """Give the section with all three charts; the second only where there is a forecast."""
+    charts = relation_charts(summary)
+    data = {"tables": {chart.table.key: chart.table.data() for chart in charts}}
+    return Section("figure", "What tells the outcome", {"charts": charts}, data)
+
+
+def relation_charts(summary: Summary) -> list[Chart]:
+    """Give all three charts; the second only where there is a forecast."""
     forecast = summary.forecast
-    charts = [
+    return [
         _paper(summary),
         *([] if forecast is None else [_foreseen(forecast)]),
         _tournament(summary.correlations, forecast.interference if forecast else None),
     ]
-    data = {"tables": {chart.table.key: chart.table.data() for chart in charts}}
-    return Section("figure", "What tells the outcome", {"charts": charts}, data)
 
 
 def _paper(summary: Summary) -> Chart:

@@ -16,7 +16,7 @@ from superpose.statistics.bootstrap import Interval
 from superpose.studies.cells import TITLES, UNION
 from superpose.studies.summary import Summary
 
-__all__ = ["table_section"]
+__all__ = ["every_sum_csv", "table_section"]
 
 REFERENCES = {"single": TITLES["single"], "merged": TITLES["merged"], "base": "the base"}
 
@@ -72,6 +72,11 @@ def _kept(
     }
     nothing = Share("", None, None, None)
     return [[gain_kept(shares.get((each, m), nothing)) for m in methods] for each in on]
+
+
+def every_sum_csv(summary: Summary) -> tuple[list[str], list[list[object]]]:
+    """Give columns and rows of every subset, domain and method: figures with their intervals."""
+    return _csv(_figures(summary), _intervals(summary))
 
 
 def _figures(summary: Summary) -> dict[On, dict[str, Sequence[float]]]:

@@ -15,10 +15,13 @@ from superpose.measure.evaluate import Score
 from superpose.measure.exact_match import ExactMatch
 from superpose.studies.cells import StudyCell
 
-__all__ = ["DOMAINS", "StudyFolder"]
+__all__ = ["DOMAINS", "SETTINGS", "SUMMARY", "StudyFolder"]
 
 DOMAINS = "domains.json"
 """Rows of each domain: trained on, tested on, cut at the token limit, left out."""
+
+SETTINGS, SUMMARY = "settings.json", "summary.json"
+"""What stood in the study file when the study ran last; what it found."""
 
 _LATER = ("calibration",)
 """Parts of the identity that a study may do without, and take up later."""
@@ -29,6 +32,13 @@ class StudyFolder(WorkFolder):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path, "study", _LATER)
+
+    def test_fingerprint(self, domain: str) -> str:
+        """Give what the test rows of a domain are known by. Raises BadInput where it is damaged."""
+        try:
+            return str(self._read(self._identity)["data"][domain]["test"])
+        except (KeyError, TypeError):
+            raise self.damaged(self._identity) from None
 
     def is_trained(self, cell: StudyCell) -> bool:
         """Whether the cell's adapter lies here. Its folder is renamed into place when whole."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from superpose.data.domain import fingerprint
 from superpose.studies.folder import DOMAINS
 from superpose.studies.forecasting import forecast_file
 from superpose.studies.run import Study
@@ -45,4 +44,4 @@ def page_parts(study: Study, seeds: Sequence[int]) -> PageParts:
 def _data(study: Study, name: str, notes: dict[str, int]) -> tuple[str, str, str]:
     kinds = ("train", "test", "calibration")
     rows = ", ".join(f"{notes[f'{kind}_rows']} {kind}" for kind in kinds if f"{kind}_rows" in notes)
-    return name, f"{rows} rows", fingerprint(study.domains[name].test)[:12]
+    return name, f"{rows} rows", study.folder.test_fingerprint(name)[:12]

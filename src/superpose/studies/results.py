@@ -16,7 +16,7 @@ from superpose.studies.accuracies import accuracies, matches
 from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.correlations import correlations, points
-from superpose.studies.folder import DOMAINS, StudyFolder
+from superpose.studies.folder import DOMAINS, SUMMARY, StudyFolder
 from superpose.studies.row_losses import ROWS, write_row_losses
 from superpose.studies.scores import StudyScores
 from superpose.studies.spec import StudySpec
@@ -67,7 +67,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
     )
     write_table(scores, folder.path / "table.csv")
     write_row_losses(scores, folder.path / ROWS)
-    folder.write("summary.json", summary.to_json())
+    folder.write(SUMMARY, summary.to_json())
     return summary
 
 

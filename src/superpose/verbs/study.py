@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.arguments import typed
-from superpose.errors import BadInput
+from superpose.errors import BadInput, BadSetting
 from superpose.executor import Execution, WorkStatus, work_status
 from superpose.shown import Framed, Line, Part, Shown
 from superpose.training.reporter import Reporter
@@ -72,6 +72,17 @@ class Studied(Framed, Shown):
 
         return study_parts(self.summary)
 
+    def paper(self, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+        """Write tables as LaTeX and CSV, charts as SVG and PDF, and BibTeX; give the files.
+
+        Raises BadInput for a study that was only looked at, and where the system does not write.
+        """
+        from superpose.report import write_paper
+
+        if self.summary is None:
+            raise BadInput("only looked at, a study has nothing for a paper", where=self.folder)
+        return write_paper(self.summary, Path(folder))
+
     def page(self, command: str = "") -> Page:
         """Give the page. command: that which made it, as it was typed.
 
@@ -112,7 +123,9 @@ def study(
 ) -> Studied:
     """Train, forecast, add, baseline, evaluate, correlate: what a study file says.
 
-    file: its path, to which paths in it are relative; or what stands in one. out: the study's
+    file: its path, to which paths in it are relative; or what stands in one. The folder of a study
+    in its place gives what was found again: from the cells that lie there, without base model and
+    rows, and `table.csv`, `rows.npz` and `summary.json` are made anew. out: the study's
     folder, runs/NAME by default; one that was stopped is gone on with. execution: where its tasks
     are done, and by how many workers. dry_run: only say how far it is and what it takes, in cells,
     tokens and hours; where base or data are not here, at most that. status: tell how far it is from
@@ -129,6 +142,8 @@ def study(
     from superpose.studies.spec import load_spec, spec_of
 
     started = time.perf_counter()
+    if not isinstance(file, Mapping) and Path(file).is_dir():
+        return _again(Path(file), out, started, dry_run=dry_run, status=status)
     if isinstance(file, Mapping):
         spec, beside = spec_of(file, "the study"), Path()
     else:
@@ -147,6 +162,26 @@ def study(
         looked_at, foreseen = foresee(run)
         return replace(studied(looked_at, started, summed_up=False), foreseen=foreseen)
     run.run(execution)
+    return studied(run, started)
+
+
+def _again(folder: Path, out: object, started: float, *, dry_run: bool, status: bool) -> Studied:
+    """Give what a study's folder holds. Raises BadSetting for what a folder does not take."""
+    from superpose.studies.kept import kept_study
+
+    if out is not None:
+        raise BadSetting(f"{folder} is a study's folder, and has no other", where="out")
+    if dry_run:
+        raise BadSetting(
+            f"{folder} is a study's folder, which is only looked at",
+            where="dry_run",
+            hint="Give the study file.",
+        )
+    run = kept_study(folder)
+    if status:
+        found = work_status(folder)
+        seconds = time.perf_counter() - started
+        return Studied(run, found.tasks, found.done, None, seconds, found)
     return studied(run, started)
 
 

@@ -1,0 +1,75 @@
+"""What a study found, again from its folder: no base, no rows, the same figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, run as run
+from tests.conftest import write_questions
+from tests.studies.tiny import tiny_spec
+
+import superpose
+from superpose.errors import BadInput, BadSetting
+from superpose.studies.results import write_results
+from superpose.studies.run import Study
+
+
+@pytest.fixture
+def orphaned(tiny_base: Path, tmp_path: Path) -> Study:
+    """A finished study whose base model and question files are gone."""
+    shutil.copytree(tiny_base, tmp_path / "base")
+    files = write_questions(tmp_path)
+    spec = tiny_spec(tmp_path / "base", files, seeds=[0, 1], methods=["regmean"])
+    study = Study(spec, tmp_path / "run")
+    study.run()
+    write_results(study.folder, spec, study.cells)
+    shutil.rmtree(tmp_path / "base")
+    for path in files.values():
+        path.unlink()
+    return study
+
+
+def test_tables_and_page_come_again_of_the_folder_alone(orphaned: Study, run: Run) -> None:
+    folder = orphaned.folder.path
+    names = ("summary.json", "table.csv", "rows.npz")
+    before = {name: (folder / name).read_bytes() for name in names}
+    for name in names:
+        (folder / name).unlink()
+    ended = run("study", folder, "--html", folder / "page.html", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out) == json.loads(before["summary.json"])
+    assert {n: (folder / n).read_bytes() for n in names if n != "rows.npz"} == {
+        n: data for n, data in before.items() if n != "rows.npz"
+    }
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    assert orphaned.folder.test_fingerprint("sums")[:12] in page
+    ended = run("study", folder, "--paper", folder / "for a paper", "-q")
+    assert ended.code == 0, ended.err
+    written = {path.name for path in (folder / "for a paper").iterdir()}
+    assert f"for a paper, {len(written)} files" in ended.err
+    assert {"methods.tex", "weights.csv", "cosine.pdf", "references.bib"} <= written
+    found = superpose.study(folder)
+    assert found.cells == found.done == len(found.study.cells)
+    assert any(cell.method == "tuned" for cell in found.study.cells)
+
+
+def test_an_older_folder_has_its_settings_in_its_summary(orphaned: Study) -> None:
+    (orphaned.folder.path / "settings.json").unlink()
+    assert superpose.study(orphaned.folder.path).summary is not None
+
+
+def test_a_folder_is_no_more_than_looked_at(orphaned: Study, tmp_path: Path, run: Run) -> None:
+    folder = orphaned.folder.path
+    with pytest.raises(BadInput, match="nothing for a paper"):
+        replace(superpose.study(folder), summary=None).paper(tmp_path / "paper")
+    with pytest.raises(BadSetting, match="has no other"):
+        superpose.study(folder, tmp_path / "other")
+    assert "--dry-run: " in run("study", folder, "--dry-run").err
+    assert run("study", folder, "--status").code == 0
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="holds no study"):
+        superpose.study(tmp_path / "empty")
