@@ -48,16 +48,19 @@ def write_adapter_of_smollm2(folder: Path, seed: int, scale: float = 0.001) -> N
 
 
 def write_image_lora(path: Path, seed: int) -> None:
-    """A LoRA of a UNet's attention, as kohya's training would have saved it."""
+    """A LoRA of attention in UNet and text encoder, as kohya's training would have saved it."""
     rng = np.random.default_rng(seed)
     tensors: dict[str, Any] = {}
-    for part in ("q", "k", "v"):
-        module = f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_{part}"
-        for side, shape in (("down", (8, 320)), ("up", (320, 8))):
+    unet = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_"
+    sizes = {f"{unet}{part}": 320 for part in ("q", "k", "v")}
+    sizes["lora_te_text_model_encoder_layers_0_self_attn_q_proj"] = 64
+    for module, size in sizes.items():
+        for side, shape in (("down", (8, size)), ("up", (size, 8))):
             values = rng.normal(size=shape) * 0.02
             tensors[f"{module}.lora_{side}.weight"] = values.astype(np.float16)
         tensors[f"{module}.alpha"] = np.array(4, np.float16)
-    save_file(tensors, path, {"ss_base_model_version": "sd_v1"})
+    tags = json.dumps({f"10_{path.stem}": {path.stem: 10}})
+    save_file(tensors, path, {"ss_base_model_version": "sd_v1", "ss_tag_frequency": tags})
 
 
 def fill_workplace(folder: Path) -> None:

@@ -17,7 +17,7 @@ from superpose.adapter.brought_together import together
 from superpose.adapter.delta import Delta, FineWeight, fine_numbers
 from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
 from superpose.adapter.parents import Parent, sum_name
-from superpose.adapter.place import Place
+from superpose.adapter.place import sharing
 from superpose.adapter.progress import Progress, told
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
@@ -125,7 +125,7 @@ class Adapter(Shown, Mapping[str, Delta]):
     @property
     def rank(self) -> int:
         """Largest rank of a module as held; a bias, which has no factors on disk, counts as 0."""
-        return max((d.rank * _sharing(d.place) for d in self.values()), default=0)
+        return max((d.rank * sharing(d.place) for d in self.values()), default=0)
 
     @property
     def parameters(self) -> int:
@@ -216,7 +216,7 @@ class Adapter(Shown, Mapping[str, Delta]):
         whole = whole_rank(rank)
         found, deltas = [], {}
         for module, delta in told(self, progress):
-            most = max(1, whole // max(1, _sharing(delta.place)))
+            most = max(1, whole // max(1, sharing(delta.place)))
             found.append(truncated(delta.terms, most))
             deltas[module] = delta
             if delta.rank > most:
@@ -280,7 +280,9 @@ class Adapter(Shown, Mapping[str, Delta]):
         """What a sum with this adapter is made from: what lies on disk is a parent of its own."""
         if self.path is None and self.parents:
             return self.parents
-        return (Parent(self.name, self.path, 1.0, self.identity),)
+        from superpose.adapter.trigger_words import trigger_words
+
+        return (Parent(self.name, self.path, 1.0, self.identity, trigger_words(self)),)
 
     def _scaled(self, change: Callable[[float], float], *, unchanged: bool = False) -> Adapter:
         parents = tuple(p.with_weight(change(p.weight)) for p in self.as_parents())
@@ -293,8 +295,3 @@ class Adapter(Shown, Mapping[str, Delta]):
             parents=parents,
             made=made_by_scaling(self, parents, unchanged=unchanged),
         )
-
-
-def _sharing(place: Place | None) -> int:
-    """Give how many deltas share a module's rank; 0 for a bias, which has none."""
-    return 1 if place is None else place.sharing

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 class Parent:
     """One adapter of a superposition. path: where it was read from, None when made in memory.
 
+    words: that its file says images of it are called by.
+
     identity: tells adapters apart that were made in memory, because two of them may well have one
     name; no part of what is compared, shown or written.
     """
@@ -18,24 +20,35 @@ class Parent:
     path: str | None
     weight: float
     identity: object = field(default_factory=object, compare=False, repr=False)
+    words: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it was read from, with the weights by part that its name has; else its name."""
+        if self.path is None:
+            return self.name
+        _, colon, parts = self.name.rpartition(":")
+        return f"{self.path}:{parts}" if colon and "=" in parts else self.path
 
     def with_weight(self, weight: float) -> Parent:
         """Give the same adapter with another task weight."""
         return replace(self, weight=weight)
 
     def to_json(self) -> dict[str, object]:
-        """Give name, path and weight."""
-        return {"name": self.name, "path": self.path, "weight": self.weight}
+        """Give name, path and weight, and the words where there are any."""
+        words = {"words": list(self.words)} if self.words else {}
+        return {"name": self.name, "path": self.path, "weight": self.weight, **words}
 
 
 def joined_parents(parents: Iterable[Parent]) -> tuple[Parent, ...]:
     """Add the weights of parents that are one adapter, in order of first appearance.
 
-    One adapter is one path, or one object in memory; never one name alone.
+    One adapter is one path and name (which says its weights by part), or one object in memory;
+    never one name alone.
     """
     found: dict[object, Parent] = {}
     for parent in parents:
-        key = parent.identity if parent.path is None else parent.path
+        key = parent.identity if parent.path is None else (parent.path, parent.name)
         before = found.get(key)
         found[key] = parent if before is None else before.with_weight(before.weight + parent.weight)
     return tuple(found.values())

@@ -74,3 +74,8 @@ def place_of_json(told: Mapping[str, Any] | None) -> Place | None:
         return None
     lists = {name: tuple(told[name]) for name in ("kernel", "shape") if name in told}
     return Place(**{**told, **lists})
+
+
+def sharing(place: Place | None) -> int:
+    """Give how many deltas share a module's rank; 0 for a bias, which has none."""
+    return 1 if place is None else place.sharing

@@ -15,6 +15,7 @@ from superpose.adapter.image_marks import MARKS
 from superpose.adapter.made import GIVEN, Made
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
+from superpose.adapter.trigger_words import trigger_words
 from superpose.errors import listed
 from superpose.files.file_format import PEFT
 from superpose.lowrank import norm
@@ -60,7 +61,8 @@ class AdapterSummary(Framed, Shown):
     dtypes: that its factors are, or were, stored in. norm: of all deltas together. stored: names
     of the base's tensors (or rows) that it puts another one for. made: how it came about from its
     parents. format: of its file. beside: what
-    lies beside it and is no part of it. remarks: in words, may be none.
+    lies beside it and is no part of it. remarks: in words, may be none. words: by which images of
+    it are called, as its file or its parents' files say.
     """
 
     TABLE: ClassVar[str] = "kinds"
@@ -81,6 +83,7 @@ class AdapterSummary(Framed, Shown):
     format: str
     beside: tuple[Beside, ...]
     remarks: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the same as dicts, lists, strings and numbers."""
@@ -119,8 +122,12 @@ class AdapterSummary(Framed, Shown):
             yield Fact("made", str(self.made))
         if self.made.rounding_error is not None:
             yield Fact("rounding error", f"{self.made.rounding_error:.2g}")
+        if self.words:
+            yield Fact("trigger words", ", ".join(self.words))
         for p in self.parents:
-            yield Fact("parent", f"{p.weight:g} * {p.name}", f"{p.weight:g} * {p.path or p.name}")
+            words = f" ({', '.join(p.words)})" if p.words else ""
+            where = f"{p.weight:g} * {p.place}{words}"
+            yield Fact("parent", f"{p.weight:g} * {p.name}{words}", where)
 
 
 def summarise(adapter: Adapter) -> AdapterSummary:
@@ -149,6 +156,7 @@ def summarise(adapter: Adapter) -> AdapterSummary:
         format=adapter.format,
         beside=adapter.beside,
         remarks=tuple(_remarks(norms)),
+        words=trigger_words(adapter),
     )
 
 

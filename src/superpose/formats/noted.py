@@ -48,7 +48,7 @@ def _parent(noted: Mapping[str, Any]) -> Parent:
     name, path, weight = noted["name"], noted["path"], float(noted["weight"])
     if not (isinstance(name, str) and isinstance(path, str | None) and math.isfinite(weight)):
         raise ValueError(name)
-    return Parent(name, path, weight)
+    return Parent(name, path, weight, words=tuple(map(_line, noted.get("words", ()))))
 
 
 def _made(noted: Mapping[str, Any]) -> Made:

@@ -3,25 +3,39 @@ r"""A sum as people write it: `math + 0.5*medicine - finance`. The one grammar, 
     sum      = [sign] term { operator [sign] term }
     operator = "+", or "-" with a space before it
     sign     = "+" or "-"
-    term     = name | weight "*" name | name ":" [sign] weight
+    term     = name | weight "*" name | name ":" [sign] weight | name ":" parts
+    parts    = part "=" [sign] weight { "," part "=" [sign] weight }
     weight   = 2, 0.5, .5, 1e-3
     name     = letters, digits and any of . _ - / \ @ ~ # % =, also "://" and "C:\"
              | anything between quotes, 'a+b' or "a+b"; the quote itself stands twice in it
 
 Spaces are free, but for the minus: names have hyphens, so `math-toxic` is one adapter's name, and
-`math - toxic` is a difference. Where no space can stand, `math+-1*toxic` says the same.
+`math - toxic` is a difference. Where no space can stand, `math+-1*toxic` says the same. Parts are
+those of an image LoRA, `cats.safetensors:te=0.5,unet=1`; one that is not named has weight 1.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Iterable, Mapping
+from typing import NoReturn, TypeAlias
 
 from superpose.errors import BadInput
 
-__all__ = ["is_sum", "parse_sum", "parse_terms", "write_sum"]
+__all__ = [
+    "Weight",
+    "is_sum",
+    "parse_sum",
+    "parse_terms",
+    "parse_terms_by_part",
+    "parse_weight",
+    "write_sum",
+    "written_parts",
+]
+
+Weight: TypeAlias = float | Mapping[str, float]
+"""One number, or one for each part of an image LoRA."""
 
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(_NUMBER)
@@ -31,6 +45,8 @@ _NO_FACTOR = re.compile(r"([^\s+*'\"]*)\s*\*")
 _BARE = re.compile(r"(?!-)(?:[\w./\\@~#%=-]|:(?=[/\\]))+")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 _WEIGHT = re.compile(rf":([+-]?{_NUMBER})(?=[\s+]|$)")
+_PART = rf"[A-Za-z]\w*=[+-]?{_NUMBER}"
+_PARTS = re.compile(rf":({_PART}(?:,{_PART})*)(?=[\s+]|$)")
 _OPERATOR = re.compile(r"\s*\+|\s+-")
 _WORD = re.compile(r"\+|[^\s+]*")
 
@@ -55,7 +71,58 @@ def parse_sum(text: str) -> list[tuple[str, float]]:
 
 def parse_terms(text: str) -> list[tuple[str, float | None]]:
     """Give what `parse_sum` gives; of one name that stands alone, without a weight, None for it."""
+    found: list[tuple[str, float | None]] = []
+    for name, weight in parse_terms_by_part(text):
+        if isinstance(weight, Mapping):
+            raise BadInput(
+                f"weights by part ({written_parts(weight)}) are not taken here: they are for image "
+                "LoRAs that are added",
+                where=name,
+            )
+        found.append((name, weight))
+    return found
+
+
+def parse_terms_by_part(text: str) -> list[tuple[str, Weight | None]]:
+    """Give what `parse_terms` gives, and where weights are by part those: a mapping.
+
+    >>> parse_terms_by_part("cats.safetensors:te=0.5,unet=1 - dogs.safetensors")
+    [('cats.safetensors', {'te': 0.5, 'unet': 1.0}), ('dogs.safetensors', -1.0)]
+    """
     return _Reader(text).terms()
+
+
+def parse_weight(text: str) -> Weight | None:
+    """Give the weight that stands behind a name's colon, or the weights by part; None for neither.
+
+    Raises BadInput for a part that stands twice, and for a number that is not finite.
+    """
+    if _PARTS.fullmatch(f":{text}"):
+        return _parts(text)
+    return float(text) if re.fullmatch(rf"[+-]?{_NUMBER}", text) else None
+
+
+def written_parts(weights: Mapping[str, float]) -> str:
+    """Write weights by part as they are read: `te=0.5,unet=1`."""
+    return ",".join(f"{part}={weight:g}" for part, weight in weights.items())
+
+
+def _parts(text: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for word in text.split(","):
+        part, _, number = word.partition("=")
+        if part in found:
+            raise BadInput(f"`{part}` has two task weights: {text}")
+        if not math.isfinite(float(number)):
+            raise BadInput(f"`{number}` is no finite task weight")
+        found[part] = float(number)
+    return found
+
+
+def _times(sign: float, weight: Weight | None) -> Weight:
+    if isinstance(weight, Mapping):
+        return {part: sign * each for part, each in weight.items()}
+    return sign * (1.0 if weight is None else weight)
 
 
 def is_sum(text: str) -> bool:
@@ -101,20 +168,21 @@ class _Reader:
         self.text = text
         self.at = 0
 
-    def terms(self) -> list[tuple[str, float | None]]:
+    def terms(self) -> list[tuple[str, Weight | None]]:
         if not self.text.strip():
             self._refuse("an empty text is no sum")
         self._take(_SPACE)
         sign = self._sign()
         name, weight = self._term()
         bare = sign is None and weight is None
-        found = [(name, None if bare else (sign or 1.0) * (1.0 if weight is None else weight))]
+        found: list[tuple[str, Weight | None]]
+        found = [(name, None if bare else _times(sign or 1.0, weight))]
         while self._take(_SPACE) and self.at < len(self.text):
             operator = self._operator()
             self._take(_SPACE)
             sign = operator * (self._sign() or 1.0)
             name, weight = self._term()
-            found.append((name, sign * (1.0 if weight is None else weight)))
+            found.append((name, _times(sign, weight)))
         if len(found) > 1 and found[0][1] is None:
             found[0] = found[0][0], 1.0
         return found
@@ -138,7 +206,7 @@ class _Reader:
         self._take(_SPACE)
         return -1.0 if sign == "-" else 1.0
 
-    def _term(self) -> tuple[str, float | None]:
+    def _term(self) -> tuple[str, Weight | None]:
         factor = self._factor()
         start = self.at
         if quoted := self._take(_QUOTED):
@@ -175,8 +243,10 @@ class _Reader:
             self._refuse(f"`{found[0]}` is a task weight without an adapter", start)
         return found[0]
 
-    def _weight_behind(self) -> float:
+    def _weight_behind(self) -> Weight:
         start = self.at
+        if parts := self._take(_PARTS):
+            return _parts(parts[1])
         found = self._take(_WEIGHT)
         if found is None:
             said = self._word()[1:]

@@ -12,6 +12,7 @@ from superpose.errors import BadInput, BadSetting
 
 if TYPE_CHECKING:
     from superpose.adapter import Adapter
+    from superpose.names.sums import Weight
     from superpose.verbs.base import Base
 
 __all__ = [
@@ -32,9 +33,10 @@ AdapterName: TypeAlias = "str | os.PathLike[str] | Adapter"
 
 Adapters: TypeAlias = Sequence[AdapterName]
 
-Weighted: TypeAlias = "Adapters | AdapterName | Mapping[str, float]"
+Weighted: TypeAlias = "Adapters | AdapterName | Mapping[str, Weight]"
 """`["math", "finance:0.5"]`, `"math + 0.5*finance"` or `{"math": 1.0, "finance": 0.5}`; loaded ones
-are at weight 1."""
+are at weight 1. Of image LoRAs a weight may be by part: `"cats.safetensors:te=0.5,unet=1"`, or
+`{"cats.safetensors": {"te": 0.5, "unet": 1.0}}`."""
 
 
 def as_list(adapters: Adapters | AdapterName) -> list[AdapterName]:
@@ -161,12 +163,34 @@ def _parsed(adapters: Weighted) -> tuple[list[AdapterName], list[float | None]]:
     if isinstance(adapters, Adapter):  # which is a mapping
         return [adapters], [None]
     if isinstance(adapters, Mapping):
-        given = cast("Mapping[str, float]", adapters)
-        return list(given), [as_number(weight) for weight in given.values()]
-    parsed: list[tuple[AdapterName, float | None]] = []
+        given = cast("Mapping[str, Weight]", adapters)
+        return _apart(
+            (name, each if isinstance(each, Mapping) else as_number(each))
+            for name, each in given.items()
+        )
+    parsed: list[tuple[AdapterName, Weight | None]] = []
     for adapter in as_list(adapters):
         parsed += parse_weighted(adapter) if isinstance(adapter, str) else [(adapter, None)]
-    return [name for name, _ in parsed], [weight for _, weight in parsed]
+    return _apart(parsed)
+
+
+def _apart(
+    terms: Iterable[tuple[AdapterName, Weight | None]],
+) -> tuple[list[AdapterName], list[float | None]]:
+    """Give names and numbers; an adapter with weights by part is loaded, and scaled by them."""
+    names: list[AdapterName] = []
+    numbers: list[float | None] = []
+    for name, weight in terms:
+        if isinstance(weight, Mapping):
+            from superpose.adapter.by_part import scaled_by_part
+
+            (adapter,) = loaded([name])
+            names.append(scaled_by_part(adapter, {p: as_number(w) for p, w in weight.items()}))
+            numbers.append(1.0)
+        else:
+            names.append(name)
+            numbers.append(weight)
+    return names, numbers
 
 
 def loaded_with_weights(

@@ -11,6 +11,7 @@ from superpose.arguments import typed
 from superpose.shown import Column, Framed, Part, Shown, Table
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import prompt_of
 from superpose.verbs.settings import Loading, TypedSettings, held
@@ -93,6 +94,7 @@ def ask(
     parts, numbers = loaded_with_table(
         adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
     )
+    no_images(parts)
     model = loaded_base(base, loading.dtype)
     asked = prompt_of(model.tokenizer, None, answering.template)
     points = weightings([part.name for part in parts], numbers, whole_only=True)

@@ -11,6 +11,7 @@ from superpose.shown.words import counted
 from superpose.verbs.adapters import Adapters, as_list, loaded
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.given import given_to_add
+from superpose.verbs.images import no_images
 from superpose.verbs.questions import Data, DomainRows, encoded, prompt_of, read_domains
 from superpose.verbs.settings import Calibration, Loading, Questions, held
 
@@ -65,6 +66,7 @@ def calibrating(
     if not adapters:
         raise BadSetting("there is no adapter", where="adapters")
     parts = loaded(adapters, base=name, ignore_keys=loading.ignore_keys)
+    no_images(parts)
     check_same_base(parts, same_base)
     read = read_domains(data, questions)
     if len(read) != len(parts):

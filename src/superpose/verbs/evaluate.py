@@ -12,6 +12,7 @@ from superpose.shown import Cell, Column, Framed, Part, Shown, Table, four_digit
 from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data, DomainRows, drawn_rows, prompt_of, read_domains
 from superpose.verbs.settings import Loading, Questions, held
@@ -105,6 +106,7 @@ def evaluate(
     parts, numbers = loaded_with_table(
         adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
     )
+    no_images(parts)
     read = read_domains(data, questions)
     if not read:
         raise BadSetting("there are no test questions", where="data")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 
-from superpose.errors import BadInput, BadSetting
-from superpose.names.sums import is_sum, parse_terms
+from superpose.errors import BadInput, BadSetting, placed
+from superpose.names.sums import Weight, is_sum, parse_terms_by_part, parse_weight
 
 __all__ = ["parse_weighted", "parse_weights"]
 
 
-def parse_weighted(argument: str) -> list[tuple[str, float | None]]:
+def parse_weighted(argument: str) -> list[tuple[str, Weight | None]]:
     """Give the adapters of `PATH`, `PATH:WEIGHT` or `A + 0.5*B`, and the task weight of each.
+
+    Or the weights of its parts, as `superpose.names.sums` reads them.
 
     A path that exists wins over what its name would say as a sum. A lone name without a weight has
     None for it.
@@ -23,9 +25,14 @@ def parse_weighted(argument: str) -> list[tuple[str, float | None]]:
         return [(argument, None)]
     path, colon, tail = argument.rpartition(":")
     if colon and path and _stands(path) and not tail.startswith("//"):
-        return [(path, _weight(argument, tail))]
+        with placed(argument):
+            weight = parse_weight(tail)
+        if weight is not None:
+            return [(path, weight)]
+        if not is_sum(tail):
+            raise _no_weight(argument, tail)
     try:
-        return parse_terms(argument)
+        return parse_terms_by_part(argument)
     except BadInput as error:
         if not is_sum(argument):  # who opens it has more to say
             return [(argument, None)]
@@ -33,15 +40,13 @@ def parse_weighted(argument: str) -> list[tuple[str, float | None]]:
         raise
 
 
-def _weight(argument: str, tail: str) -> float:
-    try:
-        return float(tail)
-    except ValueError:
-        raise BadInput(
-            f"{f'`{tail}`' if tail else 'nothing'} after the colon is no task weight",
-            where=argument,
-            hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5",
-        ) from None
+def _no_weight(argument: str, tail: str) -> BadInput:
+    return BadInput(
+        f"{f'`{tail}`' if tail else 'nothing'} after the colon is no task weight",
+        where=argument,
+        hint="A weight is a number such as 0.5 or -1: ADAPTER:0.5. Of an image LoRA's parts: "
+        "ADAPTER:te=0.5,unet=1",
+    )
 
 
 def _stands(path: str) -> bool:

@@ -51,7 +51,7 @@ def test_metadata_is_kept_and_what_is_no_longer_true_is_made_true(
     digest = kohya_hash(tmp_path / "half.safetensors")
     found = metadata_of(tmp_path / "half.safetensors")
     note = json.loads(found.pop("superpose"))
-    assert note["parents"] == [{"name": "a", "path": str(path), "weight": 0.5}]
+    assert note["parents"] == [{"name": "a", "path": str(path), "weight": 0.5, "words": ["a cat"]}]
     gone = {"ss_network_args", "sshs_legacy_hash"}
     changed = {
         "ss_network_module": "networks.lora",
