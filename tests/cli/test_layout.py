@@ -278,4 +278,5 @@ def test_names_are_folded_at_their_joints(text: str, room: int, lines: list[str]
 
 def test_words_are_never_broken_by_wrapping() -> None:
     assert wrapped("a bcdefgh i", 4) == "a\nbcdefgh\ni"
+    assert wrapped("of 95 % in 12 s, 3 steps", 6) == "of\n95 %\nin\n12 s,\n3\nsteps"
     assert Cell.sum_of(["a", "b"]).text == "a + b"

@@ -12,6 +12,7 @@ from tests.shown.reading import Reading
 from superpose.adapter import Adapter
 from superpose.interference import check
 from superpose.interference.difference import diff
+from superpose.shown.words import true_minus
 
 
 def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(
@@ -24,13 +25,13 @@ def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(
     assert [row[0] for row in pairs.rows[1:]] == ["math + <law>", "math + toxic", "<law> + toxic"]
     for row, pair in zip(pairs.rows[1:], found.pairs, strict=True):
         judged = pair.judgement
-        assert f"{row[0]}: {judged.verdict}. {judged.reason}" in shown.lines
+        assert f"{row[0]}: {judged.verdict}. {true_minus(judged.reason)}" in shown.lines
         assert f"Next: {judged.next}" in shown.lines
         assert row[1] == f"{pair.rms_cosine:.4f} ({pair.floor:.4f})"
     assert cosines.rows[0][1:] == ["math", "<law>", "toxic"]
     values = {(0, 1): found.pairs[0], (0, 2): found.pairs[1], (1, 2): found.pairs[2]}
     for (i, j), pair in values.items():
-        figure = f"{pair.cosine / pair.cosine_floor:+.1f}"
+        figure = true_minus(f"{pair.cosine / pair.cosine_floor:+.1f}")
         assert cosines.rows[1 + i][1 + j] == cosines.rows[1 + j][1 + i] == figure
     assert [cosines.rows[i][i] for i in (1, 2, 3)] == ["", "", ""]
     most = [[m.name for m in pair.most_overlapping] for pair in found.pairs]

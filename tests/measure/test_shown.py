@@ -16,6 +16,6 @@ def test_tuned_weights_show_all_that_was_measured_the_best_first() -> None:
     (table,) = Reading(found._repr_html_()).tables
     assert table.rows == [
         ["task weights", "method", "sums", "cases", "objective"],
-        ["0.512 math + 0.9 <law>", "Newton", "3.49", "2.00", "-0.0200"],
+        ["0.512 math + 0.9 <law>", "Newton", "3.49", "2.00", "−0.0200"],
         ["math + <law>", "naive", "4.48", "inf", "+0.3000"],
     ]

@@ -8,7 +8,7 @@ from superpose.adapter.delta import Delta
 from superpose.adapter.enclosing import enclosed
 from superpose.adapter.heads import Heads, in_head, is_head, without_heads
 from superpose.adapter.made import Made
-from superpose.adapter.parents import Parent, formula
+from superpose.adapter.parents import Parent, formula, sum_or_formula
 from superpose.adapter.place import Place, place_of
 from superpose.adapter.replacement import Part, Replacement, Rescaled, Stored
 from superpose.adapter.same_base import check_same_base
@@ -34,6 +34,7 @@ __all__ = [
     "met",
     "place_of",
     "side_by_side",
+    "sum_or_formula",
     "together",
     "unpooled",
     "untied",

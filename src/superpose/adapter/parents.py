@@ -69,3 +69,9 @@ def formula(weights: Mapping[str, float]) -> str:
     """Write task weights by adapter as `math + 0.5 finance`; `base` for none, or zeros."""
     parts = [name if w == 1 else f"{w:g} {name}" for name, w in weights.items() if w]
     return " + ".join(parts) or "base"
+
+
+def sum_or_formula(weights: Mapping[str, float]) -> tuple[str, ...] | str:
+    """Give the adapters of a plain sum, which may be numbered; of other weights the formula."""
+    plain = any(weights.values()) and set(weights.values()) <= {0.0, 1.0}
+    return tuple(name for name in weights if weights[name]) if plain else formula(weights)

@@ -12,6 +12,9 @@ __all__ = ["folded", "longest_piece", "longest_word", "wrapped"]
 # A name of a module or a path is broken behind these.
 _PIECES = re.compile(r"[^._/:\\-]*[._/:\\-]+|[^._/:\\-]+")
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:s|h|MB|kB|GB|nats)\b)")
+_TIED = "\ue000"  # of no script, and one column wide
+
 
 def longest_word(text: str) -> int:
     """Give the width of the longest word."""
@@ -27,16 +30,16 @@ def longest_piece(text: str) -> int:
 def wrapped(text: str, room: int, indent: int = 0) -> str:
     """Break a sentence at spaces; a word that is too long, such as a path, stays whole.
 
-    indent: spaces before all lines but the first.
+    No line is broken between a figure and its unit. indent: spaces before all lines but the first.
     """
     lines, beginning = [""], True
-    for word in text.split(" "):
+    for word in _BEFORE_UNIT.sub(_TIED, text).split(" "):
         line = word if beginning else f"{lines[-1]} {word}"
         if beginning or cell_len(line) <= room:
             lines[-1], beginning = line, False
         else:
             lines.append(" " * indent + word)
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_TIED, " ")
 
 
 def folded(text: str, room: int) -> str:

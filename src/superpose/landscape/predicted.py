@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.errors import BadInput
 from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, field_of, perplexity
 
@@ -51,14 +51,7 @@ strongest at twice its perplexity, or half of it."""
 
 _NLL = Column("perplexity", "predicted_nll", perplexity, ("low", "high"))
 
-
-def _summed(weights: Mapping[str, float]) -> tuple[str, ...] | str:
-    """Give the adapters of a plain sum; of other weights the formula."""
-    plain = any(weights.values()) and set(weights.values()) <= {0.0, 1.0}
-    return tuple(name for name in weights if weights[name]) if plain else formula(weights)
-
-
-_WEIGHTS = Column("task weights", lambda row: _summed(field_of(row, "weights")))
+_WEIGHTS = Column("task weights", lambda row: sum_or_formula(field_of(row, "weights")))
 
 _COLUMNS = (
     _WEIGHTS,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.data.domain import Row
 from superpose.errors import BadInput
 from superpose.landscape.basis import OWN_SQUARE
@@ -71,7 +71,7 @@ class RightShare(Shown):
         """Give one weighting on one domain."""
         how = "measured" if self.measured else "foretold"
         columns = (
-            Column("task weights", lambda row: formula(row.weights)),
+            Column("task weights", lambda row: sum_or_formula(row.weights)),
             Column("domain", "domain"),
             Column("right answers", "accuracy", ".0%", ("low", "high")),
         )

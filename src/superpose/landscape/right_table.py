@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.landscape.forecast import MOST_SHOWN
 from superpose.landscape.right_answers import RightAnswers
 from superpose.landscape.subsets import subsets
@@ -52,11 +52,12 @@ def right_json(
 
 def right_table(written: Sequence[Mapping[str, Any]]) -> Table:
     """Give weightings down and domains across. written: what `right_json` gives, one or more."""
-    columns = (Column("task weights"), *(Column(one["domain"], form=_percent) for one in written))
+    named = Column("task weights", sum_or_formula)
+    columns = (named, *(Column(one["domain"], form=_percent) for one in written))
     found = [{tuple(row["weights"].values()): row for row in one["rows"]} for one in written]
     weights = {key: row["weights"] for of in found for key, row in of.items()}
     rows = tuple(
-        (Cell(formula(weights[key])), *(_cell(of.get(key)) for of in found))
+        (named.cell(weights[key]), *(_cell(of.get(key)) for of in found))
         for key in sorted(weights, key=lambda key: (sum(w != 0 for w in key), [-w for w in key]))
     )
     chance = ", ".join(f"{_percent(one['chance'])} % on {one['domain']}" for one in written)

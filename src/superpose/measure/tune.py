@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.data.prompt import Example
 from superpose.landscape.best_weights import (
     BOUNDS,
@@ -101,7 +101,7 @@ class Tuned(Framed, Shown):
     def shown(self) -> tuple[Part, ...]:
         """Give everything that was measured on the way, the best first."""
         columns = (
-            Column("task weights", lambda point: formula(_rounded(self.names, point.weights))),
+            Column("task weights", partial(_rounded, self.names)),
             Column("method", "method"),
             *(Column(domain, partial(_of_domain, k), perplexity)
               for k, domain in enumerate(self.domains)),
@@ -112,8 +112,10 @@ class Tuned(Framed, Shown):
         return (Table.of(title, columns, points),)
 
 
-def _rounded(names: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
-    return {name: round(weight, 3) for name, weight in zip(names, weights, strict=True)}
+def _rounded(names: Sequence[str], point: Point) -> tuple[str, ...] | str:
+    return sum_or_formula(
+        {name: round(weight, 3) for name, weight in zip(names, point.weights, strict=True)}
+    )
 
 
 def _of_domain(place: int, point: Point) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.shown import Cell, Column, Line, Part, Table
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ def _table(
     points: Sequence[Sequence[Evaluation]],
     cells: Callable[[Evaluation], Iterator[Cell]],
 ) -> Table:
+    weights = Column("task weights", sum_or_formula)
     rows = (
-        (Cell(formula(point[0].weighting.weights)), *(c for row in point for c in cells(row)))
+        (weights.cell(point[0].weighting.weights), *(c for row in point for c in cells(row)))
         for point in points
     )
-    return Table(title, (Column("task weights"), *columns), tuple(rows))
+    return Table(title, (weights, *columns), tuple(rows))
 
 
 def _choices(row: Evaluation) -> Iterator[Cell]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.arguments import typed
 from superpose.shown import Column, Framed, Part, Shown, Table
 from superpose.verbs.adapters import Weighted
@@ -56,7 +56,7 @@ class Answers(Framed, Shown):
 
 
 _COLUMNS = (
-    Column("task weights", lambda answer: formula(answer.weighting.weights)),
+    Column("task weights", lambda answer: sum_or_formula(answer.weighting.weights)),
     Column("answer", "text", prose=True),
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from superpose.adapter import formula
+from superpose.adapter import sum_or_formula
 from superpose.arguments import typed
 from superpose.errors import BadSetting
-from superpose.shown import Cell, Column, Framed, Part, Shown, Table, four_digits
+from superpose.shown import Column, Framed, Part, Shown, Table, four_digits
 from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
@@ -59,13 +59,14 @@ class Evaluated(Framed, Shown):
         of_points: dict[int, list[Evaluation]] = {}
         for row in self.rows:
             of_points.setdefault(id(row.weighting), []).append(row)
+        weights = Column("task weights", sum_or_formula)
         columns = (Column(f"{name}, {count} tokens", form="") for name, count in tokens.items())
         rows = (
-            (Cell(formula(row[0].weighting.weights)), *map(_SCORE.cell, row))
+            (weights.cell(row[0].weighting.weights), *map(_SCORE.cell, row))
             for row in of_points.values()
         )
         title = "Perplexity of the answers (95 % interval over questions)"
-        perplexities = Table(title, (Column("task weights"), *columns), tuple(rows))
+        perplexities = Table(title, (weights, *columns), tuple(rows))
         return (perplexities, *accuracy_parts(list(of_points.values())))
 
 
