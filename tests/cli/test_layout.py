@@ -58,7 +58,10 @@ def assert_readable(parts: Iterable[Part], width: int) -> None:
     words = {word.strip(AROUND) for word in wide.split() if "─" not in word}
     # At a joint of a path or a module's name a word may be broken.
     assert {w for w in words if len(w) <= 12 and not re.search(r"[-._/:\\]", w)} - seen == set()
+    pasted = {part.text.strip() for part in parts if isinstance(part, Line) and part.whole}
     for line in narrow.splitlines():
+        if line.strip() in pasted:
+            continue
         longest = max(map(len, line.split()), default=0)
         assert len(line) <= width or longest > width - 16 or "superpose " in line, line
 
@@ -159,6 +162,7 @@ ANSWERS: dict[str, Callable[[Place], Any]] = {
     "bake": baked,
     "verify": verified,
     "diff": lambda at: superpose.diff(*at.two),
+    "cite": lambda _: superpose.cite(),
     "index": lambda at: superpose.index("library", "again.index"),
     "near": lambda at: superpose.near("library/own-0", "library.index"),
     "dupes": lambda at: superpose.dupes("library.index"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from superpose.cli.console import answer
-from superpose.cli.options import Json
+from superpose.cli.options import Json, Quiet
 
 __all__ = ["cite"]
 
 
-def cite(json: Json = False) -> None:
+def cite(json: Json = False, _quiet: Quiet = False) -> None:
     """Print the BibTeX of superpose and of the paper whose system it implements.
 
     Example: superpose cite >> references.bib
