@@ -19,7 +19,7 @@ from superpose.landscape.merged_sum import MergedSum
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 from superpose.report import render
-from superpose.verbs.questions import prompt_of
+from superpose.verbs.prompts import prompt_of
 
 FEW = superpose.Calibration(rows=6, max_tokens=80)
 
@@ -39,7 +39,7 @@ def predicted(here: None, tiny_base: Path, files: list[Path]) -> Any:
 
 def halves(file: Path, base: Any) -> tuple[list[Any], list[Any]]:
     """The rows that predict draws, in turns."""
-    prompt = prompt_of(base.tokenizer, 80, "")
+    prompt = prompt_of(base, 80, "")
     rows = sample_rows(prompt.fitting(read_rows(file)), 6, seed=0, where="rows")
     return rows[::2], rows[1::2]
 
@@ -50,7 +50,7 @@ def test_each_row_is_measured_under_a_merge_of_the_other_half_of_the_rows(
     """By `merge` with one half's rows in memory and a forward pass over the other half."""
     found = predicted().merged
     base = superpose.load_base(tiny_base)
-    prompt = prompt_of(base.tokenizer, 80, "")
+    prompt = prompt_of(base, 80, "")
     split = [halves(file, base) for file in files]
     nats, tokens = np.zeros(2), np.zeros(2)
     for half in (0, 1):

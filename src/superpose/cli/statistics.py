@@ -20,9 +20,7 @@ def statistics(
     base: Base,
     data: Annotated[
         list[str],
-        typer.Argument(
-            metavar="DATA...", help="Question files (.jsonl) or hub data sets of one domain."
-        ),
+        typer.Argument(metavar="DATA...", help="Question files or hub data sets of one domain."),
     ],
     out: Annotated[
         Path,

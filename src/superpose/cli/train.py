@@ -22,7 +22,7 @@ def train(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="Question files (.jsonl) or hub data sets; several are merged data.",
+            help="Question files or hub data sets; several are merged data.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for the adapter.")],
@@ -48,7 +48,9 @@ def train(
 ) -> None:
     """Train one adapter on questions and answers, on transformers' Trainer.
 
-    Only the answers' tokens count in the loss. A row is {"question": ..., "answer": ...}.
+    Only the answers' tokens count in the loss. A row is {"question": ..., "answer": ...}, or a
+    conversation: {"messages": [...]}, or prompt and completion. Files end in .jsonl, .json, .csv or
+    .tsv.
     The defaults are the paper's: rank 4, alpha 64. Several processes: accelerate launch -m
     superpose train ... Checkpoints: --trainer save_strategy=epoch, in OUT.checkpoints.
 

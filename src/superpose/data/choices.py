@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from superpose.errors import BadInput, listed
 
-__all__ = ["ChoiceQuestion", "check_choices", "read_choices", "right_choice", "whole_text"]
+__all__ = [
+    "ChoiceQuestion",
+    "check_choices",
+    "json_list",
+    "read_choices",
+    "right_choice",
+    "whole_text",
+]
 
 _OPEN = "Without choices a question is open: name the column of choices, or an empty name for none."
 
@@ -17,7 +25,8 @@ _OPEN = "Without choices a question is open: name the column of choices, or an e
 class ChoiceQuestion:
     """Token ids of a question (prompt included) and of each of its C choices, none of them cut.
 
-    choices: end-of-text included where the tokenizer has one (`ended`). right: the answer's place
+    choices: with what ends an answer, `ended` tokens: end-of-text where the tokenizer has one, in a
+    chat template the end of the turn. right: the answer's place
     among them. characters: (C,) letters of each choice's text, without what stands before it;
     at least 1, because likelihoods are divided by them.
     """
@@ -26,7 +35,7 @@ class ChoiceQuestion:
     choices: tuple[tuple[int, ...], ...]
     right: int
     characters: tuple[int, ...]
-    ended: bool = True
+    ended: int = 1
 
     @property
     def chance(self) -> float:
@@ -63,16 +72,29 @@ def right_choice(choices: Sequence[str], answer: str) -> int:
 def read_choices(record: Mapping[str, Any], column: str) -> tuple[str, ...]:
     """Read the choices of a record, stripped; none where it has no such column or nothing in it.
 
-    Raises BadInput for anything but a list of texts.
+    A cell of a table holds a list as JSON. Raises BadInput for anything but a list of texts.
     """
-    found = record.get(column) if column else None
-    if found is None or (isinstance(found, list | tuple) and not found):
+    found = json_list(record.get(column)) if column else None
+    if found is None or found == "" or (isinstance(found, list | tuple) and not found):
         return ()
     kinds = [type(one).__name__ for one in (found if isinstance(found, list | tuple) else [found])]
     if not isinstance(found, list | tuple) or set(kinds) != {"str"}:
         wrong = next((kind for kind in kinds if kind != "str"), "str")
         raise BadInput(f"no list of texts under {column!r}: {wrong}", hint=_OPEN)
     return tuple(whole_text(text, column).strip() for text in found)
+
+
+def json_list(value: object) -> object:
+    """Give what a cell of a table holds as JSON, where it is a list; any other value as it is."""
+    if isinstance(value, str):
+        if not value.lstrip().startswith("["):
+            return value
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return found if isinstance(found, list) else value
+    return value
 
 
 def whole_text(text: str, column: str, where: object = None) -> str:

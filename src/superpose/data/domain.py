@@ -1,7 +1,7 @@
 """A domain: its questions and answers, read from where they lie and split once.
 
-Rows come from a JSON Lines file, here or on the Hugging Face hub, or from a data set there. The
-split is seeded and made before anything is trained.
+Rows come from a file (JSON Lines, a JSON array, CSV), here or on the Hugging Face hub, or from a
+data set there. The split is seeded and made before anything is trained.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from superpose.data.choices import check_choices, read_choices, whole_text
+from superpose.data.choices import check_choices
 from superpose.data.hub_table import data_set, table
+from superpose.data.messages import Message
+from superpose.data.question_file import ENDINGS, records_of
+from superpose.data.record import Columns, fields_of
 from superpose.errors import BadInput, placed
 from superpose.files.hub import fetch_file
 from superpose.files.hub_name import is_hub_address, parse_hub_name
@@ -35,24 +38,23 @@ __all__ = [
     "split_rows",
 ]
 
-Columns: TypeAlias = tuple[str, str, str]
-"""Names of the columns of questions, answers and choices."""
-
-LONGEST = 1_000_000
-"""Characters of a row: a book is as long, and making tokens of a hundred times that takes 12 GB."""
-
 
 @dataclass(frozen=True)
 class Row:
     """One question and its answer, as text.
 
     choices: what is offered to choose from, in their order, the answer among them; none where the
-    question is open. Raises BadInput for choices that are no choice.
+    question is open. messages: of a conversation, of which question and answer are the texts; the
+    answer is the last one. tools: JSON of those that it may call. joined: question and answer are
+    one text as they stand, white space and all. Raises BadInput for choices that are no choice.
     """
 
     question: str
     answer: str
     choices: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    tools: str = ""
+    joined: bool = False
 
     def __post_init__(self) -> None:
         check_choices(self.choices, self.answer)
@@ -81,12 +83,15 @@ def read_rows(
     choices: str = "choices",
     split: str = "train",
 ) -> list[Row]:
-    """Read the rows of a `.jsonl` file or, where no such file exists, of a hub data set.
+    """Read the rows of a question file or, where no such file exists, of a hub data set.
 
-    source: a path, or a hub name: `org/name`, `org/name@revision:config`, `org/name/folder`, one
-    file of it such as `org/name/train.jsonl`, or an address from a browser.
-    question, answer: the columns that hold them. choices: the column of a list of texts to choose
-    from, which rows need not have; empty to read none. split: the hub data set's split.
+    source: a path (`.jsonl`, a JSON array in `.json`, `.csv` or `.tsv` with a header), or a hub
+    name: `org/name`, `org/name@revision:config`, `org/name/folder`, one file of it such as
+    `org/name/train.jsonl`, or an address from a browser.
+    question, answer: the columns that hold them. Where no others are named and there is no
+    `question`, `messages` or `prompt` and `completion` are read. choices: the column of a list of
+    texts to choose from, which rows need not have; empty to read none. split: the hub data set's
+    split.
 
     Raises BadInput for an empty or malformed file (with its line), for rows without a question or
     an answer and for choices without the answer among them; Missing where the hub cannot be
@@ -97,7 +102,8 @@ def read_rows(
         raise BadInput(
             "this is a folder; a question file was expected",
             where=path,
-            hint='Give a .jsonl file with a {"question": ..., "answer": ...} object on each line.',
+            hint='Give a .jsonl file with a {"question": ..., "answer": ...} object on each line, '
+            "or a .json, .csv or .tsv file.",
         )
     if here:
         rows = list(_rows_of_file(path, columns))
@@ -140,7 +146,7 @@ def is_file_name(source: str | os.PathLike[str], folder: Path | None = None) -> 
         return False
     if text.startswith((".", "/", "~", "demo:")):
         return True
-    ending = Path(text).suffix in {".jsonl", ".json", ".csv"}
+    ending = Path(text).suffix in ENDINGS
     on_hub = parse_hub_name(text, "dataset")
     first = (folder or Path()) / text.partition("/")[0]
     return ending and (on_hub is None or not on_hub.path or exists(first, source))
@@ -204,33 +210,15 @@ def fingerprint(rows: Iterable[Row]) -> str:
     for row in rows:
         # Rows without choices have the fingerprint that they had before there were any.
         texts = [row.question, row.answer, *([list(row.choices)] if row.choices else ())]
+        if row.messages:
+            texts.append([[one.role, one.content, one.more] for one in row.messages])
+            texts.append(row.tools)
         digest.update(json.dumps(texts).encode())
     return digest.hexdigest()[:16]
 
 
 def _rows_of_file(path: Path, columns: Columns) -> Iterable[Row]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"it is not UTF-8 text (byte {error.start})", where=path) from None
-    except OSError as error:
-        raise BadInput(f"it cannot be read: {error.strerror}", where=path) from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        if len(line) > LONGEST:
-            raise BadInput(
-                f"a row of {len(line):,} characters, more than {LONGEST:,}",
-                where=where,
-                hint="One question and its answer stand on a line; shorten what is longer.",
-            )
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"not a JSON object: {error.msg}", where=where) from None
-        except (ValueError, RecursionError):  # a number of thousands of digits, endless brackets
-            raise BadInput("not a JSON object of a sensible size", where=where) from None
+    for record, where in records_of(path):
         yield _row(record, columns, where)
 
 
@@ -245,19 +233,5 @@ def _rows_of_hub(source: str, split: str, columns: Columns) -> Iterable[Row]:
 
 
 def _row(record: object, columns: Columns, where: str) -> Row:
-    question, answer, choices = columns
-    if not isinstance(record, Mapping):
-        raise BadInput("not a JSON object", where=where)
-    texts = []
-    for column in (question, answer):
-        text = record.get(column)
-        if not isinstance(text, str) or not text.strip():
-            found = ", ".join(sorted(map(str, record))) or "nothing"
-            raise BadInput(
-                f"no text under {column!r} (it has: {found})",
-                where=where,
-                hint="Name the columns that hold questions and answers.",
-            )
-        texts.append(whole_text(text, column, where).strip())
     with placed(where):
-        return Row(texts[0], texts[1], read_choices(record, choices))
+        return Row(**fields_of(record, columns))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from superpose.data.prompt import Prompt
+from superpose.measure.ending import ending
 from superpose.measure.sweep import Weighting
 from superpose.model import SuperposedModel
 
@@ -44,7 +45,7 @@ def answers(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> list[Answer]:
-    """Answer each question at each weighting, in the form that the adapters were trained in.
+    """Answer each question at each weighting, in the form that the prompt gives it.
 
     temperature: 0 takes the likeliest token; above it tokens are drawn, seeded by `seed`, for each
     weighting with the same chance. Without chance a question's weightings are rows of one batch.
@@ -79,7 +80,7 @@ def _texts(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
-            pad_token_id=prompt.tokenizer.eos_token_id,
+            **ending(base, prompt, prompt.question_ends(question)),
             **how,
         )
     said = prompt.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)

@@ -188,7 +188,9 @@ def _nats(asked: _Asked, at: At) -> torch.Tensor:
         nats = token_nll(model, batch, **kept)
     counts = torch.tensor([len(row.answer) for row in asked.rows], device=nats.device)
     ended = torch.tensor([asked.questions[n].ended for n in asked.owner], device=nats.device)
-    sums = torch.stack([by_row(batch, nats), nats[counts.cumsum(0) - 1] * ended])
+    last, most = counts.cumsum(0) - 1, max(1, int(ended.max()))
+    ends = torch.stack([nats[last - back] * (ended > back) for back in range(most)])
+    sums = torch.stack([by_row(batch, nats), ends.sum(0)])
     found = sums.new_full((2, *_shape(asked.questions)), torch.inf)
     found[:, list(asked.owner), list(asked.place)] = sums
     return found

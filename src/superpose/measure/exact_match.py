@@ -12,6 +12,7 @@ import torch
 
 from superpose.data.domain import Row
 from superpose.data.prompt import Prompt
+from superpose.measure.ending import ending
 from superpose.statistics import wilson
 from superpose.statistics.bootstrap import Interval
 
@@ -70,15 +71,15 @@ def exact_match(
     left of (`the`, `?`) has to be said in so many letters. progress: called with the rows done.
     """
     hits = [False] * len(rows)
-    asked = [prompt.question_ids(row.question) for row in rows]
+    asked = [prompt.asked_ids(row) for row in rows]
     for batch in _alike(asked):
         ids = torch.tensor([asked[i] for i in batch], device=model.device)
         output = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
-            pad_token_id=prompt.tokenizer.eos_token_id,
             do_sample=False,
+            **ending(model, prompt, {end for i in batch for end in prompt.ends_of(rows[i])}),
         )
         said = prompt.tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
         for index, text in zip(batch, said, strict=True):

@@ -67,6 +67,8 @@ class StudyBench:
             lora=lora,
             training=training,
             seed=cell_seed(cell.seed, cell.name),
+            prompt=(asked := study.asked_of(cell.domains)),
+            chat=study.prompt.chat if asked["chat_template"] else None,
             progress=study.reporter.steps(f"train {cell.label}", study.training_work(cell)),
         )
         study.reporter.finish(f"trained {cell.label}", trained.seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import Any
 from superpose.adapter import Adapter
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.domain import Domain, fingerprint
-from superpose.data.prompt import Example, Prompt
+from superpose.data.prompt import CHAT, Example, Prompt
 from superpose.errors import BadInput, BadSetting
 from superpose.formats import load
 from superpose.landscape.forecast import MOST
@@ -73,10 +73,7 @@ class OpenedStudy:
     @cached_property
     def prompt(self) -> Prompt:
         """How this study turns rows into tokens."""
-        settings = self.spec.prompt
-        return Prompt(
-            self.base.tokenizer, max_tokens=settings.max_tokens, template=settings.template
-        )
+        return self.spec.prompt.prompt(self.base.tokenizer, self.base.name, self.relative_to)
 
     @cached_property
     def domains(self) -> dict[str, Domain]:
@@ -85,6 +82,24 @@ class OpenedStudy:
             name: load_domain(name, settings, self.spec, self.relative_to, self.prompt)
             for name, settings in self.spec.domains.items()
         }
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What each domain's rows are asked in, for JSON."""
+        rows = {n: (*d.train, *d.test, *d.calibration) for n, d in self.domains.items()}
+        return self.prompt.to_json(rows)
+
+    def asked_of(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the training rows of these domains together are asked in, for JSON."""
+        return self.prompt.to_json({"rows": [r for n in names for r in self.domains[n].train]})
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """The prompt's settings, and where rows are not all in one plain template their own."""
+        found = self.spec.prompt.model_dump(mode="json")
+        used = {template for of in self.asked["templates"].values() for template in of}
+        one = len(used) == 1 and CHAT not in used
+        return found | ({"template": used.pop()} if one else self.asked)
 
     @cached_property
     def train_examples(self) -> dict[str, list[Example]]:
@@ -142,7 +157,7 @@ class OpenedStudy:
         fields = StudySpec.model_fields
         later = ("exact_match", "dtype")
         extending.update(k for k in later if getattr(self.spec, k) == fields[k].default)
-        spec = self.spec.model_dump(mode="json", exclude=extending)
+        spec = self.spec.model_dump(mode="json", exclude=extending) | {"prompt": self.asking}
         data = {
             name: {"train": fingerprint(domain.train), "test": fingerprint(domain.test)}
             for name, domain in self.domains.items()

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from superpose._version import __version__
+from superpose.data.prompt import CHAT, DEFAULT_TEMPLATE
 from superpose.landscape.forecast import MOST
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
@@ -16,7 +17,7 @@ from superpose.studies.accuracies import accuracies, matches
 from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.correlations import correlations, points
-from superpose.studies.folder import DOMAINS, SUMMARY, StudyFolder
+from superpose.studies.folder import DOMAINS, PROMPT, SUMMARY, StudyFolder
 from superpose.studies.row_losses import ROWS, write_row_losses
 from superpose.studies.scores import StudyScores
 from superpose.studies.spec import StudySpec
@@ -46,11 +47,13 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
     found = points(scores, checks)
     correlated = correlations(found)
     domains = _domains(scores, folder.read(DOMAINS))
+    settings = spec.model_dump(mode="json")
+    settings["prompt"] = _prompt(folder, settings["prompt"])
     summary = Summary(
         name=spec.name,
         base=spec.base,
         seeds=scores.seeds,
-        settings=spec.model_dump(mode="json"),
+        settings=settings,
         domains=domains,
         own_adapters=_own_adapters(scores),
         subsets=tuple(_subset(scores, names) for names in scores.subsets),
@@ -60,7 +63,10 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         forecast=forecast_summary(scores, folder),
         points=found,
         correlations=correlated,
-        remarks=_remarks(correlated, domains, spec, scores.seeds),
+        remarks=(
+            *_asked_in(settings["prompt"]),
+            *_remarks(correlated, domains, spec, scores.seeds),
+        ),
         seconds=_seconds(folder, list(scores.cells)),
         versions={"superpose": __version__} | {name: version(name) for name in _PACKAGES},
         machine={"cpus": os.cpu_count(), "processor": platform.machine()},
@@ -110,6 +116,21 @@ def _seconds(folder: StudyFolder, cells: Sequence[StudyCell]) -> dict[str, float
     training = [folder.read(f"{c.adapter}/{RECORD}")["seconds"] for c in cells if c.trained]
     evaluation = [folder.read(cell.file)["seconds"] for cell in cells]
     return {"training": round(sum(training), 1), "evaluation": round(sum(evaluation), 1)}
+
+
+def _prompt(folder: StudyFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what rows became tokens with; an older study has it of its file alone."""
+    if (folder.path / PROMPT).exists():
+        return dict(folder.read(PROMPT))
+    return {**settings, "template": settings["template"] or DEFAULT_TEMPLATE}
+
+
+def _asked_in(prompt: Mapping[str, Any]) -> Iterator[str]:
+    """Say of which domains rows were asked in a chat template, and in which."""
+    chat = prompt.get("chat_template")
+    if chat:
+        names = ", ".join(name for name, of in prompt["templates"].items() if CHAT in of)
+        yield f"{names}: asked in the chat template of {chat['of']} (SHA-256 {chat['sha256']})"
 
 
 def _remarks(

@@ -16,6 +16,7 @@ from superpose.data.domain import (
 )
 from superpose.data.prompt import Prompt
 from superpose.data.questions import generate, generate_spare
+from superpose.errors import placed
 from superpose.studies.spec import DomainSettings, StudySpec
 
 __all__ = ["load_domain"]
@@ -70,5 +71,6 @@ def _fitting(
     here = path.exists() or is_file_name(source, folder)
     columns = {name: getattr(settings, name) for name in ("question", "answer", "choices")}
     rows = read_rows(path if here else source, split=split, **columns)
-    fitting = prompt.fitting(rows)
+    with placed(source):
+        fitting = prompt.fitting(rows)
     return fitting, len(rows) - len(fitting)

@@ -16,7 +16,7 @@ from superpose.executor import Do, Execution, Task, Workbench, work_off
 from superpose.model.carried import base_checksum, check_same_base_here
 from superpose.studies.bench import StudyBench
 from superpose.studies.cells import BASELINES, MERGED_BY, WEIGHTED, StudyCell
-from superpose.studies.folder import DOMAINS, SETTINGS
+from superpose.studies.folder import DOMAINS, PROMPT, SETTINGS
 from superpose.studies.forecasting import check_file, forecast_file, forecast_tokens
 from superpose.studies.merged_by import check_calibration, merging_tokens
 from superpose.studies.opened import BASE_CELL, OpenedStudy
@@ -52,6 +52,7 @@ class Study(OpenedStudy):
         with self.folder.locked():
             self.folder.write(DOMAINS, self.notes())
             self.folder.write(SETTINGS, self.spec.model_dump(mode="json"))
+            self.folder.write(PROMPT, self.asking)
             tasks = self.tasks
             left = sum(task.work for task in tasks if not (self.folder.path / task.file).exists())
             self.reporter.plan(sum(task.work for task in tasks), left, len(self.cells))

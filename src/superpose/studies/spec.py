@@ -16,12 +16,12 @@ import pydantic
 from pydantic import Field
 
 from superpose.compose import FROM_DATA
-from superpose.data.prompt import DEFAULT_TEMPLATE
 from superpose.errors import BadInput
 from superpose.shown.words import meant
 from superpose.studies.cells import MERGED_BY, SUMS, chosen_subsets
+from superpose.studies.prompt_settings import PromptSettings, Settings
 from superpose.studies.subsets import Subsets, check_subsets
-from superpose.training.settings import MAX_TOKENS, STRICT, LoraSettings, TrainingSettings
+from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.training.yaml_text import yaml_value
 
 __all__ = ["DomainSettings", "StudySpec", "load_spec", "spec_of"]
@@ -32,25 +32,10 @@ _LARGEST = 1_000_000
 _TUNED_BY = " with calibration rows, its weights found by their forecast"
 
 
-class Settings(pydantic.BaseModel):
-    """Base of what stands in a study file alone."""
-
-    model_config = STRICT
-
-
-class PromptSettings(Settings):
-    """How a row becomes tokens."""
-
-    max_tokens: int = Field(MAX_TOKENS, ge=8, description="longest question and answer, in tokens")
-    template: str = Field(
-        DEFAULT_TEMPLATE, pattern=r"\{question\}", description="text before the answer"
-    )
-
-
 class DomainSettings(Settings):
     """Where a domain's rows come from: one source that is split, or two that are split already.
 
-    A source is a .jsonl file, a hub data set, or `demo:NAME` for the demo's generator.
+    A source is a question file, a hub data set, or `demo:NAME` for the demo's generator.
     """
 
     data: str | None = None

@@ -12,8 +12,8 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import peft
 import torch
 import transformers
 
+from superpose.data.chat import CHAT_FILE, ChatTemplate
 from superpose.data.prompt import Example
 from superpose.errors import BadInput, MissingExtra
 from superpose.files import new_folder
@@ -34,14 +35,15 @@ from superpose.training.trainer import AnswerTrainer, Progress
 __all__ = ["FILES", "RECORD", "Trained", "is_first_process", "train"]
 
 RECORD = "training.json"
-FILES = (*PEFT.folder, "README.md", RECORD, INPUT_STATISTICS)
+FILES = (*PEFT.folder, "README.md", RECORD, INPUT_STATISTICS, CHAT_FILE)
 
 
 @dataclass(frozen=True)
 class Trained(Shown):
     """What a training did.
 
-    tokens: seen, padding not counted. losses: nats an answer token at each optimiser step.
+    tokens: seen, padding not counted. losses: nats an answer token at each optimiser step. prompt:
+    what the rows were made of, as `Prompt.to_json` gives it; nothing where nobody said.
     """
 
     path: str
@@ -51,6 +53,7 @@ class Trained(Shown):
     answer_tokens: int
     seconds: float
     losses: tuple[float, ...]
+    prompt: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Give what `train --json` prints."""
@@ -75,6 +78,8 @@ def train(
     lora: LoraSettings | None = None,
     training: TrainingSettings | None = None,
     seed: int = 0,
+    prompt: Mapping[str, Any] | None = None,
+    chat: ChatTemplate | None = None,
     force: bool = False,
     resume: str | Path | None = None,
     progress: Progress | None = None,
@@ -83,7 +88,9 @@ def train(
 
     The base is not copied: PEFT puts its layers in for the training and they are taken out
     again, also when it fails. seed: decides the start of A, the order of rows and the dropout.
-    resume: a checkpoint folder of the Trainer to go on from.
+    prompt: what the rows were made of, noted beside the adapter. chat: the chat template that they
+    went through, written beside it, where every reader of tokenizers looks for it. resume: a
+    checkpoint folder of the Trainer to go on from.
 
     Raises BadSetting for a target module that the base does not have and for unknown Trainer
     settings, BadInput for no examples and for a training that diverges; OutputExists where `out`
@@ -112,6 +119,7 @@ def train(
                 answer_tokens=int(trainer.over_processes(trainer.answer_tokens)),
                 seconds=time.perf_counter() - started,
                 losses=tuple(trainer.losses),
+                prompt=dict(prompt or {}),
             )
         record = asdict(trained) | {
             "path": None,
@@ -121,6 +129,8 @@ def train(
             "training": asdict(training),
         }
         (beside / RECORD).write_text(json.dumps(record, indent=1))
+        if chat is not None:
+            (beside / CHAT_FILE).write_text(chat.text, encoding="utf-8")
     return trained
 
 

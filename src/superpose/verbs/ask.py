@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.adapter import sum_or_formula
 from superpose.arguments import typed
+from superpose.data.domain import Row
 from superpose.shown import Column, Framed, Part, Shown, Table
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import prompt_of
-from superpose.verbs.settings import Loading, TypedSettings, held
+from superpose.verbs.prompts import asked_in, prompt_of
+from superpose.verbs.settings import TEMPLATE, Loading, TypedSettings, held
 from superpose.verbs.weights_file import TaskWeights, loaded_with_table
 
 if TYPE_CHECKING:
@@ -29,22 +30,24 @@ class Answering(TypedSettings):
 
     max_new_tokens: Annotated[int, "Longest answer."] = 64
     temperature: Annotated[float, "0: always the likeliest token."] = 0.0
-    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
+    template: Annotated[str, TEMPLATE] = ""
     seed: Annotated[int, "Of the sampling, with a temperature."] = 0
 
 
 @dataclass(frozen=True)
 class Answers(Framed, Shown):
-    """What each weighting answers to each question."""
+    """What each weighting answers to each question. prompt: what questions were asked in."""
 
     TABLE: ClassVar[str] = "answers"
 
     base: str
     answers: tuple[Answer, ...]
+    prompt: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Give what `ask --json` prints."""
-        return {"base": self.base, "answers": [answer.to_json() for answer in self.answers]}
+        found = [answer.to_json() for answer in self.answers]
+        return {"base": self.base, "prompt": dict(self.prompt), "answers": found}
 
     def shown(self) -> tuple[Part, ...]:
         """Give each question, and below it what each weighting answers."""
@@ -96,7 +99,8 @@ def ask(
     )
     no_images(parts)
     model = loaded_base(base, loading.dtype)
-    asked = prompt_of(model.tokenizer, None, answering.template)
+    asked = prompt_of(model, None, answering.template, adapters=parts)
+    told = asked_in(asked, {"questions": [Row(question, "") for question in questions]}, parts)
     points = weightings([part.name for part in parts], numbers, whole_only=True)
     advance = advancing(progress, "ask", len(questions))
     found: list[Answer] = []
@@ -112,4 +116,4 @@ def ask(
                 seed=answering.seed,
             )
             advance(1)
-    return Answers(model.name, tuple(found))
+    return Answers(model.name, tuple(found), told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superpose.errors import BadSetting
 from superpose.shown.words import counted
@@ -12,7 +12,8 @@ from superpose.verbs.adapters import Adapters, as_list, loaded
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.given import given_to_add
 from superpose.verbs.images import no_images
-from superpose.verbs.questions import Data, DomainRows, encoded, prompt_of, read_domains
+from superpose.verbs.prompts import asked_in, prompt_of
+from superpose.verbs.questions import Data, DomainRows, encoded, read_domains
 from superpose.verbs.settings import Calibration, Loading, Questions, held
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ FEW = 16
 class Calibrating:
     """Adapters of a base model that is loaded, and each one's calibration rows as tokens.
 
-    names: of the adapters, told apart. read: each domain's rows, in the adapters' order.
-    examples: those that were drawn, by domain. given: the words behind `superpose add` that take
-    the same adapters.
+    names: of the adapters, told apart. read: each domain's rows, in the adapters' order. asked:
+    what the prompt asks them in, for JSON. examples: those that were drawn, by domain. given: the
+    words behind `superpose add` that take the same adapters.
     """
 
     base: BaseModel
@@ -40,6 +41,7 @@ class Calibrating:
     names: tuple[str, ...]
     read: tuple[DomainRows, ...]
     prompt: Prompt
+    asked: Mapping[str, Any]
     examples: Mapping[str, list[Example]]
     given: tuple[str, ...]
 
@@ -77,13 +79,17 @@ def calibrating(
             "adapter, or an adapter without a domain, has nothing to be predicted.",
         )
     model = loaded_base(base, loading.dtype)
-    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    rows = {domain.name: domain.rows for domain in read}
+    every = (row for of in rows.values() for row in of)
+    prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)
+    asked = asked_in(prompt, rows, parts)
     examples = {
         d.name: encoded(d.name, d.rows, prompt, questions.rows, questions.seed) for d in read
     }
     given = given_to_add(adapters, name, same_base, loading.ignore_keys)
+    names = told_apart(parts)
     return Calibrating(
-        model, tuple(parts), told_apart(parts), tuple(read), prompt, examples, tuple(given)
+        model, tuple(parts), names, tuple(read), prompt, asked, examples, tuple(given)
     )
 
 

@@ -104,6 +104,7 @@ def compare(
         found = Compared(
             base=ready.base.name,
             domains=tuple(ring.test.rows),
+            prompt=ready.asked,
             ranked=order,
             references=tuple(references),
             commands=commands(order[0].standing, ready, questions, records),
@@ -178,6 +179,7 @@ def _asked(
         "rows": [[fingerprint(part) for part in split] for split in rows],
         "template": questions.template,
         "max_tokens": questions.max_tokens,
+        **({"prompt": dict(ready.asked)} if ready.asked["chat_template"] else {}),
         "passes": questions.passes,
         "merged": None if merged is None else str(getattr(merged, "name", merged)),
     }

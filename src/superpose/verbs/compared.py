@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,15 +20,16 @@ __all__ = ["Compared"]
 class Compared(Framed, Shown):
     """Methods in order, the best on the test rows first, and what they are held against.
 
-    references: the base, each adapter on its own domain, the naive sum, merged data where an
-    adapter of it was given. commands: that write the best one. data, seed, seconds: what the page
-    says of its making.
+    prompt: what rows were asked in. references: the base, each adapter on its own domain, the naive
+    sum, merged data where an adapter of it was given. commands: that write the best one. data,
+    seed, seconds: what the page says of its making.
     """
 
     TABLE: ClassVar[str] = "methods"
 
     base: str
     domains: tuple[str, ...]
+    prompt: Mapping[str, Any]
     ranked: tuple[Ranked, ...]
     references: tuple[Standing, ...]
     commands: tuple[str, ...]
@@ -45,6 +47,7 @@ class Compared(Framed, Shown):
         return {
             "base": self.base,
             "domains": list(self.domains),
+            "prompt": dict(self.prompt),
             "methods": [each.to_json() for each in self.ranked],
             "references": {
                 one.method: {

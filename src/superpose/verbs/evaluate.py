@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,7 +15,8 @@ from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name, loaded_base
 from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, DomainRows, drawn_rows, prompt_of, read_domains
+from superpose.verbs.prompts import asked_in, prompt_of
+from superpose.verbs.questions import Data, DomainRows, drawn_rows, read_domains
 from superpose.verbs.settings import Loading, Questions, held
 from superpose.verbs.weights_file import TaskWeights, loaded_with_table
 
@@ -42,16 +44,18 @@ class TestQuestions(Questions):
 
 @dataclass(frozen=True)
 class Evaluated(Framed, Shown):
-    """The score of each weighting on each domain."""
+    """The score of each weighting on each domain. prompt: what rows were asked in."""
 
     TABLE: ClassVar[str] = "rows"
 
     base: str
     rows: tuple[Evaluation, ...]
+    prompt: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Give what `eval --json` prints."""
-        return {"base": self.base, "rows": [row.to_json() for row in self.rows]}
+        rows = [row.to_json() for row in self.rows]
+        return {"base": self.base, "prompt": dict(self.prompt), "rows": rows}
 
     def shown(self) -> tuple[Part, ...]:
         """Give weightings down and domains across: the perplexity and its interval."""
@@ -112,7 +116,10 @@ def evaluate(
     if not read:
         raise BadSetting("there are no test questions", where="data")
     model = loaded_base(base, loading.dtype)
-    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
+    rows = {domain.name: domain.rows for domain in read}
+    every = (row for of in rows.values() for row in of)
+    prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)
+    asked = asked_in(prompt, rows, parts)
     tests = {domain.name: _test_of(domain, prompt, questions) for domain in read}
     points = weightings([part.name for part in parts], numbers, whole_only=only == "sum")
     work = len(points) * sum(test.steps for test in tests.values())
@@ -124,7 +131,7 @@ def evaluate(
             seed=questions.seed,
             progress=advancing(progress, "evaluate", work),
         )
-    return Evaluated(model.name, tuple(found))
+    return Evaluated(model.name, tuple(found), asked)
 
 
 def _test_of(domain: DomainRows, prompt: Prompt, questions: Questions) -> DomainTest:

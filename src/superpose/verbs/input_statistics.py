@@ -14,7 +14,8 @@ from superpose.errors import BadSetting
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.progress import Progress, advancing
-from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_one_domain
+from superpose.verbs.prompts import asked_in, prompt_of
+from superpose.verbs.questions import Data, Source, encoded, read_one_domain
 from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import Told, size
 
@@ -117,9 +118,10 @@ def input_statistics(
         check_free_file(path, force=force)
     read = read_one_domain(data, questions)
     model = loaded_base(base, dtype)
-    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     name = ", ".join(domain.name for domain in read)
     rows = [row for domain in read for row in domain.rows]
+    prompt = prompt_of(model, questions.max_tokens, questions.template, rows)
+    asked_in(prompt, {domain.name: domain.rows for domain in read})
     examples = encoded(name, rows, prompt, questions.rows, questions.seed)
     found = measure_inputs(
         model.model,

@@ -52,17 +52,19 @@ __all__ = ["Prediction", "predict"]
 class Prediction(Framed, Shown):
     """What is known of every sum, the advice that follows, and what was measured on test rows.
 
-    forecast: what was measured on the calibration rows, and where slopes were, a polynomial through
-    it that foretells the rest. plan: which of the two, and what they take. advice: None where
-    weights were asked about, and not the sum of all. measured: on test rows, of weights, domain and
-    nll. calibration: rows, tokens, forward passes of one row each, seconds. adapters, given, data,
-    seed: what the page says of its making. right: what is known of questions with choices. merged:
-    what another merge method makes of the sum of all, where that was measured.
+    prompt: what rows were asked in. forecast: what was measured on the calibration rows, and where
+    slopes were, a polynomial through it that foretells the rest. plan: which of the two, and what
+    they take. advice: None where weights were asked about, and not the sum of all. measured: on
+    test rows, of weights, domain and nll. calibration: rows, tokens, forward passes of one row
+    each, seconds. adapters, given, data, seed: what the page says of its making. right: what is
+    known of questions with choices. merged: what another merge method makes of the sum of all,
+    where that was measured.
     """
 
     TABLE: ClassVar[str] = "rows"
 
     base: str
+    prompt: Mapping[str, Any]
     forecast: Forecast
     plan: CalibrationPlan
     advice: Advice | None
@@ -167,6 +169,7 @@ class Prediction(Framed, Shown):
         found, names, advice = self.forecast, self.forecast.names, self.advice
         return {
             "base": self.base,
+            "prompt": dict(self.prompt),
             **found.to_json(),
             "plan": self.costs,
             "asked": [row.to_json() for row in self.asked],
@@ -276,6 +279,7 @@ def predict(
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,
+        prompt=ready.asked,
         forecast=found,
         plan=chosen,
         advice=None if asked_of else advise(found),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.data.domain import Row, read_rows, rows_of, sample_rows
-from superpose.data.prompt import DEFAULT_TEMPLATE, Example, Prompt
-from superpose.errors import BadSetting
+from superpose.data.prompt import Example, Prompt
+from superpose.data.question_file import ENDINGS
+from superpose.errors import BadSetting, placed
 from superpose.files.checksum import sha256
 from superpose.shown.words import counted
 from superpose.verbs.notes import note
@@ -24,12 +25,11 @@ __all__ = [
     "Source",
     "drawn_rows",
     "encoded",
-    "prompt_of",
     "read_domains",
     "read_one_domain",
 ]
 
-Source: TypeAlias = str | os.PathLike[str] | Sequence[Row | Mapping[str, str]]
+Source: TypeAlias = str | os.PathLike[str] | Sequence[Row | Mapping[str, Any]]
 
 Data: TypeAlias = Sequence[Source] | Mapping[str, Source]
 """One source a domain, named by its file, or under names of one's own."""
@@ -70,7 +70,7 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
         if isinstance(source, str | os.PathLike):
             text = os.fspath(source)
             rows = read_rows(source, **columns)
-            name = name or Path(text).name.removesuffix(".jsonl") or text
+            name = name or _stem(text) or text
         else:
             if not isinstance(source, Iterable):
                 raise BadSetting(f"{source!r} is no question file and no rows", where="data")
@@ -91,6 +91,12 @@ def read_one_domain(data: Source | Data, questions: Questions) -> list[DomainRow
     return [domain for source in _each(data) for domain in read_domains(source, questions)]
 
 
+def _stem(source: str) -> str:
+    """A file's name without its ending; a data set's name may have a full stop of its own."""
+    path = Path(source)
+    return path.stem if path.suffix in ENDINGS else path.name
+
+
 def _each(data: Source | Data) -> list[Data]:
     if isinstance(data, Mapping):
         return [{name: source} for name, source in data.items()]
@@ -101,11 +107,6 @@ def _each(data: Source | Data) -> list[Data]:
     rows = [given for given in data if isinstance(given, Row | Mapping)]
     sources = [given for given in data if not isinstance(given, Row | Mapping)]
     return [*([rows] for _ in rows[:1]), *([source] for source in sources)]
-
-
-def prompt_of(tokenizer: Any, max_tokens: int | None, template: str) -> Prompt:
-    """How rows become tokens. template: empty for the default one."""
-    return Prompt(tokenizer, max_tokens=max_tokens, template=template or DEFAULT_TEMPLATE)
 
 
 def encoded(
@@ -122,7 +123,8 @@ def drawn_rows(
     name: str, rows: Sequence[Row], prompt: Prompt, count: int | None = None, seed: int = 0
 ) -> list[Row]:
     """Up to so many of the rows that fit, drawn by seed; says as `encoded` does what is lacking."""
-    fitting = prompt.fitting(rows)
+    with placed(name):
+        fitting = prompt.fitting(rows)
     found = sample_rows(fitting, count, seed=seed, where=name)
     limit = f"at {prompt.max_tokens} tokens"
     if left_out := len(rows) - len(fitting):

@@ -16,6 +16,7 @@ from superpose.option import Option
 from superpose.training.settings import MAX_TOKENS
 
 __all__ = [
+    "TEMPLATE",
     "Calibration",
     "Loading",
     "MergeQuestions",
@@ -35,6 +36,12 @@ _LEAST = {
     "temperature": 0,
 }
 _MOST = {"seed": 2**63 - 1}  # what torch draws from
+
+TEMPLATE = (
+    "Text before the answer, with {question} in it; chat: the chat template of the adapters' or "
+    "the base's tokenizer, which conversations have by themselves; or a .jinja file of one."
+)
+"""The help of `template`."""
 
 
 class TypedSettings:
@@ -97,12 +104,12 @@ class Loading(TypedSettings):
 class Questions(TypedSettings):
     """Which rows of question files are taken, and how they become tokens.
 
-    template: empty for the default one.
+    template: empty for what the rows are made for.
     """
 
     rows: Annotated[int | None, "Up to so many rows of each, drawn by seed."] = None
     max_tokens: Annotated[int, "Longest question and answer, in tokens."] = MAX_TOKENS
-    template: Annotated[str, "Text before the answer, with {question} in it."] = ""
+    template: Annotated[str, TEMPLATE] = ""
     question: Annotated[str, "Column of the question."] = "question"
     answer: Annotated[str, "Column of the answer."] = "answer"
     choices: Annotated[str, "Column of the choices; empty to read none."] = "choices"

@@ -14,7 +14,8 @@ from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.input_statistics import keep_statistics
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress
-from superpose.verbs.questions import Data, Source, encoded, prompt_of, read_one_domain
+from superpose.verbs.prompts import asked_in, prompt_of
+from superpose.verbs.questions import Data, Source, encoded, read_one_domain
 from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import size
 
@@ -71,8 +72,10 @@ def train(
         raise BadSetting(f"{str(resume)!r} is no checkpoint of the Trainer", where="resume")
     read = read_one_domain(data, questions)
     model = loaded_base(base, dtype)
-    prompt = prompt_of(model.tokenizer, questions.max_tokens, questions.template)
     rows = [row for domain in read for row in domain.rows]
+    prompt = prompt_of(model, questions.max_tokens, questions.template, rows)
+    asked_in(prompt, {domain.name: domain.rows for domain in read})
+    asked = prompt.to_json({"rows": rows})
     name = ", ".join(domain.source or domain.name for domain in read)
     examples = encoded(name, rows, prompt, questions.rows, questions.seed)
     found = trainer.train(
@@ -82,6 +85,8 @@ def train(
         lora=lora,
         training=training,
         seed=questions.seed,
+        prompt=asked,
+        chat=prompt.chat if asked["chat_template"] else None,
         force=force,
         resume=resume,
         progress=_steps(progress, f"train {out}"),

@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -91,13 +92,14 @@ class Goal(TypedSettings):
 class Tuning(Framed, Shown):
     """The best weights with everything that was measured, and the forecast they started from.
 
-    finer: one weight for each module, where it was asked for. given, data, seed, seconds: what the
-    page says of its making.
+    prompt: what rows were asked in. finer: one weight for each module, where it was asked for.
+    given, data, seed, seconds: what the page says of its making.
     """
 
     TABLE: ClassVar[str] = "measured"
 
     base: str
+    prompt: Mapping[str, Any]
     forecast: Forecast
     tuned: Tuned
     finer: Finer | None
@@ -129,6 +131,7 @@ class Tuning(Framed, Shown):
         predicted = self.forecast.predict([list(self.tuned.best.weights)])
         return {
             "base": self.base,
+            "prompt": dict(self.prompt),
             **self.tuned.to_json(),
             "predicted": [row.to_json() for row in predicted],
             "finer": None if self.finer is None else self.finer.to_json(),
@@ -209,7 +212,7 @@ def tune(
         note("warning", caution)
     used = data_rows(ready.read, ready.examples, "calibration")
     seconds = time.perf_counter() - started
-    return Tuning(ready.base.name, *found, ready.given, used, questions.seed, seconds)
+    return Tuning(ready.base.name, ready.asked, *found, ready.given, used, questions.seed, seconds)
 
 
 def tuned_on(
