@@ -107,7 +107,7 @@ def test_a_folder_of_another_study_is_refused_and_more_seeds_are_welcome(
         Study(other, tmp_path / "run").run()
     assert files_of(tmp_path / "run") == before
     heard = Heard()
-    more = copied.spec.model_copy(update={"seeds": [0, 1, 2]})
+    more = copied.spec.model_copy(update={"seeds": (0, 1, 2)})
     Study(more, tmp_path / "run", reporter=heard).run()
     assert heard.finished
     assert all("seed 2" in activity for activity in heard.finished)

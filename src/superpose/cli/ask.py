@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Csv, Json, Quiet, Weights
+from superpose.cli.base_apart import base_apart
+from superpose.cli.options import Adapters, BaseOrNot, Csv, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.ask import Answering
 from superpose.verbs.settings import Loading
@@ -16,8 +17,9 @@ __all__ = ["ask"]
 
 @unfolded
 def ask(
-    base: Base,
-    adapters: Adapters,
+    *,
+    base: BaseOrNot,
+    adapters: Adapters = None,
     prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A question; repeatable.")],
     answering: Answering,
     loading: Loading,
@@ -37,6 +39,11 @@ def ask(
 
     with bars(quiet=quiet) as progress:
         found = ask_all(
-            base, adapters, prompt, answering, loading, weights=weights, progress=progress
+            *base_apart(base, adapters),
+            prompt,
+            answering,
+            loading,
+            weights=weights,
+            progress=progress,
         )
     answer(found, json)

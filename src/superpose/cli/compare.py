@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.base_apart import base_apart
 from superpose.cli.beside import Html, Pages
-from superpose.cli.options import AdapterNames, Base, Csv, Json, Quiet, SameBase, Status
+from superpose.cli.options import BaseOrNot, BehindBase, Csv, Json, Quiet, SameBase, Status
 from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
@@ -20,8 +21,9 @@ __all__ = ["compare"]
 
 @unfolded
 def compare(
-    base: Base,
-    adapters: AdapterNames,
+    *,
+    base: BaseOrNot,
+    adapters: BehindBase = None,
     data: Annotated[
         list[str],
         typer.Option(
@@ -99,7 +101,7 @@ def compare(
     pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = compare_all(
-            base, adapters, data, test or (), names, questions, loading,
+            *base_apart(base, adapters), data, test or (), names, questions, loading,
             merged=merged, out=out, execution=execution, same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Adapters, Base, Csv, Json, Quiet, Weights
+from superpose.cli.base_apart import base_apart
+from superpose.cli.options import Adapters, BaseOrNot, Csv, Json, Quiet, Weights
 from superpose.cli.unfold import unfolded
 from superpose.verbs.evaluate import TestQuestions
 from superpose.verbs.settings import Loading
@@ -17,8 +18,8 @@ __all__ = ["evaluate"]
 @unfolded
 def evaluate(
     *,
-    base: Base,
-    adapters: Adapters,
+    base: BaseOrNot,
+    adapters: Adapters = None,
     data: Annotated[
         list[str],
         typer.Option("--data", "-d", help="A domain's test questions; once for each domain."),
@@ -47,6 +48,12 @@ def evaluate(
 
     with bars(quiet=quiet) as progress:
         found = evaluate_all(
-            base, adapters, data, only, questions, loading, weights=weights, progress=progress
+            *base_apart(base, adapters),
+            data,
+            only,
+            questions,
+            loading,
+            weights=weights,
+            progress=progress,
         )
     answer(found, json)

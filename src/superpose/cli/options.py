@@ -14,6 +14,8 @@ __all__ = [
     "Adapters",
     "Base",
     "BaseModel",
+    "BaseOrNot",
+    "BehindBase",
     "CalibrationData",
     "Csv",
     "Heads",
@@ -93,15 +95,31 @@ Quiet = Annotated[
 Base = Annotated[
     str, typer.Argument(metavar="BASE", help="smollm2, a transformers folder, or a hub name.")
 ]
+BaseOrNot = Annotated[
+    str,
+    typer.Argument(
+        metavar="[BASE]",
+        help="smollm2, a transformers folder, or a hub name; left out, the base model that the "
+        "adapters name.",
+        show_default=False,
+    ),
+]
 Adapters = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="ADAPTER[:WEIGHT]...",
         help="Adapters, each PATH or PATH:WEIGHT, or hub names, or 'A + 0.5*B - C'.",
+        show_default=False,
     ),
 ]
 AdapterNames = Annotated[
     list[str],
+    typer.Argument(
+        metavar="ADAPTER...", help="Adapters: folders, files or hub names.", show_default=False
+    ),
+]
+BehindBase = Annotated[
+    list[str] | None,
     typer.Argument(
         metavar="ADAPTER...", help="Adapters: folders, files or hub names.", show_default=False
     ),

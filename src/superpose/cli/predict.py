@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.base_apart import base_apart
 from superpose.cli.beside import Html, Pages
 from superpose.cli.options import (
-    AdapterNames,
-    Base,
+    BaseOrNot,
+    BehindBase,
     CalibrationData,
     Csv,
     Json,
@@ -29,8 +30,8 @@ __all__ = ["predict"]
 @unfolded
 def predict(
     *,
-    base: Base,
-    adapters: AdapterNames,
+    base: BaseOrNot,
+    adapters: BehindBase = None,
     data: CalibrationData,
     test: Annotated[
         list[str] | None,
@@ -96,7 +97,7 @@ def predict(
     pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = predict_all(
-            base, adapters, data, test or (), questions, loading,
+            *base_apart(base, adapters), data, test or (), questions, loading,
             plan="forecast" if html and plan == "auto" else plan,
             weights=weights or (), method=method, out=out, execution=execution,
             same_base=same_base, progress=progress,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from superpose.cli.base_apart import base_apart
 from superpose.cli.beside import Html, Pages
 from superpose.cli.options import (
-    AdapterNames,
-    Base,
+    BaseOrNot,
+    BehindBase,
     CalibrationData,
     Csv,
     Json,
@@ -25,8 +26,9 @@ __all__ = ["tune"]
 
 @unfolded
 def tune(
-    base: Base,
-    adapters: AdapterNames,
+    *,
+    base: BaseOrNot,
+    adapters: BehindBase = None,
     data: CalibrationData,
     goal: Goal,
     questions: Calibration,
@@ -61,7 +63,7 @@ def tune(
     pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = tune_all(
-            base, adapters, data, goal, questions, loading,
+            *base_apart(base, adapters), data, goal, questions, loading,
             out=out, execution=execution, same_base=same_base, progress=progress,
         )  # fmt: skip
     with pages.showing(found):

@@ -67,6 +67,12 @@ class Sample:
         """Give the position of a point that was measured; None when it was not."""
         return position(self.points, point)
 
+    def measured_at(self, point: Array) -> int:
+        """Give the position of a point that every plan measures: the base, or an own adapter."""
+        at = self.at(point)
+        assert at is not None, "base and own adapter are measured by every plan"
+        return at
+
     @property
     def sloped(self) -> bool:
         """Whether slopes were measured anywhere."""

@@ -127,7 +127,7 @@ def weighted(
         raise BadSetting(
             f"{counted(len(names), 'adapter')} and {counted(len(weights), 'task weight')}",
             where="weights",
-            hint="Give one task weight for each adapter.",
+            hint="Give one task weight for each adapter, in the shell as one word: 1,0.5.",
         )
     return names, weights
 

@@ -11,7 +11,7 @@ from superpose.arguments import typed
 from superpose.data.domain import Row
 from superpose.shown import Column, Framed, Part, Shown, Table
 from superpose.verbs.adapters import Weighted
-from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.base import Base, base_name_or_none, loaded_base_of
 from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.prompts import asked_in, prompt_of
@@ -66,7 +66,7 @@ _COLUMNS = (
 
 @typed
 def ask(
-    base: Base,
+    base: Base | None,
     adapters: Weighted,
     prompt: str | Sequence[str],
     answering: Answering = Answering(),
@@ -77,10 +77,10 @@ def ask(
 ) -> Answers:
     """Ask base, each adapter alone, and their weighted sum the same questions.
 
-    base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
-    a mapping of names to weights, or loaded ones. prompt: a question, or several. weights: in their
-    place, as `superpose.add` takes them. progress: called with
-    questions answered, how many there are, and what is done.
+    base: a name, or a loaded one; None for the adapters' own. adapters: names, each with its task
+    weight behind a colon, a mapping of names to weights, or loaded ones. prompt: a question, or
+    several. weights: in their place, as `superpose.add` takes them. progress: called with questions
+    answered, how many there are, and what is done.
 
     Raises BadInput, MissingBase and MissingExtra as loading does.
     """
@@ -95,10 +95,10 @@ def ask(
     for question in questions:
         held(question, str, "prompt")
     parts, numbers = loaded_with_table(
-        adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
+        adapters, weights, base=base_name_or_none(base), ignore_keys=loading.ignore_keys
     )
     no_images(parts)
-    model = loaded_base(base, loading.dtype)
+    model = loaded_base_of(base, parts, loading.dtype)
     asked = prompt_of(model, None, answering.template, adapters=parts)
     told = asked_in(asked, {"questions": [Row(question, "") for question in questions]}, parts)
     points = weightings([part.name for part in parts], numbers, whole_only=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from superpose.errors import BadSetting
+from superpose.errors import BadSetting, MissingBase
 from superpose.verbs.notes import note
 
 if TYPE_CHECKING:
+    from superpose.adapter import Adapter
     from superpose.files.base import LocatedBase
     from superpose.model import BaseModel
 
-__all__ = ["Base", "base_name", "loaded_base", "located"]
+__all__ = ["Base", "base_name", "base_name_or_none", "loaded_base", "loaded_base_of", "located"]
 
 Base: TypeAlias = "str | os.PathLike[str] | BaseModel"
 """`smollm2`, a transformers folder, a hub name such as `org/name@revision`, or a loaded one."""
@@ -36,6 +38,44 @@ def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
     if os.fspath(base) == NAME and read_base_name(NAME).path is None and converted() is None:
         note("note", f"{NAME} is converted once, which takes about a minute")
     return load_base(base, dtype=dtype)
+
+
+def base_name_or_none(base: Base | None) -> str | None:
+    """Give the name that a base was asked for by; None for that which adapters name."""
+    return None if base is None else base_name(base)
+
+
+def loaded_base_of(
+    base: Base | None, parts: Sequence[Adapter], dtype: str = "float32", same_base: bool = False
+) -> BaseModel:
+    """Load a base model; of None that which the adapters name, which is said.
+
+    same_base: theirs are known to be one whatever they are called. Raises BadSetting where none
+    names its base model, DifferentBase where they name several, MissingBase where it is not here.
+    """
+    if base is not None:
+        return loaded_base(base, dtype)
+    from superpose.adapter import check_same_base
+    from superpose.adapter.same_base import base_with_revision
+
+    check_same_base(parts, same_base)
+    named = next(filter(None, map(base_with_revision, parts)), None)
+    if named is None:
+        raise BadSetting(
+            "no adapter names its base model",
+            where="base",
+            hint="Name it before the adapters: BASE ADAPTER ..., in Python base=.",
+        )
+    note("note", f"base model {named}, which the adapters name")
+    try:
+        return loaded_base(named, dtype)
+    except MissingBase as error:
+        raise MissingBase(
+            f"{error.problem}. The adapters name it, and no other base model was named",
+            where=error.where,
+            hint="Say where it is, before the adapters: BASE ADAPTER ..., in Python base=. "
+            + (error.hint or ""),
+        ) from None
 
 
 def located(base: Base) -> LocatedBase:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from superpose.errors import BadSetting
 from superpose.shown.words import counted
 from superpose.verbs.adapters import Adapters, as_list, loaded
-from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.base import Base, base_name_or_none, loaded_base_of
 from superpose.verbs.given import given_to_add
 from superpose.verbs.images import no_images
 from superpose.verbs.prompts import asked_in, prompt_of
@@ -47,7 +47,7 @@ class Calibrating:
 
 
 def calibrating(
-    base: Base,
+    base: Base | None,
     adapters: Adapters,
     data: Data,
     questions: Calibration,
@@ -64,7 +64,7 @@ def calibrating(
 
     held(questions, Questions, "questions")
     held(loading, Loading, "loading")
-    name, adapters = base_name(base), as_list(adapters)
+    name, adapters = base_name_or_none(base), as_list(adapters)
     if not adapters:
         raise BadSetting("there is no adapter", where="adapters")
     parts = loaded(adapters, base=name, ignore_keys=loading.ignore_keys)
@@ -78,7 +78,7 @@ def calibrating(
             hint="Give --data once for each adapter, in the adapters' order: a domain without an "
             "adapter, or an adapter without a domain, has nothing to be predicted.",
         )
-    model = loaded_base(base, loading.dtype)
+    model = loaded_base_of(base, parts, loading.dtype, same_base)
     rows = {domain.name: domain.rows for domain in read}
     every = (row for of in rows.values() for row in of)
     prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)
@@ -86,7 +86,7 @@ def calibrating(
     examples = {
         d.name: encoded(d.name, d.rows, prompt, questions.rows, questions.seed) for d in read
     }
-    given = given_to_add(adapters, name, same_base, loading.ignore_keys)
+    given = given_to_add(adapters, model.name, same_base, loading.ignore_keys)
     names = told_apart(parts)
     return Calibrating(
         model, tuple(parts), names, tuple(read), prompt, asked, examples, tuple(given)

@@ -50,7 +50,7 @@ class Comparing(Calibration):
 
 @typed
 def compare(
-    base: Base,
+    base: Base | None,
     adapters: Adapters,
     data: Data,
     test: Data = (),
@@ -69,15 +69,15 @@ def compare(
     Of every method a setting and a scale are chosen on the calibration rows, with as many passes
     over them for each; then it is measured once on the test rows.
 
-    base: a name, or a loaded base model. adapters: names, or loaded ones. data: rows of each
-    adapter's own domain, in the adapters' order. test: other rows of the same domains; left out,
-    test rows are drawn from `data` beside the calibration rows. methods: names, `all` for all of
-    them; left out those of `superpose.measure.contenders.USUAL`. The plain sum is among them.
-    merged: an adapter of the union of the domains' training rows. out: a folder that keeps what was
-    measured, row by row; a comparison that was stopped goes on there. execution: where methods are
-    tried, and by how many workers, a method at a time; those elsewhere need `out`. same_base: bases
-    of different names are one. progress: called with work done, how much there is, and what is
-    done. What it takes is said as a note before it begins.
+    base: a name, or a loaded one; None for the adapters' own. adapters: names, or loaded ones.
+    data: rows of each adapter's own domain, in the adapters' order. test: other rows of the same
+    domains; left out, test rows are drawn from `data` beside the calibration rows. methods: names,
+    `all` for all of them; left out those of `superpose.measure.contenders.USUAL`. The plain sum is
+    among them. merged: an adapter of the union of the domains' training rows. out: a folder that
+    keeps what was measured, row by row; a comparison that was stopped goes on there. execution:
+    where methods are tried, and by how many workers, a method at a time; those elsewhere need
+    `out`. same_base: bases of different names are one. progress: called with work done, how much
+    there is, and what is done. What it takes is said as a note before it begins.
 
     Raises BadSetting for a method that is none or passes that are too few for it, BadInput for
     what does not belong together and for a folder of another comparison, Missing where Slurm or Ray

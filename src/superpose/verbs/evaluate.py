@@ -12,7 +12,7 @@ from superpose.errors import BadSetting
 from superpose.shown import Column, Framed, Part, Shown, Table, four_digits
 from superpose.verbs.accuracies import accuracy_parts
 from superpose.verbs.adapters import Weighted
-from superpose.verbs.base import Base, base_name, loaded_base
+from superpose.verbs.base import Base, base_name_or_none, loaded_base_of
 from superpose.verbs.images import no_images
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.prompts import asked_in, prompt_of
@@ -79,7 +79,7 @@ _SCORE = Column("perplexity", lambda row: row.score.perplexity, four_digits, ("l
 
 @typed
 def evaluate(
-    base: Base,
+    base: Base | None,
     adapters: Weighted,
     data: Data,
     only: str = "all",
@@ -93,11 +93,11 @@ def evaluate(
 
     Rows with choices are scored on them as well: how often the right one is the likeliest.
 
-    base: a name, or a loaded base model. adapters: names, each with its task weight behind a colon,
-    a mapping of names to weights, or loaded ones. data: one set of test questions a domain. only:
-    "all" subsets, or the base, each adapter alone and the "sum" of all. weights: those of the
-    adapters, as `superpose.add` takes them. progress: called with
-    rows scored, how many there are, and what is done.
+    base: a name, or a loaded one; None for the adapters' own. adapters: names, each with its task
+    weight behind a colon, a mapping of names to weights, or loaded ones. data: one set of test
+    questions a domain. only: "all" subsets, or the base, each adapter alone and the "sum" of all.
+    weights: those of the adapters, as `superpose.add` takes them. progress: called with rows
+    scored, how many there are, and what is done.
 
     Raises BadInput, MissingBase and MissingExtra as reading and loading do.
     """
@@ -109,13 +109,13 @@ def evaluate(
     from superpose.model import SuperposedModel
 
     parts, numbers = loaded_with_table(
-        adapters, weights, base=base_name(base), ignore_keys=loading.ignore_keys
+        adapters, weights, base=base_name_or_none(base), ignore_keys=loading.ignore_keys
     )
     no_images(parts)
     read = read_domains(data, questions)
     if not read:
         raise BadSetting("there are no test questions", where="data")
-    model = loaded_base(base, loading.dtype)
+    model = loaded_base_of(base, parts, loading.dtype)
     rows = {domain.name: domain.rows for domain in read}
     every = (row for of in rows.values() for row in of)
     prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from superpose.landscape.plan import CalibrationPlan
     from superpose.landscape.predicted import Predicted
     from superpose.landscape.predictions import ForecastVerdict, Predictions
-    from superpose.landscape.sample import Sample
     from superpose.report import Page
 
 __all__ = ["Prediction", "predict"]
@@ -57,8 +56,7 @@ class Prediction(Framed, Shown):
     they take. advice: None where weights were asked about, and not the sum of all. measured: on
     test rows, of weights, domain and nll. calibration: rows, tokens, forward passes of one row
     each, seconds. adapters, given, data, seed: what the page says of its making. right: what is
-    known of questions with choices. merged: what another merge method makes of the sum of all,
-    where that was measured.
+    known of questions with choices. merged: the sum of all by another method, where measured.
     """
 
     TABLE: ClassVar[str] = "rows"
@@ -101,7 +99,7 @@ class Prediction(Framed, Shown):
         found = self.forecast
         nothing = 0.0 * found.own(0)
         return {
-            domain: sample.more(_at(sample, nothing), _at(sample, found.own(i)))[0]
+            domain: sample.more(sample.measured_at(nothing), sample.measured_at(found.own(i)))[0]
             for i, (domain, sample) in enumerate(zip(found.domains, found.samples, strict=True))
         }
 
@@ -226,7 +224,7 @@ class Prediction(Framed, Shown):
 
 @typed
 def predict(
-    base: Base,
+    base: Base | None,
     adapters: Adapters,
     data: Data,
     test: Data = (),
@@ -243,17 +241,18 @@ def predict(
 ) -> Prediction:
     """Tell the perplexity of the sums on their domains, and what to do about it.
 
-    base: a name, or a loaded base model. adapters: names, or loaded ones. data: calibration rows of
-    each adapter's own domain, in the adapters' order. test: other rows of the same domains, on
-    which every sum is measured as well. plan: `measure` the sums on the calibration rows, or
-    `forecast` them from slopes, which tells of every weight, the best ones and modules too; `auto`
-    measures where that takes no more forward passes. weights: weightings to tell of in place of
-    every sum, each as `add` takes task weights. method: `regmean` or `ssr`, which is measured on
-    the sum of all beside task weights, by this process, in two passes more; `none` measures none.
-    out: a folder that keeps what was measured; a prediction that was stopped goes on there, and
-    another plan, other weights or test rows measure there what is new alone. execution: where it is
-    measured, and by how many workers; those elsewhere need `out`. same_base: bases of different
-    names are one. progress: called with work done, how much there is, and what is done.
+    base: a name, or a loaded one; None for the adapters' own. adapters: names, or loaded ones.
+    data: calibration rows of each adapter's own domain, in the adapters' order. test: other rows of
+    the same domains, on which every sum is measured as well. plan: `measure` the sums on the
+    calibration rows, or `forecast` them from slopes, which tells of every weight, the best ones and
+    modules too; `auto` measures where that takes no more forward passes. weights: weightings to
+    tell of in place of every sum, each as `add` takes task weights. method: `regmean` or `ssr`,
+    which is measured on the sum of all beside task weights, by this process, in two passes more;
+    `none` measures none. out: a folder that keeps what was measured; a prediction that was stopped
+    goes on there, and another plan, other weights or test rows measure there what is new alone.
+    execution: where it is measured, and by how many workers; those elsewhere need `out`. same_base:
+    bases of different names are one. progress: called with work done, how much there is, and what
+    is done.
 
     Raises BadInput for what does not belong together (a domain without an adapter, test rows among
     the calibration rows, adapters of different bases) and for a folder of other rows or adapters,
@@ -265,8 +264,7 @@ def predict(
     check_place(out, execution)
     asked_of, beside = asked_about(plan, weights), merge_beside(method)
     ready = calibrating(base, adapters, data, questions, loading, same_base)
-    chosen = chosen_plan(ready.names, plan, asked_of)
-    tests = tests_of(test, ready, questions)
+    chosen, tests = chosen_plan(ready.names, plan, asked_of), tests_of(test, ready, questions)
     asked = {domain.name: encoded(domain.name, domain.rows, ready.prompt) for domain in tests}
     choices = ChoicesAsked.of(ready, tests, questions)
     with metered(ready, chosen, (*choices.tokens, asked), out, execution, progress) as how:
@@ -296,9 +294,3 @@ def predict(
     for caution in prediction.cautions:
         note("warning", caution)
     return prediction
-
-
-def _at(sample: Sample, point: Any) -> int:
-    at = sample.at(point)
-    assert at is not None, "base and own adapter are measured by every plan"
-    return at

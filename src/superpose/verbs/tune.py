@@ -167,7 +167,7 @@ class Tuning(Framed, Shown):
 
 @typed
 def tune(
-    base: Base,
+    base: Base | None,
     adapters: Adapters,
     data: Data,
     goal: Goal = Goal(),
@@ -181,12 +181,12 @@ def tune(
 ) -> Tuning:
     """Find the task weights of a sum that serves all domains, and say what they are worth.
 
-    base: a name, or a loaded base model. adapters: names, or loaded ones. data: calibration rows of
-    each adapter's own domain, in the adapters' order. out: a folder that keeps what was measured; a
-    search that was stopped goes on there, and what `predict` measured there is not measured again.
-    execution: where domains are measured, and by how many workers; those elsewhere need `out`.
-    same_base: bases of different names are one. progress: called with work done, how much there is,
-    and what is done.
+    base: a name, or a loaded one; None for the adapters' own. adapters: names, or loaded ones.
+    data: calibration rows of each adapter's own domain, in the adapters' order. out: a folder that
+    keeps what was measured; a search that was stopped goes on there, and what `predict` measured
+    there is not measured again. execution: where domains are measured, and by how many workers;
+    those elsewhere need `out`. same_base: bases of different names are one. progress: called with
+    work done, how much there is, and what is done.
 
     Raises BadInput for what does not belong together and for a folder of other rows or adapters,
     Missing where Slurm or Ray cannot be reached, and what reading and loading raise.
