@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.methods.page_inputs import inputs_section
 from benchmarks.prediction.markdown import table
 from superpose.files import new_file
+from superpose.shown.words import counted
 
 __all__ = ["PAGE", "page", "write_page"]
 
@@ -71,9 +72,10 @@ def page(arena: Record | None, inputs: Record | None) -> str:
 def _arena(record: Record) -> Iterator[str]:
     apart, about = record["told_apart"], record["about"]
     rows = about["rows"]
+    yield from _unfinished(record)
     yield from (
         f"**{apart['apart']} of {apart['pairs']} pairs of methods can be told apart** at two",
-        f"standard errors, on {len(record['sums'])} sums.{_unfinished(record)}",
+        f"standard errors, on {counted(len(record['sums']), 'sum')}.",
         "",
         f"Every method had {rows['passes']} passes over {rows['calibration']} calibration rows a",
         f"domain for its setting and scale, and was measured once on {rows['test']} test rows a",
@@ -88,12 +90,7 @@ def _arena(record: Record) -> Iterator[str]:
         "",
     )
     yield from _table(record["ways"], record["gap"])
-    yield from ("## By the number of adapters", "", "The share of the gap that is closed.", "")
-    sizes = record["sizes"]
-    by_size = [
-        [way, *(_closed(sizes[s][way], record["gaps"][s]) for s in sizes)] for way in _order(record)
-    ]
-    yield from table(["", *(f"{size} adapters" for size in sizes)], by_size)
+    yield from _by_size(record)
     yield from _trained(record["ways"], record["gap"])
     yield from ("## RegMean beside training and tuned weights", "")
     yield from table(
@@ -133,6 +130,16 @@ def _table(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
         for way, found in sorted(ways.items(), key=lambda each: float(each[1]["nats"]))
     ]
     yield from table(head, rows)
+
+
+def _by_size(record: Record) -> Iterator[str]:
+    """The share of the gap that is closed, by the number of adapters; of one number it is above."""
+    sizes, gaps = record["sizes"], record["gaps"]
+    if len(sizes) < 2:
+        return
+    yield from ("## By the number of adapters", "", "The share of the gap that is closed.", "")
+    rows = [[way, *(_closed(sizes[s][way], gaps[s]) for s in sizes)] for way in _order(record)]
+    yield from table(["", *(f"{size} adapters" for size in sizes)], rows)
 
 
 def _trained(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
@@ -178,14 +185,17 @@ def _ratio(value: float | None) -> str:
     return "" if value is None else f"{100 * (value - 1):+.1f} %"
 
 
-def _unfinished(record: Record) -> str:
+def _unfinished(record: Record) -> Iterator[str]:
     """Say which seeds are missing, and where all are that this is no judgement."""
     seeds = record["about"]["unfinished"]
     if not seeds:
-        return ""
+        return
     if {each["seed"] for each in record["sums"]} & set(seeds):
-        return (
-            " **No seed is finished**: nothing here is a judgement as it was registered; it is what"
-            " the sums show of which everything is measured."
+        yield from (
+            "**No seed is finished**: nothing of the arena is a judgement as it was registered. It",
+            "is what the sums show of which everything is measured, and other sums may show",
+            "something else.",
         )
-    return f" Seeds that are not finished are left out: {', '.join(map(str, seeds))}."
+    else:
+        yield f"Seeds that are not finished are left out: {', '.join(map(str, seeds))}."
+    yield ""
