@@ -39,10 +39,15 @@ class StudyBench:
         self._model: SuperposedModel | None = None
 
     def do(self, kind: str, what: Any) -> None:
-        """Do a task. kind: `train`, `evaluate` (what: a cell), `check`, `forecast` (a seed)."""
+        """Do a task.
+
+        kind: `train`, `evaluate` (what: a cell), `evaluate on` (a cell and a domain that joined
+        later), `check`, `forecast` (a seed).
+        """
         kinds: Mapping[str, Callable[[Any], None]] = {
             "train": self._train,
             "evaluate": self._evaluate,
+            "evaluate on": lambda found: self._evaluate(*found),
             "check": self._check,
             "forecast": self._forecast,
         }
@@ -105,24 +110,26 @@ class StudyBench:
         few = len(domains) <= FEW_DOMAINS
         return domain_subsets(domains) if few else self.study.spec.chosen_subsets
 
-    def _evaluate(self, cell: StudyCell) -> None:
-        """Score a cell's model on every domain."""
-        weights = self._weights(cell)
+    def _evaluate(self, cell: StudyCell, joined: str = "") -> None:
+        """Score a cell's model on every domain, or on one that joined when that was done."""
+        folder, domains = self.study.folder, list(self.study.spec.domains)
+        weights = folder.read_weights(cell) if joined else self._weights(cell)
+        on, file = ([joined], folder.added_file(cell, joined)) if joined else (domains, cell.file)
         if cell.method in MERGED_BY:
             self.clear()
             self.study.reporter.start(f"merge {cell.label}")
             merged = merged_by(self.study, cell, self.study.reporter.advance)
             started = time.perf_counter()
             with SuperposedModel(self.study.base.model, [merged]) as model, model.at([1.0]) as at:
-                scores = self._scores(cell, at)
+                scores = self._scores(cell, at, on)
         else:
             parts = self._parts(cell, weights)
             model = self._superposed(self._beside(cell, parts))
             started = time.perf_counter()
             with model.at([parts.get(path, 0.0) for path in self._paths]) as at:
-                scores = self._scores(cell, at)
+                scores = self._scores(cell, at, on)
         seconds = time.perf_counter() - started
-        self.study.folder.write_scores(cell, scores, weights, seconds)
+        folder.write_scores(cell, scores, weights, seconds, file)
         self.study.reporter.finish(f"evaluated {cell.label}", seconds)
 
     def _superposed(self, paths: Sequence[Path]) -> SuperposedModel:
@@ -171,11 +178,12 @@ class StudyBench:
     def _rows_of(self, tokens: float) -> Callable[[int], None]:
         return lambda rows: self.study.reporter.advance(rows * tokens)
 
-    def _scores(self, cell: StudyCell, model: Any) -> dict[str, Score]:
+    def _scores(self, cell: StudyCell, model: Any, on: Sequence[str]) -> dict[str, Score]:
         self.study.reporter.start(f"evaluate {cell.label}")
         scores = {}
         study = self.study
-        for name, examples in study.test_examples.items():
+        for name in on:
+            examples = study.test_examples[name]
             said = study.spec.exact_match
             rows = study.domains[name].test
             test = DomainTest(examples, study.test_choices[name], rows, study.prompt, said)

@@ -10,7 +10,7 @@ import numpy as np
 from superpose.measure.evaluate import Score
 from superpose.statistics import correlate, ratio_interval, share_interval
 from superpose.statistics.bootstrap import Interval
-from superpose.studies.cells import UNION
+from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.folder import StudyFolder
 from superpose.studies.forecasting import forecast_file
 from superpose.studies.scores import StudyScores, change_percent
@@ -85,9 +85,15 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
         inside=_inside(rows),
         interference=_agreement(rows),
         advice=tuple(_advice(seed, content["advice"]) for seed, content in found.items()),
-        tuned=tuple(TunedWeights(seed, content["tuned"]) for seed, content in found.items()),
+        tuned=tuple(TunedWeights(seed, _tuned(scores, seed)) for seed in found),
         calibration=ForecastCost(**(costs[0] | {"seconds": seconds})),
     )
+
+
+def _tuned(scores: StudyScores, seed: int) -> dict[str, Mapping[str, float]]:
+    """The weights that were evaluated: a forecast made anew, for more domains, has others."""
+    cells = (StudyCell("tuned", names, seed) for names in scores.subsets)
+    return {"+".join(cell.domains): scores.weights[cell] for cell in cells}
 
 
 def _advice(seed: int, said: Mapping[str, Any]) -> SeedAdvice:

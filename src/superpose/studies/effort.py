@@ -44,10 +44,11 @@ class Effort:
     @classmethod
     def of(cls, tasks: Iterable[Task]) -> Effort:
         """Count what a study's tasks take; what the weights tell takes no token."""
-        found = {"train": 0.0, "evaluate": 0.0, "forecast": 0.0, "check": 0.0}
+        found = dict.fromkeys(("train", "evaluate", "evaluate on", "forecast", "check"), 0.0)
         for task in tasks:
             found[task.arguments[0]] += task.work
-        return cls(found["train"] / TRAINING_WORK, found["evaluate"] + found["forecast"])
+        forward = found["evaluate"] + found["evaluate on"] + found["forecast"]
+        return cls(found["train"] / TRAINING_WORK, forward)
 
     def hours(self, pace: Pace) -> float:
         """How long it takes at a pace."""

@@ -40,7 +40,7 @@ class Study(OpenedStudy):
     def is_done(self, cell: StudyCell) -> bool:
         """Whether a cell's adapter and evaluation lie in the folder."""
         trained = not cell.trained or self.folder.is_trained(cell)
-        return trained and self.folder.is_evaluated(cell)
+        return trained and self.folder.is_evaluated(cell, self.spec.domains)
 
     def run(self, execution: Execution = Execution()) -> None:  # noqa: B008 - frozen
         """Do what is not done yet.
@@ -84,7 +84,7 @@ class Study(OpenedStudy):
     def tasks(self) -> list[Task]:
         """All that the study does, in the order in which it is begun."""
         return [
-            self._evaluating(BASE_CELL),
+            *self._evaluating(BASE_CELL),
             *(t for s in self.spec.seeds for t in self._of_seed(s)),
         ]
 
@@ -102,21 +102,28 @@ class Study(OpenedStudy):
         for cell in cells:
             if cell.method in WEIGHTED:
                 tuned = (forecast_file(seed),) if cell.method == "tuned" else ()
-                yield self._evaluating(cell, *own, *tuned)
+                yield from self._evaluating(cell, *own, *tuned)
             elif cell.method in MERGED_BY:
-                yield self._evaluating(cell, *own)
+                yield from self._evaluating(cell, *own)
         for cell in cells:
             if cell.method in BASELINES.values():
                 yield self._training(cell, *(own if cell.method == "merged_steps" else ()))
-                yield self._evaluating(cell, cell.adapter)
+                yield from self._evaluating(cell, cell.adapter)
 
     def _training(self, cell: StudyCell, *after: str) -> Task:
         work = self.training_work(cell)
         return Task(f"train {cell.label}", cell.adapter, ("train", cell), work, after)
 
-    def _evaluating(self, cell: StudyCell, *after: str) -> Task:
-        work = sum(map(self.test_tokens, self.spec.domains)) + merging_tokens(self, cell)
-        return Task(f"evaluate {cell.label}", cell.file, ("evaluate", cell), work, after)
+    def _evaluating(self, cell: StudyCell, *after: str) -> Iterator[Task]:
+        """Evaluate a cell; one that was evaluated before domains joined, on each of these."""
+        joined = self.folder.unscored(cell, self.spec.domains)
+        scored = [name for name in self.spec.domains if name not in joined]
+        work = sum(map(self.test_tokens, scored)) + merging_tokens(self, cell)
+        yield Task(f"evaluate {cell.label}", cell.file, ("evaluate", cell), work, after)
+        for name in joined:
+            what, file = f"evaluate {cell.label} on {name}", self.folder.added_file(cell, name)
+            work = self.test_tokens(name) + merging_tokens(self, cell)
+            yield Task(what, file, ("evaluate on", (cell, name)), work, after)
 
 
 @contextmanager

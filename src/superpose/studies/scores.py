@@ -29,7 +29,8 @@ class StudyScores:
     @classmethod
     def read(cls, folder: StudyFolder, cells: Sequence[StudyCell]) -> StudyScores:
         """Read every seed all of whose cells are evaluated. Raises BadInput for none."""
-        done = {cell for cell in cells if folder.is_evaluated(cell)}
+        every = dict.fromkeys(name for cell in cells for name in cell.domains)
+        done = {cell for cell in cells if folder.is_evaluated(cell, every)}
         wanted = dict.fromkeys(cell.seed for cell in cells if cell.seed is not None)
         seeds = [s for s in wanted if all(c in done for c in cells if c.seed in (None, s))]
         if not seeds:
