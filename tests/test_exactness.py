@@ -17,7 +17,7 @@ from benchmarks.exactness.cases import CASES, Case
 from benchmarks.exactness.making import Made, write_case
 from benchmarks.exactness.measuring import measure
 from benchmarks.exactness.oracle import adapter_deltas, relative_error, right_sum
-from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, short_table
+from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, two_lines
 from benchmarks.exactness.protocol import Answer, CannotAsk, Task, Tool, Way
 from benchmarks.exactness.running import about, answers, outcome
 from benchmarks.exactness.tools import TOOLS
@@ -163,7 +163,8 @@ def test_an_interpreter_is_given_for_a_tool_that_exists(capsys: pytest.CaptureFi
 def test_the_pages_say_what_the_record_says() -> None:
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     assert PAGE.read_text(encoding="utf-8") == page(record)
-    assert block_of(COMMAND) == short_table(record)
+    assert block_of(COMMAND) == two_lines(record)
+    assert two_lines(record).count("\n") == 1
 
 
 def test_the_record_covers_every_case_and_tool_and_tells_no_path() -> None:

@@ -11,7 +11,7 @@ from benchmarks.exactness.cases import GROUPS
 from benchmarks.readme import write_block
 from benchmarks.result import RESULTS
 
-__all__ = ["COMMAND", "PAGE", "RECORD", "page", "short_table", "write_pages"]
+__all__ = ["COMMAND", "PAGE", "RECORD", "page", "short_table", "two_lines", "write_pages"]
 
 COMMAND = "python -m benchmarks.exactness"
 RECORD = RESULTS / "exactness.json"
@@ -56,6 +56,13 @@ There are three groups of cases:
   are offered for the same purpose.
 """
 
+_SHORT = """\
+## In short
+
+Each tool's best way to write an adapter from the adapters alone, to write one with the base model
+at hand, and to write a whole model.
+"""
+
 Record = Mapping[str, Any]
 
 
@@ -63,7 +70,32 @@ def write_pages() -> None:
     """Write docs/exactness.md, and README.md's block, from the record that lies here."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     PAGE.write_text(page(record), encoding="utf-8")
-    write_block(COMMAND, short_table(record))
+    write_block(COMMAND, two_lines(record))
+
+
+def two_lines(record: Record) -> str:
+    """Say of superpose, and of each other tool's best way to write an adapter, how many are right.
+
+    Of the first group of cases, and of a file on disk: what a call in a loaded model gives is not
+    counted here.
+    """
+    first = _part(record, GROUPS[0])
+    best: dict[str, Record] = {}
+    for row in (*_best_ways(first, "adapter", False), *_best_ways(first, "adapter", True)):
+        if row["way"] not in _IN_A_MODEL:
+            before = best.get(row["tool"], row)
+            best[row["tool"]] = max(before, row, key=lambda each: _right(first, each))
+    count = len(first["cases"])
+    ours = best.pop("superpose")
+    others = "; ".join(
+        f"{tool} `{row['way']}` {_right(first, row)} right and {_count(first, row, 'wrong')} wrong"
+        for tool, row in best.items()
+    )
+    return (
+        f"- superpose `{ours['way']}` writes {_right(first, ours)} of {count} kinds right, "
+        f"{_count(first, ours, 'wrong')} wrong, and refuses {_count(first, ours, 'refused')}.\n"
+        f"- The best way of each other tool to write an adapter: {others}."
+    )
 
 
 def short_table(record: Record) -> str:
@@ -88,7 +120,10 @@ def short_table(record: Record) -> str:
 
 def page(record: Record) -> str:
     """Give the whole page."""
-    parts = [_HEAD.format(exact=record["exact_at"], rounded=record["rounded_at"])]
+    parts = [
+        _HEAD.format(exact=record["exact_at"], rounded=record["rounded_at"]),
+        f"{_SHORT}\n{short_table(record)}\n",
+    ]
     for tool in dict.fromkeys(row["tool"] for row in record["ways"]):
         rows = [row for row in record["ways"] if row["tool"] == tool]
         heads = [row["way"] for row in rows]

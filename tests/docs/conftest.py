@@ -77,7 +77,7 @@ def fill_workplace(folder: Path) -> None:
         for n in range(24)
     ]
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
-    for name in ("questions.jsonl", "math.jsonl"):
+    for name in ("questions.jsonl", "math.jsonl", "medicine.jsonl"):
         (folder / name).write_text(text, encoding="utf-8")
 
 
