@@ -22,8 +22,12 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = DOCS / "results"
 PAGE = DOCS / "results.md"
 
+TITLE = "# Results\n"
+
+SHORT = ("sum", "tuned", "merged")
+
 HEAD = """\
-# Results
+## How to read it
 
 Made by `make docs` from the JSON under `docs/results/`, as measured. Perplexity is that of the
 answer's tokens given the question. dPPL % = 100 · (PPL of the sum / PPL of the other - 1): below
@@ -62,7 +66,35 @@ DATA = {
 def page() -> str:
     """The whole page, as Markdown."""
     found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/summary.json"))]
-    return "\n".join([HEAD, *("\n".join(_study(summary)) for summary in found)])
+    studies = ("\n".join(_study(summary)) for summary in found)
+    return "\n".join([TITLE, *_in_short(found), HEAD, *studies])
+
+
+def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the naive sums cost against merged data, a line a study."""
+    yield "## In short\n"
+    yield (
+        "Perplexity of each study's naive sum against fine-tuning on the merged data, on the union "
+        "of the test sets (dPPL %, below), and what is kept of the own adapters' gain over the "
+        "base:\n"
+    )
+    for summary in found:
+        *pairs, whole = sorted(summary["subsets"], key=lambda one: len(one["domains"]))
+        of_pairs = [pair["rows"][-1]["dppl_merged"]["mean"] for pair in pairs]
+        kept = {
+            row["method"]: row["kept"]["share"]
+            for row in summary.get("methods") or ()
+            if row["domain"] == "union" and row["subset"] == whole["domains"]
+        }
+        said = [
+            f"{TITLES[m].lower()} {100.0 * kept[m]:.0f} %" for m in SHORT if kept.get(m) is not None
+        ]
+        yield (
+            f"- `{summary['name']}`: two adapters {min(of_pairs):+.1f} to {max(of_pairs):+.1f} %, "
+            f"all {len(whole['domains'])} {_change(whole['rows'][-1]['dppl_merged'])} %. Of all "
+            f"{len(whole['domains'])} is kept: {', '.join(said)}."
+        )
+    yield ""
 
 
 def _study(summary: Mapping[str, Any]) -> Iterator[str]:

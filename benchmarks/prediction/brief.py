@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.prediction.elsewhere import elsewhere
 from benchmarks.prediction.markdown import percent, signed, spearman, table
 
-__all__ = ["COMMAND", "METHODS", "best_without_data", "brief"]
+__all__ = ["COMMAND", "METHODS", "best_without_data", "brief", "in_short"]
 
 COMMAND = "python -m benchmarks.prediction"
 
@@ -62,6 +62,30 @@ def brief(record: Mapping[str, Any]) -> str:
             elsewhere("docs/results.md"),
         ]
     return "\n".join(lines).strip("\n")
+
+
+def in_short(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the page found, in three points: who ranks how well, by how much, and pairs alone."""
+    by_name = {each["name"]: each["groups"] for each in record["predictors"]}
+    group = record["groups"]["all"]
+    free = best_without_data(record, "all")
+    yield "## In short\n"
+    yield (
+        f"- Spearman's rank correlation of a predictor with {group['n']} losses in {group['sums']} "
+        f"sums: lambda space {spearman(by_name['lambda space']['all'])}, every pair evaluated "
+        f"{spearman(by_name['pairs evaluated']['all'])}, the best without data "
+        f"{spearman(by_name[free]['all'])} ({PLAINLY.get(free, free)}), RMS cosine "
+        f"{spearman(by_name['rms cosine']['all'])}."
+    )
+    yield from (f"- {line.strip()}" for line in _leads(record))
+    if record["groups"]["pairs"]:
+        free = best_without_data(record, "pairs")
+        yield (
+            f"- Of pairs alone: lambda space {spearman(by_name['lambda space']['pairs'])}, the "
+            f"best without data {spearman(by_name[free]['pairs'])} ({PLAINLY.get(free, free)}), "
+            f"RMS cosine {spearman(by_name['rms cosine']['pairs'])}."
+        )
+    yield ""
 
 
 def _leads(record: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief
+from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief, in_short
 from benchmarks.prediction.elsewhere import elsewhere
 from benchmarks.prediction.markdown import figure, nats, percent, spearman, table
 from benchmarks.prediction.page_measured import CONTROLS, group_name, what_was_measured
@@ -19,8 +19,10 @@ __all__ = ["PAGE", "page", "write_pages"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "prediction.md"
 
+TITLE = "# Who foretells interference?\n"
+
 HEAD = """\
-# Who foretells interference?
+## How it was put to the test
 
 Made by `python -m benchmarks.prediction judge` from `benchmarks/results/prediction.json`, whatever
 it says. Interference is L_i(sum) - L_i(own): how many nats an answer token domain i loses on its
@@ -88,6 +90,8 @@ def page(record: Mapping[str, Any]) -> str:
     """The whole page, as Markdown."""
     return "\n".join(
         [
+            TITLE,
+            *in_short(record),
             HEAD,
             *what_was_measured(record),
             *_predictors(record),
