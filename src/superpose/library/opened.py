@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.errors import BadInput, SuperposeWarning, placed
 from superpose.files import is_here, short_names, with_home
 from superpose.formats import load
 from superpose.library.entry import LibraryEntry
@@ -140,12 +140,14 @@ def open_library(index: str | os.PathLike[str], base: str | None = None) -> Libr
     if not rows:
         raise _nothing_left(path, every)
     sound = chosen_rows(table, rows)
+    with placed(path / TABLE):
+        sketches, starts = (matrix_of(sound, column) for column in ("sketch", "starts"))
     return Library(
         path,
         tuple(every[row] for row in rows),
         tuple(entry for entry in every if not entry.sound),
-        matrix_of(sound, "sketch"),
-        matrix_of(sound, "starts"),
+        sketches,
+        starts,
         groups,
         Sketcher(told["seed"], told["sketch"]),
     )

@@ -44,6 +44,9 @@ _TEXTS = ("name", "given", "stamp", "content", "base_model", "base", "format", "
           "problem", "remark")  # fmt: skip
 _SKETCHES = ("sketch", "starts")
 
+_LARGEST = 1e6
+"""Far above what a sketch of a vector of length 1 holds."""
+
 _DAMAGED = "It is damaged: remove the index, and make it again with superpose index."
 
 
@@ -105,7 +108,7 @@ def write_rows(path: Path, table: pa.Table, groups: Groups) -> None:
     pa = arrow()
     with new_file(path) as part:
         told = table.replace_schema_metadata({_GROUPS: groups.to_json().encode()})
-        pa.parquet.write_table(told, part, compression="zstd")
+        pa.parquet.write_table(told, part, compression="zstd", write_page_checksum=True)
 
 
 def rows_on_disk(path: Path, *, modules: bool = True) -> tuple[pa.Table, Groups]:
@@ -113,7 +116,8 @@ def rows_on_disk(path: Path, *, modules: bool = True) -> tuple[pa.Table, Groups]
     pa = arrow()
     columns = None if modules else [*_NUMBERS, *_TEXTS, *_SKETCHES]
     try:
-        table = pa.parquet.ParquetFile(path).read(columns)
+        file = pa.parquet.ParquetFile(path, page_checksum_verification=True)
+        table = file.read(columns)
         if missing := {*_NUMBERS, *_TEXTS, *_SKETCHES} - set(table.column_names):
             raise KeyError(f"no column {min(missing)}")
         groups = Groups.of_json(table.schema.metadata[_GROUPS].decode())
@@ -189,10 +193,19 @@ def stale_rows(table: pa.Table, groups: Groups) -> list[int]:
 
 
 def matrix_of(table: pa.Table, column: str) -> Any:
-    """Give the sketches of rows that all have one: (N, size), float32."""
+    """Give the sketches of rows that all have one: (N, size), float32.
+
+    Raises BadInput where they hold what no sketch of a vector of length 1 does.
+    """
     chunks = [as_numpy(chunk.flatten()) for chunk in table[column].chunks]
     flat = chunks[0] if len(chunks) == 1 else np.concatenate([np.empty(0, np.float32), *chunks])
-    return flat.reshape(table.num_rows, -1) if table.num_rows else flat.reshape(0, 0)
+    rows = table.num_rows
+    if rows == 0:
+        return flat.reshape(0, 0)
+    # Not a number is in no interval.
+    if flat.size % rows or (flat.size and not -_LARGEST < flat.min() <= flat.max() < _LARGEST):
+        raise BadInput("holds other numbers than those of vectors of length 1", where=column)
+    return flat.reshape(rows, -1)
 
 
 def _vectors(values: Sequence[Any]) -> pa.Array:

@@ -13,6 +13,7 @@ from typing import Any
 
 from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing_extra
+from superpose.executor.cores import granted_cores
 from superpose.files.bars import without_bars
 from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
@@ -51,14 +52,16 @@ def load_base(
     name: `smollm2`, a transformers folder, or a hub name such as `org/name@revision`. Weights are
     read from safetensors alone, and code that a model brings is never run.
     dtype: the weights' dtype in memory (float32, bfloat16 or float16).
-    device: `cpu`, `cuda`, ...; by default an accelerator where torch finds one.
+    device: `cpu`, `cuda`, ...; by default an accelerator where torch finds one. torch keeps no
+    more threads than this machine grants (`granted_cores`), from here on.
     beside: a folder in which a path is looked for before the working folder.
 
     Raises MissingBase where it is not here, MissingExtra without torch and transformers,
     BadSetting for a device that torch cannot use, BadInput where a folder holds no causal language
     model, its weights are pickles, or it cannot be loaded without code of its own.
     """
-    _libraries()
+    torch, _ = _libraries()
+    torch.set_num_threads(min(torch.get_num_threads(), granted_cores()))
     meant = read_base_name(name, beside=beside)
     return _load(meant, dtype, device, _written(meant))
 

@@ -97,12 +97,11 @@ class Making:
 def made_section(made: Making, terms: Iterable[str], remarks: Sequence[str] = ()) -> Section:
     """Give the section. terms: keys of DEFINITIONS that the page speaks of."""
     machine = made.machine or {"cpus": os.cpu_count(), "processor": platform.machine()}
-    cpus = machine["cpus"]
     facts = [
         ("Base model", made.base and public(made.base)),
         ("Seeds", ", ".join(map(str, made.seeds)) or "none: nothing here is random"),
         ("Versions", _listed(made.versions or _versions())),
-        ("Machine", f"{counted(int(str(cpus)), 'core')}, {machine['processor']}" if cpus else None),
+        ("Machine", _machine(machine)),
         ("Time", ", ".join(f"{what} {_time(s)}" for what, s in made.seconds.items())),
         ("Page", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, superpose {__version__}"),
     ]
@@ -136,3 +135,9 @@ def _time(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.2f} s"
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def _machine(machine: Mapping[str, object]) -> str | None:
+    counts = [(machine["cpus"], "core"), (machine.get("threads"), "thread")]
+    told = [counted(int(str(count)), what) for count, what in counts if count]
+    return ", ".join((*told, str(machine["processor"]))) if machine["cpus"] else None

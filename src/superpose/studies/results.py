@@ -10,6 +10,7 @@ from typing import Any
 
 from superpose._version import __version__
 from superpose.data.prompt import CHAT, DEFAULT_TEMPLATE
+from superpose.executor.cores import granted_cores
 from superpose.landscape.forecast import MOST
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
@@ -69,12 +70,17 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         ),
         seconds=_seconds(folder, list(scores.cells)),
         versions={"superpose": __version__} | {name: version(name) for name in _PACKAGES},
-        machine={"cpus": os.cpu_count(), "processor": platform.machine()},
+        machine=_machine(),
     )
     write_table(scores, folder.path / "table.csv")
     write_row_losses(scores, folder.path / ROWS)
     folder.write(SUMMARY, summary.to_json())
     return summary
+
+
+def _machine() -> dict[str, Any]:
+    counts = {"cpus": os.cpu_count(), "threads": granted_cores()}
+    return counts | {"processor": platform.machine()}
 
 
 def _subset(scores: StudyScores, names: tuple[str, ...]) -> SubsetSums:

@@ -121,13 +121,9 @@ def train(
                 losses=tuple(trainer.losses),
                 prompt=dict(prompt or {}),
             )
-        record = asdict(trained) | {
-            "path": None,
-            "base": base.name,
-            "seed": seed,
-            "lora": asdict(lora),
-            "training": asdict(training),
-        }
+        settings = {"lora": asdict(lora), "training": asdict(training)}
+        where = {"path": None, "base": base.name, "threads": torch.get_num_threads()}
+        record = asdict(trained) | where | {"seed": seed} | settings
         (beside / RECORD).write_text(json.dumps(record, indent=1))
         if chat is not None:
             (beside / CHAT_FILE).write_text(chat.text, encoding="utf-8")

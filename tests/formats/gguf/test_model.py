@@ -316,7 +316,7 @@ def test_a_disk_without_room_is_told_of_the_output_and_nothing_is_left(
 ) -> None:
     base = write_model()
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    with pytest.raises(BadInput, match=r"new/made\.gguf: .* the disk has 0\.00 GB free"):
+    with pytest.raises(BadInput, match=r"new/made\.gguf: .* the disk has 0\.00 MB free"):
         bake_gguf(base, adapter(), tmp_path / "new" / "made.gguf")
     assert not (tmp_path / "new").exists()
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from superpose.errors import BadSetting
+from superpose.executor.cores import granted_cores
 from superpose.executor.execution import Execution
 from superpose.executor.run import WorkRun
 
@@ -37,7 +38,7 @@ class LocalPlace:
 
     def __init__(self, run: WorkRun, execution: Execution) -> None:
         self.run = run
-        self.cores = execution.cpus_per_task or max(1, _cores() // execution.workers)
+        self.cores = execution.cpus_per_task or max(1, granted_cores() // execution.workers)
         self.shares = gpu_shares(execution)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -118,10 +119,3 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return told.stdout.split()
-
-
-def _cores() -> int:
-    """Give how many cores this process may use."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(here or 1, int(limit) if limit.isdecimal() and int(limit) else here or 1)

@@ -1,0 +1,142 @@
+"""Write docs/reliability.md from docs/results/reliability.json: no figure in it is typed.
+
+make test-hard FIGURES=docs/results/reliability.json
+make fuzz FIGURES=docs/results/reliability.json
+python scripts/reliability.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FIGURES = DOCS / "results" / "reliability.json"
+PAGE = DOCS / "reliability.md"
+
+Figures = Mapping[str, Mapping[str, float]]
+
+HEAD = """\
+# When things go wrong
+
+What superpose does when it is killed, when the disk is full, when two of it meet and when a file
+is not what it says, and what was tried. `make docs` makes this page; the figures stand in
+`docs/results/reliability.json`, and the commands below count them anew. Seeds are fixed: the same
+`SEED` tries the same again.
+
+## What holds
+
+- **An output is there whole or not at all.** It is written beside its place, under a hidden name
+  (`.NAME.superpose-….part`), brought to the disk and renamed. `--force` on a folder exchanges old
+  and new in one step where the system can (Linux, macOS); elsewhere, on NFS for one, a kill
+  between two renames leaves the old folder under a hidden name, and the next run that writes
+  there puts it back.
+- **What a kill leaves is found.** The next run that writes into the same folder removes it, and
+  says what and how large. What somebody still writes is known by a lock and left alone; where
+  locks do not reach, from machine to machine, only what has not changed for a day is taken for
+  dead.
+- **Ctrl-C, SIGTERM and a full disk leave nothing behind**, and end with one line and a code (130,
+  143, 2).
+- **Work goes on.** A killed `study`, `index`, `predict --out` or `compare --out` goes on with the
+  same command, and ends with the same table to the bit. A second command in the folder of one is
+  refused.
+- **The converted base model is held against its checksums** at every load, file by file, and made
+  again where one differs. One process converts at a time; another waits, and says so.
+- **A file that is not what it says is refused by name**: exit code 2, within seconds and a
+  gigabyte.
+- **Threads follow what the machine grants**: the least of the cores that the process may be
+  scheduled on (`taskset`, Slurm), the time that its control groups grant (`docker run --cpus`,
+  Kubernetes' limits) and `OMP_NUM_THREADS`. torch by itself starts one for each core, which wait
+  for each other in a container that has the time of two of sixty-four. Beside another job that
+  keeps all cores busy, set `OMP_NUM_THREADS` to what is free. How many there were stands in an
+  adapter's `training.json` and in a study's `summary.json`: another number sums in another order,
+  which changes the last bits of what is trained; what is exact is the same with any.
+"""
+
+KILLS = """
+## Killed at random moments
+
+`make test-hard` runs each command in a process of its own that is sent SIGKILL or SIGINT, in
+turn, at a random moment of its work; TRIALS says how often. After each, the old output or the new
+one stands, file by file the same as undisturbed; the next run ends as if nothing had been, and
+nothing is left.
+
+| command | trials | hit while it ran | new output stood | left beside, then removed |
+| --- | --: | --: | --: | --: |
+"""
+
+TWICE = """
+## Two at once
+
+The same run starts commands at one moment on one output. Of two that write one new folder one is
+told that it came into being meanwhile; with `--force` the later one stays; what stands is
+complete.
+
+| commands | trials |
+| --- | --: |
+"""
+
+FUZZ = """
+## Changed files
+
+`make fuzz` changes small files (`tests/hard/corpus`): bytes, lengths, counts, nodes of JSON,
+headers of tensors; and gives them to every reader, in a process that may take a gigabyte and 20 s
+for each. Only superpose's own errors with exit code 2 may come out; NumPy's warnings count as
+wrong too. It goes on where it was ended, and keeps what it finds in `.cache/fuzz`.
+
+| reader | inputs | refused by name | read | wrong |
+| --- | --: | --: | --: | --: |
+"""
+
+REST = """
+## Surroundings
+
+`make test-hard` also runs each command on a disk that fills up at three points, on one that is
+only read, with names that hold newlines, colons, escapes, a leading dash, 255 bytes or bytes that
+are no UTF-8, without HOME, with LANG=C, in a terminal of 20 columns, and with streams that are
+closed or whose reader has left. A disk is mounted for it where root may, else those tests are
+skipped.
+"""
+
+
+def page(figures: Figures) -> str:
+    """Give the page."""
+    return "".join(
+        (HEAD, KILLS, *_kills(figures), TWICE, *_twice(figures), FUZZ, *_fuzz(figures), REST)
+    )
+
+
+def _kills(figures: Figures) -> Iterator[str]:
+    for name, each in figures.items():
+        if name.startswith("killed: "):
+            cells = ("trials", "in the middle", "the new stood", "left beside, and removed")
+            counts = " | ".join(_count(each, cell) for cell in cells)
+            yield f"| {name.removeprefix('killed: ')} | {counts} |\n"
+
+
+def _twice(figures: Figures) -> Iterator[str]:
+    for name, each in figures.items():
+        if " at once: " in name:
+            yield f"| {name} | {_count(each, 'trials')} |\n"
+
+
+def _fuzz(figures: Figures) -> Iterator[str]:
+    found = figures.get("fuzz", {})
+    for reader in sorted({name.rpartition(": ")[0] for name in found if ": " in name}):
+        counts = [int(found.get(f"{reader}: {what}", 0)) for what in ("refused", "read", "WRONG")]
+        yield f"| {reader} | {' | '.join(f'{n:,}' for n in (sum(counts), *counts))} |\n"
+
+
+def _count(each: Mapping[str, float], cell: str) -> str:
+    return f"{int(each[cell]):,}" if cell in each else ""
+
+
+def main() -> None:
+    """Write the page."""
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    PAGE.write_text(page(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
