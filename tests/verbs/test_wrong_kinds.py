@@ -42,6 +42,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ask": {"base": "base", "adapters": ["a"], "prompt": "1+1?"},
     "bake": {"base": "base", "adapters": ["a"], "out": "out"},
     "check": {"adapters": ["a", "b"]},
+    "cite": {},
     "compare": {
         "base": "base",
         "adapters": ["a", "b"],
