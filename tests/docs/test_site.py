@@ -61,7 +61,7 @@ def test_arguments_of_a_docstring_become_a_list_and_its_mathematics_no_tags() ->
 def test_every_package_of_the_library_but_the_command_line_has_its_page() -> None:
     titles = {title for _, title, _ in HOOKS.reference_pages()}
     packages = {p.parent.name for p in (ROOT / "src" / "superpose").glob("*/__init__.py")}
-    alone = {"errors", "option"}  # one file, and no part of another room
+    alone = {"arguments", "errors", "option"}  # one file, and no part of another room
     assert titles == {f"superpose.{name}" for name in (packages | alone) - {"cli"}}
 
 
