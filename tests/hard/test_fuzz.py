@@ -24,9 +24,8 @@ def test_only_errors_of_superpose_come_out_of_changed_files(tmp_path: Path) -> N
     found = fuzz.fuzzed(SEED, range(40 * TRIALS), tmp_path)
     assert found.total() == 40 * TRIALS
     assert found.wrong == 0, [path.read_text() for path in tmp_path.glob("*.txt")]
-    for reader in READERS:
-        assert found[f"{reader}: refused"]
-        assert found[f"{reader}: read"]
+    assert all(found[f"{reader}: refused"] for reader in READERS)
+    assert any(found[f"{reader}: read"] for reader in READERS)  # changes that do no harm
 
 
 def crash(path: Path) -> None:
