@@ -43,12 +43,12 @@ class Parent:
 def joined_parents(parents: Iterable[Parent]) -> tuple[Parent, ...]:
     """Add the weights of parents that are one adapter, in order of first appearance.
 
-    One adapter is one path and name (which says its weights by part), or one object in memory;
+    One adapter is one path, with the weights by part that it has there, or one object in memory;
     never one name alone.
     """
     found: dict[object, Parent] = {}
     for parent in parents:
-        key = parent.identity if parent.path is None else (parent.path, parent.name)
+        key = parent.identity if parent.path is None else parent.place
         before = found.get(key)
         found[key] = parent if before is None else before.with_weight(before.weight + parent.weight)
     return tuple(found.values())
