@@ -113,7 +113,7 @@ def test_a_model_that_is_the_base_has_no_delta(tuned: MakeTuned) -> None:
     [
         ({}, "needs a rank or a share"),
         ({"rank": 0}, "rank is 0"),
-        ({"rank": True}, "rank is True"),
+        ({"rank": True}, "rank: True is no whole number"),
         ({"energy": 0.0}, "energy is 0.0"),
         ({"energy": 1.5}, "energy is 1.5"),
         ({"energy": math.nan}, "energy is nan"),
