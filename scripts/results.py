@@ -79,8 +79,10 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         "base:\n"
     )
     for summary in found:
-        *pairs, whole = sorted(summary["subsets"], key=lambda one: len(one["domains"]))
+        *some, whole = sorted(summary["subsets"], key=lambda one: len(one["domains"]))
+        pairs = [one for one in some if len(one["domains"]) == 2]
         of_pairs = [pair["rows"][-1]["dppl_merged"]["mean"] for pair in pairs]
+        two = f"two adapters {min(of_pairs):+.1f} to {max(of_pairs):+.1f} %, " if pairs else ""
         kept = {
             row["method"]: row["kept"]["share"]
             for row in summary.get("methods") or ()
@@ -90,9 +92,9 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"{TITLES[m].lower()} {100.0 * kept[m]:.0f} %" for m in SHORT if kept.get(m) is not None
         ]
         yield (
-            f"- `{summary['name']}`: two adapters {min(of_pairs):+.1f} to {max(of_pairs):+.1f} %, "
-            f"all {len(whole['domains'])} {_change(whole['rows'][-1]['dppl_merged'])} %. Of all "
-            f"{len(whole['domains'])} is kept: {', '.join(said)}."
+            f"- `{summary['name']}`: {two}"
+            f"all {len(whole['domains'])} {_change(whole['rows'][-1]['dppl_merged'])} %."
+            + (f" Of all {len(whole['domains'])} is kept: {', '.join(said)}." if said else "")
         )
     yield ""
 

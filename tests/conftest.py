@@ -34,6 +34,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Processes that tests start keep what they compile: most of them start the same program.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Workers of tests are told the width of a terminal that none of them has.
+os.environ.pop("COLUMNS", None)
 # The embedded base model is converted once for all runs, and the user's own caches stay unseen.
 os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
 os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
