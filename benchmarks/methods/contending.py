@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.methods.sums import PASSES, drawn_sums, first_rows
-from benchmarks.prediction.adapters import Training, trained, trainer
+from benchmarks.prediction.adapters import Training, train_those, trained
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
 from superpose.measure.arena import Arena
@@ -58,12 +58,7 @@ def contend_missing(
     """Do what does not lie in the folder yet, of all or `among`; the caller holds its lock."""
     wanted = contendings(field) if among is None else among
     alike = {("same-a", c.seed, d) for c in wanted if c.condition == "same-a" for d in c.domains}
-    missing = [
-        each
-        for each in (Training(*one) for one in sorted(alike))
-        if not (field.folder.path / each.file).is_dir()
-    ]
-    work_off(field, missing, [1.0] * len(missing), trainer, jobs)
+    train_those(field, [Training(*one) for one in sorted(alike)], jobs)
     todo = [each for each in wanted if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [_work(field, each) for each in todo], contender, jobs)
 

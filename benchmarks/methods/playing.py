@@ -10,9 +10,9 @@ from benchmarks.methods.beside import besides, stand_missing
 from benchmarks.methods.contending import contend_missing, contendings
 from benchmarks.methods.rows import on_record
 from benchmarks.methods.sums import drawn_sums
-from benchmarks.prediction.adapters import Training, trainer
+from benchmarks.prediction.adapters import Training, train_those
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import Jobs, work_off
+from benchmarks.prediction.workers import Jobs
 
 __all__ = ["play_missing"]
 
@@ -27,7 +27,7 @@ def play_missing(field: Field, jobs: Jobs = 1) -> None:
         for domains in drawn_sums(field, seed):
             done = {c.condition for c in before if (c.seed, c.domains) == (seed, domains)}
             if "main" not in done:
-                _train(field, seed, domains, jobs)
+                train_those(field, [Training("main", seed, domain) for domain in domains], jobs)
             contend_missing(
                 field,
                 jobs,
@@ -40,10 +40,3 @@ def play_missing(field: Field, jobs: Jobs = 1) -> None:
             if "main" not in done:
                 beside = [e for e in besides(field) if (e.seed, e.domains) == (seed, domains)]
                 stand_missing(field, jobs, beside)
-
-
-def _train(field: Field, seed: int, domains: tuple[str, ...], jobs: Jobs) -> None:
-    """Train the members' adapters that do not lie in the folder."""
-    wanted = [Training("main", seed, domain) for domain in domains]
-    todo = [each for each in wanted if not (field.folder.path / each.file).is_dir()]
-    work_off(field, todo, [1.0] * len(todo), trainer, jobs)

@@ -20,7 +20,15 @@ from superpose.studies.cells import cell_seed
 from superpose.training.settings import TrainingSettings
 from superpose.training.train import train
 
-__all__ = ["Training", "train_missing", "trained", "trained_there", "trainer", "trainings"]
+__all__ = [
+    "Training",
+    "train_missing",
+    "train_those",
+    "trained",
+    "trained_there",
+    "trainer",
+    "trainings",
+]
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,12 @@ def trained_there(
 
 def train_missing(field: Field, jobs: Jobs = 1) -> None:
     """Train what does not lie in the folder yet; the caller holds the folder's lock."""
-    todo = [t for t in trainings(field) if not (field.folder.path / t.file).is_dir()]
+    train_those(field, trainings(field), jobs)
+
+
+def train_those(field: Field, wanted: Sequence[Training], jobs: Jobs = 1) -> None:
+    """Train those of the wanted that do not lie in the folder yet; the caller holds its lock."""
+    todo = [t for t in wanted if not (field.folder.path / t.file).is_dir()]
     work_off(field, todo, [_tokens(field, training) for training in todo], trainer, jobs)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.prediction.adapters import Training, trainer
+from benchmarks.prediction.adapters import Training, train_those
 from benchmarks.prediction.field import Field
-from benchmarks.prediction.workers import Jobs, work_off
+from benchmarks.prediction.workers import Jobs
 from benchmarks.second.rows import seeds_left
 
 __all__ = ["train_missing", "train_seeds"]
@@ -27,5 +27,4 @@ def train_missing(field: Field, jobs: Jobs = 1) -> None:
 def train_seeds(field: Field, seeds: Sequence[int], jobs: Jobs = 1) -> None:
     """Train these seeds' adapters, but for what lies in the folder."""
     wanted = [Training("main", seed, domain) for seed in seeds for domain in field.names]
-    todo = [each for each in wanted if not (field.folder.path / each.file).is_dir()]
-    work_off(field, todo, [1.0 for _ in todo], trainer, jobs)
+    train_those(field, wanted, jobs)

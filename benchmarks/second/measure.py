@@ -36,7 +36,8 @@ def measure_missing(field: Field, jobs: Jobs = 1) -> None:
 
     Raises BadInput where an adapter that is needed was not trained yet.
     """
-    wanted = [each for each in parts(field) if each.seed in seeds_left(field)]
+    left = seeds_left(field)
+    wanted = [each for each in parts(field) if each.seed in left]
     todo = [each for each in wanted if not (field.folder.path / each.file).exists()]
     work_off(field, todo, [_work(field, each) for each in todo], measurer, jobs)
 

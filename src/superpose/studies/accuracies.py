@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from superpose.measure.choice_score import ChoiceScore
 from superpose.measure.evaluate import Score
@@ -15,35 +16,34 @@ from superpose.studies.summary import AccuracyRow, MatchRow
 
 __all__ = ["accuracies", "matches"]
 
+Counted = TypeVar("Counted")
+Row = TypeVar("Row")
+
 
 def accuracies(scores: StudyScores) -> tuple[AccuracyRow, ...]:
     """Give every subset, domain and method whose test rows have choices."""
-    found = []
-    for names, domain, method, each in _of_methods(scores):
-        chosen = [score.choices for score in each if score.choices is not None]
-        if chosen and len(chosen) == len(each):
-            found.append(_row(names, domain, method, chosen))
-    return tuple(found)
+    return tuple(_rows(scores, lambda score: score.choices, _row))
 
 
 def matches(scores: StudyScores) -> tuple[MatchRow, ...]:
     """Give every subset, domain and method whose test questions were answered greedily."""
-    found = []
-    for names, domain, method, each in _of_methods(scores):
-        said = [score.match for score in each if score.match is not None]
-        if said and len(said) == len(each):
-            found.append(_match_row(names, domain, method, said))
-    return tuple(found)
+    return tuple(_rows(scores, lambda score: score.match, _match_row))
 
 
-def _of_methods(
+def _rows(
     scores: StudyScores,
-) -> Iterator[tuple[tuple[str, ...], str, str, list[Score]]]:
+    part: Callable[[Score], Counted | None],
+    row: Callable[[tuple[str, ...], str, str, Sequence[Counted]], Row],
+) -> Iterator[Row]:
+    """Give a row of each subset, domain and method whose score has that part with every seed."""
     methods = dict.fromkeys(("base", "single", *scores.methods))
     for names in scores.subsets:
         for domain in (*names, UNION):
             for method in methods:
-                yield names, domain, method, scores.each(method, names, domain)
+                each = [part(score) for score in scores.each(method, names, domain)]
+                whole = [counted for counted in each if counted is not None]
+                if whole and len(whole) == len(each):
+                    yield row(names, domain, method, whole)
 
 
 def _match_row(

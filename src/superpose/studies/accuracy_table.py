@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from superpose.shown import Cell, Column, Table
 from superpose.statistics import wilson
@@ -10,6 +11,9 @@ from superpose.studies.cells import TITLES
 from superpose.studies.summary import AccuracyRow, MatchRow, Summary
 
 __all__ = ["accuracies_table", "matches_table"]
+
+Row = TypeVar("Row", AccuracyRow, MatchRow)
+_Place: TypeAlias = tuple[tuple[str, ...], str]
 
 MEANS: Mapping[str, Callable[[AccuracyRow], float]] = {
     "answer": lambda row: row.accuracy.mean,
@@ -20,10 +24,7 @@ MEANS: Mapping[str, Callable[[AccuracyRow], float]] = {
 
 def accuracies_table(summary: Summary) -> Table:
     """Subsets, domains and both likelihoods down, methods across: per cent and its interval."""
-    methods = [m for m in TITLES if any(row.method == m for row in summary.accuracies)]
-    of: dict[tuple[tuple[str, ...], str], dict[str, AccuracyRow]] = {}
-    for row in summary.accuracies:
-        of.setdefault((row.subset, row.domain), {})[row.method] = row
+    methods, of = _across(summary.accuracies)
     columns = (
         *(Column(title) for title in ("subset", "measured on", "likelihood")),
         *(Column(title, form="") for title in ("questions", "chance")),
@@ -53,10 +54,7 @@ def accuracies_table(summary: Summary) -> Table:
 
 def matches_table(summary: Summary) -> Table:
     """Subsets and domains down, methods across: per cent of exact answers and its interval."""
-    methods = [m for m in TITLES if any(row.method == m for row in summary.matches)]
-    of: dict[tuple[tuple[str, ...], str], dict[str, MatchRow]] = {}
-    for row in summary.matches:
-        of.setdefault((row.subset, row.domain), {})[row.method] = row
+    methods, of = _across(summary.matches)
     columns = (
         *(Column("subset"), Column("measured on"), Column("questions", form="")),
         *(Column(TITLES[method], form="") for method in methods),
@@ -75,6 +73,15 @@ def matches_table(summary: Summary) -> Table:
         "model says on its first line counts."
     )
     return Table(title, columns, tuple(rows), note)
+
+
+def _across(rows: Sequence[Row]) -> tuple[list[str], dict[_Place, dict[str, Row]]]:
+    """Give the methods that there are, in order, and by subset and domain the row of each."""
+    of: dict[_Place, dict[str, Row]] = {}
+    for row in rows:
+        of.setdefault((row.subset, row.domain), {})[row.method] = row
+    there = {row.method for row in rows}
+    return [method for method in TITLES if method in there], of
 
 
 def _cell(mean: float, questions: int) -> Cell:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from superpose.model.carried import CarriedBase
     from superpose.verbs.calibrating import Calibrating
 
-__all__ = ["CALIBRATION", "Metered", "identity_of", "kept_meter", "metered", "worked_off"]
+__all__ = ["Metered", "calibration_folder", "meter_in", "metered", "worked_off"]
 
 CALIBRATION = "calibration"
 """What predict and tune call what lies in their folder."""
@@ -44,22 +44,20 @@ def metered(
     ready: Calibrating,
     plan: CalibrationPlan,
     asked: tuple[Any, Any, Any],
-    out: str | os.PathLike[str] | None,
+    folder: WorkFolder | None,
     execution: Execution,
     progress: Progress | None,
 ) -> Iterator[Metered]:
     """Give what measures a prediction; with a folder all of it is measured there before.
 
-    asked: choices of calibration, of testing, and test rows, each by domain, as tokens.
+    asked: choices of calibration, of testing, and test rows, each by domain, as tokens. folder: as
+    `calibration_folder` gives it.
     """
     from superpose.measure.lot import Lot, LotBench, WeightSearch
     from superpose.measure.meter import Meter
     from superpose.model import SuperposedModel
 
-    with (
-        shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder,
-        SuperposedModel(ready.base.model, ready.adapters) as superposed,
-    ):
+    with SuperposedModel(ready.base.model, ready.adapters) as superposed:
         if folder is None:
             yield Metered(superposed, Meter(), progress)
             return
@@ -72,15 +70,18 @@ def metered(
         yield Metered(superposed, bench.kept, None, seconds)
 
 
-@contextmanager
-def kept_meter(
+def calibration_folder(
     ready: Calibrating, out: str | os.PathLike[str] | None, execution: Execution
-) -> Iterator[Meter]:
-    """Give what measures beside a superposed model, and keeps it where a folder is named."""
+) -> AbstractContextManager[WorkFolder | None]:
+    """Give the folder of what is measured, which nobody else works in meanwhile."""
+    return shared_folder(out, CALIBRATION, partial(identity_of, ready), execution)
+
+
+def meter_in(folder: WorkFolder | None) -> Meter:
+    """Give what measures beside a superposed model, and keeps it in the folder if there is one."""
     from superpose.measure.meter import KeptMeter, Meter
 
-    with shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder:
-        yield Meter() if folder is None else KeptMeter(folder)
+    return Meter() if folder is None else KeptMeter(folder)
 
 
 def identity_of(ready: Calibrating) -> dict[str, Any]:

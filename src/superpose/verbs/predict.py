@@ -17,7 +17,7 @@ from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows, few_rows
 from superpose.verbs.choosing import ChoicesAsked, RightFound, right_of
-from superpose.verbs.lots import kept_meter, metered
+from superpose.verbs.lots import calibration_folder, meter_in, metered
 from superpose.verbs.merging_measured import measured_merge, merge_beside
 from superpose.verbs.notes import note
 from superpose.verbs.planning import (
@@ -267,13 +267,13 @@ def predict(
     chosen, tests = chosen_plan(ready.names, plan, asked_of), tests_of(test, ready, questions)
     asked = {domain.name: encoded(domain.name, domain.rows, ready.prompt) for domain in tests}
     choices = ChoicesAsked.of(ready, tests, questions)
-    with metered(ready, chosen, (*choices.tokens, asked), out, execution, progress) as how:
-        found, cost = calibrated(ready, chosen, how)
-        measured = measured_on_tests(all_known(found, chosen), asked, how)
-        right = right_of(found, choices, how)
     wanted = beside if len(ready.adapters) > 1 and not asked_of else None
-    with kept_meter(ready, out, execution) as meter:
-        merged = measured_merge(wanted, found, ready, asked, questions, meter, progress)
+    with calibration_folder(ready, out, execution) as folder:
+        with metered(ready, chosen, (*choices.tokens, asked), folder, execution, progress) as how:
+            found, cost = calibrated(ready, chosen, how)
+            measured = measured_on_tests(all_known(found, chosen), asked, how)
+            right = right_of(found, choices, how)
+        merged = measured_merge(wanted, found, ready, asked, questions, meter_in(folder), progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
         base=ready.base.name,

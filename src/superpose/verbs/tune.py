@@ -8,7 +8,6 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.arguments import typed
@@ -19,12 +18,12 @@ from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import Adapters
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import Calibrating, calibrating, data_rows, few_rows
-from superpose.verbs.lots import CALIBRATION, identity_of, worked_off
+from superpose.verbs.lots import calibration_folder, worked_off
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.questions import Data
 from superpose.verbs.settings import Calibration, Loading, TypedSettings, held
-from superpose.verbs.shared_work import check_place, shared_folder
+from superpose.verbs.shared_work import check_place
 
 if TYPE_CHECKING:
     from superpose.landscape.forecast import Forecast
@@ -199,7 +198,7 @@ def tune(
     started = time.perf_counter()
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     search = WeightSearch(**goal.searched, seed=questions.seed)
-    with shared_folder(out, CALIBRATION, partial(identity_of, ready), execution) as folder:
+    with calibration_folder(ready, out, execution) as folder:
         if folder is None:
             found = tuned_on(ready, goal, questions.seed, progress)
         else:
