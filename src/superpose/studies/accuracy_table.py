@@ -63,7 +63,7 @@ def matches_table(summary: Summary) -> Table:
     for (names, domain), found in of.items():
         questions = next(iter(found.values())).questions
         figures = (_cell(found[m].share.mean, questions) for m in methods)
-        rows.append((Cell(" + ".join(names)), Cell(domain), Cell(str(questions)), *figures))
+        rows.append((Cell.sum_of(names), Cell(domain), Cell(str(questions)), *figures))
     title = (
         "Exact matches of greedy answers in %, mean over seeds (95 % Wilson interval over "
         "questions)"
