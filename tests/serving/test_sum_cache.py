@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Thread, current_thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,6 +131,35 @@ def test_what_fails_leaves_nothing_and_the_next_may_try(tmp_path: Path) -> None:
         cache.hold("a", lambda: 1, wrong)
     assert kept(cache) == set()
     assert take(cache, "a").made
+
+
+def test_who_asks_while_a_sum_is_made_does_not_wait_until_it_is_no_longer_used(
+    tmp_path: Path,
+) -> None:
+    """The second looks before there is one; the first then makes it and keeps it, for days."""
+    asked, made = Event(), Event()
+
+    class SlowCache(SumCache):
+        def _locked(self, key: str, *, shared: bool, wait: bool = True) -> int:
+            if not shared and current_thread() is second:
+                asked.set()
+                assert made.wait(20)
+            return super()._locked(key, shared=shared, wait=wait)
+
+    found: list[Hold] = []
+    cache = SlowCache(tmp_path, LIMIT)
+    second = Thread(target=lambda: found.append(take(cache, "a")), daemon=True)
+    second.start()
+    assert asked.wait(20)
+    first = take(cache, "a")
+    made.set()
+    second.join(20)
+    assert [(hold.path, hold.made) for hold in found] == [(first.path, False)]
+
+
+def test_nothing_is_left_of_the_making_of_what_is_made(tmp_path: Path) -> None:
+    take(SumCache(tmp_path, LIMIT), "a").release()
+    assert {p.name for p in (tmp_path / "locks").iterdir()} == {"a.lock", ".room.lock"}
 
 
 @settings(max_examples=30)

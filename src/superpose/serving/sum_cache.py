@@ -1,11 +1,13 @@
 """Folders of finished work under their keys, on disk: made once, within a limit, kept while used.
 
     sums/KEY/          one sum, as it was written
-    locks/KEY.lock     shared by all who use it, exclusive for who makes it or takes it away
+    locks/KEY.lock     shared by all who use it or wait for it, exclusive for who takes it away
+    locks/.KEY.making.lock  held by who makes it
     locks/.room.lock   held by who writes or takes away: one at a time, in all processes
 
-The system lets go of a lock when its holder dies. A lock's file goes with its entry: who has locked
-one looks whether it is still the one under that name.
+Nobody waits for KEY.lock: it is kept for as long as a sum is in use, which may be for days. The
+system lets go of a lock when its holder dies. A lock's file goes with its entry, or when it is
+made: who has locked one looks whether it is still the one under that name.
 """
 
 from __future__ import annotations
@@ -58,21 +60,37 @@ class SumCache:
         Raises CacheTrouble where the folder cannot be written, or what is in use leaves no room;
         and what size and write raise.
         """
-        made = False
-        while True:
-            handle = self._locked(key, shared=True)
-            if self._entry(key).is_dir():
-                with suppress(OSError):
-                    os.utime(self._entry(key))  # used now
-                return Hold(self._entry(key), made, handle)
+        handle = self._locked(key, shared=True)
+        try:
+            made = not self._used_now(key) and self._made_once(key, size, write)
+        except BaseException:
             _unlock(handle)
-            handle = self._locked(key, shared=False)
-            try:
-                if not self._entry(key).is_dir():
-                    self._make(key, size(), write)
-                    made = True
-            finally:
-                _unlock(handle)
+            raise
+        return Hold(self._entry(key), made, handle)
+
+    def _used_now(self, key: str) -> bool:
+        """Note that an entry is used, by its time; False where there is none."""
+        if not self._entry(key).is_dir():
+            return False
+        with suppress(OSError):
+            os.utime(self._entry(key))
+        return True
+
+    def _made_once(
+        self, key: str, size: Callable[[], int], write: Callable[[Path], object]
+    ) -> bool:
+        """Make an entry, or wait for who makes it; gives whether it was us."""
+        name = f"{_HIDDEN}{key}.making"
+        handle = self._locked(name, shared=False)
+        try:
+            if self._entry(key).is_dir():
+                return False
+            self._make(key, size(), write)
+            return True
+        finally:
+            with suppress(OSError):
+                self._lock_file(name).unlink()
+            _unlock(handle)
 
     def _entry(self, key: str) -> Path:
         return self.root / "sums" / key
