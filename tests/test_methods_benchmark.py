@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from benchmarks.methods import beside, contending, judge, page, playing, records, rows
 from benchmarks.methods.beside import WAYS, Beside, besides, doer
 from benchmarks.methods.contending import Contending, contender, contendings
-from benchmarks.methods.sums import TEST, drawn_sums
+from benchmarks.methods.sums import TEST, core_sums, drawn_sums
 from benchmarks.prediction.field import Field
 from benchmarks.second.matched import Matched, matcher
 from benchmarks.second.settings import SECOND, SOURCES
@@ -21,6 +22,7 @@ from tests.small_field import field_of, small_field
 
 from superpose.measure.arena import Standing
 from superpose.measure.contenders import CONTENDERS
+from superpose.measure.tune import Tuned
 
 ASKED = {"plus": "{} plus 3?", "halves": "Half of {}?", "dimes": "How many cents are {} dimes?"}
 
@@ -43,6 +45,20 @@ def test_nineteen_sums_are_played_as_registered() -> None:
     assert len(besides(field)) == 19 * len(WAYS)
     files = [each.file for each in (*contendings(field), *besides(field))]
     assert len(files) == len(set(files))
+
+
+def test_ten_sums_one_of_each_size_finish_the_seeds() -> None:
+    field = Field("nowhere", tournament=SECOND, sources=SOURCES)
+    core = {seed: core_sums(field, seed) for seed in SECOND.seeds}
+    assert {seed: [len(d) for d in found] for seed, found in core.items()} == {
+        0: [2, 3, 4, 6],
+        1: [2, 3, 4],
+        2: [2, 3, 4],
+    }
+    assert core[0][1] == ("television", "music", "algebra")  # on record before there was a core
+    for seed, found in core.items():
+        drawn = {len(d): d for d in reversed(drawn_sums(field, seed))}
+        assert found == [drawn[len(d)] for d in found]
 
 
 def test_a_method_contends_at_its_budget_and_keeps_each_rows_loss(field: Field) -> None:
@@ -70,6 +86,40 @@ def test_what_stands_beside_the_methods_is_measured_on_their_rows(field: Field, 
         assert np.isfinite(content["nll"][name]).all()
     trained = {"merged-epochs", "merged-steps", "calibration", "fine-tuned"}
     assert (field.folder.path / "adapters" / way).is_dir() == (way in trained)
+
+
+def test_ways_of_one_sum_begin_with_weights_that_are_tuned_once(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = Counter[tuple[str, ...]]()
+    tune = beside.tune
+
+    def counting(model: Any, rows: Any, calibrated: Any) -> Tuned:
+        tuned[tuple(rows)] += 1
+        return tune(model, rows, calibrated)
+
+    monkeypatch.setattr(beside, "tune", counting)
+    with doer(field) as do:
+        for domains in (DOMAINS[:2], DOMAINS[1:]):
+            for way in ("tuned", "by-layer", "by-module"):
+                do(Beside(way, 0, domains))
+    assert tuned == {DOMAINS[:2]: 1, DOMAINS[1:]: 1}
+
+
+def test_a_seed_is_finished_with_its_core_and_sums_beyond_it_count_where_they_are_whole(
+    field: Field, played: Path
+) -> None:
+    beyond = drawn_sums(field, 0)[1]
+    (played / "methods.json").unlink()
+    file = field.folder.path / Beside("tuned", 0, beyond).file
+    content = file.read_bytes()
+    file.unlink()
+    judge.judge(field)
+    file.write_bytes(content)
+    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    assert record["about"]["unfinished"] == []
+    assert len(record["sums"]) == 3
+    assert list(beyond) not in [each["domains"] for each in record["sums"]]
 
 
 def test_scaled_adapters_have_one_norm_and_pairs_are_measured(field: Field) -> None:
@@ -161,7 +211,7 @@ def test_the_record_is_judged_again_to_the_same_bytes_and_its_page_says_the_head
 def test_where_no_seed_is_finished_whole_sums_are_shown_and_that_is_said(
     field: Field, played: Path
 ) -> None:
-    whole, gone = drawn_sums(field, 0)[:2]
+    gone, whole = drawn_sums(field, 0)[:2]
     (played / "methods.json").unlink()  # what is on record counts as well
     file = field.folder.path / Beside("tuned", 0, gone).file
     content = file.read_bytes()

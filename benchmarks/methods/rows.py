@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.methods import records
 from benchmarks.methods.beside import besides
 from benchmarks.methods.contending import contendings
-from benchmarks.methods.sums import CALIBRATION, PASSES, TEST
+from benchmarks.methods.sums import CALIBRATION, PASSES, TEST, core_sums
 from benchmarks.prediction.field import Field
 from benchmarks.result import RESULTS, write_arrays
 from superpose.errors import BadInput
@@ -77,8 +77,8 @@ def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
     missing = {cell for cell, file in files.items() if not (field.folder.path / file).exists()}
     here = set(files) - {cell for cell in files if _sum(cell) in {_sum(each) for each in missing}}
     there = [cell for cell in files if cell in here or cell in before]
-    unfinished = {cell.seed for cell in files} - _finished(files, set(there))
-    seeds = set(field.tournament.seeds) - unfinished or unfinished
+    finished = _finished(field, files, set(there))
+    seeds = finished or set(field.tournament.seeds)
     whole = [cell for cell in there if cell.seed in seeds]
     if not any(cell.condition == "main" for cell in whole):
         raise BadInput(
@@ -111,14 +111,20 @@ def played(field: Field) -> dict[str, Any]:
 
 def unfinished_seeds(field: Field, found: Measurements) -> list[int]:
     """Give the seeds of which something is missing."""
-    finished = _finished(dict(_files(field)), set(found))
+    finished = _finished(field, dict(_files(field)), set(found))
     return [seed for seed in field.tournament.seeds if seed not in finished]
 
 
-def _finished(wanted: Iterable[Cell], there: set[Cell]) -> set[int]:
-    """Give the seeds of which every cell is there."""
-    every = set(wanted)
-    return {cell.seed for cell in every} - {cell.seed for cell in every - there}
+def _finished(field: Field, wanted: Iterable[Cell], there: set[Cell]) -> set[int]:
+    """Give the seeds whose core is there: of these the sums beyond it count too."""
+    seeds = field.tournament.seeds
+    core = {(seed, domains) for seed in seeds for domains in core_sums(field, seed)}
+    missing = {
+        cell.seed
+        for cell in wanted
+        if cell not in there and (cell.condition == "same-a" or (cell.seed, cell.domains) in core)
+    }
+    return set(seeds) - missing
 
 
 def _sum(cell: Cell) -> Cell:

@@ -9,7 +9,7 @@ from itertools import combinations
 from benchmarks.prediction.field import Field
 from superpose.data.prompt import Example
 
-__all__ = ["CALIBRATION", "PASSES", "TEST", "drawn_sums", "first_rows"]
+__all__ = ["CALIBRATION", "PASSES", "TEST", "core_sums", "drawn_sums", "first_rows"]
 
 CALIBRATION, TEST = 32, 64
 """Rows a domain, the first ones of the parts that the tournament has."""
@@ -30,6 +30,12 @@ def drawn_sums(field: Field, seed: int) -> list[tuple[str, ...]]:
         drawn += draw.sample(every, min(count, len(every)))
     whole = [field.names] if seed == field.tournament.seeds[0] else []
     return list(dict.fromkeys([*drawn, *whole]))
+
+
+def core_sums(field: Field, seed: int) -> list[tuple[str, ...]]:
+    """Give the first sum of each size that is drawn: with these a seed is finished."""
+    sizes = {len(domains): domains for domains in reversed(drawn_sums(field, seed))}
+    return [sizes[size] for size in sorted(sizes)]
 
 
 def first_rows(field: Field, domains: Sequence[str], part: str) -> dict[str, list[Example]]:
