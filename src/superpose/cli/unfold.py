@@ -13,7 +13,7 @@ import typer
 from superpose.errors import BadInput, BadSetting
 from superpose.option import Option
 
-__all__ = ["unfolded"]
+__all__ = ["key_values", "unfolded"]
 
 
 def unfolded(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,7 +80,7 @@ def _parameter(field: _Field) -> inspect.Parameter:
 def _reader(field: _Field) -> Callable[[Any], Any]:
     """Give what makes the field's value of what typer gives."""
     if get_origin(field.hint) is dict:
-        return lambda pairs: _mapping(field.name, pairs or ())
+        return lambda pairs: key_values(field.name, pairs or ())
     if get_origin(field.hint) is tuple:
         return lambda words: tuple(_parts(words or (), field.option.separator))
     return lambda value: value
@@ -91,8 +91,11 @@ def _parts(words: Iterable[Any], separator: str) -> Iterator[Any]:
         yield from filter(None, map(str.strip, word.split(separator))) if separator else (word,)
 
 
-def _mapping(name: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `KEY=VALUE` options; values are YAML (numbers, true, lists)."""
+def key_values(name: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` options; values are YAML (numbers, true, lists).
+
+    name: of the option. Raises BadSetting for a word without either side.
+    """
     found = {}
     for pair in pairs:
         from superpose.training.yaml_text import yaml_value

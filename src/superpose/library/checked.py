@@ -9,13 +9,14 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter
+from superpose.executor import Execution
 from superpose.files import without_nan
 from superpose.interference import Pair, check
 from superpose.interference.clusters import clusters_of
 from superpose.interference.figures import CHANCE, PAIR_COLUMNS
 from superpose.interference.many import ON_A_MAP, as_many
 from superpose.library.opened import Library
-from superpose.library.pairs import AllPairs, all_pairs, remove_stale_pairs
+from superpose.library.pairs import AllPairs, all_pairs, compare_pairs, remove_stale_pairs
 from superpose.library.placing import Place
 from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
@@ -95,23 +96,25 @@ class LibraryCheck(Framed, Shown):
 
 
 def check_library(
-    library: Library, progress: Tell | None = None, place: Place | None = None
+    library: Library,
+    progress: Tell | None = None,
+    place: Place | None = None,
+    execution: Execution = Execution(),  # noqa: B008 - frozen
 ) -> LibraryCheck:
     """Compare all pairs of a library by blocks; those whose files are there are not taken again.
 
-    library: all of an index. Files of pairs that it has no more are removed. place: as for
-    `all_pairs`.
+    library: all of an index. Files of pairs that it has no more are removed. place, execution: as
+    for `compare_pairs`.
     """
-    found = LibraryCheck(tuple(_of_base(library, base, progress, place) for base in library.bases))
+    compare_pairs(library, list(library.bases), progress, execution, place)
+    found = LibraryCheck(tuple(_of_base(library, base) for base in library.bases))
     remove_stale_pairs(library)
     return found
 
 
-def _of_base(
-    library: Library, base: str, progress: Tell | None, place: Place | None
-) -> CheckedBase:
+def _of_base(library: Library, base: str) -> CheckedBase:
     members = library.bases[base]
-    found = all_pairs(library, base, progress, place=place)
+    found = all_pairs(library, base)
     upper = np.triu(np.abs(np.nan_to_num(found.cosine)), 1)
     first = np.argsort(-upper, axis=None, kind="stable")[:_WORST]
     rows, columns = np.unravel_index(first, upper.shape)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from superpose.errors import BadInput, SuperposeError, SuperposeWarning
 from superpose.files import is_here, with_home
@@ -19,11 +19,13 @@ from superpose.library.finding import Candidate, content_of, found_below, stamp_
 from superpose.library.groups import Groups
 from superpose.library.sketch import SKETCHED, Sketcher
 from superpose.library.table import (
+    LOCK,
     PARTS,
     TABLE,
     all_rows,
     arrow,
     as_table,
+    at_work_on,
     entries_of,
     in_order,
     read_manifest,
@@ -72,10 +74,29 @@ def index_adapters(
     sources: folders, files, hub names; those of an index that is there are looked at again. Only
     what is new, or has other content, is read. seed: of the sketches; an index keeps its own.
 
-    Raises BadInput for an index of another version, or no source at all.
+    Raises BadInput for an index of another version, no source at all, or where another process is
+    at work on this index.
     """
     started = time.perf_counter()
-    work = _Work.begun(sources, out, seed)
+    arrow()
+    given = [str(with_home(s).resolve()) if is_here(s) else s for s in sources]
+    if _manifest_of(out) is None and not given:
+        raise BadInput("nothing to index was named", hint="superpose index FOLDER -o OUT.index")
+    found_below(given)  # a name that means nothing is refused before any work
+    with at_work_on(out):
+        return _indexed(_Work.begun(given, out, seed), sources, progress, started)
+
+
+def _manifest_of(out: Path) -> dict[str, Any] | None:
+    """Read the manifest of what is there; None where nothing is, or a run that had none yet."""
+    if out.is_file() or (out.is_dir() and any(path.name != LOCK for path in out.iterdir())):
+        return read_manifest(out)
+    return None
+
+
+def _indexed(
+    work: _Work, sources: Sequence[str], progress: Tell | None, started: float
+) -> IndexUpdate:
     found = found_below(work.sources, work.before)
     for at, (one, look) in enumerate(_ahead(work.look, found)):
         if progress is not None:
@@ -87,7 +108,7 @@ def index_adapters(
     bases = Counter(entry.base for entry in entries if entry.sound)
     seconds = time.perf_counter() - started
     missing = tuple(one.given for one in found if one.path is None and one.given in sources)
-    return IndexUpdate(out, tuple(entries), dict(work.counts), dict(bases), missing, seconds)
+    return IndexUpdate(work.out, tuple(entries), dict(work.counts), dict(bases), missing, seconds)
 
 
 class _Look(NamedTuple):
@@ -132,17 +153,10 @@ class _Work:
         self.number = 0
 
     @classmethod
-    def begun(cls, sources: Sequence[str], out: Path, seed: int) -> _Work:
+    def begun(cls, given: Sequence[str], out: Path, seed: int) -> _Work:
         """Open the index that is there, or begin one."""
-        arrow()
-        given = [str(with_home(s).resolve()) if is_here(s) else s for s in sources]
-        size, before = SKETCHED, []
-        if out.is_file() or (out.is_dir() and any(out.iterdir())):
-            told = read_manifest(out)
-            seed, size, before = told["seed"], told["sketch"], told["sources"]
-        if not (before or given):
-            raise BadInput("nothing to index was named", hint="superpose index FOLDER -o OUT.index")
-        found_below(given)  # a name that means nothing is refused before any work
+        told = _manifest_of(out) or {"seed": seed, "sketch": SKETCHED, "sources": []}
+        seed, size, before = told["seed"], told["sketch"], told["sources"]
         work = cls(out, list(dict.fromkeys((*before, *given))), Sketcher(seed, size))
         work.before = frozenset(before) - frozenset(given)
         write_manifest(out, work.sources, seed, size)

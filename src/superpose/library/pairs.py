@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from superpose.executor import Do, Execution, Task, WorkFolder, work_off
+from superpose.executor import Do, Execution, Task, work_off
 from superpose.files import new_file
 from superpose.library.blocks import BlockProducts, Stacked, stacked
 from superpose.library.columns import as_numpy, numbers, table_of
 from superpose.library.opened import Library, open_library
 from superpose.library.placing import Place, block_there, products_there
-from superpose.library.table import PAIRS, arrow
+from superpose.library.table import PAIRS, arrow, at_work_on
 
 Array: TypeAlias = Any
 
@@ -76,26 +76,26 @@ def block_pair(index: str | os.PathLike[str], base: str, i: int, j: int) -> Path
     return _computed(_Blocks(open_library(index, base), base), i, j)
 
 
-def all_pairs(
+def compare_pairs(
     library: Library,
-    base: str,
+    bases: Sequence[str],
     progress: Tell | None = None,
     execution: Execution = Execution(),  # noqa: B008 - frozen
     place: Place | None = None,
-) -> AllPairs:
-    """Give the figures of all pairs of a base's adapters, by their order in `library.bases`.
+) -> None:
+    """Take the figures of all pairs of these bases' adapters, but for those whose files are there.
 
     progress: called with block pairs done, how many there are, and what is done. execution: where
     they are computed, and by how many workers; each holds two blocks. place: what brings their
-    factors to where products are taken, such as a GPU; None takes them in NumPy. What was computed
-    before lies in the index. Raises BadInput where another process is at it.
+    factors to where products are taken, such as a GPU; None takes them in NumPy. Raises BadInput
+    where another process is at it.
     """
-    blocks = _Blocks(library, base, place=place)
-    tasks = [blocks.task(i, j) for i, j in block_pairs(len(blocks.members))]
-    bench = (
-        blocks.workbench
+    bench = _Bench(library, BLOCK_BYTES, place)
+    tasks = [task for base in bases for task in bench.blocks(base).tasks()]
+    opened = (
+        bench.opened
         if execution.in_process
-        else partial(_in_worker, library.path, base, BLOCK_BYTES, place)
+        else partial(_in_worker, library.path, BLOCK_BYTES, place)
     )
     tell = progress or (lambda *_: None)
     done = sum((library.path / task.file).exists() for task in tasks)
@@ -106,9 +106,25 @@ def all_pairs(
         tell(done, len(tasks), "pairs, a block by a block")
 
     finished(None, 0.0)
-    with WorkFolder(library.path, "library").locked():
-        work_off(library.path, tasks, bench, execution, finished=finished)
-    return _assembled(library, library.bases[base], [library.path / task.file for task in tasks])
+    with at_work_on(library.path):
+        work_off(library.path, tasks, opened, execution, finished=finished)
+
+
+def all_pairs(
+    library: Library,
+    base: str,
+    progress: Tell | None = None,
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+    place: Place | None = None,
+) -> AllPairs:
+    """Give the figures of all pairs of a base's adapters, by their order in `library.bases`.
+
+    What was computed before lies in the index; the rest is as `compare_pairs` takes it.
+    """
+    compare_pairs(library, [base], progress, execution, place)
+    blocks = _Blocks(library, base)
+    files = [library.path / task.file for task in blocks.tasks()]
+    return _assembled(library, library.bases[base], files)
 
 
 def remove_stale_pairs(library: Library) -> None:
@@ -120,16 +136,35 @@ def remove_stale_pairs(library: Library) -> None:
     for base in library.bases:
         blocks = _Blocks(library, base)
         kept |= {blocks.file(i, j).name for i, j in block_pairs(len(blocks.members))}
-    with WorkFolder(library.path, "library").locked():
+    with at_work_on(library.path):
         for file in (library.path / PAIRS).glob("*.parquet"):
             if file.name not in kept:
                 file.unlink()
 
 
 @contextmanager
-def _in_worker(index: Path, base: str, most: int, place: Place | None) -> Iterator[Do]:
-    with _Blocks(open_library(index, base), base, most, place).workbench() as do:
+def _in_worker(index: Path, most: int, place: Place | None) -> Iterator[Do]:
+    with _Bench(open_library(index), most, place).opened() as do:
         yield do
+
+
+class _Bench:
+    """What computes pairs of blocks. most: bytes of a block."""
+
+    def __init__(self, library: Library, most: int, place: Place | None) -> None:
+        self.library, self.most, self.place = library, most, place
+        self._at: _Blocks | None = None
+
+    def blocks(self, base: str) -> _Blocks:
+        """Give a base's blocks; those of the one before leave memory."""
+        if self._at is None or self._at.base != base:
+            self._at = _Blocks(self.library, base, self.most, self.place)
+        return self._at
+
+    @contextmanager
+    def opened(self) -> Iterator[Do]:
+        """Give what does a task."""
+        yield lambda base, i, j: _computed(self.blocks(base), i, j)
 
 
 class _Blocks:
@@ -151,16 +186,13 @@ class _Blocks:
             self._held[i] = block_there(stacked(adapters, rows=rows), self.place)
         return self._held[i]
 
-    def task(self, i: int, j: int) -> Task:
-        """Give a pair of blocks as a task: its work is the pairs of adapters in it."""
-        file = str(self.file(i, j).relative_to(self.library.path))
-        work = len(self.members[i]) * len(self.members[j])
-        return Task(f"pairs of block {i} and block {j}", file, (i, j), work)
-
-    @contextmanager
-    def workbench(self) -> Iterator[Do]:
-        """Give what computes a pair of blocks."""
-        yield lambda i, j: _computed(self, i, j)
+    def tasks(self) -> Iterator[Task]:
+        """Give every pair of blocks as a task: its work is the pairs of adapters in it."""
+        for i, j in block_pairs(len(self.members)):
+            file = str(self.file(i, j).relative_to(self.library.path))
+            work = len(self.members[i]) * len(self.members[j])
+            name = f"pairs of block {i} and block {j} of {self.base}"
+            yield Task(name, file, (self.base, i, j), work)
 
     def file(self, i: int, j: int) -> Path:
         """Give where a pair's figures lie: the name says what both blocks hold."""

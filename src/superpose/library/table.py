@@ -8,7 +8,8 @@ or pandas read the file without superpose; the columns are those of `LibraryEntr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ import numpy as np
 
 from superpose._version import __version__
 from superpose.errors import BadInput, missing_extra
+from superpose.executor.locks import locked_file
 from superpose.files import new_file
 from superpose.files.json_values import read_json
+from superpose.files.unfinished import put_in_order_below
 from superpose.library.columns import as_numpy, lists, numbers, records, table_of, texts
 from superpose.library.entry import LibraryEntry
 from superpose.library.groups import Groups
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST, TABLE, PARTS, PAIRS = "manifest.json", "adapters.parquet", "parts", "pairs"
+
+LOCK = ".lock"  # which `work_status` looks at too
+
+_PATIENCE = 0.3
+"""Seconds: one who looks whether anyone is at work holds the lock for a moment."""
 
 FORMAT = 1
 """Of the index; another one is refused."""
@@ -58,6 +66,22 @@ def arrow() -> Any:
     except ModuleNotFoundError as error:
         raise missing_extra(error.name, "an index of adapters") from error
     return pa
+
+
+@contextmanager
+def at_work_on(index: Path) -> Iterator[None]:
+    """Keep others from writing an index, which is made; the system lets go when we are killed.
+
+    What a killed run was writing there is removed, and told by a SuperposeWarning. Raises BadInput
+    where another process is at work there.
+    """
+    index.mkdir(parents=True, exist_ok=True)
+    with locked_file(index / LOCK, _PATIENCE) as ours:
+        if not ours:
+            hint = "Wait for it, or end it first: what it has finished is kept."
+            raise BadInput("another process is at work on this index", where=index, hint=hint)
+        put_in_order_below(index)
+        yield
 
 
 def read_manifest(index: Path) -> dict[str, Any]:

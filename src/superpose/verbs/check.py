@@ -15,6 +15,7 @@ from superpose.verbs.adapters import AdapterName, Adapters, as_list, called_by, 
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
+    from superpose.executor import Execution
     from superpose.names.tree import Tree
     from superpose.report import Page
     from superpose.verbs.base import Base
@@ -73,6 +74,7 @@ def check(
     *,
     index: str | os.PathLike[str],
     device: str | None = None,
+    execution: Execution | None = None,
     progress: Progress | None = None,
 ) -> CheckedLibrary: ...
 
@@ -88,6 +90,7 @@ def check(
     ignore_keys: Sequence[str] = (),
     index: str | os.PathLike[str] | None = None,
     device: str | None = None,
+    execution: Execution | None = None,
     progress: Progress | None = None,
 ) -> Checked | CheckedLibrary:
     """Compare every pair of adapters, and all of them together, from their factors alone.
@@ -98,8 +101,10 @@ def check(
     files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
     this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
     no figure, and deltas in heads are where all have one shape. index: what `superpose.index` made,
-    in place of adapters: all its pairs, by blocks that are kept there; device and progress are for
-    this. device: where torch takes the products, such as cuda, or `auto`; None takes them in NumPy.
+    in place of adapters: all its pairs, by blocks that are kept there; device, execution and
+    progress are for this. device: where torch takes the products, such as cuda, or `auto`; None
+    takes them in NumPy. execution: where the blocks are compared, and by how many workers; None is
+    in this process.
 
     Figures, their floors and when they are NaN: `Pair` and `ModuleFigures`. Invariant under
     A -> RA, B -> B R^-1.
@@ -108,9 +113,10 @@ def check(
     as loading does.
     """
     if index is not None:
-        return _of_index(index, [*as_list(adapters), *more], device, progress)
-    if device is not None:
-        raise BadSetting("is for all pairs of an index, and goes with one", where="device")
+        return _of_index(index, [*as_list(adapters), *more], device, execution, progress)
+    for name, value in (("device", device), ("execution", execution)):
+        if value is not None:
+            raise BadSetting("is for all pairs of an index, and goes with one", where=name)
     started = time.perf_counter()
     given = [*as_list(adapters), *more]
     if len(given) < 2:
@@ -135,8 +141,10 @@ def _of_index(
     index: str | os.PathLike[str],
     given: Sequence[object],
     device: str | None,
+    execution: Execution | None,
     progress: Progress | None,
 ) -> CheckedLibrary:
+    from superpose.executor import Execution
     from superpose.library.checked import check_library
     from superpose.library.opened import open_library
     from superpose.verbs.device import place_on
@@ -145,5 +153,6 @@ def _of_index(
     if given:
         raise BadSetting("takes the place of adapters: give one or the other", where="index")
     started = time.perf_counter()
-    found = check_library(open_library(index), progress, place_on(device))
+    library, place = open_library(index), place_on(device)
+    found = check_library(library, progress, place, execution or Execution())
     return CheckedLibrary(**vars(found), seconds=time.perf_counter() - started)
