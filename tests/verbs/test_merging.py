@@ -179,3 +179,10 @@ def test_a_method_that_asks_for_rows_is_refused_without_by_the_option_that_gives
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: --data: `{name}` needs")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_where_weights_are_expected_is_told_where_it_stands() -> None:
+    with pytest.raises(BadSetting, match="no list of task weights") as caught:
+        sp.merge(["math", "medicine"], Ties())  # type: ignore[arg-type]
+    assert caught.value.hint is not None
+    assert "method=Ties(" in caught.value.hint

@@ -117,7 +117,14 @@ def weighted(
     if weights is None:
         return names, [1.0 if weight is None else weight for weight in given]
     if isinstance(weights, Set) or not isinstance(weights, Iterable):
-        raise BadSetting(f"{weights!r} is no list of task weights", where="weights")
+        from superpose.compose import Method
+
+        way = f"A merge method stands behind them: method={weights!r}."
+        raise BadSetting(
+            f"{weights!r} is no list of task weights",
+            where="weights",
+            hint=way if isinstance(weights, Method) else None,
+        )
     weights = [as_number(weight) for weight in weights]
     if any(weight is not None for weight in given):
         raise given_twice()
