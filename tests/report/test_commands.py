@@ -38,7 +38,7 @@ def tiny(write_adapter: WriteAdapter) -> Tiny:
 
 def sections(page: Path) -> list[str]:
     """The anchors of a page's sections, in order."""
-    return re.findall(r'<section id="(\w+)"', page.read_text(encoding="utf-8"))
+    return re.findall(r'<section id="([\w-]+)"', page.read_text(encoding="utf-8"))
 
 
 def rewrite(adapter: Path, **settings: str) -> None:
@@ -198,7 +198,7 @@ def test_predict_and_tune_tell_what_they_found_where_no_page_can_be_written(
 
 def test_a_study_writes_everything_on_its_page(studied: Path) -> None:
     found = sections(studied / "page.html")
-    wanted = ["verdict", "desk", "disturbance", "table", "figure", "pairs", "made"]
+    wanted = ["verdict", "desk", "disturbance", "table", "against-sum", "figure", "pairs", "made"]
     assert found == wanted
     text = (studied / "page.html").read_text(encoding="utf-8")
     summary = json.loads((studied / "summary.json").read_text(encoding="utf-8"))

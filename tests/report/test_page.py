@@ -19,7 +19,7 @@ from superpose.landscape.adding_up import share_text
 from superpose.landscape.predictions import Predictions
 from superpose.report import check_page, ready, render, write_page
 from superpose.report.heat import modules_grid
-from superpose.report.page import json_in_html
+from superpose.report.page import Page, Section, json_in_html
 from superpose.report.relation_tables import tournament_table
 from superpose.report.texts import change_text, perplexity_figure, public, visible_on_page
 from superpose.shown import Scale
@@ -52,6 +52,12 @@ def test_sixty_six_pairs_of_many_modules_fit() -> None:
     assert len(found["pairs"]) == 66
     assert len(found["pairs"][0]["modules"]) == 210
     assert len(render(check_page(found, MADE)).encode()) < 2_000_000
+
+
+def test_two_sections_of_one_anchor_are_no_page() -> None:
+    section = Section("table", "Every sum", {})
+    with pytest.raises(ValueError, match="one anchor"):
+        Page("Sums", "of two", (section, replace(section, title="Right choices")))
 
 
 def test_hostile_names_are_escaped_between_tags_and_in_the_data() -> None:

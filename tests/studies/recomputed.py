@@ -78,6 +78,21 @@ def change(rows: Rows, methods: tuple[str, str], subset: str, domain: str) -> di
     return {"values": values, "interval": over_rows, "ends": 100 * np.expm1([low, high])}
 
 
+def against_sum(rows: Rows, method: str, subset: str, domain: str) -> tuple[float, float]:
+    """Nats an answer token more than the naive sum, and the standard error: rows plus seeds."""
+    apart = [
+        rows.of(method, subset, seed, domain) - rows.of("sum", subset, seed, domain)
+        for seed in rows.seeds
+    ]
+    tokens = rows.tokens_of(subset, domain)
+    by_seed = np.array([each.sum() / tokens.sum() for each in apart])
+    residuals = np.mean(apart, axis=0) - by_seed.mean() * tokens
+    error = len(tokens) * residuals.var(ddof=1) / tokens.sum() ** 2
+    if len(by_seed) > 1:
+        error += by_seed.var(ddof=1) / len(by_seed)
+    return float(by_seed.mean()), float(np.sqrt(error))
+
+
 def share(rows: Rows, method: str, subset: str, domain: str) -> tuple[float, float, float] | None:
     """What is left of the own adapter's gain, with its interval; None where nothing is gained."""
     mean = [
@@ -98,7 +113,12 @@ def deviations(run: Path) -> Iterator[tuple[str, float]]:
             ours = np.exp([nll.sum() / tokens.sum(), *resampled(nll, tokens)])
             theirs = [float(line[key]) for key in ("perplexity", "low", "high")]
             yield f"table {where}", _apart(ours / theirs, [1, 1, 1])
-    for row in json.loads((run / "summary.json").read_text())["methods"]:
+    summary = json.loads((run / "summary.json").read_text())
+    for row in summary.get("against_sum", ()):
+        where = row["method"], "+".join(row["subset"]), row["domain"]
+        said = [row["difference"], row["error"]]
+        yield f"against the sum {where}", _apart(against_sum(rows, *where), said)
+    for row in summary["methods"]:
         subset, domain, method = "+".join(row["subset"]), row["domain"], row["method"]
         for against in ("merged", "single"):
             if method != against:

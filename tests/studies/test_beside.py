@@ -20,15 +20,18 @@ from superpose.errors import BadInput
 from superpose.measure.evaluate import score
 from superpose.measure.lambda_space import forecast
 from superpose.model import SuperposedModel
+from superpose.studies.against_sum import against_sum_table
 from superpose.studies.baseline import baseline_settings
-from superpose.studies.cells import StudyCell
+from superpose.studies.cells import TITLES, UNION, StudyCell
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
 from superpose.studies.spec import StudySpec
 from superpose.studies.summary import Inside, Summary
+from superpose.studies.tables import study_parts
 from superpose.training.settings import LoraSettings, TrainingSettings
 
 PAIR = ("sums", "coins")
+METHODS = ("sum", "average", "tuned", "merged", "merged_steps", "merged_rank")
 ROOT = Path(__file__).resolve().parents[2]
 
 Run = tuple[Study, Summary]
@@ -186,6 +189,26 @@ def test_what_is_kept_is_of_the_gain_that_the_cells_measured(run: Run) -> None:
         assert kept is not None
         assert kept.share == pytest.approx((base - nll) / (base - own), abs=1e-5)
         assert kept.interval[0] <= kept.share <= kept.interval[1]
+
+
+def test_methods_stand_against_the_naive_sum_and_a_tie_is_what_two_errors_do_not_tell(
+    run: Run,
+) -> None:
+    study, summary = run
+    naive = study.folder.read_scores(StudyCell("sum", PAIR, 0))
+    assert {row.method for row in summary.against_sum} == {*METHODS} - {"sum"}
+    for row in summary.against_sum:
+        assert row.error is not None
+        assert row.tie == (abs(row.difference) <= 2 * row.error)
+        if row.domain != UNION:
+            found = study.folder.read_scores(StudyCell(row.method, PAIR, 0))[row.domain]
+            apart = found.nll - naive[row.domain].nll
+            assert row.difference == pytest.approx(apart, abs=1e-5)
+    table = against_sum_table(summary)
+    assert [c.title for c in table.columns[1:]] == [TITLES[m] for m in METHODS[1:]]
+    assert table in study_parts(summary)
+    assert table not in study_parts(older := replace(summary, against_sum=()))
+    assert Summary.from_json(older.to_json()) == older
 
 
 def test_each_baseline_keeps_equal_what_it_says(run: Run) -> None:

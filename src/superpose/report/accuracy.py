@@ -13,12 +13,12 @@ __all__ = ["accuracies_data", "accuracy_section", "matches_data", "matches_secti
 
 def accuracy_section(summary: Summary) -> Section:
     """Give the section for a study whose test rows have choices."""
-    return accuracies_data(summary).section("Right choices")
+    return accuracies_data(summary).section("Right choices", anchor="right-choices")
 
 
 def matches_section(summary: Summary) -> Section:
     """Give the section for a study whose test questions were answered greedily."""
-    return matches_data(summary).section("Exact answers")
+    return matches_data(summary).section("Exact answers", anchor="exact-answers")
 
 
 def accuracies_data(summary: Summary) -> DataTable:

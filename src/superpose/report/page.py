@@ -60,11 +60,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its title, the line below it, and the sections in order."""
+    """A page: its title, the line below it, and the sections in order.
+
+    Raises ValueError for two sections of one anchor: the scripts would find one's data for both.
+    """
 
     title: str
     subtitle: str
     sections: tuple[Section, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        keys = [section.key for section in self.sections]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"two sections of one page have one anchor: {', '.join(keys)}")
 
 
 def ready(target: str | Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from superpose.files import new_file
 from superpose.report.accuracy import accuracies_data, matches_data
+from superpose.report.against_sum import against_sum_data
 from superpose.report.drawing import drawing_of
 from superpose.report.latex import latex_table
 from superpose.report.pdf import pdf_bytes
@@ -91,6 +92,7 @@ def _tables(
     columns = ("adapter", "domain", "perplexity", "perplexity_spread")
     yield "adapters", adapters_table(summary), (columns, own)
     for name, given, data in (
+        ("against-sum", summary.against_sum, against_sum_data),
         ("accuracy", summary.accuracies, accuracies_data),
         ("exact-match", summary.matches, matches_data),
     ):

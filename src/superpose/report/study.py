@@ -7,6 +7,7 @@ from typing import Any
 
 from superpose.landscape.predictions import Predictions
 from superpose.report.accuracy import accuracy_section, matches_section
+from superpose.report.against_sum import against_sum_section
 from superpose.report.cautions import other_remarks
 from superpose.report.check import PAIR_TERMS
 from superpose.report.desk import Desk, desk_section, gains, presets
@@ -50,6 +51,7 @@ def study_page(
         *_desks(forecasts, adapters, TITLES[verdict.best.method]),
         *([disturbance_section(forecasts[first], whose)] if forecasts else ()),
         table_section(summary),
+        *([against_sum_section(summary)] if summary.against_sum else ()),
         *([accuracy_section(summary)] if summary.accuracies else ()),
         *([matches_section(summary)] if summary.matches else ()),
         relation_section(summary),

@@ -82,10 +82,14 @@ class DataTable:
             )
         return rows
 
-    def section(self, title: str, left_out: str = "") -> Section:
-        """Give a section that is this table. left_out: what is not in it, in words."""
+    def section(self, title: str, left_out: str = "", *, anchor: str = "table") -> Section:
+        """Give a section that is this table.
+
+        left_out: what is not in it, in words. anchor: of its own where it is not the page's main
+        table.
+        """
         values, data = {"table": self, "left_out": left_out}, {"tables": {self.key: self.data()}}
-        return Section("table", title, values, data, template="predicted")
+        return Section(anchor, title, values, data, template="predicted")
 
     def data(self) -> dict[str, Any]:
         """Give what the scripts need of it."""

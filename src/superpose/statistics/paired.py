@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from superpose.errors import BadInput
 
-__all__ = ["PairedDifference", "PairedRows", "paired_difference"]
+__all__ = ["TOLD_APART", "PairedDifference", "PairedRows", "paired_difference"]
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from superpose.measure.evaluate import Score
 from superpose.statistics import correlate, ratio_interval, share_interval
 from superpose.statistics.bootstrap import Interval
+from superpose.statistics.paired import PairedRows, paired_difference
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.folder import StudyFolder
 from superpose.studies.forecasting import forecast_file
 from superpose.studies.scores import StudyScores, change_percent
 from superpose.studies.summary import (
     Accuracy,
+    AgainstSum,
     ForecastCost,
     ForecastRow,
     ForecastSummary,
@@ -29,7 +32,7 @@ from superpose.studies.summary import (
     TunedWeights,
 )
 
-__all__ = ["forecast_summary", "methods_summary", "ratio_change", "spread"]
+__all__ = ["against_sum_summary", "forecast_summary", "methods_summary", "ratio_change", "spread"]
 
 
 def methods_summary(scores: StudyScores) -> tuple[MethodRow, ...]:
@@ -61,6 +64,28 @@ def _kept(found: Sequence[Score], base: Sequence[Score], own: Sequence[Score]) -
     """The share of the own adapter's gain that is left: seeds are averaged row by row."""
     share = share_interval(_mean_rows(found), _mean_rows(base), _mean_rows(own), seed=0)
     return Kept(share.share and round(share.share, 6), _rounded(share.interval, 6))
+
+
+def against_sum_summary(scores: StudyScores) -> tuple[AgainstSum, ...]:
+    """Hold every method against the naive sum of its subset, on each domain and their union.
+
+    Questions and seeds are both draws (`statistics.paired`).
+    """
+    return tuple(
+        _apart(scores, names, domain, method)
+        for names in scores.subsets
+        for domain in (*names, UNION)
+        for method in scores.methods
+        if method != "sum"
+    )
+
+
+def _apart(scores: StudyScores, names: tuple[str, ...], domain: str, method: str) -> AgainstSum:
+    found, naive = (scores.each(each, names, domain) for each in (method, "sum"))
+    nll, reference = ([score.row_nll for score in each] for each in (found, naive))
+    apart = paired_difference([PairedRows(nll, reference, found[0].row_tokens)])
+    error = round(apart.error, 6) if math.isfinite(apart.error) else None
+    return AgainstSum(names, domain, method, round(apart.difference, 6), error, apart.tie)
 
 
 def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummary | None:

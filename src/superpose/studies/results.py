@@ -15,7 +15,13 @@ from superpose.landscape.forecast import MOST
 from superpose.measure.evaluate import Score
 from superpose.measure.lambda_space import FEWEST
 from superpose.studies.accuracies import accuracies, matches
-from superpose.studies.beside import forecast_summary, methods_summary, ratio_change, spread
+from superpose.studies.beside import (
+    against_sum_summary,
+    forecast_summary,
+    methods_summary,
+    ratio_change,
+    spread,
+)
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.correlations import correlations, points
 from superpose.studies.folder import DOMAINS, PROMPT, SUMMARY, StudyFolder
@@ -59,6 +65,7 @@ def write_results(folder: StudyFolder, spec: StudySpec, cells: Sequence[StudyCel
         own_adapters=_own_adapters(scores),
         subsets=tuple(_subset(scores, names) for names in scores.subsets),
         methods=methods_summary(scores),
+        against_sum=against_sum_summary(scores),
         accuracies=accuracies(scores),
         matches=matches(scores),
         forecast=forecast_summary(scores, folder),

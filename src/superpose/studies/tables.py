@@ -11,6 +11,7 @@ from superpose.adapter import formula
 from superpose.shown import Cell, Column, Line, Part, Table, field_of, four_digits, written
 from superpose.shown.words import counted
 from superpose.studies.accuracy_table import accuracies_table, matches_table
+from superpose.studies.against_sum import against_sum_table
 from superpose.studies.cells import TITLES
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict
@@ -53,6 +54,8 @@ def study_parts(summary: Summary) -> tuple[Part, ...]:
 def forecast_parts(summary: Summary) -> Iterator[Part]:
     """Give the methods side by side, and what a forecast said before."""
     yield _methods_table(summary)
+    if summary.against_sum:
+        yield against_sum_table(summary)
     if (found := summary.forecast) is not None:
         yield _forecast_table(found, len(summary.seeds))
         yield Line(_agreement(found))

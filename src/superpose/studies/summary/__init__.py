@@ -12,6 +12,7 @@ from superpose.studies.summary.foreseen import (
 )
 from superpose.studies.summary.measured import (
     AccuracyRow,
+    AgainstSum,
     Kept,
     MatchRow,
     MethodRow,
@@ -27,6 +28,7 @@ from superpose.studies.summary.summary import Summary
 __all__ = [
     "Accuracy",
     "AccuracyRow",
+    "AgainstSum",
     "FigureCorrelation",
     "ForecastCost",
     "ForecastRow",

@@ -10,6 +10,7 @@ from superpose.statistics.bootstrap import Interval
 
 __all__ = [
     "AccuracyRow",
+    "AgainstSum",
     "Held",
     "Kept",
     "MatchRow",
@@ -133,6 +134,22 @@ class SubsetSums(Held):
 
     domains: Names
     rows: tuple[SumRow, ...]
+
+
+@dataclass(frozen=True)
+class AgainstSum(Held):
+    """A method beside the naive sum on the same questions of one domain, or of `union`.
+
+    difference: nats an answer token, below 0 better. error: its standard error over questions and
+    seeds; None where one question tells of none. tie: nearer than two of them.
+    """
+
+    subset: Names
+    domain: str
+    method: str
+    difference: float
+    error: float | None
+    tie: bool
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from superpose.shown import Framed
 from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
     AccuracyRow,
+    AgainstSum,
     Held,
     MatchRow,
     MethodRow,
@@ -33,10 +34,10 @@ __all__ = ["Summary"]
 class Summary(Framed, Held):
     """What a study found.
 
-    own_adapters: perplexity of the base and of every single adapter on every domain. methods: empty
-    and forecast: None where there was none, or the summary is older. seconds: of all trainings and
-    all evaluations. accuracies: of test rows with choices; empty where none has any. matches: of
-    answers that were said; empty where none were.
+    own_adapters: perplexity of the base and of every single adapter on every domain. methods and
+    against_sum: empty, and forecast: None, where there was none, or the summary is older. seconds:
+    of all trainings and all evaluations. accuracies: of test rows with choices; empty where none
+    has any. matches: of answers that were said; empty where none were.
     """
 
     TABLE: ClassVar[str] = "methods"
@@ -49,6 +50,7 @@ class Summary(Framed, Held):
     own_adapters: Mapping[str, Mapping[str, Spread]]
     subsets: tuple[SubsetSums, ...]
     methods: tuple[MethodRow, ...] = ()
+    against_sum: tuple[AgainstSum, ...] = ()
     accuracies: tuple[AccuracyRow, ...] = ()
     matches: tuple[MatchRow, ...] = ()
     forecast: ForecastSummary | None = None
@@ -80,9 +82,9 @@ class Summary(Framed, Held):
         return next(c for c in self.correlations if (c.figure, c.among) == (figure, among))
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `summary.json` holds; no accuracies and no matches where there are none."""
+        """Give what `summary.json` holds; no empty table of those that came later."""
         content = dict(_adapter().dump_python(self, mode="json"))
-        empty = [key for key in ("accuracies", "matches") if not getattr(self, key)]
+        empty = [key for key in ("against_sum", "accuracies", "matches") if not getattr(self, key)]
         return {key: value for key, value in content.items() if key not in empty}
 
     @classmethod
