@@ -15,15 +15,15 @@ def against_sum_table(summary: Summary) -> Table:
     rows = [row for row in summary.against_sum if row.domain == UNION]
     methods = list(dict.fromkeys(row.method for row in rows))
     found = {(row.subset, row.method): _cell(row) for row in rows}
-    columns = (Column("nats an answer token"), *(Column(TITLES[m], form="") for m in methods))
+    columns = (Column("sum of"), *(Column(TITLES[m], form="") for m in methods))
     lines = (
         (Cell.sum_of(subset), *(found[subset, m] for m in methods))
         for subset in dict.fromkeys(row.subset for row in rows)
     )
     over = "questions and seeds" if len(summary.seeds) > 1 else "questions"
     title = (
-        "Each method against the naive sum, on the union of a subset's test rows: below 0 it is "
-        f"better. ± two standard errors over {over}; a tie is nearer than that"
+        "Each method against the naive sum, in nats an answer token on the union of a subset's test "
+        f"rows: below 0 it is better. ± two standard errors over {over}; a tie is nearer than that"
     )
     return Table(title, columns, tuple(lines))
 
