@@ -22,8 +22,8 @@ def against_sum_table(summary: Summary) -> Table:
     )
     over = "questions and seeds" if len(summary.seeds) > 1 else "questions"
     title = (
-        "Each method against the naive sum, in nats an answer token on the union of a subset's test "
-        f"rows: below 0 it is better. ± two standard errors over {over}; a tie is nearer than that"
+        "Each method against the naive sum, in nats an answer token on the union of a subset's "
+        f"test rows: below 0 it is better. ± two standard errors over {over}; a tie is nearer"
     )
     return Table(title, columns, tuple(lines))
 
