@@ -23,7 +23,10 @@ from superpose.interference.reading import (
 if TYPE_CHECKING:
     from superpose.interference.figures import PairFigures
 
-__all__ = ["evidence"]
+__all__ = ["NOTHING_FOUND", "evidence"]
+
+NOTHING_FOUND = frozenset({"unrelated", "orthogonal"})
+"""Verdicts of pairs that chance would give too."""
 
 _ONLY = "Whether the sum is good, only an evaluation tells."
 
@@ -43,7 +46,7 @@ def evidence(verdict: str, pair: PairFigures) -> Iterator[str]:
         return
     for sentences in (_modules, _energy, _sides, _remarks, _zero):
         yield from sentences(pair)
-    if verdict in ("unrelated", "orthogonal"):
+    if verdict in NOTHING_FOUND:
         yield "Nothing in the weights speaks against adding them."
     yield _ONLY
 

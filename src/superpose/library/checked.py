@@ -13,6 +13,7 @@ from superpose.executor import Execution
 from superpose.files import without_nan
 from superpose.interference import Pair, check
 from superpose.interference.clusters import clusters_of
+from superpose.interference.evidence import NOTHING_FOUND
 from superpose.interference.figures import CHANCE, PAIR_COLUMNS
 from superpose.interference.many import ON_A_MAP, as_many
 from superpose.library.opened import Library
@@ -43,9 +44,8 @@ class CheckedBase:
     def parts(self, most: int = ON_A_MAP) -> tuple[Part, ...]:
         """Give clusters, map and worst pairs. most: adapters of the map."""
         if len(self.names) == 1:
-            return (
-                Line(f"one adapter, {self.names[0]}, and nothing to compare it with.", self.base),
-            )
+            alone = "the only adapter of this base model: there is nothing to compare it with."
+            return (Line(f"{self.names[0]} is {alone}", f"{self.base}:"),)
         count = len(self.names) * (len(self.names) - 1) // 2
         own = np.eye(len(self.names), dtype=bool)
         floor = np.where(self.pairs.floor > 0.0, self.pairs.floor, np.nan)
@@ -53,11 +53,21 @@ class CheckedBase:
         cosine = np.where(own, np.nan, self.pairs.cosine)
         said = f"{CHANCE} Of {count:,} pairs those with the largest cosines."
         return (
-            Line(f"{counted(len(self.names), 'adapter')}, {count:,} pairs.", self.base),
+            Line(f"{counted(len(self.names), 'adapter')}, {count:,} pairs.", f"{self.base}:"),
             *as_many(self.names, cosine, multiple, most),
             Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, said),
-            *(part for pair in self.worst[:_TOLD] for part in pair.said(f"{pair.a} + {pair.b}")),
+            *self._told(),
         )
+
+    def _told(self) -> tuple[Part, ...]:
+        """Speak of the worst pairs; where they are unrelated there is nothing to say of each."""
+        told = [pair for pair in self.worst if pair.judgement.verdict not in NOTHING_FOUND][:_TOLD]
+        if not told:
+            plain = "nothing in the weights speaks against adding any two of them. Whether a sum "
+            return (
+                Line(f"{plain}is good, only an evaluation tells.", "Not even these are related:"),
+            )
+        return tuple(part for pair in told for part in pair.said(f"{pair.a} + {pair.b}"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,16 +94,26 @@ def _vanished(source: str) -> bool:
 
 
 def _below(top: Path) -> Iterator[Path]:
-    """Give folders and files that may be adapters, by their names in order."""
+    """Give folders and files that may be adapters, by their names in order.
+
+    Folders that are links come last, each place once, so that what lies here goes by its own name.
+    """
     if not os.access(top, os.R_OK | os.X_OK):
         raise BadInput("cannot be read", where=top)
-    for folder, below, files in os.walk(top):
-        below[:] = sorted(name for name in below if not name.startswith(_HIDDEN))
-        place = Path(folder)
-        if _CONFIG in files:
-            yield place
-        elif not place.name.endswith(".index"):
-            yield from (place / name for name in sorted(files) if _may_be_one(name))
+    tops, seen = [top], set[str]()
+    for each in tops:
+        for folder, below, files in os.walk(each):
+            place, real = Path(folder), os.path.realpath(folder)
+            names = sorted(name for name in below if not name.startswith(_HIDDEN))
+            tops += [place / name for name in names if (place / name).is_symlink()]
+            below[:] = [] if real in seen else [n for n in names if not (place / n).is_symlink()]
+            if real in seen:
+                continue
+            seen.add(real)
+            if _CONFIG in files:
+                yield place
+            elif not place.name.endswith(".index"):
+                yield from (place / name for name in sorted(files) if _may_be_one(name))
 
 
 def _may_be_one(name: str) -> bool:

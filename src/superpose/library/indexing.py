@@ -206,8 +206,12 @@ class _Work:
                 self._keep(entry, same, "unchanged" if same == row else "moved")
                 return
             entry = self._read_anew(entry)
-        except (SuperposeError, OSError) as error:
+        except SuperposeError as error:
             self._put(entry.without_figures(str(error)), "damaged")
+            return
+        except OSError as error:
+            why = f"cannot be read: {error.strerror or error}"
+            self._put(entry.without_figures(why), "damaged")
             return
         self._put(entry, "new" if before is None else "changed")
 
@@ -215,8 +219,11 @@ class _Work:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", SuperposeWarning)
             whole = load(entry.given, beside=False)
-        remark = "; ".join(str(one.message) for one in said) or None
         base, adapter = self.groups.placed(whole)
+        remarks = [str(one.message) for one in said]
+        if whole.base_model is None and self.groups.skeletons[base].base_model is not None:
+            remarks.append(f"names no base model; its modules are those of {base}")
+        remark = "; ".join(remarks) or None
         stored = len(whole.replacements) + len(whole) - len(adapter)
         entry = replace(entry, remark=remark, stored=max(0, stored))
         return figures_of(entry, adapter, base, self.sketcher)

@@ -58,7 +58,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Neighbours(Framed, Shown):
-    """The adapters that are most like one. asked: its name. among: how many were looked at."""
+    """The adapters that are most like one. asked: its name. among: how many were looked at.
+
+    zero: it changes nothing, and none is like it.
+    """
 
     TABLE: ClassVar[str] = "near"
 
@@ -66,6 +69,7 @@ class Neighbours(Framed, Shown):
     base: str
     among: int
     found: tuple[Likeness, ...]
+    zero: bool = False
 
     @property
     def error(self) -> float:
@@ -78,13 +82,18 @@ class Neighbours(Framed, Shown):
             "asked": self.asked,
             "base": self.base,
             "among": self.among,
+            "zero": self.zero,
             "near": [without_nan(vars(one)) for one in self.found],
         }
 
     def shown(self) -> tuple[Part, ...]:
         """Give them as a table, the nearest first."""
+        if self.zero:
+            return (Line("changes nothing, and so no adapter is like it.", self.asked),)
         if not self.found:
-            return (Line(f"no other adapter of {self.base} is in the library.", self.asked),)
+            lacks = "changes anything" if self.among else "is there"
+            none = f"no other adapter of {self.base} in the library {lacks}."
+            return (Line(none, f"{self.asked}:"),)
         said = (
             "The difference is |A - scale X| / |A|. Cosine, scale and difference are exact; which "
             f"adapters are looked at comes from sketches, whose cosines have a standard error of "
@@ -101,7 +110,9 @@ def nearest(asked: Asked, most: int = 10) -> Neighbours:
     within a few standard errors of the last that is listed may be missed. Of these float32 products
     tell which are listed, but for those it cannot tell apart.
     """
-    others = asked.others
+    if not asked.norm > 0.0:
+        return Neighbours(asked.name, asked.base, len(asked.others), (), zero=True)
+    others = [at for at in asked.others if asked.library.entries[at].norm > 0.0]
     rough = cosines_of_sketches(asked.library, asked.sketch, others)
     first = np.argsort(-np.abs(rough), kind="stable")[: _LOOKED_AT * most]
     sizes = _sizes(asked, [others[at] for at in first])
@@ -111,15 +122,15 @@ def nearest(asked: Asked, most: int = 10) -> Neighbours:
         for at, size in zip(first, sizes, strict=True)
         if size >= least
     ]
-    found.sort(key=lambda one: -abs(one.cosine) if math.isfinite(one.cosine) else 1.0)
+    found.sort(key=lambda one: -abs(one.cosine))
     return Neighbours(asked.name, asked.base, len(others), tuple(found[:most]))
 
 
 def _sizes(asked: Asked, positions: Sequence[int]) -> Any:
-    """Give the size of the cosine with each, from float32 products; -1 beside a zero adapter."""
+    """Give the size of the cosine with each, from float32 products."""
     own = stacked([asked.adapter])
     cosines = [products(own, stacked([asked.library.adapter(at)])).cosine[0, 0] for at in positions]
-    return np.nan_to_num(np.abs(np.array(cosines)), nan=-1.0)
+    return np.abs(np.array(cosines))
 
 
 def likeness(asked: Asked, at: int, estimate: float) -> Likeness:

@@ -14,6 +14,7 @@ import numpy as np
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, SuperposeWarning, placed
 from superpose.files import is_here, short_names, with_home
+from superpose.files.names import is_hub_name
 from superpose.formats import load
 from superpose.library.entry import LibraryEntry
 from superpose.library.finding import stamp_of
@@ -27,6 +28,7 @@ from superpose.library.table import (
     read_manifest,
     rows_on_disk,
 )
+from superpose.shown.words import meant
 
 if TYPE_CHECKING:
     import os
@@ -92,7 +94,8 @@ class Library:
     def position(self, adapter: str) -> int | None:
         """Find an adapter by its name in answers, its name in the library, or where it lies.
 
-        Raises BadInput for a name that several have and no place here has.
+        Raises BadInput for a name that several have and no place here has, and for one that nothing
+        here has and the hub cannot have.
         """
         for names in (
             self.names,
@@ -105,13 +108,28 @@ class Library:
             here = str(with_home(adapter).resolve())
             real = [e.given for e in self.entries]
             return real.index(here) if here in real else None
-        if places := [entry.given for entry in self.entries if entry.name == adapter]:
+        called = [e.given for e in self.entries if adapter in (e.name, Path(e.name).name)]
+        if len(called) > 1:
             raise BadInput(
-                f"is what {len(places)} adapters of {self.path} are called",
+                f"is what {len(called)} adapters of {self.path} are called",
                 where=adapter,
-                hint=f"Give the place of one: {' or '.join(places[:4])}",
+                hint=f"Give the place of one: {' or '.join(called[:4])}",
             )
+        if not is_hub_name(adapter):
+            raise self._unknown(adapter)
         return None
+
+    def _unknown(self, adapter: str) -> BadInput:
+        """Say that a name is nothing here, and what it may be meant to be."""
+        for one in self.problems:
+            if adapter in (one.name, Path(one.name).name, one.given):
+                return BadInput(f"is left out of {self.path}: {one.problem}", where=adapter)
+        close = meant(adapter, self.names)
+        return BadInput(
+            f"is no adapter of {self.path}, and no such folder or file is here",
+            where=adapter,
+            hint=f"{close}What it holds says superpose index -o {self.path}",
+        )
 
 
 def open_library(index: str | os.PathLike[str], base: str | None = None) -> Library:

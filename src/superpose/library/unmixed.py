@@ -61,7 +61,8 @@ class Unmixed(Framed, Shown):
     left is no more than rounding. difference: |target - sum| / |target|, of the sum of the parents
     or, `of`, its best approximation of the target's rank. among: adapters of the base in the
     library, but for the target. read: how many were taken exactly. stored: tensors of the target
-    that are in no figure. indexed: the target is an adapter of the library itself.
+    that are in no figure. indexed: the target is an adapter of the library itself. zero: it changes
+    nothing.
     """
 
     TABLE: ClassVar[str] = "parents"
@@ -77,10 +78,15 @@ class Unmixed(Framed, Shown):
     of: str
     stored: int
     indexed: bool = False
+    zero: bool = False
 
     @property
     def verdict(self) -> str:
         """The answer in a sentence."""
+        if self.zero:
+            return "changes nothing, and so there is nothing to take apart."
+        if not self.among:
+            return f"is the only adapter of {self.base} in this library: no other can be a part."
         if not self.parents and self.indexed:
             return f"is in this library itself, and none of {self.among:,} others is a part of it."
         if not self.parents:
@@ -148,7 +154,7 @@ def _answer(
         difference, of = _proof(asked, search)
     return Unmixed(
         asked.name, asked.base, len(asked.others), read, found, explained, complete, difference, of,
-        asked.stored, asked.position is not None,
+        asked.stored, asked.position is not None, search is None,
     )  # fmt: skip
 
 

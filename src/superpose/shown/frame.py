@@ -58,7 +58,11 @@ def rows_of_table(found: Mapping[str, Any], table: str) -> Iterator[Row]:
         if not inner:
             yield _flat(entry)
             continue
-        own = {f"{outer}.{key}": value for key, value in _flat(entry).items()}
+        own = {
+            f"{outer}.{key}": value
+            for key, value in _flat(entry).items()
+            if not isinstance(value, tuple)  # which every row would repeat
+        }
         for one in entry.get(inner, ()):
             yield {**own, **_flat(one)}
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from superpose.arguments import typed
 from superpose.errors import BadSetting
+from superpose.library.entry import LibraryEntry
 from superpose.library.indexing import IndexUpdate, index_adapters
 from superpose.shown import Column, Framed, Line, Part, Shown, Table
 from superpose.shown.words import counted
@@ -17,9 +18,14 @@ from superpose.verbs.progress import Progress
 
 __all__ = ["Indexed", "index"]
 
-_PROBLEMS = (Column("adapter", "name"), Column("why it is left out", "problem", prose=True))
-
-_REMARKS = (Column("adapter", "name"), Column("remark", "remark", prose=True))
+_PROBLEMS = (
+    Column("adapter", "name"),
+    Column("why it is left out", lambda one: _without_place(one, one.problem), prose=True),
+)
+_REMARKS = (
+    Column("adapter", "name"),
+    Column("remark", lambda one: _without_place(one, one.remark), prose=True),
+)
 
 _BASES = (Column("base model", lambda one: one[0]), Column("adapters", lambda one: one[1], ",d"))
 
@@ -72,6 +78,11 @@ class Indexed(Framed, IndexUpdate, Shown):
                 )
             )
         return tuple(parts)
+
+
+def _without_place(one: LibraryEntry, said: str) -> str:
+    """Leave out where an adapter lies, which its name says beside it."""
+    return said.removeprefix(f"{one.given}: ").removeprefix(f"{one.given}/")
 
 
 def _more(remarks: Sequence[object]) -> str:

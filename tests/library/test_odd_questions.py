@@ -1,0 +1,132 @@
+"""Odd adapters, odd places and odd names are answered in a sentence that is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.library.making import random_factors, write_factors
+
+import superpose
+from superpose.adapter import Adapter, Delta
+from superpose.errors import BadInput
+from superpose.library.opened import open_library
+from superpose.shown import Line
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of adapters of odd ranks, of few modules, of zeros, of no base, left out, alone."""
+    top = tmp_path_factory.mktemp("odd") / "all"
+    for number in range(4):
+        write_factors(top / f"own-{number}", random_factors(number, rank=1 + number))
+    ranks = {
+        name: (B[:, : 1 + at % 3], A[: 1 + at % 3])
+        for at, (name, (B, A)) in enumerate(random_factors(20).items())
+    }
+    pattern = {name: len(A) for name, (_, A) in ranks.items()}
+    write_factors(top / "ranks", ranks, rank_pattern=pattern, alpha_pattern=pattern)
+    write_factors(top / "few", random_factors(21, rank=2, modules=2))
+    write_factors(top / "zero", {name: (0 * B, A) for name, (B, A) in random_factors(22).items()})
+    write_factors(top / "unnamed", random_factors(23), base=None)
+    write_factors(top / "alone", random_factors(24), base="org/other")
+    write_factors(top / "x" / "same", random_factors(25))
+    write_factors(top / "y" / "same", random_factors(26))
+    write_factors(top / "dora", random_factors(27), use_dora=True)
+    superpose.index(top, top.parent / "odd.index")
+    return top.parent / "odd.index"
+
+
+def test_of_an_adapter_of_zeros_nothing_is_near_and_nothing_is_a_part(odd: Path) -> None:
+    near = superpose.near("zero", odd)
+    assert (near.found, near.to_json()["zero"]) == ((), True)
+    assert near.shown() == (Line("changes nothing, and so no adapter is like it.", "zero"),)
+    found = superpose.unmix("zero", odd)
+    assert (found.parents, found.zero) == ((), True)
+    assert found.verdict == "changes nothing, and so there is nothing to take apart."
+    assert "zero" not in {one.name for one in superpose.near("own-1", odd, most=99).found}
+    assert superpose.dupes(odd).zero == ("zero",)
+
+
+def test_the_only_adapter_of_a_base_model_is_said_to_be_that(odd: Path) -> None:
+    assert superpose.unmix("alone", odd).verdict.startswith("is the only adapter of org/other")
+    (line,) = superpose.near("alone", odd).shown()
+    assert line == Line("no other adapter of org/other in the library is there.", "alone:")
+    said = [part for part in superpose.check(index=odd).shown() if isinstance(part, Line)]
+    assert any(part.text.startswith("alone is the only adapter of this base") for part in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "way_out"),
+    [
+        ("same", "is what 2 adapters of .* are called", "x/same or .*y/same$"),
+        ("own-11", "is no adapter of .*, and no such folder or file is here", "mean `own-1`"),
+        ("dora", "is left out of .*: .*use_dora", ""),
+    ],
+)
+def test_a_name_that_means_nothing_says_what_is_there(
+    odd: Path, name: str, said: str, way_out: str
+) -> None:
+    for ask in (superpose.near, superpose.unmix):
+        with pytest.raises(BadInput, match=said) as refused:
+            ask(name, odd)
+        assert refused.value.where == name
+        assert re.search(way_out, refused.value.hint or "")
+
+
+def test_one_that_names_no_base_model_is_put_where_alone_its_modules_are_and_that_is_said(
+    odd: Path, tmp_path: Path
+) -> None:
+    ours = superpose.index([odd.parent / "all" / "own-1", odd.parent / "all" / "unnamed"], tmp_path)
+    assert ours.bases == {"org/tiny-llama": 2}
+    (remark,) = [entry.remark for entry in ours.entries if entry.name == "unnamed"]
+    assert remark == "names no base model; its modules are those of org/tiny-llama"
+    two = superpose.index([], odd)  # of two base models with these modules it may be either's
+    assert two.bases["not named"] == 1
+
+
+def test_what_lies_behind_a_link_is_found_once_and_under_its_own_name_where_it_has_one(
+    tmp_path: Path,
+) -> None:
+    top = tmp_path / "all"
+    write_factors(top / "z-here", random_factors(1))
+    write_factors(tmp_path / "elsewhere" / "far" / "checkpoint-1", random_factors(2))
+    (top / "a-again").symlink_to(top / "z-here")
+    (top / "linked").symlink_to(tmp_path / "elsewhere")
+    (top / "round").symlink_to(top)
+    (top / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    found = superpose.index(top, tmp_path / "i")
+    assert {e.name for e in found.entries if e.sound} == {"z-here", "linked/far/checkpoint-1"}
+    (problem,) = found.to_json()["problems"]
+    assert (problem["name"], problem["problem"]) == (
+        "gone.safetensors", "cannot be read: No such file or directory"
+    )  # fmt: skip
+
+
+def test_ranks_and_modules_may_differ_from_adapter_to_adapter_and_parents_are_found(
+    odd: Path,
+) -> None:
+    library = open_library(odd)
+    parts = {e.name: superpose.load(e.given) for e in library.entries if e.norm > 0.0}
+    merged = 0.5 * parts["ranks"] - 1.2 * parts["few"] + 0.3 * parts["own-3"]
+    found = superpose.unmix(merged, odd)
+    told = {one.name: one.weight for one in found.parents}
+    assert told == pytest.approx({"few": -1.2, "ranks": 0.5, "own-3": 0.3}, abs=1e-6)
+    assert found.complete
+    # One that changes other modules beside is a sum of these and of what is not from here.
+    more = Delta.of(*random_factors(40)["model.layers.0.self_attn.q_proj"])
+    other = Adapter({"model.layers.7.self_attn.q_proj": more}, base_model="org/tiny-llama")
+    wider = superpose.unmix(merged + other, odd)
+    assert {one.name for one in wider.parents} == told.keys()
+    assert not wider.complete
+
+
+def test_adapters_of_other_modules_alone_have_nothing_in_common_and_it_is_said(odd: Path) -> None:
+    B, A = random_factors(41)["model.layers.0.self_attn.q_proj"]
+    other = Adapter(
+        {"model.layers.9.self_attn.q_proj": Delta.of(B, A)}, base_model="org/tiny-llama"
+    )
+    found = superpose.unmix(other, odd)
+    assert found.verdict.startswith("not from this library")
+    assert {one.shared for one in superpose.near(other, odd).found} == {0}
