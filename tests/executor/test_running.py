@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from tests.executor.work import bench_of, events, tasks_of
 
 from superpose.errors import BadInput, BadSetting
-from superpose.executor import Execution, WorkFolder, work_off, work_status
+from superpose.executor import Execution, WorkFolder, WorkStatus, work_off, work_status
 
 TWO = Execution(workers=2)
 
@@ -126,16 +128,26 @@ with folder.locked():
 """
 
 
-def _head(folder: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def _head(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that is at work there; killed where the test has not ended it."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
-    return subprocess.Popen([sys.executable, "-c", _HEAD, str(folder)], env=environment)
+    command = [sys.executable, "-c", _HEAD, str(folder)]
+    with subprocess.Popen(command, env=environment) as head:
+        try:
+            yield head
+        finally:
+            head.kill()
 
 
-def _until(folder: Path, count: int) -> None:
+def _until(folder: Path, count: int) -> WorkStatus:
+    """Wait until so many tasks are done and a worker is at another."""
     until = time.monotonic() + 120
-    while len(_results(folder)) < count:
+    while True:
         assert time.monotonic() < until
+        if len(_results(folder)) >= count and (status := work_status(folder)).at_work:
+            return status
         time.sleep(0.02)
 
 
@@ -143,18 +155,17 @@ def test_a_command_that_is_killed_takes_its_workers_along_and_the_next_one_goes_
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "work"
-    head = _head(folder)
-    _until(folder, 3)
-    status = work_status(folder)
-    assert status.watched
-    assert status.done >= 3
-    assert 1 <= len(status.at_work) <= 2
-    assert status.seconds_left is not None
-    other = WorkFolder(folder, "work").locked()
-    with pytest.raises(BadInput, match="another process is running this work"), other:
-        pass
-    head.send_signal(signal.SIGKILL)
-    head.wait()
+    with _head(folder) as head:
+        status = _until(folder, 3)
+        assert status.watched
+        assert status.done >= 3
+        assert len(status.at_work) <= 2
+        assert status.seconds_left is not None
+        other = WorkFolder(folder, "work").locked()
+        with pytest.raises(BadInput, match="another process is running this work"), other:
+            pass
+        head.send_signal(signal.SIGKILL)
+        head.wait()
     before = set(_results(folder))
     work_off(folder, tasks_of(12), bench_of(folder), TWO)
     assert _results(folder) == _squares(12)
@@ -165,10 +176,10 @@ def test_a_command_that_is_killed_takes_its_workers_along_and_the_next_one_goes_
 
 def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     folder = tmp_path / "work"
-    head = _head(folder)
-    _until(folder, 2)
-    head.send_signal(signal.SIGINT)
-    assert head.wait(60) != 0
+    with _head(folder) as head:
+        _until(folder, 2)
+        head.send_signal(signal.SIGINT)
+        assert head.wait(60) != 0
     status = work_status(folder)
     assert (status.watched, status.at_work) == (False, ())
     assert "nobody is at work: the same command goes on" in str(status.shown()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,37 @@ def test_adapters_of_other_modules_alone_have_nothing_in_common_and_it_is_said(o
     found = superpose.unmix(other, odd)
     assert found.verdict.startswith("not from this library")
     assert {one.shared for one in superpose.near(other, odd).found} == {0}
+
+
+def test_one_parent_is_told_as_one_whether_it_was_cut_or_not(odd: Path) -> None:
+    whole = superpose.load(odd.parent / "all" / "own-3")
+    assert (
+        superpose.unmix(-0.5 * whole, odd).verdict == "is this one times its weight, to rounding."
+    )
+    cut = superpose.unmix((2.0 * whole).compress(2), odd)
+    assert cut.verdict == (
+        "is the best rank-2 approximation of this one times its weight, to rounding."
+    )
+    assert [(one.name, round(one.weight, 5)) for one in cut.parents] == [("own-3", 2.0)]
+
+
+def test_an_image_loras_folder_is_its_file_in_the_index(tmp_path: Path) -> None:
+    corpus = Path(__file__).parents[1] / "hard" / "corpus"
+    shutil.copytree(corpus / "diffusers", tmp_path / "all" / "image")
+    shutil.copy(corpus / "kohya.safetensors", tmp_path / "all" / "other.safetensors")
+    assert superpose.index(tmp_path / "all", tmp_path / "i").bases == {"not named": 1, "sd_v1": 1}
+    near = superpose.near(tmp_path / "all" / "image", tmp_path / "i")
+    assert near.found == ()
+    assert superpose.unmix(tmp_path / "all" / "image", tmp_path / "i").indexed
+
+
+def test_an_empty_folder_and_a_library_of_one_are_answered_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = superpose.index(tmp_path / "empty", tmp_path / "none")
+    (line,) = found.shown()
+    assert isinstance(line, Line)
+    assert line.text.endswith("0 adapters (nothing that may be one lies below what was named)")
+    write_factors(tmp_path / "one", random_factors(1))
+    superpose.index(tmp_path / "one", tmp_path / "i")
+    (line,) = superpose.lineage(tmp_path / "i").shown()
+    assert line == Line("one adapter alone has no relatives.")

@@ -33,7 +33,7 @@ HOSTILE = (
 BASE = "/home/someone/models/tiny"
 MADE = Making("superpose predict base a b", seeds=(0,), base=BASE)
 
-KINDS = ("check", "three", "twelve", "hostile", "tune", "study", "lineage", "library")
+KINDS = ("check", "three", "twelve", "hostile", "tune", "study", "lineage", "library", "index")
 """What there are pages of."""
 
 
@@ -282,6 +282,19 @@ def shelved(indexed: Path, pages: Path) -> Path:
     return _page_of(["check", "--index", str(indexed)], pages / "library.html")
 
 
+@pytest.fixture(scope="session")
+def held(indexed: Path, pages: Path) -> Path:
+    """The page of what an index holds, and leaves out."""
+    from tests.library.making import random_factors, write_factors
+
+    top = pages.parent / "more <i>"
+    write_factors(top / "dora &", random_factors(80), use_dora=True)
+    write_factors(top / "nowhere", random_factors(81), base=None)
+    out = pages.parent / "held.index"
+    shutil.copytree(indexed, out)
+    return _page_of(["index", str(top), "--out", str(out)], pages / "index.html")
+
+
 PageOf = Callable[[str], Path]
 
 
@@ -290,7 +303,7 @@ def page_of(request: pytest.FixtureRequest) -> PageOf:
     """Give the page of one of KINDS, and make no other: a study's takes training."""
     fixtures = {
         "check": "checked", "tune": "tuned", "study": "studied", "lineage": "descended",
-        "library": "shelved",
+        "library": "shelved", "index": "held",
     }  # fmt: skip
 
     def find(kind: str) -> Path:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, strategies as st
 from tests.report.conftest import HOSTILE, MADE
 
 import superpose
+from superpose.library.opened import open_library
 from superpose.report import lineage_page, render
 from superpose.report.graph import Graph, tree
 
@@ -110,6 +113,39 @@ def test_the_librarys_page_has_clusters_and_a_map_in_their_order(
     )
 
 
+def test_the_indexs_page_has_every_adapter_and_why_others_are_left_out(
+    held: Path, indexed: Path, open_page: Open
+) -> None:
+    entries = open_library(indexed).entries
+    page = open_page(held)
+    assert page.locator("h1").text_content() == f"{len(entries) + 1} adapters of 3 base models"
+    rows = page.locator("#adapters tbody tr")
+    names = rows.locator("th").all_text_contents()
+    assert names == [*(entry.name for entry in entries), "nowhere"]
+    cells = rows.first.locator("td").all_text_contents()
+    assert cells[1:4] == [str(entries[0].rank), "float32", "peft"]
+    assert "use_dora" in str(page.locator("#rest").text_content())
+    with page.expect_download() as taken:
+        page.locator("#adapters [data-csv]").click()
+    with Path(taken.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        told = list(csv.DictReader(file))
+    assert [row["name"] for row in told] == names
+    assert float(told[0]["norm"]) == pytest.approx(entries[0].norm)
+
+
+def test_a_page_of_very_many_adapters_says_how_many_it_shows() -> None:
+    from superpose.library.entry import LibraryEntry
+    from superpose.verbs.index import Indexed
+
+    many = tuple(LibraryEntry(n, f"a{n}", f"/a/a{n}", base="b", rank=n % 9) for n in range(501))
+    found = Indexed(Path("x.index"), many, {"new": 501}, {"b": 501}, (), 1.0)
+    text = render(found.page())
+    assert "Here are the first 500 of 501; the CSV file has all." in text
+    assert text.count('<td class="name" data-value="b"') == 500
+    assert found.held[0].ranks == "0 to 8"
+    assert len(found.to_frame()) == 501
+
+
 def test_a_drawing_says_what_it_shows_and_points_say_their_figures(
     descended: Path, open_page: Open
 ) -> None:
@@ -133,7 +169,7 @@ def test_pages_go_with_the_answer_and_a_file_that_is_no_page_stays(
     assert json.loads(ended.stdout)["runs"]
     assert "page:" in ended.stderr
     (tmp_path / "mine").write_text("mine")
-    for command in ("lineage", "check"):
-        ended = superpose(command, "--index", indexed, "--html", tmp_path / "mine")
+    for command in (["lineage", "--index"], ["check", "--index"], ["index", "-o"]):
+        ended = superpose(*command, indexed, "--html", tmp_path / "mine")
         assert ended.returncode == 2
     assert (tmp_path / "mine").read_text() == "mine"

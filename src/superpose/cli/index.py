@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Json, Quiet
+from superpose.cli.beside import Html, Pages
+from superpose.cli.options import Csv, Json, Quiet
 from superpose.errors import Missing
 
 __all__ = ["index"]
@@ -29,7 +30,9 @@ def index(
         "library.index"
     ),
     seed: Annotated[int, typer.Option(help="Of the sketches of a new index.")] = 0,
+    html: Html = None,
     json: Json = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Index all adapters below folders, for near, dupes, lineage, unmix and check --index.
@@ -45,8 +48,10 @@ def index(
     from superpose.cli.console import answer, bars
     from superpose.verbs.index import index as index_all
 
+    pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = index_all(folders or (), out, seed=seed, progress=progress)
-    answer(found, json)
+    with pages.showing(found):
+        answer(found, json)
     if found.missing:
         raise Missing("could not be brought", where=", ".join(found.missing))

@@ -35,11 +35,13 @@ def as_many(
     clusters = clusters_of(cosine)
     several = [one for one in clusters if len(one) > 1]
     alone = sum(len(one) == 1 for one in clusters)
-    said = f"{alone:,} of {len(names):,} adapters stand alone: no cosine of theirs reaches {LARGE}."
+    stand, theirs = ("stands", "its") if alone == 1 else ("stand", "theirs")
+    said = f"{alone:,} of {len(names):,} adapters {stand} alone: no cosine of {theirs} reaches "
+    said += f"{LARGE}."
     rows = [(n + 1, len(one), _named([names[at] for at in one])) for n, one in enumerate(several)]
     parts: list[Part] = []
     if rows:
-        about = f"Joined by cosines of {LARGE} or more in size. {said}"
+        about = f"Joined by cosines of {LARGE} or more in size. {said if alone else ''}".strip()
         parts.append(Table.of("Clusters", _COLUMNS, rows, about))
     else:
         parts.append(Line(said))

@@ -51,11 +51,13 @@ class CheckedBase:
         floor = np.where(self.pairs.floor > 0.0, self.pairs.floor, np.nan)
         multiple = self.pairs.cosine / floor
         cosine = np.where(own, np.nan, self.pairs.cosine)
-        said = f"{CHANCE} Of {count:,} pairs those with the largest cosines."
+        some = f" Of {count:,} pairs those with the largest cosines." if count > _WORST else ""
         return (
-            Line(f"{counted(len(self.names), 'adapter')}, {count:,} pairs.", f"{self.base}:"),
+            Line(
+                f"{counted(len(self.names), 'adapter')}, {counted(count, 'pair')}.", f"{self.base}:"
+            ),
             *as_many(self.names, cosine, multiple, most),
-            Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, said),
+            Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, CHANCE + some),
             *self._told(),
         )
 

@@ -150,7 +150,8 @@ class Lineage(Framed, Shown):
         if self.cohorts:
             parts.append(Table.of("Began with one A", _COHORTS, self.cohorts))
         if not parts:
-            parts.append(Line(f"no two of {self.among:,} adapters are of one run or share an A."))
+            none = f"no two of {self.among:,} adapters are of one run or share an A."
+            parts.append(Line(none if self.among > 1 else "one adapter alone has no relatives."))
         return tuple(parts)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, SuperposeWarning, placed
-from superpose.files import is_here, short_names, with_home
+from superpose.files import is_here, locate, short_names
 from superpose.files.names import is_hub_name
 from superpose.formats import load
 from superpose.library.entry import LibraryEntry
@@ -29,9 +31,6 @@ from superpose.library.table import (
     rows_on_disk,
 )
 from superpose.shown.words import meant
-
-if TYPE_CHECKING:
-    import os
 
 Array: TypeAlias = Any
 
@@ -105,9 +104,13 @@ class Library:
             if names.count(adapter) == 1:
                 return list(names).index(adapter)
         if is_here(adapter) or Path(adapter).is_file():
-            here = str(with_home(adapter).resolve())
-            real = [e.given for e in self.entries]
-            return real.index(here) if here in real else None
+            with suppress(BadInput):  # who loads it says why it is no adapter
+                place = locate(adapter)
+                given = [entry.given for entry in self.entries]
+                for here in (os.path.abspath(place), os.path.realpath(place)):  # noqa: PTH100
+                    if here in given:
+                        return given.index(here)
+            return None
         called = [e.given for e in self.entries if adapter in (e.name, Path(e.name).name)]
         if len(called) > 1:
             raise BadInput(

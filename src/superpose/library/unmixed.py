@@ -21,6 +21,8 @@ Array: TypeAlias = Any
 
 Tell: TypeAlias = Callable[[float, float | None, str], None]
 
+_SUM = "the sum"
+
 _AS_GOOD = 1.05
 """Times the error up to which another adapter in a parent's place explains the target as well."""
 
@@ -91,11 +93,15 @@ class Unmixed(Framed, Shown):
             return f"is in this library itself, and none of {self.among:,} others is a part of it."
         if not self.parents:
             return f"not from this library: none of {self.among:,} adapters is a part of it."
+        one = len(self.parents) == 1
+        if self.complete and one:
+            cut = "" if self.of == _SUM else f"{self.of.removesuffix(_SUM)}"
+            return f"is {cut}this one times its weight, to rounding."
         if self.complete:
             return f"is {self.of} of these {len(self.parents)}, to rounding."
         return (
-            f"holds these {len(self.parents)}, and {1.0 - self.explained:.2%} of its energy is not "
-            "from this library."
+            f"holds {'this one' if one else f'these {len(self.parents)}'}, and "
+            f"{1.0 - self.explained:.2%} of its energy is not from this library."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def _answer(
 ) -> Unmixed:
     read = 0 if search is None else len(search.read)
     complete = bool(found) and 1.0 - explained <= _allowed(asked, found)
-    difference, of = math.nan, "the sum"
+    difference, of = math.nan, _SUM
     if search is not None and found:
         difference, of = _proof(asked, search)
     return Unmixed(
@@ -200,8 +206,7 @@ def _proof(asked: Asked, search: Search) -> tuple[float, str]:
     target, total = target.on_base(None), total.on_base(None)
     whole = (target - total).norm() / asked.norm
     if total.rank <= target.rank:
-        return whole, "the sum"
+        return whole, _SUM
     cut = (target - total.compress(target.rank)).norm() / asked.norm
-    return (cut, f"the best rank-{target.rank} approximation of the sum") if cut < whole else (
-        whole, "the sum"
-    )  # fmt: skip
+    approximation = f"the best rank-{target.rank} approximation of {_SUM}"
+    return (cut, approximation) if cut < whole else (whole, _SUM)

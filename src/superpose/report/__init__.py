@@ -2,6 +2,7 @@
 
 from superpose.report.check import check_page
 from superpose.report.compare import compare_page
+from superpose.report.index import ON_AN_INDEX_PAGE, index_page
 from superpose.report.library import library_page
 from superpose.report.lineage import lineage_page
 from superpose.report.made import Making
@@ -12,10 +13,12 @@ from superpose.report.study import study_page
 from superpose.report.tune import tune_page
 
 __all__ = [
+    "ON_AN_INDEX_PAGE",
     "Making",
     "Page",
     "check_page",
     "compare_page",
+    "index_page",
     "library_page",
     "lineage_page",
     "predict_page",

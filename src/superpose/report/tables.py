@@ -101,6 +101,7 @@ def plain_table(table: Table) -> dict[str, Any]:
     return {
         "caption": ". ".join(filter(None, (table.title, table.shades))),
         "columns": [column.title for column in table.columns],
+        "prose": [column.prose for column in table.columns],
         "rows": [[_text(cell) for cell in row] for row in table.rows],
         "shades": [[cell.shade for cell in row] for row in table.rows],
     }
