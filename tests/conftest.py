@@ -51,6 +51,23 @@ with suppress(ImportError):  # tests/core runs without it
     settings.load_profile("superpose")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads what is to stay together
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end.
+
+    A file stays with one worker: what its tests share is made once. Those marked `apart` share
+    nothing, and go to whichever worker is free.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.get_closest_marker("apart") is None, item.path not in slow))
+    for item in items:
+        if item.get_closest_marker("apart") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 def pytest_collection_finish() -> None:
     """Keep the collector away from torch's and transformers' modules: a tenth of all the time."""
     gc.collect()

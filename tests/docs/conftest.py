@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tests.docs.first_layers import keep_first_layers
+from tests.docs.forks import superpose_on_path
 
 # SmolLM2-135M's sizes, so that the adapters also fit the base model the README speaks of.
-LAYERS = 30
+LAYERS, FIRST = 30, 4
+"""All of them, and those that most pages are run with."""
+
 SIZES = {
     "self_attn.q_proj": (576, 576),
     "self_attn.k_proj": (192, 576),
@@ -23,11 +29,13 @@ SIZES = {
 }
 
 
-def write_adapter_of_smollm2(folder: Path, seed: int, scale: float = 0.001) -> None:
+def write_adapter_of_smollm2(
+    folder: Path, seed: int, scale: float = 0.001, layers: int = LAYERS
+) -> None:
     """A rank-4 adapter of SmolLM2-135M with small random factors, as PEFT would have saved it."""
     rng = np.random.default_rng(seed)
     tensors = {}
-    for layer in range(LAYERS):
+    for layer in range(layers):
         for name, (rows, columns) in SIZES.items():
             key = f"base_model.model.model.layers.{layer}.{name}"
             a = rng.normal(size=(4, columns)) / columns**0.5
@@ -63,13 +71,13 @@ def write_image_lora(path: Path, seed: int) -> None:
     save_file(tensors, path, {"ss_base_model_version": "sd_v1", "ss_tag_frequency": tags})
 
 
-def fill_workplace(folder: Path) -> None:
+def fill_workplace(folder: Path, layers: int = LAYERS) -> None:
     """Write everything that a page may take as given."""
     for seed, name in enumerate(("math", "medicine", "finance", "style")):
-        write_adapter_of_smollm2(folder / name, seed)
+        write_adapter_of_smollm2(folder / name, seed, layers=layers)
     for seed, name in enumerate(("math", "medicine", "finance")):  # what `superpose demo` leaves
         adapter = folder / "superpose-demo" / "adapters" / "seed-0" / f"single-{name}"
-        write_adapter_of_smollm2(adapter, seed)
+        write_adapter_of_smollm2(adapter, seed, layers=layers)
     for seed, name in enumerate(("cats", "dogs")):
         write_image_lora(folder / f"{name}.safetensors", seed)
     rows = [
@@ -81,13 +89,42 @@ def fill_workplace(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def quick_program() -> Iterator[Path]:
+    """Give a folder with a `superpose` that need not load torch each time."""
+    with tempfile.TemporaryDirectory() as folder, superpose_on_path(Path(folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def first_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a cache in which `smollm2` has its first layers alone."""
+    cache = tmp_path_factory.mktemp("cache")
+    keep_first_layers(cache, FIRST)
+    return cache
+
+
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(quick_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in that folder, with this environment's programs first."""
     fill_workplace(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setenv(
-        "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    )
+    _stand(tmp_path, quick_program, monkeypatch)
     return tmp_path
+
+
+@pytest.fixture
+def small_workplace(
+    quick_program: Path, first_layers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Stand in such a folder where base model and adapters have the first layers alone."""
+    fill_workplace(tmp_path, FIRST)
+    _stand(tmp_path, quick_program, monkeypatch)
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(first_layers))
+    return tmp_path
+
+
+def _stand(folder: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    programs = (str(program), str(Path(sys.executable).parent), os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(programs))

@@ -29,6 +29,9 @@ SLOW = [
     for name, blocks in PAGES.items()
     if any(b.mark == "slow" or (b.mark == "needs" and is_here(b.argument)) for b in blocks)
 ]
+WHOLE = ["docs/tutorial.md"]
+"""Its commands predict, tune, evaluate and prove on all layers, as the demo trains on them."""
+
 QUICK = [
     name
     for name, blocks in PAGES.items()
@@ -73,12 +76,34 @@ def test_the_blocks_that_need_no_base_model_run_in_order(page: str) -> None:
     run(PAGES[page], without={"slow", "in", "needs"})
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", SLOW)
-def test_all_blocks_run_in_order(page: str) -> None:
+def run_all(page: str) -> None:
     absent = [b for b in PAGES[page] if b.mark == "needs" and not is_here(b.argument)]
     run((block for block in PAGES[page] if block not in absent), without={"in"})
+
+
+@pytest.mark.slow
+@pytest.mark.apart
+@pytest.mark.usefixtures("small_workplace")
+@pytest.mark.parametrize("page", [page for page in SLOW if page not in WHOLE])
+def test_all_blocks_run_in_order(page: str) -> None:
+    """On the first layers of the base model, in seconds."""
+    run_all(page)
+
+
+@pytest.mark.slow
+@pytest.mark.apart
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize("page", WHOLE)
+def test_all_blocks_run_in_order_on_the_whole_model(page: str) -> None:
+    run_all(page)
+
+
+@pytest.mark.hard
+@pytest.mark.apart
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize("page", [page for page in SLOW if page not in WHOLE])
+def test_all_other_blocks_run_in_order_on_the_whole_model(page: str) -> None:
+    run_all(page)
 
 
 @pytest.mark.usefixtures("workplace")

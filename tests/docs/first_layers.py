@@ -1,0 +1,37 @@
+"""The embedded base model with its first layers alone: what most pages run on, in seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from superpose.files import embedded
+from superpose.files.checksum import sha256
+
+__all__ = ["keep_first_layers"]
+
+
+def keep_first_layers(cache: Path, layers: int) -> None:
+    """Put the model into a cache, where `smollm2` is looked for, as if it had no more layers."""
+    whole = embedded.folder()
+    folder = cache / whole.name
+    folder.mkdir(parents=True)
+    for path in whole.iterdir():
+        if path.suffix != ".safetensors":
+            shutil.copy(path, folder)
+    config = json.loads((whole / "config.json").read_text(encoding="utf-8"))
+    text = json.dumps(config | {"num_hidden_layers": layers})
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    start = "model.layers."
+    kept = {
+        name: x
+        for name, x in load_file(whole / "model.safetensors").items()
+        if not name.startswith(start) or int(name.removeprefix(start).partition(".")[0]) < layers
+    }
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    manifest = json.loads((whole / "superpose.json").read_text(encoding="utf-8"))
+    manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
+    (folder / "superpose.json").write_text(json.dumps(manifest), encoding="utf-8")
