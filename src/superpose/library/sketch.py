@@ -75,7 +75,7 @@ class Sketcher:
             row = 0
             for term in formed(nonzero(delta.terms)):
                 B, A = _rows(term.B, dtype), _rows(term.A, dtype)
-                b, a = self._counted(B, key, 0), self._counted(A.T, key, 1)
+                b, a = self._counted(B.T, key, 0), self._counted(A, key, 1)
                 spectrum = np.fft.rfft(b)
                 spectrum *= np.fft.rfft(a)
                 total += (term.coefficient / norm) * spectrum.sum(axis=0)
@@ -88,9 +88,13 @@ class Sketcher:
         return total, starts, square, math.sqrt(size)
 
     def _counted(self, X: Array, key: str, side: int) -> Array:
-        """Give the count sketch of each column of X (d, r): (r, size)."""
-        order, signs = self._drawn(key, side, len(X))
-        rows = np.take(X, order, axis=0).reshape(*signs.shape, X.shape[1])
+        """Give the count sketch of each row of X (r, d): (r, size)."""
+        order, signs = self._drawn(key, side, X.shape[1])
+        if X.flags.c_contiguous:
+            found = np.take(X, order, axis=1).reshape(len(X), *signs.shape)
+            found *= signs
+            return found[:, 0] if len(signs) == 1 else found.sum(axis=1)
+        rows = np.take(X.T, order, axis=0).reshape(*signs.shape, len(X))  # as it lies in memory
         return np.einsum("fsr,fs->rs", rows, signs.astype(X.dtype, copy=False))
 
     def _drawn(self, key: str, side: int, rows: int) -> tuple[Array, Array]:

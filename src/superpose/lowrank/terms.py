@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -181,7 +182,12 @@ def is_zero(term: AnyTerm) -> bool:
 
 def dtype_name(x: Array) -> str:
     """Give the name of x's dtype as NumPy spells it: torch says `torch.float32`."""
-    return str(x.dtype).rpartition(".")[2]
+    return _name_of(x.dtype)
+
+
+@lru_cache(maxsize=64)
+def _name_of(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]  # NumPy makes its name anew each time
 
 
 def namespace(terms: Sequence[AnyTerm]) -> Any:
