@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from benchmarks import compress_shared
-from benchmarks.library import judging, queries, sketched
+from benchmarks.library import judging, queries, sketched, told
 from benchmarks.library.made import Stock, gpt2_shapes
 from benchmarks.library.queries import verdict_of
+from benchmarks.readme import block_of
+from benchmarks.result import RESULTS
 
 import superpose
 
@@ -107,6 +109,36 @@ def test_speed_is_judged_by_its_floors(tmp_path: Path) -> None:
     assert told["1,000: index and all pairs, seconds"].value == 39.0
     assert told["1,000: index over reading and hashing, CPU"].holds is False
     assert told["1,000: all pairs over their products' floor, CPU"].value == 1.25
+    assert told["1,000: index and all pairs over the floor of both, CPU"].value == 46.0 / 33.0
+
+
+def test_a_part_that_is_not_measured_anew_stays_as_the_record_has_it(tmp_path: Path) -> None:
+    record = RESULTS / "library.json"
+    before = json.loads(record.read_text())
+    file = tmp_path / "asked-bfloat16.jsonl"
+    file.write_text(json.dumps(answer(TRUTH)) + "\n")
+    after = judging.judged(tmp_path, record).to_json()
+    old = {t["what"]: t for t in before["targets"] if not t["what"].startswith("bfloat16: ")}
+    new = {t["what"]: t for t in after["targets"]}
+    assert {what: new[what] for what in old} == old
+    assert new["bfloat16: parents right, a share of 1"]["value"] == 1.0
+    assert "bfloat16: parents right, a share of 200" not in new
+    timings = dict(before["timings"]), dict(after["timings"])
+    fresh, _ = (each.pop("unmix, bfloat16") for each in reversed(timings))
+    assert timings[0] == timings[1]
+    assert fresh["runs"] == 1
+
+
+def test_the_how_to_tells_what_is_on_record_with_failures_by_their_kind() -> None:
+    block = told.block()
+    assert block_of(told.COMMAND, told.PAGE) == block
+    record = json.loads((RESULTS / "library.json").read_text())
+    for target in record["targets"]:
+        if target["what"].endswith(", sums"):
+            what = target["what"].removesuffix(", sums").partition(": ")[2]
+            assert f"{what} in {target['value']:.0f}" in block
+    missed = [target for target in record["targets"] if target["holds"] is False]
+    assert block.count("**missed**") == len(missed)
 
 
 def test_the_answers_of_a_kind_are_read_back(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
     python -m benchmarks.library speed --out runs/library     # 125 to 1,000: index, all pairs
     python -m benchmarks.library sketched --out runs/library  # 10,000: neighbours, copies, runs
     python -m benchmarks.library unmix --out runs/library     # 200 anonymous sums of each kind
-    python -m benchmarks.library judge --out runs/library     # the record, and benchmarks/README.md
+    python -m benchmarks.library judge --out runs/library     # the record, README.md, the how-to
 
-Every step goes on where it was stopped, and judging takes what is there. `python -m benchmarks
+Every step goes on where it was stopped, and judging takes what is there; what is not stays as the
+record has it, so that one part can be measured anew. `python -m benchmarks
 library` does them all.
 """
 
@@ -20,7 +21,9 @@ from benchmarks.library.judging import FOLDER, judged
 from benchmarks.library.queries import ask_missing
 from benchmarks.library.sketched import sketch_missing
 from benchmarks.library.speed import time_missing, time_one
-from benchmarks.result import tables
+from benchmarks.library.told import COMMAND, PAGE, block
+from benchmarks.readme import write_block
+from benchmarks.result import RESULTS, tables
 
 STEPS: Mapping[str, Callable[[Path], object]] = {
     "speed": time_missing,
@@ -37,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, help="of `time`, which `speed` runs: adapters")
     asked = parser.parse_args(arguments)
     if asked.step == "judge":
-        result = judged(asked.out)
+        result = judged(asked.out, RESULTS / "library.json")
         result.write()
         README.write_text(readme())
+        write_block(COMMAND, block(), PAGE)
         print(tables(result.to_json()))
     elif asked.step == "time":
         time_one(asked.out, asked.count)
