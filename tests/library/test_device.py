@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from tests.library.making import random_factors, write_factors
 
 import superpose
+from superpose.cli.app import main
 from superpose.errors import BadInput, BadSetting, Missing
 from superpose.library.block_sums import block_sums
 from superpose.library.blocks import Stacked, StackedModule
@@ -38,13 +38,16 @@ def emptied(index: Path) -> Path:
     return index
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+IN_A_WORKER = superpose.Execution(cpus_per_task=1)
+
+
+@pytest.mark.parametrize("execution", [superpose.Execution(), IN_A_WORKER], ids=["here", "worker"])
 def test_all_pairs_on_torch_tensors_are_those_of_numpy(
-    indexed: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    indexed: Path, monkeypatch: pytest.MonkeyPatch, execution: superpose.Execution
 ) -> None:
+    assert not IN_A_WORKER.in_process
     monkeypatch.setattr("superpose.library.pairs.BLOCK_BYTES", 12_000)
     right = all_pairs(open_library(emptied(indexed)), BASE)
-    execution = superpose.Execution(workers=workers)
     found = all_pairs(open_library(emptied(indexed)), BASE, None, execution, place_on("cpu"))
     for one, other in zip(right, found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
@@ -67,28 +70,32 @@ def test_sums_of_unequal_blocks_are_numpys_own(heights: list[int]) -> None:
     assert right.sum() == pytest.approx(x.sum())
 
 
-def test_a_device_that_is_unknown_or_not_here_is_refused_with_a_way_out(
-    indexed: Path, superpose: Any
-) -> None:
-    ended = superpose("check", "--index", indexed, "--device", "gpu")
-    assert ended.returncode == 2
-    assert "--device" in ended.stderr
+def test_a_device_that_is_unknown_or_not_here_is_refused_with_a_way_out(indexed: Path) -> None:
+    with pytest.raises(BadSetting, match="'gpu' is no device that torch knows") as unknown:
+        superpose.check(index=indexed, device="gpu")
+    assert (unknown.value.where, unknown.value.exit_code) == ("device", 2)
     if not torch.cuda.is_available():
-        ended = superpose("check", "--index", indexed, "--device", "cuda")
-        assert ended.returncode == 3
-        assert "Leave --device out" in ended.stderr
-        with pytest.raises(Missing):
-            place_on("cuda:7")
-    assert superpose("check", "--index", indexed).returncode == 0
-    assert superpose("check", "--index", indexed, "--device", "auto").returncode == 0
-    ended = superpose("check", "a", "b", "--device", "cpu")
-    assert (ended.returncode, "--index" in ended.stderr) == (2, True)
+        with pytest.raises(Missing, match="torch cannot use the device 'cuda:7'") as missing:
+            superpose.check(index=indexed, device="cuda:7")
+        assert missing.value.exit_code == 3
+        assert "Leave --device out" in (missing.value.hint or "")
+    assert superpose.check(index=indexed, device="auto").bases
+    assert place_on(None) is None
 
 
-def test_a_device_goes_with_an_index_alone(indexed: Path) -> None:
+def test_a_device_goes_with_an_index_alone(
+    indexed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(BadSetting, match="index"):
         superpose.check(["a", "b"], device="cpu")  # type: ignore[call-overload]
-    assert place_on(None) is None
+    for words, said in (
+        (["a", "b", "--device", "cpu"], "--device: goes with --index"),
+        (["--index", str(indexed), "--device", "gpu"], "--device: 'gpu' is no device"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["check", *words])
+        assert end.value.code == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_device_whose_memory_is_too_small_is_said() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import torch
 from benchmarks.ray_here import ray_cluster, ray_program
 from tests.conftest import ROOT, write_questions
 from tests.executor.slurm_here import missing, slurm_node
+from tests.library.making import random_factors, write_factors
 
 import superpose
 from superpose.errors import BadInput
@@ -90,24 +93,26 @@ def ray_address() -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[list[str], Mapping[str, str]]]:
-    """The options and the environment of a place, which runs."""
-    if request.param == "local":
-        yield [], {}
-    elif request.param == "ray":
-        address = request.getfixturevalue("ray_address")
-        yield ["--executor", "ray"], {"RAY_ADDRESS": address}
-    elif importlib.util.find_spec("submitit") is None:
-        pytest.skip("submitit is not installed: pip install 'superpose[slurm]'")
-    elif request.param == "submitit":
-        yield ["--executor", "slurm", "--slurm", "cluster=local"], {}
-    elif reason := missing():
-        pytest.skip(reason)
-    else:
-        with slurm_node(tmp_path / "slurm") as config:
-            yield ["--executor", "slurm", "--slurm", "time=30"], {"SLURM_CONF": str(config)}
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[superpose.Execution]:
+    """Two workers of a place that runs, and the environment that leads there."""
+    kind, slurm = request.param, {"cluster": "local"}
+    with ExitStack() as stack:
+        if kind == "ray":
+            monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("ray_address"))
+        elif kind != "local" and importlib.util.find_spec("submitit") is None:
+            pytest.skip("submitit is not installed: pip install 'superpose[slurm]'")
+        elif kind == "slurm":
+            if reason := missing():
+                pytest.skip(reason)
+            config = stack.enter_context(slurm_node(tmp_path / "slurm"))
+            monkeypatch.setenv("SLURM_CONF", str(config))
+            slurm = {"time": "30"}
+        if kind in ("local", "ray"):
+            yield superpose.Execution(kind, workers=2)
+        else:
+            yield superpose.Execution("slurm", workers=2, slurm=slurm)
 
 
 def _command(file: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
@@ -155,16 +160,14 @@ def _done(out: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", ["local", "ray", "submitit", "slurm"], indirect=True)
+@pytest.mark.parametrize("place", ["local", "ray", "submitit", "slurm"], indirect=True)
 def test_killed_workers_a_killed_command_and_two_at_once_leave_the_same_bytes(
-    file: Path, undisturbed: Path, tmp_path: Path, settings: tuple[list[str], dict[str, str]]
+    file: Path, undisturbed: Path, tmp_path: Path, place: superpose.Execution
 ) -> None:
-    out, (options, environment) = tmp_path / "run", settings
-    with _command(file, out, "--workers", "2", *options, **environment) as head:
+    out, slurm = tmp_path / "run", [f"--slurm={key}={value}" for key, value in place.slurm.items()]
+    with _command(file, out, "--workers=2", "--executor", place.executor, *slurm) as head:
         done, begun = _disturbed(head, file, out)
-    again = _command(file, out, "--workers", "2", *options, **environment)
-    said = again.communicate()[1]
-    assert again.returncode == 0, said
+    superpose.study(file, out, place)  # as the command does, with what is loaded here already
 
     assert _files(out) == _files(undisturbed)
     times = _times_begun(out)
@@ -187,6 +190,25 @@ def _disturbed(
     done, begun = _done(out), _times_begun(out)
     assert status.done < len(done) < status.tasks
     return done, begun
+
+
+@pytest.mark.slow
+def test_all_pairs_of_a_library_on_ray_are_those_of_one_process(
+    ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)
+    monkeypatch.setattr("superpose.library.pairs.BLOCK_BYTES", 7_000)  # two adapters
+    for number in range(6):
+        write_factors(tmp_path / "all" / f"a{number}", random_factors(number))
+    superpose.index(tmp_path / "all", tmp_path / "i")
+    right = superpose.check(index=tmp_path / "i")
+    files = {path.name for path in (tmp_path / "i" / "pairs").iterdir()}
+    assert len(files) == 6
+    shutil.rmtree(tmp_path / "i" / "pairs")
+    on_ray = superpose.Execution("ray", workers=2)
+    assert superpose.check(index=tmp_path / "i", execution=on_ray).to_json() == right.to_json()
+    assert {path.name for path in (tmp_path / "i" / "pairs").iterdir()} == files
+    assert work_status(tmp_path / "i").executor == "ray"
 
 
 @pytest.mark.slow
