@@ -124,6 +124,21 @@ def test_where_the_adapters_name_no_one_base_that_is_said(
             "BASE ADAPTER ...",
         ),
         (
+            ("train", "BASE", "sums.jsonl", "-o", "out", "--targets", "q_proj", "v_proj"),
+            "v_proj: stands among the question files",
+            "--targets q_proj,v_proj",
+        ),
+        (
+            ("compare", "BASE", "sums", "coins", "-d", "a", "-d", "b", "--methods", "sum", "ties"),
+            "ties: stands among the adapters",
+            "--methods sum,ties",
+        ),
+        (
+            ("bake", "BASE", "-o", "out"),
+            "the first name is the base model, and no adapter stands behind it",
+            "BASE ADAPTER ...",
+        ),
+        (
             ("add", "sums", "coins", "--weights", "1", "0.5", "-o", "out"),
             "--weights: 3 adapters and 1 task weight",
             "as one word: 1,0.5",
@@ -138,6 +153,33 @@ def test_a_word_beyond_an_options_one_value_is_named_with_the_way_out(
     assert ended.code == 2
     assert message in ended.err
     assert hint in ended.err
+
+
+def test_bake_and_verify_take_the_base_that_the_adapters_name(
+    pair: list[str], tiny_base: Path, tmp_path: Path, run: Run
+) -> None:
+    for words in (("sums", "coins:0.5"), ("sums + 0.5*coins",)):
+        named = run("bake", tiny_base, *words, "-o", "named", "--force")
+        left_out = run("bake", *words, "-o", "left out", "--force")
+        assert (named.code, left_out.code) == (0, 0), left_out.err
+        assert left_out.err == f"note: base model {tiny_base}, which the adapters name\n"
+        one, other = (Path(folder, "model.safetensors") for folder in ("named", "left out"))
+        assert one.read_bytes() == other.read_bytes()
+        proved = run("verify", *words, "left out")
+        assert (proved.code, proved.err) == (0, left_out.err)
+    assert run("verify", "coins", "left out").code == 1
+    alone = run("verify", "sums", "left out")
+    assert alone.code == 1, "one adapter and a result are no base and an adapter"
+
+
+def test_an_adapter_of_the_embedded_model_says_how_that_is_named(
+    write_adapter: WriteAdapter, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_adapter("math", base_model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    ended = run("bake", "math", "-o", "out")
+    assert ended.code == 3
+    assert "For adapters trained on smollm2, which goes by that name: smollm2 ADAPTER" in ended.err
 
 
 def test_what_can_be_a_base_model_is_one(pair: list[str], tiny_base: Path, tmp_path: Path) -> None:

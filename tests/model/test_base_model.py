@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from superpose.errors import BadInput, MissingBase, MissingExtra
+from superpose.errors import BadInput, BadSetting, MissingBase, MissingExtra
 from superpose.files import embedded
 from superpose.files.checksum import sha256
 from superpose.model import base_model, load_base
@@ -36,7 +36,7 @@ def test_a_base_is_loaded_once_a_process(tiny_base: Path) -> None:
 
 
 def test_an_unknown_dtype_is_refused(tiny_base: Path) -> None:
-    with pytest.raises(BadInput, match="unknown dtype 'int8'"):
+    with pytest.raises(BadSetting, match="dtype: unknown dtype 'int8'"):
         load_base(tiny_base, dtype="int8")
 
 

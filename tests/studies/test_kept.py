@@ -70,6 +70,9 @@ def test_a_folder_is_no_more_than_looked_at(orphaned: Study, tmp_path: Path, run
         superpose.study(folder, tmp_path / "other")
     assert "--dry-run: " in run("study", folder, "--dry-run").err
     assert run("study", folder, "--status").code == 0
+    for words in (("--dry-run", "--html", "x.html"), ("--status", "--paper", "x")):
+        ended = run("study", folder, *words)
+        assert ended.err.startswith(f"error: {words[0]}, {words[1]}: there are no results to write")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no study"):
         superpose.study(tmp_path / "empty")

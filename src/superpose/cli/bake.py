@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
+from superpose.cli.base_apart import base_apart
 from superpose.cli.options import (
-    Base,
+    Adapters,
+    BaseOrNot,
     Heads,
     IgnoreKey,
     Json,
     Quiet,
     SameBase,
-    WeightedAdapters,
     Weights,
 )
 
@@ -23,8 +24,9 @@ __all__ = ["bake", "multiply_in_one_thread"]
 
 
 def bake(
-    base: Base,
-    adapters: WeightedAdapters,
+    *,
+    base: BaseOrNot,
+    adapters: Adapters = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -75,9 +77,12 @@ def bake(
     from superpose.cli.console import answer, bars
     from superpose.verbs.bake import bake as bake_all
 
+    # A GGUF model alone is a file, and then the first name is nothing else.
+    named = base_apart(base, adapters) if engine is None else (base, adapters or [])
+
     with bars(quiet=quiet, percent=True) as progress:
         found = bake_all(
-            base, adapters, out, weights,
+            *named, out, weights,
             engine=engine, dtype=dtype, force=force, heads=heads, same_base=same_base,
             ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from superpose.report import Page
     from superpose.verbs.gate import Gate
 
-__all__ = ["Html", "Junit", "Paged", "Pages", "Reports", "Sarif"]
+__all__ = ["Html", "Junit", "Paged", "Pages", "Reports", "Sarif", "nothing_beside"]
 
 Html = Annotated[
     Path | None,
@@ -90,6 +90,20 @@ class Pages:
 
                 write_page(self.target, found.page(typed()))
                 say(f"page: {self.target}")
+
+
+def nothing_beside(asked: str, **files: Path | None) -> None:
+    """Raise BadSetting where a file is asked for beside an answer that has none.
+
+    asked: what is told instead of results. files: the settings that name files.
+    """
+    wanted = [name for name, target in files.items() if target is not None]
+    if wanted:
+        raise BadSetting(
+            "there are no results to write yet",
+            where=", ".join([asked, *wanted]),
+            hint="Give it without, to the command that does the work or to its finished folder.",
+        )
 
 
 class Reports:

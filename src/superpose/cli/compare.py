@@ -12,6 +12,7 @@ from superpose.cli.beside import Html, Pages
 from superpose.cli.options import BaseOrNot, BehindBase, Csv, Json, Quiet, SameBase, Status
 from superpose.cli.status import status_of
 from superpose.cli.unfold import unfolded
+from superpose.cli.words_behind import check_methods
 from superpose.executor.execution import Execution
 from superpose.verbs.compare import Comparing
 from superpose.verbs.settings import Loading
@@ -93,11 +94,12 @@ def compare(
     from superpose.cli.console import answer, bars
 
     if status:
-        answer(status_of(out), json)
+        answer(status_of(out, html), json)
         return
     from superpose.verbs.compare import compare as compare_all
 
-    names = [name.strip() for name in methods.split(",")] if methods else ()
+    names = [name.strip() for name in methods.split(",")] if methods else []
+    check_methods(adapters or (), names)
     pages = Pages(html)
     with bars(quiet=quiet) as progress:
         found = compare_all(

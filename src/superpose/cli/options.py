@@ -67,7 +67,8 @@ WeightedAdapters = Annotated[
     typer.Argument(
         metavar="ADAPTER[:WEIGHT]...",
         help="Adapters: folders, files or hub names, each with its task weight (1 when left out), "
-        "or a sum: 'A + 0.5*B - C'.",
+        "or a sum: 'A + 0.5*B - C'. Of an image LoRA text encoder and U-Net may have weights of "
+        "their own: cats.safetensors:te=0.5,unet=1.",
         show_default=False,
     ),
 ]

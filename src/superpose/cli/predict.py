@@ -90,7 +90,7 @@ def predict(
     from superpose.cli.console import answer, bars
 
     if status:
-        answer(status_of(out), json)
+        answer(status_of(out, html), json)
         return
     from superpose.verbs.predict import predict as predict_all
 

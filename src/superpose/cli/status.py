@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from superpose.cli.beside import nothing_beside
 from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["status_of"]
 
 
-def status_of(out: Path | None) -> WorkStatus:
-    """Tell how far the work in a folder is. Raises BadSetting where none is named."""
+def status_of(out: Path | None, html: Path | None = None) -> WorkStatus:
+    """Tell how far the work in a folder is.
+
+    Raises BadSetting where none is named, and where a page is asked for, which needs results.
+    """
     from superpose.executor import work_status
+
+    nothing_beside("status", html=html)
 
     if out is None:
         raise BadSetting(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.beside import Html, Pages
+from superpose.cli.beside import Html, Pages, nothing_beside
 from superpose.cli.options import Quiet
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
@@ -71,6 +71,8 @@ def study(
     from superpose.cli.console import answer, bars, say
     from superpose.verbs.study import study as study_all
 
+    if dry_run or status:
+        nothing_beside("dry_run" if dry_run else "status", html=html, paper=paper)
     pages = Pages(html)
     with bars(quiet=quiet, percent=True) as progress:
         told = None if quiet else progress

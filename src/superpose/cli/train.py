@@ -60,9 +60,11 @@ def train(
     """
     from superpose.cli.console import bars, err, print_json
     from superpose.cli.show import show
+    from superpose.cli.words_behind import check_data
     from superpose.training.train import is_first_process
     from superpose.verbs.train import train as train_on
 
+    check_data(data, lora.targets)
     speaks = is_first_process()
     with bars(quiet=quiet or not speaks) as progress:
         found = train_on(

@@ -56,7 +56,7 @@ def tune(
     from superpose.cli.console import answer, bars
 
     if status:
-        answer(status_of(out), json)
+        answer(status_of(out, html), json)
         return
     from superpose.verbs.tune import tune as tune_all
 

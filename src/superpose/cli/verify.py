@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from superpose.cli.bake import multiply_in_one_thread
+from superpose.cli.base_apart import base_apart
 from superpose.cli.beside import Junit, Reports, Sarif
-from superpose.cli.options import Base, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
+from superpose.cli.options import BaseOrNot, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
 
 __all__ = ["verify"]
 
 
 def verify(
-    base: Base,
+    base: BaseOrNot,
     adapters: Annotated[
         list[str],
         typer.Argument(
@@ -47,10 +48,11 @@ def verify(
     from superpose.verbs.verify import verify as verify_all
 
     *parts, result = adapters
+    named = base_apart(base, parts) if parts else (None, [base])
     reports = Reports("verify", sarif, junit)
     with reports.telling(), bars(quiet=quiet, percent=True) as progress:
         found = verify_all(
-            base, parts, result, weights,
+            *named, result, weights,
             heads=heads, same_base=same_base, ignore_keys=ignore_key or (), progress=progress,
         )  # fmt: skip
     if reports:

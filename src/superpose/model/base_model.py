@@ -86,7 +86,9 @@ def _load(
 ) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
-        raise BadInput(f"unknown dtype {dtype!r}", hint="Use float32, bfloat16 or float16.")
+        raise BadSetting(
+            f"unknown dtype {dtype!r}", where="dtype", hint="Use float32, bfloat16 or float16."
+        )
     folder = _folder(name)
     if (folder / PEFT.folder[0]).exists():
         # Beside a model too: transformers would load the adapter's own base model, from wherever

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superpose.arguments import typed
+from superpose.errors import BadSetting
 from superpose.verbs.adapters import Weighted
-from superpose.verbs.base import Base, base_name, located
+from superpose.verbs.base import Base, base_name
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, stepping
 from superpose.verbs.summing import sum_on_base
@@ -62,7 +63,7 @@ class BakedModel(Told):
 
 @typed
 def bake(
-    base: Base,
+    base: Base | None,
     adapters: Weighted,
     out: str | os.PathLike[str],
     weights: TaskWeights = None,
@@ -77,11 +78,12 @@ def bake(
 ) -> BakedModel:
     """Write a base model plus a weighted sum of adapters as a model of its own.
 
-    base: a name, or a loaded base model, whose files are read. adapters, weights, heads, same_base:
-    as for `superpose.merge`. out: the folder. engine: "gguf" makes a GGUF model of the base's own
-    GGUF file, and `out` is the file. dtype: of the whole model, of a GGUF model of the tensors that
-    change; None keeps each tensor's own. force: replace a model that bake wrote to `out`. progress:
-    called with the bytes written, how many there are, and what is done.
+    base: a name, or a loaded base model, whose files are read; None for the one that the adapters
+    name. adapters, weights, heads, same_base: as for `superpose.merge`. out: the folder. engine:
+    "gguf" makes a GGUF model of the base's own GGUF file, and `out` is the file. dtype: of the
+    whole model, of a GGUF model of the tensors that change; None keeps each tensor's own. force:
+    replace a model that bake wrote to `out`. progress: called with the bytes written, how many
+    there are, and what is done.
 
     Raises as `superpose.baking.bake` or `superpose.formats.gguf.model.bake_gguf`, and as loading
     and adding do.
@@ -92,6 +94,12 @@ def bake(
         from superpose.verbs.gguf_model import baked_as_gguf, check_model_engine
 
         check_model_engine(engine)
+        if base is None:
+            raise BadSetting(
+                "the adapters do not name the base model's own GGUF file",
+                where="base",
+                hint="Name it before them: BASE.gguf ADAPTER ..., in Python base=.",
+            )
         total, made = baked_as_gguf(
             base, adding, out, dtype=dtype, force=force, heads=heads, same_base=same_base,
             ignore_keys=ignore_keys, progress=step,
@@ -99,8 +107,9 @@ def bake(
         return BakedModel(base_name(base), total, made)
     from superpose.baking import bake as bake_model
 
-    here = located(base)
-    total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
+    total, here = sum_on_base(
+        base, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys
+    )
     baked = bake_model(here, total, out, dtype=dtype, force=force, progress=step)
     if baked.new:
         note("note", f"new in the model: {', '.join(baked.new)}")

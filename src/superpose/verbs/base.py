@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from superpose.errors import BadSetting, MissingBase
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
     from superpose.files.base import LocatedBase
     from superpose.model import BaseModel
 
-__all__ = ["Base", "base_name", "base_name_or_none", "loaded_base", "loaded_base_of", "located"]
+__all__ = [
+    "Base",
+    "base_name",
+    "base_name_or_none",
+    "loaded_base",
+    "loaded_base_of",
+    "located",
+    "located_of",
+]
 
 Base: TypeAlias = "str | os.PathLike[str] | BaseModel"
 """`smollm2`, a transformers folder, a hub name such as `org/name@revision`, or a loaded one."""
@@ -55,6 +64,34 @@ def loaded_base_of(
     """
     if base is not None:
         return loaded_base(base, dtype)
+    named = _named_by(parts, same_base)
+    with _named_by_adapters(named):
+        return loaded_base(named, dtype)
+
+
+def located(base: Base) -> LocatedBase:
+    """Bring its files onto this machine, also where it is loaded. Raises as `locate_base` does."""
+    from superpose.files.base import locate_base
+
+    return locate_base(base if isinstance(base, str | os.PathLike) else base_name(base))
+
+
+def located_of(
+    base: Base | None, parts: Callable[[], Sequence[Adapter]], same_base: bool = False
+) -> LocatedBase:
+    """Bring a base model's files here; of None those of the one that the adapters name.
+
+    parts: gives the adapters, asked for None alone. Raises as `located` and `loaded_base_of` do.
+    """
+    if base is not None:
+        return located(base)
+    named = _named_by(parts(), same_base)
+    with _named_by_adapters(named):
+        return located(named)
+
+
+def _named_by(parts: Sequence[Adapter], same_base: bool) -> str:
+    """Give the base model that the adapters name, which is said. Raises as `loaded_base_of`."""
     from superpose.adapter import check_same_base
     from superpose.adapter.same_base import base_with_revision
 
@@ -67,22 +104,25 @@ def loaded_base_of(
             hint="Name it before the adapters: BASE ADAPTER ..., in Python base=.",
         )
     note("note", f"base model {named}, which the adapters name")
+    return named
+
+
+@contextmanager
+def _named_by_adapters(named: str) -> Iterator[None]:
+    """Let a MissingBase say who named the base model, and where the embedded one is of its name."""
+    from superpose.files.embedded import HUB_NAME, NAME
+
     try:
-        return loaded_base(named, dtype)
+        yield
     except MissingBase as error:
         raise MissingBase(
             f"{error.problem}. The adapters name it, and no other base model was named",
             where=error.where,
-            hint="Say where it is, before the adapters: BASE ADAPTER ..., in Python base=. "
+            hint=f"For adapters trained on {NAME}, which goes by that name: {NAME} ADAPTER ..."
+            if named == HUB_NAME
+            else "Say where it is, before the adapters: BASE ADAPTER ..., in Python base=. "
             + (error.hint or ""),
         ) from None
-
-
-def located(base: Base) -> LocatedBase:
-    """Bring its files onto this machine, also where it is loaded. Raises as `locate_base` does."""
-    from superpose.files.base import locate_base
-
-    return locate_base(base if isinstance(base, str | os.PathLike) else base_name(base))
 
 
 def _checked(base: BaseModel) -> BaseModel:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from superpose.verbs.adapters import loaded
+from superpose.verbs.base import located_of
 from superpose.verbs.from_rows import NO_ROWS, DomainData, informed
 from superpose.verbs.heads import tell_of_heads
 from superpose.verbs.notes import note
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from superpose.files.base import LocatedBase
     from superpose.files.checkpoint import Checkpoint
     from superpose.names.tree import Tree
+    from superpose.verbs.base import Base
     from superpose.verbs.weights_file import Given
 
 __all__ = ["asks_for_weights", "sum_on_base", "summed"]
@@ -121,26 +123,32 @@ def _step(progress: Progress | None, what: str) -> Callable[[int, int, str], Non
 
 
 def sum_on_base(
-    base: LocatedBase,
+    base: Base | None,
     given: Given,
     *,
     heads: Heads = "sum",
     same_base: bool = False,
     ignore_keys: Sequence[str] = (),
-) -> Adapter:
-    """Load adapters for a base model that is here, and give their weighted sum."""
+) -> tuple[Adapter, LocatedBase]:
+    """Bring a base model here, load adapters for it, and give their weighted sum, and the base.
+
+    base: None for the one that the adapters name.
+    """
     from superpose.baking.found import tree_of_base
     from superpose.compose import exact_sum
     from superpose.files.checkpoint import Checkpoint
 
-    parts = loaded(given.adapters, base=base.folder, ignore_keys=ignore_keys, dora=True)
+    here = located_of(
+        base, lambda: loaded(given.adapters, ignore_keys=ignore_keys, dora=True), same_base
+    )
+    parts = loaded(given.adapters, base=here.folder, ignore_keys=ignore_keys, dora=True)
     weights: Sequence[float] = given.weights
     if given.table is not None:
         parts, weights = given.table.apply(parts)
-    tree = tree_of_base(Checkpoint.open(base.folder))
+    tree = tree_of_base(Checkpoint.open(here.folder))
     total = exact_sum(parts, weights, same_base=same_base, heads=heads, tree=tree)
     tell_of_heads(parts, heads)
-    return total
+    return total, here
 
 
 def _tell_of_eight_bits(total: Adapter) -> None:

@@ -12,7 +12,7 @@ from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.files import with_home
 from superpose.verbs.adapters import AdapterName, Weighted, called_by, loaded
-from superpose.verbs.base import Base, located
+from superpose.verbs.base import Base
 from superpose.verbs.progress import Progress, stepping
 from superpose.verbs.summing import sum_on_base
 from superpose.verbs.told import Told
@@ -66,7 +66,7 @@ class Verified(Told):
 
 @typed
 def verify(
-    base: Base,
+    base: Base | None,
     adapters: Weighted,
     result: AdapterName,
     weights: TaskWeights = None,
@@ -79,9 +79,9 @@ def verify(
     """Compare a model with base + sum, or an adapter with the sum, tensor by tensor.
 
     What differs is in the result, whose `insist` raises DoesNotHold then. base: a name, or a loaded
-    base model, whose files are read. adapters, weights, heads, same_base: as for `superpose.merge`.
-    result: the folder of a model, or an adapter. progress: called with the bytes compared, how many
-    there are, and what is done.
+    base model, whose files are read; None for the one that the adapters name. adapters, weights,
+    heads, same_base: as for `superpose.merge`. result: the folder of a model, or an adapter.
+    progress: called with the bytes compared, how many there are, and what is done.
 
     Raises BadSetting where there is no adapter, and as loading, adding and comparing do.
     """
@@ -91,8 +91,9 @@ def verify(
     if not adding.adapters:
         raise BadSetting("give at least one adapter, and the result last", where="adapters")
     started = time.perf_counter()
-    here = located(base)
-    total = sum_on_base(here, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys)
+    total, here = sum_on_base(
+        base, adding, heads=heads, same_base=same_base, ignore_keys=ignore_keys
+    )
     tell_of_trained(total.beside, "which lies in no file that is compared")
     proof = _proof(here, total, result, progress)
     path = _path_of(result)
