@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 from superpose.shown import Cell, Column, Table
 from superpose.statistics import wilson
 from superpose.studies.cells import TITLES
+from superpose.studies.screenful import screenful
 from superpose.studies.summary import AccuracyRow, MatchRow, Summary
 
 __all__ = ["accuracies_table", "matches_table"]
@@ -22,16 +23,20 @@ MEANS: Mapping[str, Callable[[AccuracyRow], float]] = {
 """By what a choice's likelihood is of: the share of questions answered right."""
 
 
-def accuracies_table(summary: Summary) -> Table:
-    """Subsets, domains and both likelihoods down, methods across: per cent and its interval."""
+def accuracies_table(summary: Summary, short: bool = False) -> Table:
+    """Subsets, domains and both likelihoods down, methods across: per cent and its interval.
+
+    short: no more rows than a screen has.
+    """
     methods, of = _across(summary.accuracies)
+    told, fewer = _told(summary, of, short)
     columns = (
         *(Column(title) for title in ("subset", "measured on", "likelihood")),
         *(Column(title, form="") for title in ("questions", "chance")),
         *(Column(TITLES[method], form="") for method in methods),
     )
     rows = []
-    for (names, domain), found in of.items():
+    for (names, domain), found in told:
         any_row = next(iter(found.values()))
         counts = Cell(str(any_row.questions)), Cell(f"{100 * any_row.chance:.1f}")
         for likelihood, mean in MEANS.items():
@@ -49,18 +54,22 @@ def accuracies_table(summary: Summary) -> Table:
         "Likelihood: of the whole answer, or per token, so that length does not count. Domains "
         "without choices are left out."
     )
-    return Table(title, columns, tuple(rows), note)
+    return Table(title, columns, tuple(rows), f"{note} {fewer}".strip())
 
 
-def matches_table(summary: Summary) -> Table:
-    """Subsets and domains down, methods across: per cent of exact answers and its interval."""
+def matches_table(summary: Summary, short: bool = False) -> Table:
+    """Subsets and domains down, methods across: per cent of exact answers and its interval.
+
+    short: no more rows than a screen has.
+    """
     methods, of = _across(summary.matches)
+    told, fewer = _told(summary, of, short)
     columns = (
         *(Column("subset"), Column("measured on"), Column("questions", form="")),
         *(Column(TITLES[method], form="") for method in methods),
     )
     rows = []
-    for (names, domain), found in of.items():
+    for (names, domain), found in told:
         questions = next(iter(found.values())).questions
         figures = (_cell(found[m].share.mean, questions) for m in methods)
         rows.append((Cell.sum_of(names), Cell(domain), Cell(str(questions)), *figures))
@@ -72,7 +81,15 @@ def matches_table(summary: Summary) -> Table:
         "Compared without case, punctuation and articles; to an answer of one line, what the "
         "model says on its first line counts."
     )
-    return Table(title, columns, tuple(rows), note)
+    return Table(title, columns, tuple(rows), f"{note} {fewer}".strip())
+
+
+def _told(
+    summary: Summary, of: Mapping[_Place, Mapping[str, Row]], short: bool
+) -> tuple[list[tuple[_Place, Mapping[str, Row]]], str]:
+    """Give places with their rows, and what is said of those that are not shown."""
+    every = list(of.items())
+    return screenful(every, lambda one: one[0], summary.whole) if short else (every, "")
 
 
 def _across(rows: Sequence[Row]) -> tuple[list[str], dict[_Place, dict[str, Row]]]:

@@ -13,6 +13,7 @@ from superpose.shown.words import counted
 from superpose.studies.accuracy_table import accuracies_table, matches_table
 from superpose.studies.against_sum import against_sum_table
 from superpose.studies.cells import TITLES
+from superpose.studies.screenful import screenful
 from superpose.studies.summary import ForecastSummary, SeedAdvice, Spread, SpreadChange, Summary
 from superpose.studies.verdict import measured_verdict
 
@@ -43,8 +44,8 @@ def study_parts(summary: Summary) -> tuple[Part, ...]:
     return (
         *measured_verdict(summary).shown(),
         _sums_table(summary),
-        *([accuracies_table(summary)] if summary.accuracies else ()),
-        *([matches_table(summary)] if summary.matches else ()),
+        *([accuracies_table(summary, short=True)] if summary.accuracies else ()),
+        *([matches_table(summary, short=True)] if summary.matches else ()),
         *forecast_parts(summary),
         _correlations(summary),
         *map(Line, summary.remarks),
@@ -57,7 +58,7 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
     if summary.against_sum:
         yield against_sum_table(summary)
     if (found := summary.forecast) is not None:
-        yield _forecast_table(found, len(summary.seeds))
+        yield _forecast_table(found, summary)
         yield Line(_agreement(found))
         for advice in found.advice:
             seed = f" (seed {advice.seed})" if len(found.advice) > 1 else ""
@@ -96,9 +97,11 @@ def _sums_table(summary: Summary) -> Table:
     """Each subset's sum against merged data, base and singles, as the paper has it."""
     kinds = {"base": "base", "own": "single", "sum": "sum", "merged": "merged"}
     of = {id(row): subset.domains for subset in summary.subsets for row in subset.rows}
-    first = {id(subset.rows[0]): subset.domains for subset in summary.subsets}
+    every = [row for subset in summary.subsets for row in subset.rows]
+    records, fewer = screenful(every, lambda row: (of[id(row)], row.domain), summary.whole)
+    first = {of[id(row)]: id(row) for row in reversed(records)}
     columns = (
-        Column("subset", lambda row: first.get(id(row), "")),
+        Column("subset", lambda row: of[id(row)] if id(row) in first.values() else ""),
         Column("measured on", "domain"),
         *(Column(f"PPL {title}", attrgetter(f"{kind}.mean"), four_digits)
           for title, kind in kinds.items()),
@@ -106,7 +109,6 @@ def _sums_table(summary: Summary) -> Table:
           for title, kind in kinds.items() if kind != "sum"),
         Column("% gain kept", partial(_gain_kept, summary, of), form=".0f"),
     )  # fmt: skip
-    records = [row for subset in summary.subsets for row in subset.rows]
     seeds = len(summary.seeds)
     title = (
         "Perplexity (PPL) of the naive sum, and its change in % against merged-data fine-tuning, "
@@ -115,7 +117,7 @@ def _sums_table(summary: Summary) -> Table:
     )
     if seeds > 1:
         title += "; ± over seeds, in brackets a 95 % interval over seeds and test questions"
-    return Table.of(title, columns, records)
+    return Table.of(title, columns, records, fewer)
 
 
 def _gain_kept(summary: Summary, of: Mapping[int, tuple[str, ...]], row: Any) -> float | None:
@@ -134,8 +136,10 @@ def _methods_table(summary: Summary) -> Table:
         *(Column(TITLES[method], form="") for method in methods),
     )
     starts = range(0, len(summary.methods), len(methods) or 1)
-    groups = [summary.methods[start : start + len(methods)] for start in starts]
+    every = [summary.methods[start : start + len(methods)] for start in starts]
+    groups, fewer = screenful(every, lambda of: (of[0].subset, of[0].domain), summary.whole)
     rows = []
+    before: tuple[str, ...] = ()
     for group in groups:
         names, domain = group[0].subset, group[0].domain
         figures = (
@@ -145,16 +149,17 @@ def _methods_table(summary: Summary) -> Table:
             )
             for row in group
         )
-        of_which = Cell.sum_of(names) if domain == names[0] else Cell("")
+        of_which = Cell("") if names == before else Cell.sum_of(names)
+        before = names
         rows.append((of_which, Cell(domain), *figures))
     title = (
         "Perplexity of one adapter for several domains; in brackets the change in % against merged "
         "data, and against each domain's own adapter"
     )
-    return Table(title, columns, tuple(rows))
+    return Table(title, columns, tuple(rows), fewer)
 
 
-def _forecast_table(found: ForecastSummary, seeds: int) -> Table:
+def _forecast_table(found: ForecastSummary, summary: Summary) -> Table:
     """Subsets and domains down: perplexity and interference of the sum, predicted and measured."""
     cost = found.calibration
     title = (
@@ -162,9 +167,10 @@ def _forecast_table(found: ForecastSummary, seeds: int) -> Table:
         "(95 % interval) and measured on the test rows: nats an answer token, and how much more "
         "than under the domain's own adapter"
     )
-    rows = sorted(found.rows, key=lambda row: (len(row.subset), row.subset))
-    heads = FORESEEN[:3] if seeds > 1 else FORESEEN[:2]
-    return Table.of(title, (*heads, *_NATS, *_INTERFERENCE), rows)
+    every = sorted(found.rows, key=lambda row: (len(row.subset), row.subset))
+    rows, fewer = screenful(every, lambda row: (row.subset, row.domain), summary.whole)
+    heads = FORESEEN[:3] if len(summary.seeds) > 1 else FORESEEN[:2]
+    return Table.of(title, (*heads, *_NATS, *_INTERFERENCE), rows, fewer)
 
 
 def _agreement(found: ForecastSummary) -> str:
