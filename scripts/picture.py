@@ -16,13 +16,14 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 
 from superpose.cli.show import show
 from superpose.studies.summary import Summary
-from superpose.studies.tables import adapters_table, study_parts
+from superpose.studies.tables import adapters_table, forecast_parts
+from superpose.studies.verdict import measured_verdict
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "demo.svg"
 
 
 def main(run: Path) -> None:
-    """Draw what `superpose demo` prints of its results."""
+    """Draw what `superpose demo` prints of its results, with what the best way reaches."""
     summary = Summary.from_json(json.loads((run / "summary.json").read_text()))
     checks = json.loads((run / "cells" / f"seed-{summary.seeds[0]}" / "check.json").read_text())
     console = Console(record=True, width=112, file=io.StringIO(), highlight=False)
@@ -33,8 +34,8 @@ def main(run: Path) -> None:
             f"floor {pair['floor']:.4f})"
         )
     console.print()
-    verdict, lights, advice, sums = study_parts(summary)[:4]
-    show((adapters_table(summary), sums, verdict, lights, advice), console)
+    verdict = measured_verdict(summary).shown()
+    show((adapters_table(summary), next(forecast_parts(summary)), *verdict), console)
     drawing = console.export_svg(title="superpose", theme=SVG_EXPORT_THEME, unique_id="demo")
     # The reader's own monospace font serves: a picture in a README loads nothing from elsewhere.
     drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL)

@@ -164,9 +164,57 @@ def test_the_file_of_correlations_holds_both_ends_of_every_interval() -> None:
 def test_modules_lie_by_layer_and_kind() -> None:
     names = ["model.layers.10.attn.q", "model.layers.9.attn.q", "model.layers.9.mlp.up", "lm_head"]
     grid = modules_grid(names)
-    assert grid["rows"] == ["–", "9", "10"]
-    assert grid["columns"] == ["attn.q", "mlp.up", "lm_head"]
-    assert grid["at"] == [[2, 0], [1, 0], [1, 1], [0, 2]]
+    (only,) = grid["maps"]
+    assert only["corner"] == "layer"
+    assert only["rows"] == ["–", "9", "10"]
+    assert only["columns"] == ["attn.q", "mlp.up", "lm_head"]
+    assert grid["at"] == [[0, 2, 0], [0, 1, 0], [0, 1, 1], [0, 0, 2]]
+
+
+def test_a_text_encoder_and_a_u_net_have_maps_of_their_own_and_rows_by_what_differs() -> None:
+    layer = "lora_te_text_model_encoder_layers_{}_self_attn_{}_proj"
+    te = [layer.format(n, m) for n in (0, 11) for m in "kq"]
+    block = "lora_unet_{}_attentions_1_transformer_blocks_0_attn2_to_{}"
+    names = ("down_blocks_0", "mid_block", "up_blocks_3")
+    unet = [block.format(at, m) for at in names for m in "kq"]
+    grid = modules_grid([*te, *unet, "lora_unet_conv_in"])
+    encoder, denoiser = grid["maps"]
+    assert encoder == {
+        "corner": "lora_te_text_model_encoder_layers …",
+        "rows": ["0", "11"],
+        "columns": ["self_attn_k_proj", "self_attn_q_proj"],
+    }
+    assert denoiser["corner"] == "lora_unet …"
+    assert denoiser["rows"] == ["–", *(f"{n}_attentions_1_transformer_blocks_0" for n in names)]
+    assert denoiser["columns"] == ["attn2_to_k", "attn2_to_q", "lora_unet_conv_in"]
+    assert grid["at"][-1] == [1, 0, 2]
+
+
+def test_layers_are_together_however_late_they_are_seen_to_have_a_kind_in_common() -> None:
+    names = ["a.0.p", "a.1.q", "b.0.r", "a.0.q"]
+    grid = modules_grid(names)
+    assert [held["rows"] for held in grid["maps"]] == [["0", "1"], ["0"]]
+    assert [held["columns"] for held in grid["maps"]] == [["p", "q"], ["r"]]
+    assert [held["corner"] for held in grid["maps"]] == ["a …", "b …"]
+    block = "down_{}_attn_{}_inner_blocks_{}_ff_net_0_proj"
+    small = [block.format(d, a, 0) for d in (0, 1) for a in (0, 1)]
+    others = [f"down_{d}_attn_{a}_proj_in" for d in (0, 1) for a in (0, 1)]
+    (one,) = modules_grid([*small, *others])["maps"]
+    assert one["rows"] == ["0_attn_0", "0_attn_1", "1_attn_0", "1_attn_1"]
+    assert one["columns"] == ["inner_blocks_0_ff_net_0_proj", "proj_in"]
+    many = [f"down_0_attn_0_inner_blocks_0_attn{k}_to_q" for k in (1, 2)]
+    (one,) = modules_grid([*small, *many, *others])["maps"]
+    assert one["columns"] == ["…ff_net_0_proj", "…attn1_to_q", "…attn2_to_q", "proj_in"]
+    large = [block.format(d, a, b) for d in (0, 1) for a in (0, 1) for b in (0, 1)]
+    first, second = modules_grid([*large, *others])["maps"]
+    assert first["rows"][:2] == [
+        "0_attn_0_inner_blocks_0_ff_net_0",
+        "0_attn_0_inner_blocks_1_ff_net_0",
+    ]
+    assert second["rows"] == ["0_attn_0", "0_attn_1", "1_attn_0", "1_attn_1"]
+    assert modules_grid(["x", "y"])["maps"] == [
+        {"corner": "layer", "rows": ["–"], "columns": ["x", "y"]}
+    ]
 
 
 def test_two_modules_never_share_a_cell() -> None:

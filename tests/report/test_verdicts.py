@@ -20,6 +20,7 @@ from superpose.report.predict import _table_section as predict_section, verdict_
 from superpose.report.table_of_study import table_section
 from superpose.report.tables import GAIN
 from superpose.report.verdict_of_study import verdict_of_study
+from superpose.shown import Line
 from superpose.studies.summary import Summary
 from superpose.studies.verdict import measured_verdict
 
@@ -220,6 +221,37 @@ def test_a_studys_figures_are_those_of_the_sum_that_is_advised(
     shown = 0.95 if "as they are:" in advice else min(methods.values())[1]
     assert f"keeps {100 * shown:.0f} % ({100 * shown - 1:.0f} to {100 * shown + 1:.0f} %)" in then
     assert then.endswith("(72 test questions, 24 of them on math, 1 seed).")
+
+
+def merged_by_regmean(perplexity: float, kept: float) -> dict[str, Any]:
+    """A summary in which regmean was measured too: its perplexity, and what it keeps on math."""
+    summary = study(sum=(3.0, 0.7), average=(2.1, 0.8), tuned=(2.0, 0.85))
+    held = [row for row in summary["methods"] if row["method"] == "tuned"]
+    for row in copy.deepcopy(held):
+        row["method"] = "regmean"
+        if tuple(row["subset"]) == WHOLE and row["domain"] == "union":
+            row["perplexity"]["values"] = [perplexity]
+        if tuple(row["subset"]) == WHOLE and row["domain"] == "math":
+            row["kept"] = {"share": kept, "interval": [kept - 0.01, kept + 0.01]}
+        summary["methods"].append(row)
+    return summary
+
+
+def test_a_merge_method_that_does_better_than_every_sum_is_told_with_what_it_keeps() -> None:
+    """By terminal and page, and the page's title is what it reaches."""
+    content = merged_by_regmean(1.6, 0.98)
+    found = measured_verdict(Summary.from_json(content))
+    assert found.reached.kept == 0.98
+    told = found.shown()[-1]
+    assert isinstance(told, Line)
+    assert told.strong == "Better than every sum, regmean:"
+    assert "keeps at least 98 %" in told.text or "keeps 98 %" in told.text
+    assert "`add --method regmean` writes it." in told.text
+    assert verdict(content)["sentences"][-1] == (told.strong, told.text)
+    for others in (merged_by_regmean(2.0, 0.98), study(sum=(2.0, 0.95))):
+        without = measured_verdict(Summary.from_json(others))
+        assert without.merged_by is None
+        assert without.reached == without.best.kept
 
 
 def against_merged(summary: dict[str, Any], ends: list[float] | None) -> dict[str, Any]:

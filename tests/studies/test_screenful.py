@@ -1,4 +1,4 @@
-"""Tables of a study on a screen: of many rows those that tell most, and what is left out is said."""
+"""Tables of a study on a screen: those rows that tell most, and what is left out is said."""
 
 from __future__ import annotations
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,22 +93,52 @@ _UNDERSCORED = re.compile(r"(.*_\d+)_(.+)")
 
 
 def modules_grid(names: Sequence[str]) -> dict[str, Any]:
-    """Give where each module lies in a map with layers down and kinds of module across.
+    """Give where each module lies in maps with layers down and kinds of module across.
 
-    A module's layer is its name through the last number in it, its kind what follows. Returns
-    rows and columns (labels), and `at`: (row, column) of each name, in the order of `names`.
+    A module's layer is its name through the last number in it that tells layers apart, its kind
+    what follows. Layers that have no kind in common, as a text encoder's and a U-Net's, have maps
+    of their own; modules without a layer lie in the largest. Returns the maps in order of
+    appearance: rows and columns (labels), and a corner that says what the rows are of; and `at`:
+    (map, row, column) of each name, in the order of `names`.
     """
-    split = [_layer_and_kind(name) for name in names]
-    layers = sorted({layer for layer, _ in split}, key=_natural)
-    kinds = list(dict.fromkeys(kind for _, kind in split))
-    row = {layer: at for at, layer in enumerate(layers)}
-    column = {kind: at for at, kind in enumerate(kinds)}
+    split = _without_lone_parts([_layer_and_kind(name) for name in names])
+    blocks = _blocks(split)
+    block_of = {kind: at for at, (_, kinds) in enumerate(blocks) for kind in kinds}
+    row_of = [{layer: at for at, layer in enumerate(layers)} for layers, _ in blocks]
+    column_of = [{kind: at for at, kind in enumerate(kinds)} for _, kinds in blocks]
+    at = [(block_of[kind], layer, kind) for layer, kind in split]
     return {
-        "rows": _labels(layers),
-        "columns": kinds,
-        "at": [[row[layer], column[kind]] for layer, kind in split],
+        "maps": [
+            dict(zip(("corner", "rows"), _labels(layers, len(blocks)), strict=True))
+            | {"columns": _shortened(kinds)}
+            for layers, kinds in blocks
+        ],
+        "at": [[block, row_of[block][layer], column_of[block][kind]] for block, layer, kind in at],
         "names": list(names),
     }
+
+
+def _blocks(split: Sequence[tuple[str, str]]) -> list[tuple[list[str], list[str]]]:
+    """Give layers and kinds in as many groups as can be told apart by having no kind in common."""
+    layers_of: dict[str, set[str]] = {}
+    for layer, kind in split:
+        layers_of.setdefault(kind, set()).add(layer)
+    blocks: list[tuple[set[str], list[str]]] = []
+    for kind, layers in layers_of.items():
+        meets = [block for block in blocks if block[0] & (layers - {""})]
+        joined = (set().union(layers, *(of for of, _ in meets)), [k for _, ks in meets for k in ks])
+        at = blocks.index(meets[0]) if meets else len(blocks)
+        blocks = [block for block in blocks if block not in meets]
+        blocks.insert(at, (joined[0], [*joined[1], kind]))
+    alone = [block for block in blocks if block[0] == {""}]
+    if alone and len(alone) < len(blocks):  # modules without a layer
+        blocks = [block for block in blocks if block not in alone]
+        largest = max(blocks, key=lambda block: len(block[0]) * len(block[1]))
+        largest[0].add("")
+        largest[1].extend(kind for _, kinds in alone for kind in kinds)
+    elif alone:
+        blocks = [({""}, [kind for _, kinds in blocks for kind in kinds])]
+    return [(sorted(layers, key=_natural), kinds) for layers, kinds in blocks]
 
 
 def _layer_and_kind(name: str) -> tuple[str, str]:
@@ -114,13 +146,66 @@ def _layer_and_kind(name: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", name)
 
 
-def _labels(layers: Sequence[str]) -> list[str]:
-    """Give the layers' numbers alone where all are called alike, their names otherwise."""
-    stems = {re.sub(r"\d+$", "", layer) for layer in layers if layer}
+def _without_lone_parts(split: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Let a layer inside of another be a part of its kinds, where none has two of them.
+
+    `ff_net_0` of every block is no layer of its own, and `experts_0` beside `experts_1` is one.
+    """
+    layers = {layer for layer, _ in split}
+    outer = {layer: _outer(layer, layers) for layer in layers}
+    inside: dict[str, set[str]] = {}
+    for layer, around in outer.items():
+        part = layer[len(around) :]
+        inside.setdefault(re.sub(r"\d+", "", part), set()).add(part)
+    found = []
+    for layer, kind in split:
+        around = outer[layer]
+        while around and len(inside[re.sub(r"\d+", "", layer[len(around) :])]) == 1:
+            part = layer[len(around) :]
+            layer, kind = around, f"{part[1:]}{part[0]}{kind}"
+            around = outer[layer]
+        found.append((layer, kind))
+    return found
+
+
+def _outer(layer: str, layers: Collection[str]) -> str:
+    """Give the longest of these layers that one lies in; nothing for one that lies in none."""
+    joints = [found.start() for found in re.finditer(r"[._]", layer)]
+    return next((layer[:at] for at in reversed(joints) if layer[:at] in layers), "")
+
+
+def _labels(layers: Sequence[str], maps: int) -> tuple[str, list[str]]:
+    """Give what a map's rows are of, and what tells each from the others.
+
+    That is the layer's number alone where all are called alike, else the name without what all
+    begin with, up to one of its joints.
+    """
+    named = [layer for layer in layers if layer]
+    stems = {re.sub(r"\d+$", "", layer) for layer in named}
     stem = min(stems, default="")
-    if len(stems) == 1 and not re.search(r"\d", stem):
-        return [layer[len(stem) :] or "–" for layer in layers]
-    return [layer or "–" for layer in layers]
+    if len(stems) != 1 or re.search(r"\d", stem):
+        joints = [re.findall(r".*?[._]", layer) for layer in named] if len(named) > 1 else []
+        alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*joints, strict=False))
+        stem = "".join(parts[0] for parts in alike)
+    numbers = all(layer[len(stem) :].isdigit() for layer in named)
+    corner = "layer" if not stem or (numbers and maps == 1) else f"{stem.rstrip('._')} …"
+    return corner, [layer[len(stem) :] or "–" for layer in layers]
+
+
+def _shortened(kinds: Sequence[str]) -> list[str]:
+    """Give kinds of module without what most of them begin with, in whose place stands `…`."""
+    starts = [re.findall(r".*?[._]", kind) for kind in kinds]
+    most: list[str] = []
+    for depth in range(1, 1 + max(map(len, starts), default=0)):
+        counts = Counter("".join(parts[:depth]) for parts in starts if len(parts) >= depth)
+        start, count = counts.most_common(1)[0]
+        if count < 3 or 2 * count <= len(kinds):
+            break
+        most.append(start)
+    start = most[-1] if most else ""
+    if len(start) < 12:  # `self_attn.` takes no room worth having
+        return list(kinds)
+    return [f"…{kind[len(start) :]}" if kind.startswith(start) else kind for kind in kinds]
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:

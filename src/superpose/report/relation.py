@@ -21,7 +21,8 @@ from superpose.studies.tables import FORECAST, figure_name
 
 __all__ = ["relation_charts", "relation_section"]
 
-R_TICKS = tuple((r, figure(r, "g")) for r in (-1.0, -0.5, 0.0, 0.5, 1.0))
+R_TICKS = tuple((r, "" if r % 1 else figure(r, "g")) for r in (-1.0, -0.5, 0.0, 0.5, 1.0))
+"""Lines of a correlation's axis; those at the halves have no figure."""
 
 KINDS = {"pairs": ("pairs", "pairs", 0.12), "all": ("sums of every size", "larger", -0.12)}
 """What a correlation is among: a name, a style, and how far its dots lie above their row."""

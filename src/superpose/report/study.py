@@ -58,7 +58,8 @@ def study_page(
         pairs_section(checks[first], whose, folded=True),
         made_section(made, (*TERMS, *of_forecast, *PAIR_TERMS), remarks),
     )
-    title = outcome(list(summary.whole), verdict.best.kept, verdict.best.verdict)
+    advice = verdict.best.verdict if verdict.merged_by is None else ""
+    title = outcome(list(summary.whole), verdict.reached, advice)
     return Page(title, f"The study “{summary.name}” on {public(summary.base)}", tuple(sections))
 
 

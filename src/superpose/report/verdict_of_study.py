@@ -23,7 +23,11 @@ def verdict_of_study(summary: Summary, found: StudyVerdict) -> Section:
     """Give the verdict, its lights, and the figures it rests on. found: `measured_verdict`."""
     averaged = ", seeds averaged, those of changes over seeds too" if len(summary.seeds) > 1 else ""
     values = {
-        "sentences": [(found.which, ""), found.advice],
+        "sentences": [
+            (found.which, ""),
+            found.advice,
+            *([] if found.merged_by is None else [found.merged_by[0]]),
+        ],
         "lights": plain_table(found.lights),
         "cards": _cards(summary, found),
         "remark": f"{found.lights.remark} 95 % intervals are over test questions{averaged}. "

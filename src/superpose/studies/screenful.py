@@ -10,7 +10,7 @@ from superpose.studies.cells import UNION
 __all__ = ["MOST_ROWS", "screenful"]
 
 MOST_ROWS = 24
-"""Rows of a table on a screen; a study of four domains has 39, one of six 249."""
+"""Rows of a table on a screen; a study of four domains has 39, one of six 243."""
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from superpose.landscape.advice import LITTLE, MOSTLY_KEPT
 from superpose.shown import Line, Part, Shown, Table
 from superpose.shown.words import counted, figure, weights_text
 from superpose.statistics.bootstrap import Interval
-from superpose.studies.cells import SUMS, TITLES, UNION
+from superpose.studies.cells import MERGED_BY, SUMS, TITLES, UNION
 from superpose.studies.summary import Summary
 
 __all__ = ["BestSum", "StudyVerdict", "measured_verdict", "rests_on"]
@@ -78,7 +78,8 @@ class StudyVerdict(Shown):
 
     which: which of them add up, in a line. lights: one for each. advice: what to do with the sum of
     all, up to a colon, and the figures behind it. best: what that rests on. naive: what the naive
-    sum of all keeps, at least.
+    sum of all keeps, at least. merged_by: the merge method that does better than every sum, as a
+    sentence with its name first, and what it keeps; None where no method does.
     """
 
     which: str
@@ -86,6 +87,12 @@ class StudyVerdict(Shown):
     advice: tuple[str, str]
     best: BestSum
     naive: Share
+    merged_by: tuple[tuple[str, str], Share] | None = None
+
+    @property
+    def reached(self) -> Share:
+        """What one adapter keeps of each gain, by the best that was measured; merged data apart."""
+        return self.best.kept if self.merged_by is None else self.merged_by[1]
 
     def shown(self) -> tuple[Part, ...]:
         """Give the line, the lights, and the advice, saying that all was measured."""
@@ -94,6 +101,7 @@ class StudyVerdict(Shown):
             Line("", f"Measured: {self.which}"),
             self.lights,
             Line(figures, f"Measured, {advice[0].lower()}{advice[1:]}"),
+            *([] if self.merged_by is None else [Line(self.merged_by[0][1], self.merged_by[0][0])]),
         )
 
 
@@ -107,7 +115,9 @@ def measured_verdict(summary: Summary) -> StudyVerdict:
     naive = least(kept[whole])
     best = _best_sum(summary, naive)
     light = lights(kept, points, {name: summary.domains[name].test_rows for name in whole})
-    return StudyVerdict(which_add_up(kept), light, _advice(summary, best), best, naive)
+    return StudyVerdict(
+        which_add_up(kept), light, _advice(summary, best), best, naive, _merged_by(summary, best)
+    )
 
 
 def rests_on(summary: Summary, domains: Sequence[str], among: str = "") -> str:
@@ -151,6 +161,27 @@ def _advice(summary: Summary, best: BestSum) -> tuple[str, str]:
         f"{what} has perplexity {figure(best.change, '+.1f')} %{between} against merged data and "
         f"{sum_of(best.kept)} ({rests_on(summary, whole, questions)}).",
     )
+
+
+def _merged_by(summary: Summary, best: BestSum) -> tuple[tuple[str, str], Share] | None:
+    """Give the merge method that has the least perplexity, where no sum of all has as little."""
+    whole = summary.whole
+    on_all = summary.methods_on(whole, UNION)
+    total = {name: math.fsum(row.perplexity.values) for name, row in on_all.items()}
+    others = [name for name in MERGED_BY if name in total]
+    method = min(others, key=total.__getitem__, default=best.method)
+    if total[method] >= min(total[name] for name in SUMS if name in total):
+        return None
+    kept, change = least(_kept(summary, whole, method)), on_all[method].dppl_merged
+    ends = change.ends
+    between = f" ({figure(ends[0], '+.1f')} to {figure(ends[1], '+.1f')} %)" if ends else ""
+    questions = f"{summary.domains[kept.domain].test_rows:,} of them on {kept.domain}"
+    return (
+        f"Better than every sum, {method}:",
+        f"what it makes of {'them' if len(whole) < 3 else f'all {len(whole)}'} has perplexity "
+        f"{figure(change.mean, '+.1f')} %{between} against merged data and {sum_of(kept)} "
+        f"({rests_on(summary, whole, questions)}). `add --method {method}` writes it.",
+    ), kept
 
 
 def _what_to_do(summary: Summary, best: BestSum) -> tuple[str, str]:

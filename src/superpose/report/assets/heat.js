@@ -113,9 +113,9 @@ function drawModules(section, data, chosen, figure) {
   const scale = data.scales[figure];
   const { strong, text } = data.texts[chosen];
   section.querySelector("[data-told]").replaceChildren(element("strong", {}, strong), ` ${text}`);
-  const map = modulesMap(data, chosen, figure, scale);
-  section.querySelector("[data-modules]").replaceChildren(map);
-  startCells(map);
+  const maps = modulesMaps(data, chosen, figure, scale);
+  section.querySelector("[data-modules]").replaceChildren(...maps);
+  maps.forEach(startCells);
   section.querySelector("[data-legend]").replaceChildren(
     element("span", { class: "visually-hidden" }, `Shades of ${scale.name}: `),
     ...scale.legend.map((step) => {
@@ -129,30 +129,36 @@ function drawModules(section, data, chosen, figure) {
 /** A cell that is hardly shaded has no figure: pointed at, it says it. */
 const FAINT = 0.08;
 
-function modulesMap(data, chosen, figure, scale) {
-  const { rows, columns, at, names } = data.grid;
-  const cells = rows.map(() => columns.map(() => element("td", { class: "none" })));
+/** A map for each group of layers that have kinds of module in common. */
+function modulesMaps(data, chosen, figure, scale) {
+  const { maps, at, names } = data.grid;
+  const cells = maps.map(({ rows, columns }) => rows.map(() => columns.map(() => element("td", { class: "none" }))));
   data.values[figure][chosen].forEach((value, module) => {
     if (value === null) return;
-    const [row, column] = at[module];
+    const [map, row, column] = at[module];
     const says = `${names[module]}: ${scale.name} ${scaled(value, scale)}${scale.unit}`;
     const cell = element("td", { tabindex: "-1", "data-says": says });
     const shown = strength(value, scale);
     if (Math.abs(shown) >= FAINT) cell.append(scaled(value, scale));
     shade(cell, shown);
-    cells[row][column] = cell;
+    cells[map][row][column] = cell;
   });
-  return element(
-    "table",
-    { class: "map" },
-    element("caption", {}, `${data.labels[chosen]}: ${scale.name}, layers down, kinds of module across`),
-    element("thead", {}, element("tr", {}, head("col", "layer", "name"), ...columns.map((name) => head("col", name)))),
-    element("tbody", {}, ...rows.map((name, row) => element("tr", {}, head("row", name, "name"), ...cells[row]))),
-  );
+  return maps.map(({ corner, rows, columns }, map) => {
+    const says = `${data.labels[chosen]}: ${scale.name}, layers down, kinds of module across`;
+    return element(
+      "table",
+      { class: "map" },
+      element("caption", map ? { class: "visually-hidden" } : {}, says),
+      element("thead", {}, element("tr", {}, head("col", corner, "name"), ...columns.map((name) => head("col", name)))),
+      element("tbody", {}, ...rows.map((name, row) => element("tr", {}, head("row", name, "name"), ...cells[map][row]))),
+    );
+  });
 }
 
+/** A head whose name is broken behind its joints, where it is long, and nowhere cut. */
 function head(scope, name, kind) {
-  return element("th", { scope, class: kind }, scope === "col" ? element("span", { title: name }, name) : name);
+  const parts = name.split(/(?<=[._/])/).flatMap((part, at) => (at ? [element("wbr", {}), part] : [part]));
+  return element("th", { scope, class: kind }, element("span", {}, ...parts));
 }
 
 /** The same shade and text that the page's writer gives (report/heat.py). */
