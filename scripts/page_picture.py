@@ -49,7 +49,7 @@ def of_desk_and_charts(browser: Browser, page: Path) -> Image.Image:
     """The desk with one weight moved, and the charts below it, in dark colours."""
     shown = opened(browser, page, "dark")
     shown.locator("#desk [data-preset]", has_text="tuned").click()
-    shown.locator("[data-range='0']").fill("1.15")
+    shown.locator("[data-range='0']").fill("0.85")
     shown.mouse.move(0, 0)  # A button that is pointed at looks as if it were chosen.
     shown.wait_for_timeout(500)
     ground = shown.evaluate("getComputedStyle(document.body).backgroundColor")

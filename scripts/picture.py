@@ -31,7 +31,7 @@ def main(run: Path) -> None:
     for pair in checks["pairs"]:
         console.print(
             f"{pair['a']} + {pair['b']}: {pair['verdict']} (RMS cosine {pair['rms_cosine']:.4f}, "
-            f"floor {pair['floor']:.4f})"
+            f"floor {pair['rms_cosine_floor']:.4f})"
         )
     console.print()
     verdict = measured_verdict(summary).shown()

@@ -60,7 +60,8 @@ def test_done_is_zero_and_the_answer_is_alone_on_standard_output(
     ended = run(body)
     assert ended.code == 0
     assert ended.out == (
-        '{\n  "cosine": null,\n  "modules": [\n    1,\n    null\n  ],\n  "name": "naïve"\n}\n'
+        '{\n  "schema": 1,\n  "cosine": null,\n  "modules": [\n    1,\n    null\n  ],\n'
+        '  "name": "naïve"\n}\n'
     )
     assert ended.err == "note: by the way\n"
 

@@ -48,7 +48,8 @@ def test_the_command_writes_what_python_writes(superpose: Superpose) -> None:
     assert Path("shell.gguf").read_bytes() == Path("python.gguf").read_bytes()
     again = superpose("bake", *asked, "--force", "--json")
     printed = json.loads(again.stdout)
-    assert {**printed, "path": "python.gguf"} == json.loads(json.dumps(made.to_json()))
+    told = {"schema": 1, **json.loads(json.dumps(made.to_json()))}
+    assert {**printed, "output": "python.gguf"} == told
     assert (printed["requantised"], printed["changed"], printed["untied"]) == (1, 2, False)
     assert [p["weight"] for p in printed["parents"]] == [1.0, 0.5]
 

@@ -12,6 +12,7 @@ from tests.conftest import WriteAdapter
 import superpose
 from superpose.cli.base_apart import base_apart
 from superpose.errors import BadInput, BadSetting, DifferentBase, MissingBase
+from superpose.files import embedded
 from superpose.verbs.notes import heard_by
 
 MODULES = tuple(f"model.layers.{n}.self_attn.q_proj" for n in range(2))
@@ -176,10 +177,33 @@ def test_an_adapter_of_the_embedded_model_says_how_that_is_named(
     write_adapter: WriteAdapter, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
     write_adapter("math", base_model="HuggingFaceTB/SmolLM2-135M-Instruct")
     ended = run("bake", "math", "-o", "out")
     assert ended.code == 3
     assert "For adapters trained on smollm2, which goes by that name: smollm2 ADAPTER" in ended.err
+
+
+def test_where_the_embedded_model_is_here_the_name_that_adapters_have_for_it_is_its_own(
+    write_adapter: WriteAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In what is to be typed next, and where the base is left out."""
+    from superpose.files.base import name_at_hand
+
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    named = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    monkeypatch.setattr(embedded, "converted", lambda: None)
+    assert name_at_hand(named) == named
+    monkeypatch.setattr(embedded, "converted", lambda: tmp_path)
+    assert name_at_hand(named) == "smollm2"
+    for other in (f"{named}@v1", f"{named}-more", "org/other", str(tmp_path)):
+        assert name_at_hand(other) == other
+    for seed, name in enumerate(("math", "law")):
+        write_adapter(name, seed=seed, base_model=named)
+    (pair,) = superpose.check(tmp_path / "math", tmp_path / "law").pairs
+    assert pair.judgement.next is None or named not in pair.judgement.next
+    assert pair.typed.base == "smollm2"
 
 
 def test_what_can_be_a_base_model_is_one(pair: list[str], tiny_base: Path, tmp_path: Path) -> None:

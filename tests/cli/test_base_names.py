@@ -33,7 +33,7 @@ def test_bake_verify_and_extract_take_every_name(
     baked = run("bake", base.given, math, "-o", out, "--json", "--quiet")
     assert baked.code == 0, baked.err
     called = base.name if base.revision is None else f"{base.name}@{base.revision}"
-    assert json.loads(baked.out)["base_model"] == called
+    assert json.loads(baked.out)["base"] == called
     assert run("verify", base.given, math, out, "--quiet").code == 0
     assert run("verify", base.given, math, math, "--quiet").code == 0
     assert run("extract", base.given, out, "-o", tmp_path / "x", "--rank", 2).code == 0

@@ -70,7 +70,8 @@ def test_json_stands_alone_on_standard_output_and_agrees_with_the_library(
     folders = [write_adapter(name, seed=seed) for seed, name in enumerate(["math", "law"])]
     ended = superpose("check", "--json", *folders)
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout) == check([load(str(f)) for f in folders]).to_json()
+    found = check([load(str(f)) for f in folders])
+    assert json.loads(ended.stdout) == {"schema": 1, **found.to_json()}
 
 
 def test_folders_of_one_name_are_told_apart_by_their_path(

@@ -97,17 +97,24 @@ def test_a_task_weight_where_none_is_taken_is_said_by_name(
     assert "superpose add 'math + 0.5*law' -o OUT" in ended.err
 
 
-def test_info_of_several_says_each_and_gives_a_list(
+def test_info_of_several_says_each_and_gives_all(
     run: Run, write_adapter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_adapter("math"), write_adapter("law", seed=1, rank=3)
     monkeypatch.chdir(tmp_path)
     alone = [json.loads(run("info", name, "--json").out) for name in ("math", "law")]
-    assert json.loads(run("info", "math", "law", "--json").out) == alone
+    schemas = {one.pop("schema") for one in alone}
+    both = {"schema": 1, "adapters": alone}
+    assert json.loads(run("info", "math", "law", "--json").out) == both
+    assert schemas == {1}
+    rows = list(csv.DictReader(io.StringIO(run("info", "math", "law", "--csv").out)))
+    assert [(row["name"], row["rank"]) for row in rows] == [("math", "2"), ("law", "3")]
+    (kind, other) = csv.DictReader(io.StringIO(run("info", "law", "--csv").out))
+    assert (kind["name"], other["name"]) == ("q_proj", "v_proj")
     said = run("info", "math", "law").out
     assert said == run("info", "math").out + "\n" + run("info", "law").out
     found = superpose.info("math", superpose.load("law"))
-    assert json.loads(json.dumps(found.to_json())) == alone
+    assert json.loads(json.dumps(found.to_json())) == {"adapters": alone}
     assert repr(found).startswith("<Summaries>")
 
 
@@ -145,8 +152,8 @@ def test_what_has_tables_gives_them_as_csv() -> None:
         if any("--csv" in parameter.opts for parameter in command.params)
     }
     assert having == {
-        "ask", "check", "compare", "compress", "diff", "dupes", "eval", "extract", "lineage",
-        "near", "predict", "tune", "unmix",
+        "ask", "check", "compare", "compress", "diff", "dupes", "eval", "extract", "info",
+        "lineage", "near", "predict", "study", "tune", "unmix",
     }  # fmt: skip
 
 

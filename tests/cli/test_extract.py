@@ -69,7 +69,7 @@ def test_json_is_alone_on_standard_output(
         "--json",
     )  # fmt: skip
     found = json.loads(ended.stdout)
-    assert (found["rank"], found["dtype"], found["base_model"]) == (1, "float32", str(models[0]))
+    assert (found["rank"], found["dtype"], found["base"]) == (1, "float32", str(models[0]))
     assert 0.5 <= found["energy_kept"] < 1
     assert {m["name"]: m["rank"] for m in found["modules"]} == {Q: 1, UP: 1}
     (left,) = found["leftovers"]

@@ -95,8 +95,8 @@ def test_the_next_step_of_image_loras_can_be_pasted(
 def test_info_gathers_modules_by_what_they_are(superpose: Any, files: Path) -> None:
     done = superpose("info", "cats.safetensors", "--json", cwd=files)
     found = json.loads(done.stdout)
-    assert (found["format"], found["base_model"]) == ("kohya", "sd_v1")
-    assert {kind["name"]: kind["modules"] for kind in found["kinds"]} == {
+    assert (found["format"], found["base"]) == ("kohya", "sd_v1")
+    assert {kind["name"]: kind["module_count"] for kind in found["kinds"]} == {
         "attn1_to_q": 2,
         "ff_net_0_proj": 1,
     }

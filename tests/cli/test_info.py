@@ -29,13 +29,13 @@ def test_json_gives_base_kinds_ranks_scalings_dtype_and_norms(
     ended = superpose("info", folder, "--json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    assert found["base_model"] == "org/tiny-llama"
+    assert found["base"] == "org/tiny-llama"
     assert found["settings"]["task_type"] == "CAUSAL_LM"
-    assert (found["modules"], found["rank"], found["dtypes"]) == (3, 2, ["float32"])
+    assert (found["module_count"], found["rank"], found["dtypes"]) == (3, 2, ["float32"])
     assert found["parameters"] == 3 * 2 * 16
-    up, q = sorted(found["kinds"], key=lambda kind: int(kind["modules"]))
-    assert (q["name"], q["modules"], q["ranks"], q["scalings"]) == ("q_proj", 2, [2], [4.0])
-    assert (up["name"], up["modules"], up["scalings"]) == ("up_proj", 1, [1.5])
+    up, q = sorted(found["kinds"], key=lambda kind: int(kind["module_count"]))
+    assert (q["name"], q["module_count"], q["ranks"], q["scalings"]) == ("q_proj", 2, [2], [4.0])
+    assert (up["name"], up["module_count"], up["scalings"]) == ("up_proj", 1, [1.5])
     assert q["shapes"] == [[8, 8]]
     deltas = {m: dense(d.terms) for m, d in load(folder).items()}
     assert found["norm"] == pytest.approx(np.sqrt(sum(np.sum(d**2) for d in deltas.values())))

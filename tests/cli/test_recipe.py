@@ -56,7 +56,7 @@ def test_the_command_of_the_recipe_prints_what_its_verb_gives(
     a, b = write_adapter("a"), write_adapter("b", seed=1)
     found = verb.norms([a, superpose.load(b)])
     assert found.norms == {name: superpose.load(path).norm() for name, path in (("a", a), ("b", b))}
-    assert json.loads(said(a, b, "--json")) == found.to_json()
+    assert json.loads(said(a, b, "--json")) == {"schema": 1, **found.to_json()}
     assert said(a, b).splitlines() == [f"{name}: {norm:.4g}" for name, norm in found.norms.items()]
     assert f"a: {found.norms['a']:.4g}" in found._repr_html_()
 

@@ -54,7 +54,7 @@ def test_eval_gives_every_subset_on_every_domain(
     assert rows[-1]["weights"] == {"sums": 1.0, "coins": 0.5}
     for row in rows:
         assert row["tokens"] > 0
-        assert row["low"] <= row["perplexity"] <= row["high"]
+        assert row["perplexity_low"] <= row["perplexity"] <= row["perplexity_high"]
     short = run("eval", tiny_base, *adapters, *data, "--max-tokens", 40, "--only", "sum")
     assert "answers are cut at 40 tokens" in short.err
     table = run("eval", tiny_base, *adapters, *data, "--max-tokens", 80, "--only", "sum")

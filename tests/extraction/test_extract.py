@@ -97,7 +97,7 @@ def test_the_energy_kept_is_numpys_in_every_module_and_in_all(tuned: MakeTuned) 
     assert {kind.name for kind in found.kinds} == {
         f"{part}_proj" for part in ("q", "k", "v", "o", "gate", "up", "down")
     }
-    assert all(kind.modules == 2 for kind in found.kinds)
+    assert all(kind.module_count == 2 for kind in found.kinds)
 
 
 def test_what_no_factors_hold_is_measured_and_listed(tuned: MakeTuned) -> None:

@@ -35,7 +35,7 @@ def test_every_figure_of_a_pair_is_that_of_the_dense_deltas(build):
         left, right = x[module.name], y[module.name]
         out, in_ = left.shape
         assert module.cosine == pytest.approx(cosines[module.name], abs=1e-6)
-        assert module.floor == pytest.approx(1 / math.sqrt(out * in_))
+        assert module.cosine_floor == pytest.approx(1 / math.sqrt(out * in_))
         assert module.output_overlap == pytest.approx(dense_overlap(left, right), rel=1e-3)
         assert module.input_overlap == pytest.approx(dense_overlap(left.T, right.T), rel=1e-3)
         assert (module.output_chance, module.input_chance) == (4 / out, 4 / in_)
@@ -46,7 +46,8 @@ def test_every_figure_of_a_pair_is_that_of_the_dense_deltas(build):
     assert pair.rms_cosine == pytest.approx(
         math.sqrt(np.mean(np.square([*cosines.values()]))), abs=1e-6
     )
-    assert pair.floor == pytest.approx(math.sqrt(np.mean([m.floor**2 for m in pair.modules])))
+    floors = [module.cosine_floor for module in pair.modules]
+    assert pair.rms_cosine_floor == pytest.approx(math.sqrt(np.mean(np.square(floors))))
     assert pair.output_overlap == pytest.approx(np.mean([m.output_overlap for m in pair.modules]))
     assert pair.output_chance == pytest.approx(np.mean([4 / 60, 4 / 40, 4 / 60]))
 
@@ -71,7 +72,8 @@ def test_unrelated_adapters_have_cosines_of_the_size_of_their_floors(build):
     pairs = [
         check([build("a", n, modules), build("b", 1000 + n, modules)]).pairs[0] for n in range(30)
     ]
-    assert np.mean([p.rms_cosine / p.floor for p in pairs]) == pytest.approx(1.0, abs=0.1)
+    times = [p.rms_cosine / p.rms_cosine_floor for p in pairs]
+    assert np.mean(times) == pytest.approx(1.0, abs=0.1)
     spread = np.sqrt(np.mean([(p.cosine / p.cosine_floor) ** 2 for p in pairs]))
     assert spread == pytest.approx(1.0, abs=0.4)
 
@@ -141,7 +143,7 @@ def test_the_order_of_the_adapters_does_not_matter(build):
         "output_overlap",
         "input_overlap",
         "norm_ratio",
-        "floor",
+        "rms_cosine_floor",
     ):
         assert getattr(one, figure) == pytest.approx(getattr(two, figure), rel=1e-6)
 
@@ -166,7 +168,7 @@ def test_only_shared_modules_are_compared_but_all_count_in_the_norms(build):
 def test_without_a_shared_module_there_is_no_cosine(build):
     result = check([build("a", 0, {"q": (60, 50)}), build("b", 1, {"v": (60, 80)})])
     written = result.to_json()["pairs"][0]
-    for figure in ("rms_cosine", "cosine", "floor", "output_overlap", "input_overlap"):
+    for figure in ("rms_cosine", "cosine", "rms_cosine_floor", "output_overlap", "input_overlap"):
         assert written[figure] is None
     assert written["verdict"] == "no shared modules"
     assert written["shared_a"] is False
@@ -201,14 +203,15 @@ def test_an_untrained_adapter_is_checked_without_a_division_by_zero(build, rebui
 def test_the_json_has_the_keys_that_others_rely_on(build):
     written = check([build("a", 0, path="x/a"), build("b", 1)]).to_json()
     assert {"adapters", "pairs", "sum"} <= set(written)
-    assert {"name", "path", "modules", "rank", "parameters", "norm"} <= set(written["adapters"][0])
+    own = {"name", "path", "module_count", "rank", "parameters", "norm"}
+    assert own <= set(written["adapters"][0])
     pair = {
-        *("a", "b", "rms_cosine", "cosine", "floor", "output_overlap", "output_chance"),
+        *("a", "b", "rms_cosine", "cosine", "rms_cosine_floor", "output_overlap", "output_chance"),
         *("input_overlap", "input_chance", "norm_ratio", "shared_a", "verdict", "reason"),
         "modules",
     }
     assert pair <= set(written["pairs"][0])
-    module = {"name", "cosine", "floor", "output_overlap", "input_overlap"}
+    module = {"name", "cosine", "cosine_floor", "output_overlap", "input_overlap"}
     assert module <= set(written["pairs"][0]["modules"][0])
     assert set(written["sum"]) == {"energy_ratio"}
     json.dumps(written, allow_nan=False)

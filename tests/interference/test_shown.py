@@ -27,7 +27,7 @@ def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(
         judged = pair.judgement
         assert f"{row[0]}: {judged.verdict}. {true_minus(judged.reason)}" in shown.lines
         assert f"Next: {judged.next}" in shown.lines
-        assert row[1] == f"{pair.rms_cosine:.4f} ({pair.floor:.4f})"
+        assert row[1] == f"{pair.rms_cosine:.4f} ({pair.rms_cosine_floor:.4f})"
     assert cosines.rows[0][1:] == ["math", "<law>", "toxic"]
     values = {(0, 1): found.pairs[0], (0, 2): found.pairs[1], (1, 2): found.pairs[2]}
     for (i, j), pair in values.items():

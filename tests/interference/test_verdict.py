@@ -140,7 +140,7 @@ def test_the_counts_of_signs_are_those_of_the_modules():
     assert found.positive_modules == np.sum(signs > 0)
     assert found.negative_modules == np.sum(signs < 0)
     assert found.mean_cosine == pytest.approx(np.mean([m.cosine for m in pair.modules]))
-    floors = np.array([m.floor for m in pair.modules])
+    floors = np.array([m.cosine_floor for m in pair.modules])
     assert found.z == pytest.approx(
         found.mean_cosine * len(floors) / np.sqrt(np.sum(floors**2)), rel=1e-6
     )

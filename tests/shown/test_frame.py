@@ -34,7 +34,7 @@ def test_a_row_a_pair_with_the_names_and_figures_of_json(here: Path) -> None:
     frame = found.to_frame()
     pairs: Any = found.to_json()["pairs"]
     assert list(frame["a"] + " " + frame["b"]) == [f"{p['a']} {p['b']}" for p in pairs]
-    for name in ("cosine", "rms_cosine", "floor", "output_overlap", "norm_ratio"):
+    for name in ("cosine", "rms_cosine", "rms_cosine_floor", "output_overlap", "norm_ratio"):
         assert frame[name].tolist() == [pair[name] for pair in pairs]
     assert set(frame) == set(pairs[0]) - {"modules"}
     assert frame.dtypes["cosine"] == "float64"

@@ -41,7 +41,7 @@ def test_tables_and_page_come_again_of_the_folder_alone(orphaned: Study, run: Ru
         (folder / name).unlink()
     ended = run("study", folder, "--html", folder / "page.html", "--json")
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out) == json.loads(before["summary.json"])
+    assert json.loads(ended.out) == {"schema": 1, **json.loads(before["summary.json"])}
     assert {n: (folder / n).read_bytes() for n in names if n != "rows.npz"} == {
         n: data for n, data in before.items() if n != "rows.npz"
     }
@@ -76,3 +76,28 @@ def test_a_folder_is_no_more_than_looked_at(orphaned: Study, tmp_path: Path, run
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no study"):
         superpose.study(tmp_path / "empty")
+
+
+def test_a_folder_whose_check_has_earlier_names_has_its_page(
+    orphaned: Study, tmp_path: Path
+) -> None:
+    """`floor` was a pair's RMS cosine's and a module's cosine's, `modules` a number too."""
+    path = tmp_path / "copied"
+    shutil.copytree(orphaned.folder.path, path)
+    page = superpose.study(path).page()
+    for file in path.glob("cells/seed-*/check.json"):
+        held = json.loads(file.read_text())
+        earlier = {"rms_cosine_floor": "floor", "module_count": "modules"}
+        for kind in ("adapters", "pairs"):
+            held[kind] = [{earlier.get(k, k): v for k, v in one.items()} for one in held[kind]]
+        for pair in held["pairs"]:
+            pair["modules"] = [
+                {"floor" if k == "cosine_floor" else k: v for k, v in module.items()}
+                for module in pair["modules"]
+            ]
+        file.write_text(json.dumps(held))
+    again = superpose.study(path).page()
+    pairs, same = (
+        next(section for section in one.sections if section.key == "pairs") for one in (page, again)
+    )
+    assert pairs.data == same.data

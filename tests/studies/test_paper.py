@@ -117,7 +117,7 @@ def test_the_papers_study_runs_to_its_end_under_the_hub_names_that_it_has(
     assert (config["r"], config["lora_alpha"], config["fan_in_fan_out"]) == (4, 64, True)
     assert config["base_model_name_or_path"] == "openai-community/gpt2"
     check = json.loads((out / "cells/seed-0/check.json").read_text())
-    assert [adapter["modules"] for adapter in check["adapters"]] == [36] * 3
+    assert [adapter["module_count"] for adapter in check["adapters"]] == [36] * 3
     after = _study(paper, "--out", out, "--dry-run", "--json", cwd=tmp_path)
     assert after["done"] == after["cells"]
     assert after["left"]["hours"] == 0

@@ -20,12 +20,15 @@ def files(folder: Path) -> Files:
 
 
 def shell(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
-    """What a command prints with --json."""
+    """What a command prints with --json, without the version that it begins with."""
     with pytest.raises(SystemExit) as end:
         main([*map(str, words), "--json"])
     said = capsys.readouterr()
     assert not end.value.code, said.err
-    return json.loads(said.out)
+    printed = json.loads(said.out)
+    assert next(iter(printed)) == "schema"
+    assert printed.pop("schema") == 1
+    return printed
 
 
 def as_json(found: Any) -> Any:

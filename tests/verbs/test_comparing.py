@@ -56,7 +56,7 @@ def test_diff_tells_what_the_command_tells(
         main(["diff", *names(), "--tolerance", "0.5", "--json"])
     assert end.value.code == 1
     found = superpose.diff(*given(), tolerance=0.5)
-    assert as_json(found) == json.loads(capsys.readouterr().out)
+    assert {"schema": 1, **as_json(found)} == json.loads(capsys.readouterr().out)
     assert not found.same
     assert superpose.diff(given()[0], "sums").same
 

@@ -35,7 +35,12 @@ def test_the_command_writes_what_the_verb_gives(
     assert not measured(tiny_base, data, adapters[0], "--directions", 5, "--json")
     said = json.loads(capsys.readouterr().out)
     path = adapters[0] / INPUT_STATISTICS
-    assert said == {**found.to_json(), "output": str(path), "bytes": path.stat().st_size}
+    assert said == {
+        "schema": 1,
+        **found.to_json(),
+        "output": str(path),
+        "bytes": path.stat().st_size,
+    }
     assert said["rows"] == 6
     written = InputStatistics.load(adapters[0])
     assert list(written) == list(found.statistics)

@@ -44,7 +44,7 @@ def test_train_in_python_writes_what_the_command_writes(
     found = superpose.train(
         base, data, tmp_path / "python", **SETTINGS, progress=lambda *step: told.append(step)
     )
-    told_as_json = json.loads(json.dumps({**found.to_json(), "path": printed["path"]}))
+    told_as_json = json.loads(json.dumps({**found.to_json(), "output": printed["output"]}))
     assert without_times(told_as_json) == without_times(printed)
     written = [
         (tmp_path / n / "adapter_model.safetensors").read_bytes() for n in ("shell", "python")

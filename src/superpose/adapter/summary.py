@@ -29,11 +29,11 @@ _KOHYA_BLOCKS = re.compile(r"^(lora|lycoris)_.*(?<!_net)_\d+_(?=[^\d])")
 class ModuleKind:
     """Target modules with one last name (q_proj). norm: Frobenius, of their deltas together.
 
-    modules: deltas, one for each expert or group.
+    module_count: deltas, one for each expert or group.
     """
 
     name: str
-    modules: int
+    module_count: int
     shapes: tuple[tuple[int, int], ...]
     ranks: tuple[int, ...]
     scalings: tuple[float, ...]
@@ -46,7 +46,7 @@ def _shape(shape: tuple[int, int]) -> str:
 
 _KINDS = (
     Column("kind", "name"),
-    Column("modules", "modules", "d"),
+    Column("modules", "module_count", "d"),
     Column("out x in", lambda kind: ", ".join(map(_shape, kind.shapes))),
     Column("rank", lambda kind: ", ".join(map(str, kind.ranks))),
     Column("scaling", lambda kind: ", ".join(f"{s:g}" for s in kind.scalings)),
@@ -70,7 +70,7 @@ class AdapterSummary(Framed, Shown):
     name: str
     path: str | None
     base_model: str | None
-    modules: int
+    module_count: int
     rank: int
     parameters: int
     dtypes: tuple[str, ...]
@@ -87,8 +87,9 @@ class AdapterSummary(Framed, Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Give the same as dicts, lists, strings and numbers."""
+        called = {"base_model": "base"}
         return {
-            **asdict(self),
+            **{called.get(key, key): value for key, value in asdict(self).items()},
             "parents": [parent.to_json() for parent in self.parents],
             "made": self.made.to_json(),
             "beside": [one.to_json() for one in self.beside],
@@ -106,7 +107,7 @@ class AdapterSummary(Framed, Shown):
             yield Fact("format", self.format)
         yield Fact("base model", self.base_model or "not named")
         yield Fact("task", str(self.settings.get("task_type") or "not named"))
-        yield Fact("target modules", str(self.modules))
+        yield Fact("target modules", str(self.module_count))
         yield Fact("rank", str(self.rank))
         yield Fact("parameters", f"{self.parameters:,}")
         if self.dtypes:
@@ -140,7 +141,7 @@ def summarise(adapter: Adapter) -> AdapterSummary:
         name=adapter.name,
         path=adapter.path,
         base_model=adapter.base_model,
-        modules=len(adapter),
+        module_count=len(adapter),
         rank=adapter.rank,
         parameters=adapter.parameters,
         dtypes=tuple(sorted({dtype for delta in adapter.values() for dtype in delta.stored})),
@@ -179,7 +180,7 @@ def _kind_name(key: str, delta: Delta) -> str:
 def _kind(name: str, deltas: list[Delta], norms: list[float]) -> ModuleKind:
     return ModuleKind(
         name=name,
-        modules=len(deltas),
+        module_count=len(deltas),
         shapes=tuple(sorted({delta.shape for delta in deltas})),
         ranks=tuple(sorted({delta.rank for delta in deltas})),
         scalings=tuple(sorted({term.coefficient for delta in deltas for term in delta.terms})),

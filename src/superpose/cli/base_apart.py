@@ -9,7 +9,7 @@ from superpose.data.question_file import ENDINGS
 from superpose.errors import BadInput
 from superpose.files.file_format import IN_FOLDERS, PEFT
 
-__all__ = ["base_apart"]
+__all__ = ["base_apart", "is_adapter"]
 
 
 def base_apart(base: str, adapters: Sequence[str] | None) -> tuple[str | None, list[str]]:
@@ -21,7 +21,7 @@ def base_apart(base: str, adapters: Sequence[str] | None) -> tuple[str | None, l
     named = [base, *(adapters or ())]
     for name in named:
         _check_adapter(name)
-    if _is_adapter(base):
+    if is_adapter(base):
         return None, named
     if not adapters:
         raise BadInput(
@@ -32,7 +32,7 @@ def base_apart(base: str, adapters: Sequence[str] | None) -> tuple[str | None, l
     return base, named[1:]
 
 
-def _is_adapter(name: str) -> bool:
+def is_adapter(name: str) -> bool:
     """Whether a name can only be an adapter's: a base model is a folder without one in it."""
     from superpose.verbs.weighted import parse_weighted
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from superpose.shown import Part
 
 __all__ = [
+    "SCHEMA",
     "answer",
     "as_csv",
     "bars",
@@ -98,16 +99,25 @@ def say(text: object) -> None:
     err().print(one_line(text), markup=False)
 
 
+SCHEMA = 1
+"""The version of all that --json prints: it grows where a name in it goes or changes its meaning.
+
+A name that is added changes nothing for whoever reads the others.
+"""
+
+
 def print_json(value: object) -> None:
     """`value` as JSON on standard output, alone there; a figure that does not exist is null.
 
-    value: of dicts, lists, tuples, strings, numbers, booleans and None. NaN becomes null because
-    JSON has no word for it, and infinity as well. Where standard output is not UTF-8, characters
-    beyond ASCII are JSON's escapes.
+    An object begins with `schema`. value: of dicts, lists, tuples, strings, numbers, booleans and
+    None. NaN becomes null because JSON has no word for it, and infinity as well. Where standard
+    output is not UTF-8, characters beyond ASCII are JSON's escapes.
     """
     from superpose.files import without_nan  # NumPy comes with it
 
     ascii_only = not is_utf8(sys.stdout)
+    if isinstance(value, dict):
+        value = {"schema": SCHEMA, **value}
     text = json.dumps(without_nan(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
     print(text, flush=True)  # noqa: T201
 
@@ -140,9 +150,9 @@ def _print_csv(found: Any) -> None:
     from superpose.shown.csv_table import csv_of
 
     main = getattr(found, "TABLE", None)
-    if main is None:
+    held: Any = {} if main is None else without_nan(found.to_json())
+    if main is None or main.partition(".")[0] not in held:
         raise BadSetting("there is no table in this answer", where="csv")
-    held: Any = without_nan(found.to_json())
     print(csv_of(held, main), end="", flush=True)  # noqa: T201
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superpose.cli.console import answer
-from superpose.cli.options import AdapterNames, IgnoreKey, Json, Quiet
+from superpose.cli.options import AdapterNames, Csv, IgnoreKey, Json, Quiet
 
 __all__ = ["info"]
 
@@ -12,12 +12,14 @@ def info(
     adapters: AdapterNames,
     ignore_key: IgnoreKey = None,
     json: Json = False,
+    _csv: Csv = False,
     _quiet: Quiet = False,
 ) -> None:
     """Say what is in adapters: base model, target modules, ranks, scalings, norms, parents.
 
     Norms are Frobenius norms of the deltas, not of the factors. Several are told one below the
-    other; their JSON is a list.
+    other; their JSON
+    has them as `adapters`.
 
     \b
     Example:

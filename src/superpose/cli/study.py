@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.beside import Html, Pages, nothing_beside
-from superpose.cli.options import Quiet
+from superpose.cli.options import Csv, Quiet
 from superpose.cli.unfold import unfolded
 from superpose.executor.execution import Execution
 
@@ -42,6 +42,7 @@ def study(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    _csv: Csv = False,
     quiet: Quiet = False,
 ) -> None:
     """Train, forecast, add, baseline, evaluate, correlate: a study from one YAML file.

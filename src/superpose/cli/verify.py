@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.bake import multiply_in_one_thread
-from superpose.cli.base_apart import base_apart
+from superpose.cli.base_apart import base_apart, is_adapter
 from superpose.cli.beside import Junit, Reports, Sarif
 from superpose.cli.options import BaseOrNot, Heads, IgnoreKey, Json, Quiet, SameBase, Weights
 
@@ -48,7 +48,7 @@ def verify(
     from superpose.verbs.verify import verify as verify_all
 
     *parts, result = adapters
-    named = base_apart(base, parts) if parts else (None, [base])
+    named = base_apart(base, parts) if parts or is_adapter(base) else (base, parts)
     reports = Reports("verify", sarif, junit)
     with reports.telling(), bars(quiet=quiet, percent=True) as progress:
         found = verify_all(

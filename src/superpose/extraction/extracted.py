@@ -37,7 +37,7 @@ class ExtractedKind:
     """
 
     name: str
-    modules: int
+    module_count: int
     ranks: tuple[int, ...]
     share: float
     energy_kept: float
@@ -98,7 +98,7 @@ class Extracted(Framed, Shown):
         return tuple(
             ExtractedKind(
                 name=name,
-                modules=len(group),
+                module_count=len(group),
                 ranks=tuple(sorted({m.rank for m in group})),
                 share=(1.0 - self.share_left) * _energy(m.change for m in group) / whole,
                 energy_kept=_energy(m.change * math.sqrt(m.energy_kept) for m in group)
@@ -111,7 +111,7 @@ class Extracted(Framed, Shown):
         """Give the figures as plain values; one that does not exist is None."""
         found: dict[str, object] = {
             "name": self.adapter.name,
-            "base_model": self.adapter.base_model,
+            "base": self.adapter.base_model,
             "energy_kept": self.energy_kept,
             "share_left": self.share_left,
             "unchanged": self.unchanged,
@@ -167,7 +167,7 @@ def _changed(left: Leftover) -> str:
 _SHARE = Column("share of the change", "share", _percent)
 _KINDS = (
     Column("kind", "name"),
-    Column("modules", "modules", "d"),
+    Column("modules", "module_count", "d"),
     Column("rank", "ranks", _ranks),
     _SHARE,
     Column("energy kept", "energy_kept", _percent),

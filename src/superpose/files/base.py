@@ -31,6 +31,7 @@ __all__ = [
     "base_at_hand",
     "check_base",
     "locate_base",
+    "name_at_hand",
     "named_base",
     "read_base_name",
 ]
@@ -102,6 +103,21 @@ class BaseName:
                 return made
         found = None if self.on_hub is None else cached_config(self.on_hub)
         return None if found is None else found.parent
+
+
+def name_at_hand(name: str) -> str:
+    """Give the name by which the base model that an adapter names is loaded on this machine.
+
+    That of the embedded model is the hub's: where it was converted here, and the hub's own is not
+    in the cache, adapters that name it were trained on the embedded one.
+    """
+    if not name.startswith(embedded.HUB_NAME):
+        return name
+    meant = read_base_name(name)
+    if meant.name != embedded.HUB_NAME or meant.revision or meant.on_hub is None:
+        return name
+    at_home = embedded.converted() is not None and cached_config(meant.on_hub) is None
+    return embedded.NAME if at_home else name
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class AdapterFigures:
 
     name: str
     path: str | None
-    modules: int
+    module_count: int
     rank: int
     parameters: int
     norm: float
@@ -64,7 +64,7 @@ class AdapterFigures:
 
 
 ADAPTER_COLUMNS = (
-    Column("modules", "modules", ",d"),
+    Column("modules", "module_count", ",d"),
     Column("rank", "rank", "d"),
     Column("parameters", "parameters", ",d"),
     Column("norm", "norm", ".4g"),

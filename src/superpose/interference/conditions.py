@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CONDITIONS", "Condition", "parse_condition"]
 
 _FIGURES: dict[str, tuple[str, Callable[[Pair], float]]] = {
-    "rms": ("RMS cosine in multiples of its floor", lambda p: p.rms_cosine / p.floor),
+    "rms": ("RMS cosine in multiples of its floor", lambda p: p.rms_cosine / p.rms_cosine_floor),
     "cosine": ("whole-adapter cosine, signed", lambda p: p.cosine),
     "output": ("overlap of the output sides", lambda p: p.output_overlap),
     "input": ("overlap of the input sides", lambda p: p.input_overlap),

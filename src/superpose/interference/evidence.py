@@ -89,7 +89,8 @@ def _cosine(pair: PairFigures) -> str:
         return f"{said}, as chance would be."
     return (
         f"{said}, as chance would be; module by module it is more (RMS cosine "
-        f"{pair.rms_cosine:.4f}, {_number(pair.rms_cosine / pair.floor)} times its floor)."
+        f"{pair.rms_cosine:.4f}, {_number(pair.rms_cosine / pair.rms_cosine_floor)} times its "
+        "floor)."
     )
 
 
@@ -128,7 +129,8 @@ def _one_run(pair: PairFigures) -> str:
 def _mixed(pair: PairFigures) -> str:
     return (
         "They agree in some modules and oppose in others: RMS cosine "
-        f"{pair.rms_cosine:.3f}, {_number(pair.rms_cosine / pair.floor)} times its floor."
+        f"{pair.rms_cosine:.3f}, {_number(pair.rms_cosine / pair.rms_cosine_floor)} times its "
+        "floor."
     )
 
 

@@ -15,15 +15,15 @@ from superpose.shown import Column, Scale
 class ModuleFigures:
     """One target module that both adapters of a pair have.
 
-    cosine: <dW_a, dW_b> / (|dW_a| |dW_b|), signed; NaN when one delta is zero. floor: its standard
-    deviation for unrelated deltas, 1 / sqrt(out_features * in_features). output_overlap and
-    input_overlap: of the sides, with their chance values max(r_a, r_b) / d; NaN when one side is
-    zero.
+    cosine: <dW_a, dW_b> / (|dW_a| |dW_b|), signed; NaN when one delta is zero. cosine_floor: its
+    standard deviation for unrelated deltas, 1 / sqrt(out_features * in_features). output_overlap
+    and input_overlap: of the sides, with their chance values max(r_a, r_b) / d; NaN when one side
+    is zero.
     """
 
     name: str
     cosine: float
-    floor: float
+    cosine_floor: float
     output_overlap: float
     output_chance: float
     input_overlap: float
@@ -36,14 +36,14 @@ _SIDES = (
 )
 
 PAIR_COLUMNS = (
-    Column("RMS cosine", "rms_cosine", ".4f", ("floor",), "floor"),
+    Column("RMS cosine", "rms_cosine", ".4f", ("rms_cosine_floor",), "floor"),
     Column("cosine", "cosine", "+.4f", ("cosine_floor",), "floor"),
     *_SIDES,
     Column("norm ratio", "norm_ratio", ".2f"),
 )
 """The figures of a pair, as an object or as `check --json` gives it."""
 
-MODULE_COLUMNS = (*_SIDES, Column("cosine", "cosine", "+.4f", ("floor",), "floor"))
+MODULE_COLUMNS = (*_SIDES, Column("cosine", "cosine", "+.4f", ("cosine_floor",), "floor"))
 """The figures of one of its target modules."""
 
 CHANCE = "In brackets: what unrelated adapters would have."
@@ -59,8 +59,8 @@ class PairFigures:
 
     rms_cosine: root mean square of the module cosines (the predictor of arXiv 2508.11985), over
     shared target modules where neither delta is zero; zero_modules says how many others there are.
-    floor: root mean square of those modules' floors. cosine: whole adapters, signed (inner products
-    and squared norms summed over modules; modules of one adapter count in its norm).
+    rms_cosine_floor: root mean square of those modules' floors. cosine: whole adapters, signed
+    (inner products and squared norms summed over modules; those of one adapter count in its norm).
     cosine_floor: its standard deviation if the deltas were unrelated, with their norms as they are.
     output_overlap, input_overlap: means over shared modules, with chance values. norm_ratio: of the
     larger norm to the smaller, NaN beside a zero adapter. shared_a: whether they started from the
@@ -76,7 +76,7 @@ class PairFigures:
     a: str
     b: str
     rms_cosine: float
-    floor: float
+    rms_cosine_floor: float
     cosine: float
     cosine_floor: float
     output_overlap: float

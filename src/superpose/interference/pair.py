@@ -100,7 +100,7 @@ def pair_figures(
         a=names[i],
         b=names[j],
         rms_cosine=_root_mean_square(cosines[exists]),
-        floor=_root_mean_square(floors[exists]),
+        rms_cosine_floor=_root_mean_square(floors[exists]),
         cosine=max(-1.0, min(1.0, math.fsum(inner) / scale)) if scale > 0 else math.nan,
         cosine_floor=math.hypot(*(lengths * floors)) / scale if scale > 0 else math.nan,
         output_overlap=_mean(outputs[0]),

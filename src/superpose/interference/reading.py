@@ -58,7 +58,7 @@ def _directed(pair: PairFigures) -> bool:
 def is_explained(pair: PairFigures) -> bool:
     """Whether overlapping sides explain the cosine's size, and the modules' signs are chance's."""
     overlapping = is_crowded(pair) or pair.input_overlap >= at.ONE_RUN_INPUTS
-    within = at.CLEAR_OF_CHANCE * _floor_within_sides(pair) / pair.floor
+    within = at.CLEAR_OF_CHANCE * _floor_within_sides(pair) / pair.rms_cosine_floor
     return overlapping and _far(pair) < within and not is_systematic(pair)
 
 
@@ -93,7 +93,7 @@ def _same_size(pair: PairFigures) -> bool:
 
 def _mixed(pair: PairFigures) -> bool:
     """Agreeing here and opposing there, by more than faintly, chance, and what overlaps explain."""
-    excess = math.sqrt(max(0.0, pair.rms_cosine**2 - pair.floor**2))
+    excess = math.sqrt(max(0.0, pair.rms_cosine**2 - pair.rms_cosine_floor**2))
     if excess < at.FAINT or not _spread(pair):
         return False
     if pair.rms_cosine < at.EXPLAINED * _floor_within_sides(pair):
@@ -115,7 +115,7 @@ def _floor_within_sides(pair: PairFigures) -> float:
         )
         if chance > 0.0
     ]
-    return pair.floor * math.sqrt(math.prod(times))
+    return pair.rms_cosine_floor * math.sqrt(math.prod(times))
 
 
 def _uneven(pair: PairFigures) -> bool:

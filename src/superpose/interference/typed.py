@@ -13,6 +13,9 @@ from superpose.files.file_format import FILE_FORMATS, Family
 _FOLDER = re.compile(r"[/~.\\]|[A-Za-z]:|.*/.*/")
 """What names a folder of the machine that an adapter was trained on, hardly one of this machine."""
 
+_EMBEDDED_OF = "HuggingFaceTB/"
+"""Whose models may be the embedded one under its own name."""
+
 
 class Typed(NamedTuple):
     """The words for two adapters.
@@ -52,7 +55,13 @@ def _ending(name: str) -> str:
 def _base_of(a: Adapter, b: Adapter) -> str:
     named = {base_with_revision(adapter) for adapter in (a, b)} - {None}
     name = named.pop() if len(named) == 1 else None
-    return name if name and not _FOLDER.match(name) else "BASE"
+    if name is None or _FOLDER.match(name):
+        return "BASE"
+    if name.startswith(_EMBEDDED_OF):
+        from superpose.files.base import name_at_hand  # a room that other names do not need
+
+        return name_at_hand(name)
+    return name
 
 
 def _options(a: Adapter, b: Adapter) -> tuple[str, ...]:

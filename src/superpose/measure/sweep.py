@@ -48,8 +48,8 @@ class Evaluation:
             "tokens": self.score.tokens,
             "rows": len(self.score.row_nll),
             "perplexity": self.score.perplexity,
-            "low": self.low,
-            "high": self.high,
+            "perplexity_low": self.low,
+            "perplexity_high": self.high,
             **accuracy_figures(self.score.choices, self.score.match),
         }
 

@@ -92,7 +92,7 @@ _SAYS = {
     "cosine": lambda p: (
         f"cosine {figure(p['cosine'], '+.4f')}, {figure(_cosine(p), '+.1f')} times its floor "
         f"{figure(p['cosine_floor'], '.5f')}; RMS cosine {figure(p['rms_cosine'], '.4f')}, "
-        f"floor {figure(p['floor'], '.4f')}"
+        f"floor {figure(p['rms_cosine_floor'], '.4f')}"
     ),
     "outputs": lambda p: (
         f"output overlap {figure(p['output_overlap'], '.3f')}, {figure(_outputs(p), '.1f')} times "
@@ -116,7 +116,7 @@ def _modules(pairs: Sequence[Pair], labels: Sequence[str]) -> dict[str, Any]:
     held = [{module["name"]: module for module in pair["modules"]} for pair in pairs]
     names = union_of_modules(held)
     figures = {
-        "cosine": ("cosine", "floor"),
+        "cosine": ("cosine", "cosine_floor"),
         "outputs": ("output_overlap", "output_chance"),
         "inputs": ("input_overlap", "input_chance"),
     }

@@ -57,7 +57,7 @@ class Trained(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Give what `train --json` prints."""
-        return asdict(self)
+        return {"output" if key == "path" else key: value for key, value in asdict(self).items()}
 
     def shown(self) -> tuple[Part, ...]:
         """Give one line: what was trained on, for how long, and what became of the loss."""

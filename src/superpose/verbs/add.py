@@ -75,8 +75,8 @@ class Added(Told):
         return {
             "output": str(written.path),
             "name": total.name,
-            "base_model": total.base_model,
-            "modules": written.modules,
+            "base": total.base_model,
+            "module_count": written.modules,
             "rank": written.rank,
             "dtype": written.dtype,
             "bytes": written.bytes,

@@ -41,10 +41,12 @@ class BakedModel(Told):
         from superpose.adapter.beside import trained
 
         total = self.adapter
+        baked = self.baked.to_json()
         return {
-            **self.baked.to_json(),
+            "output": baked.pop("path"),
+            **baked,
             "name": total.name,
-            "base_model": self.base,
+            "base": self.base,
             "parents": [parent.to_json() for parent in total.parents],
             "made": total.made.to_json(),
             "beside": [one.to_json() for one in trained(total.beside)],

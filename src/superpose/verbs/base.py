@@ -94,6 +94,7 @@ def _named_by(parts: Sequence[Adapter], same_base: bool) -> str:
     """Give the base model that the adapters name, which is said. Raises as `loaded_base_of`."""
     from superpose.adapter import check_same_base
     from superpose.adapter.same_base import base_with_revision
+    from superpose.files.base import name_at_hand
 
     check_same_base(parts, same_base)
     named = next(filter(None, map(base_with_revision, parts)), None)
@@ -103,8 +104,10 @@ def _named_by(parts: Sequence[Adapter], same_base: bool) -> str:
             where="base",
             hint="Name it before the adapters: BASE ADAPTER ..., in Python base=.",
         )
-    note("note", f"base model {named}, which the adapters name")
-    return named
+    here = name_at_hand(named)
+    called = "" if here == named else f", as {named}"
+    note("note", f"base model {here}, which the adapters name{called}")
+    return here
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Expanded(Framed, Shown):
         return {
             "output": None if self.out is None else str(self.out),
             "adapters": [
-                {"name": one.name, "output": name, "rank": one.rank, "modules": len(one),
+                {"name": one.name, "output": name, "rank": one.rank, "module_count": len(one),
                  "made": one.made.to_json()}
                 for one, name in zip(self.adapters, self.names, strict=True)
             ],

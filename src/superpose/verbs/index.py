@@ -87,8 +87,8 @@ class Indexed(Framed, IndexUpdate, Shown):
     def to_json(self) -> dict[str, Any]:
         """Give what `superpose index --json` prints."""
         return {
-            "index": str(self.path),
-            "adapters": sum(self.bases.values()),
+            "output": str(self.path),
+            "adapter_count": sum(self.bases.values()),
             "bases": self.bases,
             "counts": self.counts,
             "entries": [_record(one) for one in self.entries],

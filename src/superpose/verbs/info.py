@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from superpose.arguments import typed
-from superpose.shown import Line, Part, Shown
+from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import AdapterName, loaded
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ __all__ = ["Summaries", "info"]
 
 
 @dataclass(frozen=True)
-class Summaries(Shown):
+class Summaries(Framed, Shown):
     """What is in each of several adapters, in the order in which they were given."""
+
+    TABLE: ClassVar[str] = "adapters"
 
     adapters: tuple[AdapterSummary, ...]
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Give a list of what one gives."""
-        return [one.to_json() for one in self.adapters]
+    def to_json(self) -> dict[str, Any]:
+        """Give what `info --json` prints of several: `adapters`, each as one alone is given."""
+        return {"adapters": [one.to_json() for one in self.adapters]}
 
     def shown(self) -> tuple[Part, ...]:
         """Give what each shows, with a line between them."""

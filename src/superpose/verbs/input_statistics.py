@@ -62,8 +62,8 @@ class MeasuredInputs(Told):
         """Give what `statistics --json` prints."""
         found = self.statistics
         return {
-            "base_model": found.base_model,
-            "modules": len(found),
+            "base": found.base_model,
+            "module_count": len(found),
             "inputs": len({id(moment) for moment in found.values()}),
             "directions": max(len(moment.values) for moment in found.values()),
             "rows": found.rows,
@@ -76,7 +76,7 @@ class MeasuredInputs(Told):
         said = self.to_json()
         where = "" if self.path is None else f"wrote {self.path}: "
         what = (
-            f"{said['inputs']} inputs of {said['modules']} modules, {said['directions']} "
+            f"{said['inputs']} inputs of {said['module_count']} modules, {said['directions']} "
             f"directions of each, from {said['rows']} rows ({said['tokens']:,} tokens)"
         )
         return f"{where}{what}" + (f"; {size(self.bytes)}" if self.bytes else "")
