@@ -152,7 +152,7 @@ def test_what_has_tables_gives_them_as_csv() -> None:
         if any("--csv" in parameter.opts for parameter in command.params)
     }
     assert having == {
-        "ask", "check", "compare", "compress", "diff", "dupes", "eval", "extract", "info",
+        "ask", "check", "compare", "compress", "diff", "dupes", "eval", "extract", "index", "info",
         "lineage", "near", "predict", "study", "tune", "unmix",
     }  # fmt: skip
 

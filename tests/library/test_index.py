@@ -285,7 +285,7 @@ def test_a_name_that_the_hub_does_not_give_is_listed_beside_the_others_and_ends_
     assert found.returncode == 3, found.stderr
     assert "org/nothing: could not be brought" in found.stderr
     told = json.loads(found.stdout)
-    assert (told["adapters"], told["missing"]) == (1, ["org/nothing"])
+    assert (told["adapter_count"], told["missing"]) == (1, ["org/nothing"])
     assert [one["name"] for one in told["problems"]] == ["org/nothing"]
     assert superpose("index", "-o", out).returncode == 0
 
