@@ -44,7 +44,10 @@ def _verdict(found: Mapping[str, Any], bases: Table) -> Section:
     counts, left = found["counts"], len(found["problems"])
     new = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
     sentences = [
-        (f"{counted(found['adapters'], 'adapter')} can be used.", f"This run: {new or 'nothing'}."),
+        (
+            f"{counted(found['adapter_count'], 'adapter')} can be used.",
+            f"This run: {new or 'nothing'}.",
+        ),
     ]
     if left:
         are = "is" if left == 1 else "are"
