@@ -35,20 +35,16 @@ def index_page(
     if rest:
         sections.append(parts_section("rest", "Left out, and remarks", rest))
     sections.append(made_section(made, TERMS))
-    held = counted(found["adapters"], "adapter")
+    held = counted(found["adapter_count"], "adapter")
     title = f"{held} of {counted(len(found['bases']), 'base model')}"
-    return Page(title, f"What the index {public(found['index'])} holds", tuple(sections))
+    return Page(title, f"What the index {public(found['output'])} holds", tuple(sections))
 
 
 def _verdict(found: Mapping[str, Any], bases: Table) -> Section:
     counts, left = found["counts"], len(found["problems"])
     new = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
-    sentences = [
-        (
-            f"{counted(found['adapter_count'], 'adapter')} can be used.",
-            f"This run: {new or 'nothing'}.",
-        ),
-    ]
+    held = counted(found["adapter_count"], "adapter")
+    sentences = [(f"{held} can be used.", f"This run: {new or 'nothing'}.")]
     if left:
         are = "is" if left == 1 else "are"
         sentences.append((f"{left:,} {are} left out.", "The reason of each stands below."))
