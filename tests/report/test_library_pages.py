@@ -14,7 +14,7 @@ from tests.report.conftest import HOSTILE, MADE
 
 import superpose
 from superpose.library.opened import open_library
-from superpose.report import lineage_page, render
+from superpose.report import library_page, lineage_page, render
 from superpose.report.graph import Graph, tree
 
 if TYPE_CHECKING:
@@ -144,6 +144,19 @@ def test_a_page_of_very_many_adapters_says_how_many_it_shows() -> None:
     assert text.count('<td class="name" data-value="b"') == 500
     assert found.held[0].ranks == "0 to 8"
     assert len(found.to_frame()) == 501
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(2, "adapters."), (3, "the other stands"), (4, "the others stand")]
+)
+def test_those_that_stand_alone_are_told_where_there_are_any(count: int, said: str) -> None:
+    names = [f"a{at}" for at in range(count)]
+    clusters = [names[:2], *([name] for name in names[2:])]
+    base = {"base": "b", "adapters": names, "clusters": clusters, "pairs": []}
+    text = render(library_page({"bases": [base]}, [()], MADE))
+    assert f"1 cluster has 2 of {count} adapters" in text
+    assert said in text
+    assert bool(re.search("stands? alone", text)) == (count > 2)
 
 
 def test_a_drawing_says_what_it_shows_and_points_say_their_figures(

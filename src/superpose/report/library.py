@@ -33,6 +33,10 @@ def library_page(found: Mapping[str, Any], parts: Sequence[Sequence[Part]], made
     return Page(title, "What the weights alone tell of every pair", tuple(sections))
 
 
+_ALONE = ("", "; the other stands alone", "; the others stand alone")
+"""Of none, of one, of more."""
+
+
 def _verdict(bases: Sequence[Mapping[str, Any]]) -> Section:
     sentences = []
     for base in bases:
@@ -41,7 +45,7 @@ def _verdict(bases: Sequence[Mapping[str, Any]]) -> Section:
         count = len(base["adapters"])
         says = (
             f"{counted(len(clusters), 'cluster')} {'has' if len(clusters) == 1 else 'have'} "
-            f"{held:,} of {counted(count, 'adapter')}; the others stand alone."
+            f"{held:,} of {counted(count, 'adapter')}{_ALONE[min(count - held, 2)]}."
             if clusters
             else f"{counted(count, 'adapter')}, none of them close to another."
         )
