@@ -29,9 +29,6 @@ SLOW = [
     for name, blocks in PAGES.items()
     if any(b.mark == "slow" or (b.mark == "needs" and is_here(b.argument)) for b in blocks)
 ]
-WHOLE = ["docs/tutorial.md"]
-"""Its commands predict, tune, evaluate and prove on all layers, as the demo trains on them."""
-
 QUICK = [
     name
     for name, blocks in PAGES.items()
@@ -84,25 +81,17 @@ def run_all(page: str) -> None:
 @pytest.mark.slow
 @pytest.mark.apart
 @pytest.mark.usefixtures("small_workplace")
-@pytest.mark.parametrize("page", [page for page in SLOW if page not in WHOLE])
+@pytest.mark.parametrize("page", SLOW)
 def test_all_blocks_run_in_order(page: str) -> None:
-    """On the first layers of the base model, in seconds."""
-    run_all(page)
-
-
-@pytest.mark.slow
-@pytest.mark.apart
-@pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", WHOLE)
-def test_all_blocks_run_in_order_on_the_whole_model(page: str) -> None:
+    """On the first layers of the base model, in seconds; the notebook runs on the whole."""
     run_all(page)
 
 
 @pytest.mark.hard
 @pytest.mark.apart
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", [page for page in SLOW if page not in WHOLE])
-def test_all_other_blocks_run_in_order_on_the_whole_model(page: str) -> None:
+@pytest.mark.parametrize("page", SLOW)
+def test_all_blocks_run_in_order_on_the_whole_model(page: str) -> None:
     run_all(page)
 
 
