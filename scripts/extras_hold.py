@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("extras", nargs="*", help="those alone, in place of all")
     parser.add_argument("-c", "--constraints", type=Path)
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     found = list(failures(asked.wheel, asked.extras or list(TRIED), asked.constraints))
     for each in found:
         print(each, file=sys.stderr)

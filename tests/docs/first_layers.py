@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from superpose.errors import SuperposeWarning
 from superpose.files import embedded
 from superpose.files.checksum import sha256
 
@@ -16,7 +18,9 @@ __all__ = ["keep_first_layers"]
 
 def keep_first_layers(cache: Path, layers: int) -> None:
     """Put the model into a cache, where `smollm2` is looked for, as if it had no more layers."""
-    whole = embedded.folder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperposeWarning)  # another worker converts it just now
+        whole = embedded.folder()
     folder = cache / whole.name
     folder.mkdir(parents=True)
     for path in whole.iterdir():
