@@ -154,7 +154,7 @@ def played(field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     few = {name: CONTENDERS[name] for name in ("sum", "average", "regmean")}
     for module in (contending, judge):
         monkeypatch.setattr(module, "CONTENDERS", few)
-    ways = ("own", "tuned", "merged-epochs", "merged-steps")
+    ways = ("own", "naive", "averaged", "tuned", "merged-epochs", "merged-steps")
     monkeypatch.setattr(beside, "WAYS", ways)
     monkeypatch.setattr(records, "ARENA", tmp_path / "methods.json")
     monkeypatch.setattr(records, "INPUTS", tmp_path / "inputs.json")
@@ -183,17 +183,19 @@ def test_headlines_are_recomputed_from_the_recorded_rows_by_numpy_alone(played: 
     assert len(sums) == 4
     nats = {
         way: np.array([figure(way, *each) for each in sums])
-        for way in ("sum", "own", "average", "regmean", "tuned", "merged-epochs")
+        for way in ("sum", "own", "naive", "averaged", "regmean", "tuned", "merged-epochs")
     }
     for way, found in nats.items():
-        closed = (nats["sum"] - found).mean() / (nats["sum"] - nats["own"]).mean()
+        closed = (nats["naive"] - found).mean() / (nats["naive"] - nats["own"]).mean()
         assert record["ways"][way]["gap_closed"]["value"] == pytest.approx(
             closed, rel=1e-3, abs=1e-4
         )
         for other, key in page.BESIDE.items():
             assert record["ways"][way][key]["hits"] == int((found < nats[other]).sum())
-        by = (found - nats["sum"]).mean()
-        assert record["ways"][way]["less_than_naive"] == pytest.approx(by, abs=1e-4)
+        by = {other: (found - nats[other]).mean() for other in ("naive", "sum")}
+        said = record["ways"][way]
+        assert said["less_than_naive"] == pytest.approx(by["naive"], abs=1e-4)
+        assert said["less_than_scaled"]["nats"] == pytest.approx(by["sum"], abs=1e-4)
     assert record["told_apart"]["pairs"] == 3
 
 
@@ -242,6 +244,26 @@ def test_sums_on_record_are_judged_without_their_folder_and_not_played_again(
     others = replace(field.tournament, seeds=(1,))
     monkeypatch.setattr(elsewhere, "tournament", others)
     assert not rows.on_record(elsewhere)
+
+
+def test_of_a_sum_on_record_only_what_is_missing_is_played(
+    field: Field, played: Path, tmp_path: Path, tiny_base: Path
+) -> None:
+    """As where a way joins those that stand beside the methods."""
+    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    every = rows.recorded_rows()
+    rows.kept({cell: found for cell, found in every.items() if cell.way != "naive"})
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = field_of(tmp_path / "elsewhere", tiny_base, ASKED)
+    with elsewhere.claimed():
+        playing.play_missing(elsewhere)
+    folder = elsewhere.folder.path
+    assert not (folder / "contending").exists()
+    assert [each.name for each in (folder / "beside").iterdir()] == ["naive"]
+    judge.judge(elsewhere)
+    again = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    assert again["gap"]["nats"] == pytest.approx(record["gap"]["nats"], abs=1e-5)
+    assert again["about"]["chosen"] == record["about"]["chosen"]
 
 
 def test_where_naive_sums_lose_nothing_there_is_no_share_of_a_gap(played: Path) -> None:

@@ -32,15 +32,19 @@ from superpose.measure.tune import tune
 from superpose.model import SuperposedModel
 from superpose.studies.cells import cell_seed
 
-__all__ = ["WAYS", "Beside", "besides", "doer", "scored", "stand_missing"]
+__all__ = ["NAIVE", "WAYS", "Beside", "besides", "doer", "scored", "stand_missing"]
+
+NAIVE = "naive"
+"""The plain sum of the adapters, each at task weight 1."""
 
 WAYS = (
-    "own", "random", "tuned", "by-layer", "by-module", "merged-epochs", "merged-steps",
-    "calibration", "fine-tuned",
+    "own", NAIVE, "averaged", "random", "tuned", "by-layer", "by-module", "merged-epochs",
+    "merged-steps", "calibration", "fine-tuned",
 )  # fmt: skip
-"""Each domain's own adapter alone, and beside random partners of the others' norms; `tune`'s
-weights; adapters trained in their place: on all rows for as many epochs or steps as one of the
-parents, on the calibration rows alone, and on these while the parents' sum is at work."""
+"""Each domain's own adapter alone; all at weight 1, and at 1/K; the own one beside random partners
+of the others' norms; `tune`'s weights; adapters trained in their place: on all rows for as many
+epochs or steps as one of the parents, on the calibration rows alone, and on these while the
+parents' sum is at work."""
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -172,6 +176,8 @@ def _weights(
     if each.way == "random":
         # Behind the parents stand their random partners.
         return np.hstack([np.eye(domains), 1 - np.eye(domains)])
+    if each.way == "averaged":
+        return np.full(count, 1 / count)
     if each.way != "tuned" and each.way not in BY:
         return np.ones(count)
     start = fitted()

@@ -14,7 +14,7 @@ __all__ = ["compared", "figure", "sums_of"]
 
 
 def sums_of(found: Measurements, condition: str = "main") -> list[Cell]:
-    """Give the sums of a condition, as the cells of their naive sum."""
+    """Give the sums of a condition, as the cells of the method `sum`."""
     return [cell for cell in found if (cell.condition, cell.way) == (condition, "sum")]
 
 

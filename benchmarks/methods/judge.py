@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods import records
+from benchmarks.methods.beside import NAIVE
 from benchmarks.methods.comparing import compared, figure, sums_of
 from benchmarks.methods.contending import contendings
 from benchmarks.methods.judge_inputs import INPUT_ROWS, judged_inputs
@@ -30,7 +31,10 @@ from superpose.errors import BadInput
 from superpose.measure.contenders import CONTENDERS
 from superpose.statistics.shares import clopper_pearson
 
-__all__ = ["again", "judge", "judged_rows"]
+__all__ = ["FEWEST_DRAWN", "again", "judge", "judged_rows"]
+
+FEWEST_DRAWN = 5
+"""Sums below which intervals are over questions alone: so few have only a few resamples."""
 
 
 def judge(field: Field, jobs: Jobs = 1) -> None:
@@ -71,7 +75,7 @@ def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]
     """Give the record: everything that row losses tell. about: what they do not tell."""
     sums = sums_of(found)
     ways = list(dict.fromkeys(cell.way for cell in found if cell.condition == "main"))
-    resampled = Resampled(found, sums)
+    resampled = Resampled(found, sums, NAIVE, FEWEST_DRAWN)
     return {
         "about": dict(about),
         "sums": [_sum(found, cell, ways) for cell in sums],
@@ -102,7 +106,7 @@ def _sum(found: Measurements, cell: Cell, ways: Sequence[str]) -> dict[str, Any]
 
 def _gap(found: Measurements, sums: Sequence[Cell]) -> dict[str, Any]:
     """Give what naive sums lose against own adapters. A tie: nothing that could be closed."""
-    lost = compared(found, "sum", "own", sums)
+    lost = compared(found, NAIVE, "own", sums)
     none = lost.tie or lost.difference <= 0
     return {"nats": _round(lost.difference), "error": _round(lost.error), "none": none}
 
@@ -110,16 +114,21 @@ def _gap(found: Measurements, sums: Sequence[Cell]) -> dict[str, Any]:
 def _way(
     found: Measurements, way: str, sums: Sequence[Cell], resampled: Resampled
 ) -> dict[str, Any]:
-    """Give a way's figures over all sums, beside the naive sum and the average."""
-    beside = compared(found, way, "sum", sums)
+    """Give a way's figures over all sums, beside the naive sum, that at its best scale and 1/K."""
+    beside, scaled = (compared(found, way, other, sums) for other in (NAIVE, "sum"))
     return {
         "nats": _round(np.mean([figure(found, cell._replace(way=way)) for cell in sums])),
         "gap_closed": resampled.gap_closed(way, sums).to_json(),
         "less_than_naive": _round(beside.difference),
         "error": _round(beside.error),
-        "tie": beside.tie and way != "sum",
-        "better": _better(found, way, "sum", sums),
-        "better_than_average": _better(found, way, "average", sums),
+        "tie": beside.tie and way != NAIVE,
+        "less_than_scaled": {
+            "nats": _round(scaled.difference),
+            "error": _round(scaled.error),
+            "tie": scaled.tie and way != "sum",
+        },
+        "better": _better(found, way, NAIVE, sums),
+        "better_than_average": _better(found, way, "averaged", sums),
     }
 
 
@@ -139,7 +148,7 @@ def _told_apart(found: Measurements, ways: Sequence[str], sums: Sequence[Cell]) 
 
 
 def _same_a(found: Measurements) -> dict[str, Any]:
-    """Give the methods' figures where adapters started from one A, beside the naive sum's."""
+    """Give the methods' figures where adapters started from one A, beside the scaled sum's."""
     sums = sums_of(found, "same-a")
     ways = dict.fromkeys(cell.way for cell in found if cell.condition == "same-a")
     said = {}
@@ -148,7 +157,7 @@ def _same_a(found: Measurements) -> dict[str, Any]:
         nats = np.mean([figure(found, cell._replace(way=way)) for cell in sums])
         said[way] = {
             "nats": _round(nats),
-            "less_than_naive": _round(beside.difference),
+            "less_than_scaled": _round(beside.difference),
             "error": _round(beside.error),
         }
     return said

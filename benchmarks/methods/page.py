@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.methods.beside import NAIVE
 from benchmarks.methods.page_inputs import inputs_section
 from benchmarks.prediction.markdown import table
 from superpose.files import new_file
@@ -32,14 +33,29 @@ The arena of all methods was not played to its end of any seed yet: nothing is s
 method is the best. `superpose compare` asks it of your adapters.
 """
 
+PLAYED = """\
+**{apart} of {pairs} pairs of methods can be told apart** at two standard errors, on {sums}.
+
+Every method had {rows[passes]} passes over {rows[calibration]} calibration rows a domain for its
+setting and scale, and was measured once on {rows[test]} test rows a domain. Nats: the mean over a
+sum's members of nats an answer token, then over sums. Gap closed: the share of what the naive sum
+loses against the own adapters that is gone; brackets hold the middle 95 % of 2,000 resamples of
+questions and, where there are five or more, of sums, each drawn by themselves; for a share of sums
+Clopper and Pearson's interval. A *tie* is nearer than two standard errors. *naive*: every adapter
+at task weight 1; *averaged*: at 1/K. Every method has a scale of its own, the sum too: what one
+brings beyond one scale stands against `sum`. *No gap*: naive sums lose nothing against the own
+adapters that can be told from zero, so there is nothing to close.
+"""
+
 TRAINED = """\
 Weights are those that `tune` finds from the calibration rows; training is of adapters of the same
 rank at the same learning rate. All rows are of the same sums.
 """
 
 PLAINLY = {
-    "sum": "the naive sum",
-    "average": "the average, 1/K",
+    NAIVE: "the naive sum, each adapter at 1",
+    "averaged": "the average, each at 1/K",
+    "sum": "one weight for all: the sum at its best scale",
     "tuned": "`tune`: one weight an adapter",
     "by-layer": "`tune --by layer`",
     "by-module": "`tune --by module`",
@@ -51,7 +67,7 @@ PLAINLY = {
 }
 """Tuned weights and what is trained in their place, by way."""
 
-BESIDE = {"sum": "better", "average": "better_than_average"}
+BESIDE = {NAIVE: "better", "averaged": "better_than_average"}
 """Ways that others are held against, and where the record has in how many sums they are better."""
 
 
@@ -71,24 +87,10 @@ def page(arena: Record | None, inputs: Record | None) -> str:
 
 def _arena(record: Record) -> Iterator[str]:
     apart, about = record["told_apart"], record["about"]
-    rows = about["rows"]
     yield from _unfinished(record)
-    yield from (
-        f"**{apart['apart']} of {apart['pairs']} pairs of methods can be told apart** at two",
-        f"standard errors, on {counted(len(record['sums']), 'sum')}.",
-        "",
-        f"Every method had {rows['passes']} passes over {rows['calibration']} calibration rows a",
-        f"domain for its setting and scale, and was measured once on {rows['test']} test rows a",
-        "domain. Nats: the mean over a sum's members of nats an answer token, then over sums. Gap",
-        "closed: the share of what the naive sum loses against the own adapters that is gone;",
-        "brackets hold the middle 95 % of 2,000 resamples of questions and of sums, each drawn by",
-        "themselves; for a share of sums Clopper and Pearson's interval. A *tie* is nearer than",
-        "two standard errors to the naive sum. *No gap*: naive sums lose nothing against the own",
-        "adapters that can be told from zero, so there is nothing to close.",
-        "",
-        "## All sums",
-        "",
-    )
+    sums = counted(len(record["sums"]), "sum")
+    yield PLAYED.format(**apart, sums=sums, rows=about["rows"])
+    yield from ("## All sums", "")
     yield from _table(record["ways"], record["gap"])
     yield from _by_size(record)
     yield from _trained(record["ways"], record["gap"])
@@ -103,12 +105,13 @@ def _arena(record: Record) -> Iterator[str]:
     if record["same_a"]:
         yield from ("## Adapters that started from the same A", "")
         alike = [
-            [way, f"{f['nats']:.4f}", f"{f['less_than_naive']:+.4f} ± {f['error']:.4f}"]
+            [way, f"{f['nats']:.4f}", f"{f['less_than_scaled']:+.4f} ± {f['error']:.4f}"]
             for way, f in record["same_a"].items()
         ]
-        yield from table(["", "nats", "against the naive sum"], alike)
+        yield from table(["", "nats", "against `sum`, at its best scale"], alike)
     yield from ("## Every sum", "", "Nats of some ways; the record has all of them.", "")
-    shown = [w for w in ("own", "sum", "average", "regmean", "tuned") if w in record["ways"]]
+    some = ("own", NAIVE, "averaged", "sum", "regmean", "tuned")
+    shown = [way for way in some if way in record["ways"]]
     every = [
         [f"{'+'.join(each['domains'])}, seed {each['seed']}"]
         + [f"{each['nats'][way]:.4f}" for way in shown]
@@ -118,17 +121,14 @@ def _arena(record: Record) -> Iterator[str]:
 
 
 def _table(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
-    head = ["", "nats", "gap closed", "against the naive sum", "better than it in"]
-    rows = [
-        [
-            way,
-            f"{found['nats']:.4f}",
-            _closed(found["gap_closed"], gap),
-            "" if way == "sum" else _difference(found),
-            "" if way == "sum" else _share(found["better"]),
-        ]
-        for way, found in sorted(ways.items(), key=lambda each: float(each[1]["nats"]))
-    ]
+    head = ["", "nats", "gap closed", "against naive", "better than it in", "against `sum`"]
+    rows = []
+    for way, found in sorted(ways.items(), key=lambda each: float(each[1]["nats"])):
+        naive, scaled = _difference(found, found["less_than_naive"]), found["less_than_scaled"]
+        beside = ["", ""] if way == NAIVE else [naive, _share(found["better"])]
+        of_sum = "" if way == "sum" else _difference(scaled, scaled["nats"])
+        figures = [f"{found['nats']:.4f}", _closed(found["gap_closed"], gap)]
+        rows.append([way, *figures, *beside, of_sum])
     yield from table(head, rows)
 
 
@@ -171,9 +171,9 @@ def _order(record: Record) -> Sequence[str]:
     return sorted(record["ways"], key=lambda way: float(record["ways"][way]["nats"]))
 
 
-def _difference(found: Mapping[str, Any]) -> str:
+def _difference(found: Mapping[str, Any], nats: float) -> str:
     tie = ", *tie*" if found["tie"] else ""
-    return f"{found['less_than_naive']:+.4f} ± {found['error']:.4f}{tie}"
+    return f"{nats:+.4f} ± {found['error']:.4f}{tie}"
 
 
 def _share(found: Mapping[str, Any]) -> str:

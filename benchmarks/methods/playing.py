@@ -6,9 +6,9 @@ stopped, with nothing but the repository: the adapters it needs are trained agai
 
 from __future__ import annotations
 
-from benchmarks.methods.beside import besides, stand_missing
-from benchmarks.methods.contending import contend_missing, contendings
-from benchmarks.methods.rows import on_record
+from benchmarks.methods.beside import Beside, besides, stand_missing
+from benchmarks.methods.contending import Contending, contend_missing, contendings
+from benchmarks.methods.rows import Cell, on_record
 from benchmarks.methods.sums import core_sums, drawn_sums
 from benchmarks.prediction.adapters import Training, train_those
 from benchmarks.prediction.field import Field
@@ -23,26 +23,24 @@ def play_missing(field: Field, jobs: Jobs = 1) -> None:
     Small ones first, and those that finish a seed before all others. The caller holds the folder's
     lock.
     """
-    before = {(c.condition, c.seed, c.domains) for c in on_record(field)}
+    before = set(on_record(field))
     seeds = field.tournament.seeds
     core = [(seed, domains) for seed in seeds for domains in core_sums(field, seed)]
     every = [(seed, domains) for seed in seeds for domains in drawn_sums(field, seed)]
-    ordered = dict.fromkeys([*sorted(core, key=lambda one: len(one[1])), *every])
-    for seed, domains in ordered:
-        if ("main", seed, domains) not in before:
-            _play(field, seed, domains, jobs)
-    alike = [each for each in contendings(field) if each.condition == "same-a"]
-    missing = [e for e in alike if (e.condition, e.seed, e.domains) not in before]
-    contend_missing(field, jobs, missing)
+    contending = [e for e in contendings(field) if _cell(e) not in before]
+    beside = [e for e in besides(field) if _cell(e) not in before]
+    for seed, domains in dict.fromkeys([*sorted(core, key=lambda one: len(one[1])), *every]):
+        of_sum = (seed, domains)
+        methods = [e for e in contending if e.condition == "main" and (e.seed, e.domains) == of_sum]
+        ways = [e for e in beside if (e.seed, e.domains) == of_sum]
+        if methods or ways:
+            train_those(field, [Training("main", seed, domain) for domain in domains], jobs)
+        contend_missing(field, jobs, methods)
+        stand_missing(field, jobs, ways)
+    contend_missing(field, jobs, [each for each in contending if each.condition == "same-a"])
 
 
-def _play(field: Field, seed: int, domains: tuple[str, ...], jobs: Jobs) -> None:
-    train_those(field, [Training("main", seed, domain) for domain in domains], jobs)
-    contending = [
-        each
-        for each in contendings(field)
-        if (each.condition, each.seed, each.domains) == ("main", seed, domains)
-    ]
-    contend_missing(field, jobs, contending)
-    beside = [each for each in besides(field) if (each.seed, each.domains) == (seed, domains)]
-    stand_missing(field, jobs, beside)
+def _cell(each: Contending | Beside) -> Cell:
+    if isinstance(each, Contending):
+        return Cell(each.condition, each.seed, each.domains, each.method)
+    return Cell("main", each.seed, each.domains, each.way)

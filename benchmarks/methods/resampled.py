@@ -41,10 +41,13 @@ class Resampled:
 
     A question counts in a resample as often in every sum and way, and a sum as often for every way,
     so differences are paired (Owen, The pigeonhole bootstrap, 2007, doi:10.1214/07-AOAS122).
+    naive: the way that loses the gap. fewest: of fewer sums none is drawn, and each counts once.
     """
 
-    def __init__(self, found: Measurements, sums: Sequence[Cell]) -> None:
-        self.found = found
+    def __init__(
+        self, found: Measurements, sums: Sequence[Cell], naive: str = "sum", fewest: int = 0
+    ) -> None:
+        self.found, self._naive, self._fewest = found, naive, fewest
         rows = {name: each for cell in sums for name, each in found[cell].items()}
         self._questions = {
             name: _drawn(len(each.tokens), f"questions of {name}") for name, each in rows.items()
@@ -54,7 +57,7 @@ class Resampled:
 
     def gap_closed(self, way: str, sums: Sequence[Cell]) -> Share:
         """Give the share of what the naive sums lose against own adapters that is gone."""
-        naive, own, mine = (self._mean(each, sums) for each in ("sum", "own", way))
+        naive, own, mine = (self._mean(each, sums) for each in (self._naive, "own", way))
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = (naive - mine) / (naive - own)
         return Share(float(shares[0]), shares[1:])
@@ -62,6 +65,8 @@ class Resampled:
     def _mean(self, way: str, sums: Sequence[Cell]) -> Array:
         """(1 + resamples,): the mean over sums of nats an answer token; as it is, and as drawn."""
         weights = np.array([self._sums[cell] for cell in sums])
+        if len(sums) < self._fewest:
+            weights = np.ones_like(weights)
         weights[:, 1:] /= np.maximum(weights[:, 1:].sum(axis=0), 1.0)
         weights[:, 0] = 1 / len(sums)
         figures = [self._figure(cell._replace(way=way)) for cell in sums]

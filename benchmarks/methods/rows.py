@@ -69,14 +69,14 @@ Measurements: TypeAlias = Mapping[Cell, Mapping[str, Rows]]
 def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
     """Give the sums of the seeds that are finished; where none is, those that are.
 
-    A sum that is whole in the folder is read there; of the others those that an earlier judgement
-    has put on record are taken, which need no folder. Raises BadInput where no sum has every
-    method and all that stands beside them.
+    What lies in the folder is read there; the rest is taken from what an earlier judgement has put
+    on record, which needs no folder. Raises BadInput where no sum has every method and all that
+    stands beside them.
     """
     files, before = dict(_files(field)), on_record(field)
-    missing = {cell for cell, file in files.items() if not (field.folder.path / file).exists()}
-    here = set(files) - {cell for cell in files if _sum(cell) in {_sum(each) for each in missing}}
-    there = [cell for cell in files if cell in here or cell in before]
+    here = {cell for cell, file in files.items() if (field.folder.path / file).exists()}
+    broken = {_sum(cell) for cell in files if cell not in here and cell not in before}
+    there = [cell for cell in files if _sum(cell) not in broken]
     finished = _finished(field, files, set(there))
     seeds = finished or set(field.tournament.seeds)
     whole = [cell for cell in there if cell.seed in seeds]
@@ -93,13 +93,12 @@ def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
 
 
 def on_record(field: Field) -> dict[Cell, dict[str, Rows]]:
-    """Give the whole sums that an earlier judgement of the same arena has put on record."""
+    """Give what an earlier judgement of the same arena has put on record."""
     record = records.recorded(records.ARENA)
     if record is None or any(record["about"][key] != said for key, said in played(field).items()):
         return {}
-    found, wanted = recorded_rows(), {cell for cell, _ in _files(field)}
-    broken = {_sum(cell) for cell in wanted - set(found)}
-    return {c: found[c] for c in found if c in wanted and _sum(c) not in broken}
+    wanted = {cell for cell, _ in _files(field)}
+    return {cell: rows for cell, rows in recorded_rows().items() if cell in wanted}
 
 
 def played(field: Field) -> dict[str, Any]:
