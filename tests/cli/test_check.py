@@ -379,3 +379,26 @@ def test_help_shows_an_example_that_can_be_run(superpose: Superpose) -> None:
     ended = superpose("check", "--help")
     assert ended.returncode == 0
     assert "superpose check runs/math runs/medicine --fail-on" in " ".join(ended.stdout.split())
+
+
+def test_a_folder_of_adapters_a_quoted_pattern_and_a_damaged_one_among_many_say_the_way_out(
+    superpose: Superpose, write_adapter: WriteAdapter, tmp_path: Path
+) -> None:
+    for seed in range(13):
+        write_adapter(f"fleet/own-{seed}", seed=seed)
+    alone = superpose("check", "fleet/", cwd=tmp_path)
+    assert alone.returncode == 2
+    assert alone.stderr.startswith("error: fleet/: is no adapter but holds 13\n")
+    assert "superpose check fleet/*" in alone.stderr
+    indexed = superpose("index", "fleet", "-o", "library.index", cwd=tmp_path)
+    assert indexed.returncode == 0, indexed.stderr
+    assert superpose("check", "--index", "library.index", cwd=tmp_path).returncode == 0
+    quoted = superpose("check", "fleet/own-*", cwd=tmp_path)
+    assert "Without quotes: superpose check fleet/own-*" in quoted.stderr
+    (tmp_path / "fleet" / "own-5" / "adapter_config.json").write_text("{}")
+    names = [f"fleet/own-{seed}" for seed in range(13)]
+    damaged = superpose("check", *names, cwd=tmp_path)
+    assert damaged.returncode == 2
+    assert damaged.stderr.startswith("error: fleet/own-5/adapter_config.json: ")
+    assert "leaves out what cannot be read" in damaged.stderr
+    assert "superpose index" not in superpose("check", *names[:6], cwd=tmp_path).stderr

@@ -35,6 +35,9 @@ def test_the_page_of_a_check_is_that_of_the_command(tmp_path: Path) -> None:
     assert superpose.check(*names()).pairs == found.pairs
     assert len(repr(found)) < 600
     assert repr(found).startswith("<Checked>\n  ")
+    pair = found.pairs[0]
+    verdict = f"  {pair.a} + {pair.b}: {pair.judgement.verdict}. "
+    assert any(line.startswith(verdict) for line in repr(found).splitlines())
     write_page(tmp_path / "python.html", found.page())
     with pytest.raises(SystemExit):
         main(["check", *names(), "--html", "shell.html"])

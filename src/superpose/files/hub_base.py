@@ -100,7 +100,7 @@ def adapter_for_base(given: object) -> BadInput:
     return BadInput(
         "is an adapter, not a base model",
         where=given,
-        hint="The base model comes first: superpose bake BASE ADAPTER ...",
+        hint="The base model comes first: BASE ADAPTER ...",
     )
 
 

@@ -26,7 +26,9 @@ class Shown:
             cls.__repr__ = Shown.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
-        told = [said for part in self.shown() if (said := _said(part))][:_LINES]
+        parts = self.shown()
+        sentences = [part for part in parts if isinstance(part, Line | Facts)]
+        told = [said for part in sentences or parts if (said := _said(part))][:_LINES]
         return "\n".join([f"<{type(self).__name__}>", *(f"  {line}" for line in told)])
 
     def shown(self) -> tuple[Part, ...]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from superpose.arguments import typed
-from superpose.errors import BadInput, BadSetting
+from superpose.errors import BadSetting
 from superpose.interference import Check, check as compare
-from superpose.verbs.adapters import AdapterName, Adapters, as_list, called_by, loaded
+from superpose.verbs.adapters import AdapterName, Adapters, as_list, loaded
+from superpose.verbs.too_few import many, too_few
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
@@ -120,14 +121,9 @@ def check(
     started = time.perf_counter()
     given = [*as_list(adapters), *more]
     if len(given) < 2:
-        raise BadInput(
-            "one adapter alone has nothing to be compared with"
-            if given
-            else "no adapter was named",
-            where=next(map(called_by, given), None),
-            hint="Name two or more: superpose check A B",
-        )
-    parts = loaded(given, base=base, ignore_keys=ignore_keys, beside=False)
+        raise too_few(given)
+    with many(given):
+        parts = loaded(given, base=base, ignore_keys=ignore_keys, beside=False)
     if base is not None and tree is None:
         from superpose.verbs.at_hand import tree_at_hand
 
