@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,26 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     status = work_status(folder)
     assert (status.watched, status.at_work) == (False, ())
     assert "nobody is at work: the same command goes on" in str(status.shown()[0])
+
+
+def test_a_folder_that_is_not_ours_to_write_to_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    told, say = multiprocessing.get_context("fork").Pipe(duplex=False)
+    child = os.fork()
+    if not child:  # root may write everywhere
+        with suppress(PermissionError):
+            os.setuid(65534)
+        try:
+            with WorkFolder(tmp_path, "work").locked():
+                say.send("nothing was refused")
+        except BadInput as refused:
+            say.send(str(refused))
+        os._exit(0)
+    os.waitpid(child, 0)
+    said = told.recv()
+    tmp_path.chmod(0o755)
+    assert said.startswith(f"{tmp_path}: cannot be written to: Permission denied\n")
+    assert "take a folder that is yours" in said
 
 
 def _work(folder: Path) -> None:

@@ -159,6 +159,15 @@ def test_an_index_has_one_writer_at_a_time_and_the_next_one_goes_on(
     assert {"first", "second"} <= names
 
 
+def test_an_index_whose_pairs_are_all_there_is_read_alone(indexed: Path) -> None:
+    """As by one who may not write there, or while another does."""
+    right = library.check(index=indexed)
+    (indexed / ".executor").rename(indexed / "begun")
+    with locked_file(indexed / ".lock"):
+        assert library.check(index=indexed).to_json() == right.to_json()
+    assert not (indexed / ".executor").exists()
+
+
 def test_a_run_that_was_killed_before_it_wrote_anything_is_in_nobodys_way(tmp_path: Path) -> None:
     write_factors(tmp_path / "a", random_factors(1))
     out = tmp_path / "library.index"

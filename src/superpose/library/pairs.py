@@ -106,6 +106,8 @@ def compare_pairs(
         tell(done, len(tasks), "pairs, a block by a block")
 
     finished(None, 0.0)
+    if done == len(tasks):
+        return  # so that who may only read an index is told what it has
     with at_work_on(library.path):
         work_off(library.path, tasks, opened, execution, finished=finished)
 
@@ -136,10 +138,11 @@ def remove_stale_pairs(library: Library) -> None:
     for base in library.bases:
         blocks = _Blocks(library, base)
         kept |= {blocks.file(i, j).name for i, j in block_pairs(len(blocks.members))}
-    with at_work_on(library.path):
-        for file in (library.path / PAIRS).glob("*.parquet"):
-            if file.name not in kept:
-                file.unlink()
+    stale = [f for f in (library.path / PAIRS).glob("*.parquet") if f.name not in kept]
+    if stale:
+        with at_work_on(library.path):
+            for file in stale:
+                file.unlink(missing_ok=True)
 
 
 @contextmanager
