@@ -43,6 +43,11 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   refused.
 - **The converted base model is held against its checksums** at every load, file by file, and made
   again where one differs. One process converts at a time; another waits, and says so.
+- **Numbers at the edge are figures or errors by name.** The tests run with NumPy's errors raised:
+  what overflows, divides by zero or is no number ends in no figure. Squares that would leave
+  float64 are taken of factors divided by a power of two, which rounds nothing; a delta beyond
+  float64 is refused by its module. A product below the smallest number is rounded to zero as any
+  product is rounded; a sum of which nothing else would be left is not written.
 - **A file that is not what it says is refused by name**: exit code 2, within seconds and a
   gigabyte.
 - **Threads follow what the machine grants**: the least of the cores that the process may be

@@ -40,6 +40,11 @@ os.environ.pop("COLUMNS", None)
 os.environ.setdefault("SUPERPOSE_CACHE", str(ROOT / ".cache"))
 os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
 
+# What overflows, divides by zero or is no number is an error wherever it happens. A product below
+# the smallest number is rounded to the nearest, which is zero, as any other product is rounded;
+# where a whole figure could vanish so, tests/compose/test_battery.py and those of edges hold it.
+np.seterr(all="raise", under="ignore")
+
 
 with suppress(ImportError):  # tests/core runs without it
     from hypothesis import HealthCheck, settings

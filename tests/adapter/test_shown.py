@@ -41,7 +41,6 @@ def test_an_adapter_that_adds_nothing_says_so(build: Callable[..., Adapter]) -> 
     assert lines[1].startswith("adds nothing")
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("value", [0.0, 1e200, np.inf, np.nan])
 def test_no_values_keep_an_adapter_or_a_delta_from_being_shown(value: float) -> None:
     delta = Delta.of(np.full((3, 1), value), np.full((1, 2), value))

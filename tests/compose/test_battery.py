@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import warnings
 from pathlib import Path
 
@@ -33,7 +34,8 @@ from tests.compose.battery import (
 import superpose
 from superpose.adapter import Adapter
 from superpose.compose import FROM_DATA, METHODS, Method
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.compose.by_module import ByModule
+from superpose.errors import BadInput, Refused, SuperposeWarning
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +151,31 @@ def test_an_adapter_of_zeros_breaks_nothing(entry: Entry, method: Method) -> Non
     assert_defined(entry, method, adapters, (*WEIGHTS, 1.0))
     if entry.zero_is_nothing:
         assert_close(found, dense(merged(three(), method, WEIGHTS)))
+
+
+def sized(given: Adapter, power: int) -> Adapter:
+    """Give the adapter times 2^power, under its name, by which draws at random go."""
+    deltas = {
+        key: each.with_coefficients(lambda c: math.ldexp(c, power)) for key, each in given.items()
+    }
+    return dataclasses.replace(given, deltas=deltas)
+
+
+@pytest.mark.parametrize("power", [-900, -600, 600, 900])
+def test_adapters_of_any_size_are_merged_as_usual_ones(method: Method, power: int) -> None:
+    """2^900 is 8e270: no square of it, or of its inverse, is a float64."""
+    found = merged([sized(each, power) for each in three()], method)
+    assert_close(dense(sized(found, -power)), dense(merged(three(), method)))
+
+
+def test_adapters_too_far_apart_for_squares_are_refused_by_name_or_merged(method: Method) -> None:
+    first, second, third = three()
+    given = [first, sized(second, -1000), third]
+    if isinstance(method, ByModule):
+        with pytest.raises(Refused, match=rf"q_proj: {second.name} is 1e-30\d times as large"):
+            merged(given, method)
+    else:
+        assert all(np.isfinite(each).all() for each in dense(merged(given, method)).values())
 
 
 def test_nothing_but_zeros_gives_zero_and_is_said(method: Method) -> None:

@@ -22,7 +22,7 @@ from superpose.adapter.progress import Progress, told
 from superpose.adapter.replacement import Array, Replacement
 from superpose.adapter.scalars import finite, is_scalar, whole_rank
 from superpose.arguments import as_mapping, as_tuple, each_is, of_kind
-from superpose.errors import BadInput
+from superpose.errors import BadInput, placed
 from superpose.files.file_format import PEFT
 from superpose.lowrank.inner_products import inner as inner_product, norm
 from superpose.lowrank.terms import nonzero, rank as terms_rank
@@ -217,7 +217,8 @@ class Adapter(Shown, Mapping[str, Delta]):
         found, deltas = [], {}
         for module, delta in told(self, progress):
             most = max(1, whole // max(1, sharing(delta.place)))
-            found.append(truncated(delta.terms, most))
+            with placed(module):
+                found.append(truncated(delta.terms, most))
             deltas[module] = delta
             if delta.rank > most:
                 own = nonzero(delta.terms)

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from superpose.adapter.brought_together import together
-from superpose.adapter.scalars import beyond_float64
 from superpose.lowrank.inner_products import norm, share
+from superpose.lowrank.terms import beyond_float64
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter

@@ -26,10 +26,3 @@ def finite(weight: float) -> float:
     if not math.isfinite(weight):
         raise BadInput(f"a task weight is {weight}; it must be a finite number")
     return weight
-
-
-def beyond_float64(module: str) -> BadInput:
-    """Give the error of a delta whose norm no float64 holds."""
-    return BadInput(
-        "the factors of a delta are too large: their product lies beyond float64", where=module
-    )

@@ -16,12 +16,13 @@ from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
 from superpose.adapter.scalars import whole_rank
 from superpose.compose.asked_rank import check_asked_rank
-from superpose.compose.deltas_alone import check_deltas_alone, refused_size
+from superpose.compose.deltas_alone import check_deltas_alone, split_of
 from superpose.compose.method import Method
+from superpose.compose.usual_size import common_power, with_power, without_power
 from superpose.compose.weighted import weighted_sum
-from superpose.errors import Refused
+from superpose.errors import placed
 from superpose.lowrank import Term, Terms, Truncated, rank as terms_rank, truncated
-from superpose.lowrank.canonical_split import canonical, without_zeros
+from superpose.lowrank.canonical_split import without_zeros
 from superpose.lowrank.dense_rank import truncated_dense
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class ModuleSource(NamedTuple):
 
     label: str
     split: Term
+
+    @property
+    def name(self) -> str:
+        """The adapter's."""
+        return self.label.partition("|")[2].rpartition("|")[0]
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,21 @@ class ByModule(Method):
         deltas, cuts = {}, []
         for key, delta in told(total, progress):
             sources = tuple(_sources(parts, weights, key))
-            found = self._cut(self.of_module(sources), delta) if sources else _zero(delta)
+            found = self._found(key, sources, delta) if sources else _zero(delta)
             cuts.append(found)
             deltas[key] = replace(delta, terms=(found.term,))
         kept = None if all(each.exact for each in cuts) else energy_kept(cuts)
         return replace(total, deltas=deltas, made=self.made_of(total, parts, self.what, kept))
+
+    def _found(self, key: str, sources: Sequence[ModuleSource], delta: Delta) -> Truncated:
+        """Give one module's result; at a size whose squares float64 holds on the way there."""
+        splits = [source.split for source in sources]
+        with placed(key):
+            power = common_power(splits, [source.name for source in sources], f"`{self.name}`")
+        usual = [s._replace(split=without_power(s.split, power)) for s in sources]
+        found = self._cut(self.of_module(usual), delta)
+        with placed(key):
+            return with_power(found, power)
 
     def _check_rank(self, total: Adapter) -> None:
         ranks = (self.highest_rank(delta) * shared_by(delta) for delta in total.values())
@@ -117,10 +133,7 @@ def _sources(
         if weight == 0.0 or key not in part:
             continue
         terms = part[key].with_coefficients(lambda c, w=weight: c * w).terms  # type: ignore[misc]
-        try:
-            split = canonical(terms)
-        except Refused as error:
-            raise refused_size(error, part.label) from None
+        split = split_of(terms, key, part.label)
         if split.B.any():
             yield ModuleSource(f"{key}|{part.name}|{seen[part.name]}", split)
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from superpose.adapter import Adapter, in_head
 from superpose.adapter.heads import WAYS
-from superpose.errors import Refused
+from superpose.errors import BadInput, Refused
+from superpose.lowrank import Term, Terms
+from superpose.lowrank.canonical_split import canonical
 
 
 def check_deltas_alone(parts: Sequence[Adapter], weights: Sequence[float], method: str) -> None:
@@ -23,14 +25,23 @@ def check_deltas_alone(parts: Sequence[Adapter], weights: Sequence[float], metho
         )
 
 
-def refused_size(error: Refused, where: str) -> Refused:
-    """Give the refusal of a product that is too large to be formed, with what there is to do."""
-    return Refused(
-        error.problem,
-        where=where,
-        hint="Write that adapter at a rank first, and merge what is written: superpose add ADAPTER "
-        "--rank 64 -o SMALL.",
-    )
+def split_of(terms: Terms, key: str, label: str) -> Term:
+    """Give a delta in its canonical split.
+
+    key: its module. label: of its adapter. Raises Refused for a product that is too large to be
+    formed, with what there is to do; BadInput for a delta beyond float64.
+    """
+    try:
+        return canonical(terms)
+    except Refused as error:
+        raise Refused(
+            error.problem,
+            where=label,
+            hint="Write that adapter at a rank first, and merge what is written: superpose add "
+            "ADAPTER --rank 64 -o SMALL.",
+        ) from None
+    except BadInput as error:
+        raise BadInput(f"`{key}`: {error.problem}", where=label) from None
 
 
 def _way_out(part: Adapter) -> str:

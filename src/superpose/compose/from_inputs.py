@@ -15,14 +15,14 @@ from superpose.adapter import Adapter
 from superpose.adapter.made import energy_kept
 from superpose.adapter.progress import told
 from superpose.compose.asked_rank import check_asked_rank
-from superpose.compose.deltas_alone import check_deltas_alone, refused_size
+from superpose.compose.deltas_alone import check_deltas_alone, split_of
 from superpose.compose.method import Method
 from superpose.compose.shared_inputs import RIDGE, overlapping
 from superpose.compose.weighted import weighted_sum
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, BadSetting, Refused, SuperposeWarning
 from superpose.lowrank import Term
-from superpose.lowrank.canonical_split import canonical, significant, tall_svd
+from superpose.lowrank.canonical_split import significant, tall_svd
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.lowrank.terms import Array
 from superpose.shown.words import counted
@@ -215,10 +215,7 @@ class FromInputs(Method):
 
 def _split(adapter: Adapter, key: str) -> Term:
     """Give a module's delta in its canonical split: inputs that it does not read are not in A."""
-    try:
-        return canonical(adapter[key].terms)
-    except Refused as error:
-        raise refused_size(error, adapter.label) from None
+    return split_of(adapter[key].terms, key, adapter.label)
 
 
 def read_by(A: Array) -> Array:

@@ -8,6 +8,7 @@ first, so that a small one counts as much as a large one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,8 @@ from superpose.adapter.one_basis import BasisCore, BasisMember, OneBasis, Shared
 from superpose.adapter.progress import Progress, told
 from superpose.adapter.scalars import whole_rank
 from superpose.compose.by_module import shared_by
-from superpose.compose.deltas_alone import refused_size
+from superpose.compose.deltas_alone import split_of
+from superpose.compose.usual_size import length_of
 from superpose.errors import BadInput, BadSetting, Refused
 from superpose.lowrank import Array, Term, Truncated, norm
 from superpose.lowrank.canonical_split import Shared, canonical, shared, sizes
@@ -137,11 +139,8 @@ def _splits(parts: Sequence[Adapter], key: str, found: Sequence[_Gathered]) -> l
     for at, part in enumerate(parts):
         if key not in part:
             continue
-        try:
-            split = canonical(part[key].terms)
-        except Refused as error:
-            raise refused_size(error, part.label) from None
-        length = float(np.linalg.norm(sizes(split)))
+        split = split_of(part[key].terms, key, part.label)
+        length = math.hypot(*sizes(split))
         if not length > 0.0:
             found[at].zeros.add(key)
             continue
@@ -201,7 +200,7 @@ def _with_cores(
         kept = one.length
         if not exact:
             whole = core.output if core.input is None else core.output @ core.input
-            kept = min(one.length, float(np.linalg.norm(whole)))
+            kept = min(one.length, length_of(whole))
         mine = found[one.at]
         mine.cores[key] = core
         mine.sizes[key] = one.length * sizes(one.split)

@@ -213,6 +213,8 @@ def exact_term(delta: Delta, dtype: str, precision: str) -> Term:
 
 def _ordinary(delta: Delta) -> bool:
     sizes = [abs(term.coefficient) for term in delta.terms]
+    for x in (x for term in delta.terms for x in term.arrays if dtype_name(x) == "float64"):
+        sizes += [peak] if (peak := float(abs(x).max())) else []  # float32 would lose it unseen
     return all(_FACTOR_OF_FLOAT32 <= size <= 1 / _FACTOR_OF_FLOAT32 for size in sizes)
 
 

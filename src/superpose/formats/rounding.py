@@ -49,7 +49,9 @@ def loss(exact: Term, written: Term) -> Loss:
     # Brought to size 1 before anything is squared: the square of 1e-300 is zero in any dtype.
     b, a = _unit(exact.B), _unit(exact.A)
     B, E_B = exact.B / b, E_B / b
-    A, narrow = (upcast(x.A, exact.B.dtype.name) / a for x in (exact, written))
+    # In the wider of the two: a float32 knows no number by which a delta of 1e-60 is divided.
+    wide = np.result_type(exact.B, upcast(exact.A)).name
+    A, narrow = (upcast(x.A, wide) / a for x in (exact, written))
     inputs = A if same_inputs else np.concatenate([narrow, narrow - A])
     lost, _ = _length(E_B if same_inputs else np.concatenate([E_B, B], axis=1), inputs)
     whole, cancelling = _length(B, A)

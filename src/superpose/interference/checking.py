@@ -195,7 +195,7 @@ def check(
     compared = together(compared, same_base=same_base, tree=tree, deltas_alone=True)
     figures = per_module(compared)
     # In the largest adapter's scale, so that no square leaves float64.
-    shares = figures.scales / figures.scales.max()
+    shares = figures.scales / (figures.scales.max() or 1.0)  # 0: all lie below float64
     gram = figures.inner.sum(axis=0) * np.outer(shares, shares)
     norms = figures.scales * np.sqrt(np.maximum(0.0, np.einsum("mkk->k", figures.inner)))
     total = float(np.trace(gram))

@@ -6,6 +6,7 @@ inputs that reach them; that only an evaluation tells.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -231,7 +232,7 @@ def _sides(pair: PairFigures) -> Iterator[str]:
 
 def _dominated(pair: PairFigures) -> str:
     large, small = _by_norm(pair)
-    share = 1.0 / (1.0 + pair.norm_ratio**2)
+    share = (1.0 / math.hypot(1.0, pair.norm_ratio)) ** 2
     return (
         f"{large} is {pair.norm_ratio:.1f} times as large as {small} and drowns it: {small} has "
         f"{_percent(share)} of their energy."

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from superpose.adapter import Adapter, Delta
-from superpose.adapter.scalars import beyond_float64
 from superpose.interference.products import side_overlaps, unformed_modules
 from superpose.lowrank import Overlaps, SideGrams, Terms, gram, overlaps, side_grams, tamed, units
-from superpose.lowrank.terms import CANCELLING
+from superpose.lowrank.terms import CANCELLING, beyond_float64
 
 _FLOAT32_CONDITION = 1e3
 """Up to this condition of a side's Gram matrix float32 products will do: their error of about 3e-7

@@ -12,6 +12,7 @@ import numpy as np
 from superpose.adapter import Adapter, Place
 from superpose.library.sketch import Sketcher
 from superpose.lowrank import SideGrams, Terms, norm, side_grams, singular_values
+from superpose.lowrank.terms import beyond_float64
 
 Array: TypeAlias = Any
 
@@ -81,10 +82,13 @@ def figures_of(
 ) -> LibraryEntry:
     """Give the entry with all figures of its adapter, whose modules have the library's names.
 
-    Raises Refused where factors would not fit into memory.
+    Raises Refused where factors would not fit into memory, BadInput for deltas beyond float64.
     """
     modules = _modules(adapter)
-    length = math.hypot(*(math.hypot(*module.sizes) for module in modules))
+    lengths = {module.key: math.hypot(*module.sizes) for module in modules}
+    length = math.hypot(*lengths.values())
+    if not math.isfinite(length):
+        raise beyond_float64(max(lengths, key=lengths.__getitem__))
     sketch, starts, starts_norm = sketcher.of(adapter, length)
     return replace(
         entry,

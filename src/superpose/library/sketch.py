@@ -17,7 +17,7 @@ import numpy as np
 
 from superpose.adapter import Adapter
 from superpose.library.blocks import is_plain
-from superpose.lowrank import formed, nonzero
+from superpose.lowrank import Term, formed, nonzero
 from superpose.lowrank.to_numpy import to_numpy
 
 Array: TypeAlias = Any
@@ -55,37 +55,46 @@ class Sketcher:
         if norm > 0.0 and all(is_plain(delta.terms) for delta in adapter.values()):
             with np.errstate(all="ignore"):
                 found = self._summed(adapter, norm, "float32")
-        if found is None or not _is_trusted(*found):
+        if found is None or not _is_trusted(*found[:4]):
             found = self._summed(adapter, norm, "float64")
-        total, starts, square, _ = found
+        total, starts, square, _, power = found
         length = math.sqrt(square)
         unit = starts / length if length > 0.0 else starts
-        return np.fft.irfft(total, self.size).astype(np.float32), unit.astype(np.float32), length
+        with np.errstate(over="ignore"):  # what no float64 holds is told as infinite
+            told = float(np.ldexp(length, power))
+        return np.fft.irfft(total, self.size).astype(np.float32), unit.astype(np.float32), told
 
     def _summed(
         self, adapter: Adapter, norm: float, dtype: str
-    ) -> tuple[Array, Array, float, float]:
-        """Give spectrum, starts, |A|^2, and the size of what is summed over the norm.
+    ) -> tuple[Array, Array, float, float, int]:
+        """Give spectrum, starts, |A|^2, the size of what is summed over the norm, and a power.
 
-        What is rounded is a share of that size, which is about 1 or more.
+        What is rounded is a share of that size, which is about 1 or more. Starts and |A| are those
+        of A / 2^power: in float64 factors of any size are brought to usual ones, exactly.
         """
         total, starts = np.zeros(self.size // 2 + 1, np.complex128), np.zeros(_STARTS)
         square = size = 0.0
+        tame = dtype == "float64"
+        terms = (term for delta in adapter.values() for term in formed(nonzero(delta.terms)))
+        power = max((_power(term.A) for term in terms), default=0) if tame else 0
         for key, delta in adapter.items() if norm > 0.0 else ():
             row = 0
             for term in formed(nonzero(delta.terms)):
                 B, A = _rows(term.B, dtype), _rows(term.A, dtype)
+                factor, less = term.coefficient / norm, 0
+                if tame:
+                    B, A, factor, less = _tamed(term, B, A, norm, power)
                 b, a = self._counted(B.T, key, 0), self._counted(A, key, 1)
                 spectrum = np.fft.rfft(b)
                 spectrum *= np.fft.rfft(a)
-                total += (term.coefficient / norm) * spectrum.sum(axis=0)
+                total += factor * spectrum.sum(axis=0)
                 folded = a.reshape(len(a), -1, _STARTS).sum(axis=1)
-                starts += self._signs(key, row, row + len(a)) @ folded
+                starts += self._signs(key, row, row + len(a)) @ np.ldexp(folded, less)
                 own = float(np.vdot(A, A))
-                size += own * float(np.vdot(B, B)) * (term.coefficient / norm) ** 2
-                square += own
+                size += own * float(np.vdot(B, B)) * factor**2
+                square += math.ldexp(own, 2 * less)
                 row += len(a)
-        return total, starts, square, math.sqrt(size)
+        return total, starts, square, math.sqrt(size), power
 
     def _counted(self, X: Array, key: str, side: int) -> Array:
         """Give the count sketch of each row of X (r, d): (r, size)."""
@@ -127,6 +136,21 @@ class Sketcher:
 def _rows(X: Array, dtype: str) -> Array:
     """Give a factor as a NumPy array of this dtype."""
     return np.asarray(X if isinstance(X, np.ndarray) else to_numpy(X), dtype)
+
+
+def _power(X: Array) -> int:
+    """Give the power of two just above the largest entry."""
+    return math.frexp(float(np.max(np.abs(_rows(X, "float64")), initial=0.0)))[1]
+
+
+def _tamed(
+    term: Term, B: Array, A: Array, norm: float, power: int
+) -> tuple[Array, Array, float, int]:
+    """Give factors of usual size, coefficient / norm for them, and A's power less the given one."""
+    b, a = _power(B), _power(A)
+    (own, c), (whole, n) = math.frexp(term.coefficient), math.frexp(norm)
+    factor = float(np.ldexp(own / whole, c - n + b + a))
+    return np.ldexp(B, -b), np.ldexp(A, -a), factor, a - power
 
 
 def _is_trusted(total: Array, starts: Array, square: float, size: float) -> bool:

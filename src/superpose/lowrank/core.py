@@ -7,8 +7,10 @@ way: where terms cancel, what is left of them is left in M too.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from array_api_compat import device
 
 from superpose.lowrank.stacking import stacked_inputs, stacked_outputs
@@ -47,7 +49,17 @@ def core(terms: Terms) -> Core:
     # What lies below the rounding of sum |b_j| |a_j| is rounding: a zero is the truth. The largest
     # singular value is no measure of it, for where terms cancel that is rounding itself.
     size = xp.sum(xp.linalg.vector_norm(r_out, axis=0) * xp.linalg.vector_norm(r_in, axis=0))
-    return Core(outputs, middle, inputs, c * b * a, 10 * xp.finfo(middle.dtype).eps * size)
+    return Core(
+        outputs, middle, inputs, product_of(c, b, a), 10 * xp.finfo(middle.dtype).eps * size
+    )
+
+
+def product_of(*numbers: float) -> float:
+    """Give the product, which leaves float64 only where it is itself beyond it."""
+    parts = [math.frexp(number) for number in numbers]
+    mantissa = math.prod(part for part, _ in parts)
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(mantissa, sum(power for _, power in parts)))
 
 
 def _coefficients(terms: Terms, like: Array) -> tuple[Array, float]:
@@ -69,4 +81,7 @@ def _tamed(xp: Any, x: Array) -> tuple[Array, float]:
     Norms square the entries, and 1e-200 squared is zero.
     """
     peak = max(float(xp.max(x)), -float(xp.min(x)))
-    return (x, 1.0) if peak == 0 or _SMALL < peak < 1 / _SMALL else (x / peak, peak)
+    if peak == 0 or _SMALL < peak < 1 / _SMALL:
+        return x, 1.0
+    with np.errstate(invalid="ignore"):  # of infinite entries nothing is known: NaN
+        return x / peak, peak

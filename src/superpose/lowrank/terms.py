@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from superpose.errors import Refused
+from superpose.errors import BadInput, Refused
 
 Array: TypeAlias = Any
 """An array of any array-API namespace."""
@@ -148,6 +148,13 @@ AnyTerm: TypeAlias = Term | Unformed
 
 Terms: TypeAlias = tuple[AnyTerm, ...]
 """The delta that is the sum of these terms; never empty."""
+
+
+def beyond_float64(module: str | None = None) -> BadInput:
+    """Give the error of a delta whose norm no float64 holds."""
+    return BadInput(
+        "the factors of a delta are too large: their product lies beyond float64", where=module
+    )
 
 
 def shape(terms: Terms) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from superpose.lowrank.terms import (
     Array,
     Term,
     Terms,
+    beyond_float64,
     is_unformed,
     namespace_of,
     nonzero,
@@ -65,7 +66,8 @@ def truncated(terms: Terms, rank: int) -> Truncated:
     V^T, so that both factors are of one size and halves hold them without overflow.
     Deterministic: in each column of U the entry of largest size is positive.
 
-    Source: Eckart and Young, Psychometrika 1 (1936). Raises ValueError for a rank below 1.
+    Source: Eckart and Young, Psychometrika 1 (1936). Raises ValueError for a rank below 1,
+    BadInput for a delta whose norm no float64 holds.
     """
     if rank < 1:
         raise ValueError(f"rank is {rank}, must be at least 1")
@@ -84,6 +86,8 @@ def _of_factors(terms: Terms, rank: int) -> Truncated:
     U, V = found.outputs.times(U[:, :few]), found.inputs.times(xp.matrix_transpose(Vt[:few, :]))
     sizes = [float(size) for size in to_numpy(s)]
     kept, whole = math.hypot(*sizes[:few]), math.hypot(*sizes)
+    if not math.isfinite(whole):
+        raise beyond_float64()
     term = truncated_svd(U, s[:few], V)
     return Truncated(term, min(kept, whole), whole, not any(sizes[few:]))
 
@@ -131,4 +135,5 @@ def singular_values(terms: Terms) -> np.ndarray:
 
 def _significant(xp: Any, found: Core, s: Array) -> Array:
     """Give the delta's singular values from those of its core: what is only rounding is zero."""
-    return xp.where(s > found.rounding, s, xp.zeros_like(s)) * found.scale
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite scale times a zero
+        return xp.where(s > found.rounding, s * found.scale, xp.zeros_like(s))

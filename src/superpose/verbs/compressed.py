@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
-import numpy as np
-
 from superpose.adapter import Adapter
 from superpose.adapter.one_basis import BasisMember, OneBasis
 from superpose.files import without_nan
@@ -202,7 +200,7 @@ def _modules(
         lost.append(norm((*delta.terms, term.with_coefficient(-1.0))))
         error = lost[-1] / whole[-1] if whole[-1] > 0.0 else math.nan
         sizes = member.sizes.get(key)
-        alone = None if sizes is None else _tail(sizes, after.rank) / whole[-1]
+        alone = None if sizes is None else _tail(sizes, after.rank) / (whole[-1] or math.nan)
         rank = len(basis.modules[key].inputs) if key in member.cores else None
         modules.append(CompressedModule(key, after.rank, rank, error, alone))
     return tuple(modules), math.hypot(*lost), math.hypot(*whole)
@@ -234,12 +232,14 @@ def _alone_rank(basis: OneBasis, form: SharedForm) -> int:
 
 
 def _alone_error(member: BasisMember, rank: int, whole: float) -> float:
-    return math.hypot(*(_tail(sizes, rank) for sizes in member.sizes.values())) / whole
+    return math.hypot(*(_tail(sizes, rank) for sizes in member.sizes.values())) / (
+        whole or math.nan
+    )
 
 
 def _tail(sizes: Any, rank: int) -> float:
     """Give the norm of the singular values beyond a rank."""
-    return float(np.linalg.norm(sizes[rank:]))
+    return math.hypot(*map(float, sizes[rank:]))
 
 
 def _worst(one: CompressedAdapter) -> str | None:
