@@ -23,6 +23,10 @@ Shape: TypeAlias = tuple[int, ...]
 MOST_OF_ALL = 1 << 27
 """Entries of the expanded factors of a small file: 1 GB in float64."""
 
+SMALL_RANK = 256
+"""Up to this product of its ranks the figures of a LoHa come from factors, which are at most 32
+times its file (float32 factors of float16); above, from its rows, formed a few at a time."""
+
 MOST_A_BYTE = 8
 """Entries for each byte that is stored, of a large file."""
 
@@ -54,18 +58,21 @@ class Factors(NamedTuple):
 
 
 def small_formed(deltas: Mapping[str, Delta], stored: int) -> dict[str, Delta]:
-    """Give the deltas of a file with the factors of each LoHa formed, unless that would be much.
+    """Give the deltas of a file with the factors of each small LoHa formed, unless that is much.
 
-    Figures of a LoHa of small rank are quicker from its factors; a LoKr's never are. stored: bytes
-    of the file's tensors.
+    Figures of a LoHa of small rank are quicker from its factors; those of larger ones come from
+    its rows, and a LoKr's from its sides. stored: bytes of the file's tensors.
     """
-    entries = [t.entries for d in deltas.values() for t in d.terms if isinstance(t, Hadamard)]
-    if not _fits(entries, stored):
+    small = {key: d for key, d in deltas.items() if _is_small(d)}
+    if not _fits([_entries(d) for d in small.values()], stored):
         return dict(deltas)
-    return {
-        key: replace(d, terms=formed(d.terms)) if isinstance(d.terms[0], Hadamard) else d
-        for key, d in deltas.items()
-    }
+    quick = {key: replace(d, terms=formed(d.terms)) for key, d in small.items()}
+    return {**deltas, **quick}
+
+
+def _is_small(delta: Delta) -> bool:
+    first = delta.terms[0]
+    return isinstance(first, Hadamard) and first.rank <= SMALL_RANK
 
 
 def with_factors(adapter: Adapter) -> Adapter:

@@ -187,9 +187,12 @@ def _scale(figures: PerModule, powers: np.ndarray) -> None:
 def _at(
     positions: list[int], rows: Sequence[Sequence[Terms | None]], precision: str
 ) -> Iterator[SideGrams]:
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        groups = list(side_grams([rows[m] for m in positions], precision))
-    for group in groups:
+    groups = side_grams([rows[m] for m in positions], precision)
+    while True:  # one group at a time is held, and none of its user's arithmetic is silenced
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            group = next(groups, None)
+        if group is None:
+            return
         yield group._replace(modules=np.asarray(positions)[group.modules])
 
 

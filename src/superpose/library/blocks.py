@@ -29,7 +29,7 @@ from superpose.lowrank import (
     rank,
     shape,
     side_grams,
-    upcast,
+    tamed,
 )
 from superpose.lowrank.canonical_split import canonical
 from superpose.lowrank.to_numpy import to_numpy
@@ -164,11 +164,13 @@ def balanced(terms: Terms, whole: float) -> tuple[Array, Array]:
     live = nonzero(terms)
     if len(live) > 1 or is_unformed(live) or rank(live) > min(shape(live)):
         live = (canonical(live),)
-    (term,) = formed(live)
-    B, A = (np.asarray(to_numpy(upcast(factor, "float64"))) for factor in (term.B, term.A))
+    (term,), power = tamed(live)
+    B, A = (np.asarray(to_numpy(factor)) for factor in (term.B, term.A))
     scale = float(np.abs(A).max())
     length = float(np.linalg.norm(A / scale))
-    return (B.T * (term.coefficient / whole * scale)) * length, A / scale / length
+    own, exponent = math.frexp(whole)
+    factor = float(np.ldexp(term.coefficient / own, power - exponent)) * scale
+    return (B.T * factor) * length, A / scale / length
 
 
 class _Squares(NamedTuple):

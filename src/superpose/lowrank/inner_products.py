@@ -39,6 +39,9 @@ Module: TypeAlias = Sequence[Terms | None]
 _SMALLEST = 1e-280
 """Squared norms below it, or above its inverse, are close to the end of float64."""
 
+_MOST_GRAMS = 1 << 23
+"""Entries of the Gram matrices of modules that are taken together: 64 MB in float64."""
+
 _CHUNK = 1 << 18
 """Entries of a side stacked at once: what stays in a core's cache between widening and product."""
 
@@ -165,12 +168,12 @@ def grams(modules: Sequence[Module], precision: str = "float64") -> np.ndarray:
 
 
 def side_grams(modules: Sequence[Module], precision: str = "float64") -> Iterator[SideGrams]:
-    """Give both Gram matrices of every target module, a group for each layout of ranks.
+    """Give both Gram matrices of every target module, in groups of one layout of ranks.
 
     Each factor is read once, and formed where it is not. Arguments and errors as for `grams`; a
     module that no delta has is left out.
     """
-    for positions in _same_layout(modules).values():
+    for positions in _held_at_once(_same_layout(modules), modules):
         group = [_joined(modules[m]) for m in positions]
         outputs, inputs = _both_sides(group, precision)
         yield SideGrams(
@@ -192,6 +195,17 @@ def _same_layout(modules: Sequence[Module]) -> dict[tuple[object, ...], list[int
             layout = (*shapes, *(0 if terms is None else rank(terms) for terms in deltas))
             groups.setdefault(layout, []).append(position)
     return groups
+
+
+def _held_at_once(
+    layouts: dict[tuple[object, ...], list[int]], modules: Sequence[Module]
+) -> Iterator[list[int]]:
+    """Give the positions of each layout, as many at once as have Gram matrices of 64 MB."""
+    for positions in layouts.values():
+        total = sum(rank(terms) for terms in modules[positions[0]] if terms is not None)
+        few = max(1, _MOST_GRAMS // (2 * total * total))
+        for begin in range(0, len(positions), few):
+            yield positions[begin : begin + few]
 
 
 def _joined(deltas: Module) -> tuple[Term, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from superpose.lowrank.hadamard import Hadamard
 from superpose.lowrank.kronecker import Kronecker
 from superpose.lowrank.terms import (
     CANCELLING,
@@ -45,9 +46,10 @@ def norm_of(terms: Terms) -> float:
     """Give the Frobenius norm: where the terms nearly cancel, from the rows of their sum."""
     terms = nonzero(terms)
     sizes = [math.sqrt(max(0.0, _inner(term, term))) for term in terms]
-    size, square = math.fsum(sizes), inner_of(terms, terms)
+    size = math.fsum(sizes)
     if len(terms) == 1:
         return size
+    square = inner_of(terms, terms)
     if square > CANCELLING * size * size:
         return math.sqrt(square)
     found = math.hypot(*(float(np.linalg.norm(part)) for part in _parts(terms)))
@@ -57,19 +59,43 @@ def norm_of(terms: Terms) -> float:
 def gram_of(deltas: Sequence[Terms | None]) -> Array:
     """Give the (K, K) inner products of K deltas of one module; zeros beside a None."""
     found = np.zeros((len(deltas), len(deltas)))
+    by_rows = [k for k, x in enumerate(deltas) if x and any(isinstance(t, Hadamard) for t in x)]
+    for parts in _parts_of([deltas[k] or () for k in by_rows]):
+        flat = parts.reshape(len(parts), -1)
+        found[np.ix_(by_rows, by_rows)] += flat @ flat.T
     for i, x in enumerate(deltas):
         for j, y in enumerate(deltas[: i + 1]):
-            if x is not None and y is not None:
+            if x is not None and y is not None and not (i in by_rows and j in by_rows):
                 found[i, j] = found[j, i] = inner_of(x, y)
     return found
+
+
+def _parts_of(deltas: Sequence[Terms]) -> Iterator[Array]:
+    """Give rows of K deltas of one shape side by side, (K, few, in_features), a few at a time."""
+    if not deltas:
+        return
+    high, wide = shape(deltas[0])
+    step = max(1, _CHUNK // (wide * len(deltas)))
+    ready = [_ready(terms) for terms in deltas]
+    held = np.empty((len(deltas), min(step, high), wide))
+    for begin in range(0, high, step):
+        end = min(begin + step, high)
+        for k, terms in enumerate(ready):
+            held[k, : end - begin] = sum(_rows(term, begin, end) for term in terms)
+        yield held[:, : end - begin]
 
 
 def _parts(terms: Terms) -> Iterator[Array]:
     """Give the delta's rows, a few at a time."""
     high, wide = shape(terms)
-    step = max(1, _CHUNK // wide)
+    step, terms = max(1, _CHUNK // wide), _ready(terms)
     for begin in range(0, high, step):
         yield sum(_rows(term, begin, min(begin + step, high)) for term in terms)
+
+
+def _ready(terms: Terms) -> Terms:
+    """Give the same with products in float64, whose rows are asked for many times."""
+    return tuple(term.wide() if isinstance(term, Hadamard) else term for term in terms)
 
 
 def _inner(x: AnyTerm, y: AnyTerm) -> float:
@@ -80,6 +106,8 @@ def _inner(x: AnyTerm, y: AnyTerm) -> float:
     if isinstance(y, Term):
         found = np.vdot(_transposed_times(x, upcast(y.B, "float64")).T, upcast(y.A, "float64"))
         return float(y.coefficient * found)
+    if x is y:
+        return math.fsum(float(np.vdot(a, a)) for a in _parts((x,)))
     return math.fsum(float(np.vdot(a, b)) for a, b in zip(_parts((x,)), _parts((y,)), strict=True))
 
 

@@ -19,7 +19,7 @@ import superpose as sp
 from superpose.compose import BestRank
 from superpose.errors import Refused
 from superpose.formats.expanded import size_of_factors
-from superpose.lowrank import Hadamard, is_unformed
+from superpose.lowrank import Hadamard, gram, is_unformed
 
 M = "diffusion_model.single_blocks.{}.linear2"
 OUT, IN = 3072, 15360
@@ -178,3 +178,29 @@ def test_two_parents_of_all_of_flux_single_blocks_take_little_memory(
     assert time.monotonic() - started < 300
     # Of the largest child there was: another test's may have been larger.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 1_000_000)  # kB
+
+
+def test_lohas_are_checked_in_a_memory_that_does_not_grow_with_their_modules(
+    tmp_path: Path,
+) -> None:
+    """Ranks 24 x 24 in 640 x 640: factors of two parents' 12 modules would be 157 MB."""
+    g, names = np.random.default_rng(0), ("a.safetensors", "b.safetensors")
+    for name in names:
+        sides = {"a": (640, 24), "b": (24, 640)}
+        tensors = {
+            f"{M.format(block)}.hada_w{n}_{side}": g.standard_normal(sides[side]).astype("float16")
+            for block in range(12) for n in "12" for side in "ab"
+        }  # fmt: skip
+        save_file(tensors, tmp_path / name)
+    x, y = (sp.load(tmp_path / name) for name in names)
+    tracemalloc.start()
+    found = sp.check(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+    first = M.format(0)
+    dense_x, dense_y = (t.rows(0, 640) for t in (each[first].terms[0] for each in (x, y)))
+    found_gram = gram([each[first].terms for each in (x, y)])
+    dense = np.stack([dense_x.ravel(), dense_y.ravel()])
+    np.testing.assert_allclose(found_gram, dense @ dense.T, rtol=1e-12, atol=1e-6)
+    assert abs(found.pairs[0].cosine) < 0.01
