@@ -34,8 +34,8 @@ def adapter(
     )
 
 
-FIGURES = ("rms_cosine", "cosine", "floor", "cosine_floor", "output_overlap", "input_overlap",
-           "shared_a", "energy_shared", "norm_ratio")  # fmt: skip
+FIGURES = ("rms_cosine", "cosine", "rms_cosine_floor", "cosine_floor", "output_overlap",
+           "input_overlap", "shared_a", "energy_shared", "norm_ratio")  # fmt: skip
 
 
 def agree(found: superpose.interference.Pair, usual: superpose.interference.Pair) -> None:
