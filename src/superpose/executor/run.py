@@ -145,7 +145,9 @@ class WorkRun:
 
     def take(self) -> tuple[tuple[Task, ...], Workbench]:
         """Load what the command wrote for its workers."""
-        tasks, workbench = pickle.loads((self.control / "work.pickle").read_bytes())
+        # Written a moment ago by the command that started this worker, in its own folder.
+        work = (self.control / "work.pickle").read_bytes()
+        tasks, workbench = pickle.loads(work)  # noqa: S301
         return tasks, workbench
 
     def log(self, worker: int) -> Path:

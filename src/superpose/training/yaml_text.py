@@ -30,7 +30,7 @@ def yaml_value(text: str, where: object) -> Any:
     """
     try:
         _check_bounds(text, where)
-        return yaml.load(text, _Plain)
+        return yaml.load(text, _Plain)  # noqa: S506 - a loader of plain values alone
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "context", None) or error

@@ -127,7 +127,7 @@ def _check_room(ray: Any, wanted: dict[str, int]) -> None:
 
 def _noted() -> str:
     """Give the address that Ray notes of the cluster it started here; it may be gone since."""
-    note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")  # noqa: S108 - Ray's own
     try:
         return note.read_text(encoding="utf-8").strip() or "auto"
     except OSError:
