@@ -23,7 +23,7 @@ from superpose.report.page import Page, Section, json_in_html
 from superpose.report.relation_tables import tournament_table
 from superpose.report.texts import change_text, perplexity_figure, public, visible_on_page
 from superpose.shown import Scale
-from superpose.shown.csv_table import csv_text
+from superpose.shown.csv_table import csv_of, csv_text
 from superpose.shown.words import figure
 from superpose.statistics import correlate
 from superpose.studies.summary import FigureCorrelation
@@ -140,6 +140,8 @@ def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == ["name", "value"]
     assert [row[0] for row in rows[1:]] == [f"'{n}" for n in names[:5]] + names[5:]
+    held = {"all": [{"name": "a", "ends": [-1.5, -0.5], "words": ["-x", "y"]}]}
+    assert csv_of(held, "all") == "name,ends,words\na,-1.5;-0.5,'-x;y\n"
     assert {row[1] for row in rows[1:]} == {"-1.5"}
 
 

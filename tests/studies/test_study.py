@@ -167,6 +167,7 @@ domains:
     ("text", "message"),
     [
         (GOOD + "sead: 3", r"unknown key `sead`\n.*(split_seed|seeds|Did you mean|Known)"),
+        (GOOD + "seeds: []", "seeds: too few: 1 at least are needed"),
         (GOOD + "lora: {rnk: 3}", r"unknown key `lora\.rnk`\nDid you mean `rank`"),
         (GOOD + "  c: {date: a.jsonl}", r"unknown key `domains\.c\.date`\nDid you mean `data`"),
         (GOOD + "lora: {rank: 0}", r"lora\.rank: Input should be greater than or equal to 1"),

@@ -22,8 +22,15 @@ def csv_of(found: Mapping[str, Any], main: str) -> str:
     return csv_text(columns, ([_field(row.get(name)) for name in columns] for row in rows))
 
 
+class _Figures(str):
+    """Figures by `;`, which no spreadsheet takes for a formula, whatever sign they begin with."""
+
+
 def _field(value: object) -> object:
-    return ";".join(map(str, value)) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    text = ";".join(map(str, value))
+    return _Figures(text) if all(isinstance(one, int | float) for one in value) else text
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -39,6 +46,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _guarded(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if type(value) is str and value.startswith(_FORMULA):
         return f"'{value}"
     return value

@@ -203,6 +203,8 @@ def _explained(error: pydantic.ValidationError, where: object) -> BadInput:
         message = _IN_YAML.get(found["type"]) or found["msg"].removeprefix("Value error, ")
         if isinstance(given := found["input"], str | int | float) and found["type"] in _IN_YAML:
             message = f"{given!r} is {message}"
+        if found["type"] == "too_short":
+            message = f"too few: {found['ctx']['min_length']} at least are needed"
         return BadInput(message, where=f"{where}, {place}" if place else where)
     known = _keys_at(found["loc"][:-1])
     hint = meant(str(found["loc"][-1]), known).strip() or f"Known here: {', '.join(known)}."
