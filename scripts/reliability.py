@@ -59,7 +59,8 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   for each other in a container that has the time of two of sixty-four. Beside another job that
   keeps all cores busy, set `OMP_NUM_THREADS` to what is free. How many there were stands in an
   adapter's `training.json` and in a study's `summary.json`: another number sums in another order,
-  which changes the last bits of what is trained; what is exact is the same with any.
+  which changes the last bits of what is trained, of figures and of what is cut to a rank; exact
+  sums are the same bytes with any.
 """
 
 KILLS = """
