@@ -283,7 +283,7 @@ def test_a_loaded_adapter_is_pushed_as_its_files_and_one_made_in_memory_as_save_
     folder = write_adapter("math", seed=1)
     math, law = library.load(folder), library.load(write_adapter("law", seed=2))
     said = json.loads(superpose("push", folder, "org/math", "--dry-run", "--json").stdout)
-    assert library.push(math, "org/math", dry_run=True).to_json() == said
+    assert {"schema": 1, **library.push(math, "org/math", dry_run=True).to_json()} == said
     library.push(math, "org/math")
     sent = hub.repositories["org/math"].branches["main"]
     assert sent[WEIGHTS] == (folder / WEIGHTS).read_bytes()
