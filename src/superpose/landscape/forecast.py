@@ -116,7 +116,8 @@ class Forecast(Framed, Shown):
         if self.foretells:
             loss = self.losses[domain]
             pair = (loss.predict(points), loss.predict(points, against=self.own(domain)))
-            columns = [(f.nll, f.nll - wide * f.error, f.nll + wide * f.error) for f in pair]
+            with np.errstate(invalid="ignore"):  # one row: infinite width, and no figure of 0
+                columns = [(f.nll, f.nll - wide * f.error, f.nll + wide * f.error) for f in pair]
             told = np.concatenate(columns).T.tolist()
             figures = [
                 [*row, FORETOLD if at is None else MEASURED]
