@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -102,6 +103,15 @@ class Superpose(Protocol):
     def __call__(
         self, *args: object, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(autouse=True)
+def fresh_consoles() -> Iterator[None]:
+    """Let no test have the console, and so the width of lines, that another one was given."""
+    yield
+    if (consoles := sys.modules.get("superpose.cli.console")) is not None:
+        consoles.out.cache_clear()
+        consoles.err.cache_clear()
 
 
 @pytest.fixture
