@@ -110,13 +110,7 @@ def test_a_seed_is_finished_with_its_core_and_sums_beyond_it_count_where_they_ar
     field: Field, played: Path
 ) -> None:
     beyond = drawn_sums(field, 0)[1]
-    (played / "methods.json").unlink()
-    file = field.folder.path / Beside("tuned", 0, beyond).file
-    content = file.read_bytes()
-    file.unlink()
-    judge.judge(field)
-    file.write_bytes(content)
-    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    record = judged_without(beyond, field, played)
     assert record["about"]["unfinished"] == []
     assert len(record["sums"]) == 3
     assert list(beyond) not in [each["domains"] for each in record["sums"]]
@@ -214,13 +208,7 @@ def test_where_no_seed_is_finished_whole_sums_are_shown_and_that_is_said(
     field: Field, played: Path
 ) -> None:
     gone, whole = drawn_sums(field, 0)[:2]
-    (played / "methods.json").unlink()  # what is on record counts as well
-    file = field.folder.path / Beside("tuned", 0, gone).file
-    content = file.read_bytes()
-    file.unlink()
-    judge.judge(field)
-    file.write_bytes(content)
-    record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+    record = judged_without(gone, field, played)
     shown = [tuple(each["domains"]) for each in record["sums"]]
     assert whole in shown
     assert gone not in shown
@@ -276,3 +264,14 @@ def test_where_naive_sums_lose_nothing_there_is_no_share_of_a_gap(played: Path) 
 
 def row_of(text: str, way: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(f"| {way} |"))
+
+
+def judged_without(domains: tuple[str, ...], field: Field, played: Path) -> dict[str, Any]:
+    """The record of an arena in which one sum's tuned weights were not measured."""
+    (played / "methods.json").unlink()  # what is on record counts as well
+    file = field.folder.path / Beside("tuned", 0, domains).file
+    content = file.read_bytes()
+    file.unlink()
+    judge.judge(field)
+    file.write_bytes(content)
+    return dict(json.loads((played / "methods.json").read_text(encoding="utf-8")))
