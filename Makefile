@@ -50,7 +50,7 @@ test: test-all test-core  ## every test
 # Workers share the cores, so each keeps to one thread. A file stays with one worker: what its tests
 # share is made once, and what starts a cluster never runs beside its neighbours. The longest are
 # begun first, in the order that tests/conftest.py gives them.
-WORKERS := OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+WORKERS := OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.dev
 	$(WORKERS) -m "not hard" --durations=25

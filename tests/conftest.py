@@ -57,21 +57,18 @@ with suppress(ImportError):  # tests/core runs without it
     settings.load_profile("superpose")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads what is to stay together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker is left alone with it at the end.
+    """Begin with the files that take longest, so that no worker is left alone with one at the end.
 
-    A file stays with one worker: what its tests share is made once. Those marked `apart` share
-    nothing, and go to whichever worker is free.
+    First the pages, then what has slow tests. A file stays with one worker: what its tests share is
+    made once.
     """
-    if not getattr(config.option, "loadgroup", False):
+    if not hasattr(config, "workerinput"):
         return
-
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.get_closest_marker("apart") is None, item.path not in slow))
-    for item in items:
-        if item.get_closest_marker("apart") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    pages, slow = (
+        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("apart", "slow")
+    )
+    items.sort(key=lambda item: (item.path not in pages, item.path not in slow))
 
 
 def pytest_collection_finish() -> None:

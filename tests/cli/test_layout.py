@@ -130,6 +130,11 @@ def verified(place: Place) -> Any:
     return superpose.verify(place.base, place.two, "verified")
 
 
+def expanded(place: Place) -> Any:
+    superpose.compress(place.two, "joined", rank=2)
+    return superpose.expand("joined/shared.safetensors", "expanded")
+
+
 def extracted(place: Place) -> Any:
     superpose.bake(place.base, place.two, "whole")
     return superpose.extract(place.base, "whole", rank=2, out="extracted")
@@ -169,7 +174,7 @@ ANSWERS: dict[str, Callable[[Place], Any]] = {
     "lineage": lambda at: superpose.lineage("library.index"),
     "unmix": lambda at: superpose.unmix("library/own-1", "library.index"),
     "compress": lambda at: superpose.compress(at.two, "shared", rank=2),
-    "expand": lambda at: superpose.expand("shared/shared.safetensors", "expanded"),
+    "expand": expanded,
     "extract": extracted,
     "train": trained,
     "statistics": lambda at: superpose.input_statistics(at.base, at.data[0]),
