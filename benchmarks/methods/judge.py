@@ -18,6 +18,7 @@ from benchmarks.methods.resampled import Resampled
 from benchmarks.methods.rows import (
     Cell,
     Measurements,
+    cell_of,
     collected,
     kept,
     played,
@@ -191,7 +192,7 @@ def _chosen(
     known = {tuple(each[key] for key in identity): dict(each) for each in before}
     said = []
     for each in contendings(field):
-        if Cell(each.condition, each.seed, each.domains, each.method) not in found:
+        if cell_of(each) not in found:
             continue
         about = {"sum": "+".join(each.domains), "seed": each.seed, "method": each.method}
         if (field.folder.path / each.file).exists():

@@ -6,9 +6,9 @@ stopped, with nothing but the repository: the adapters it needs are trained agai
 
 from __future__ import annotations
 
-from benchmarks.methods.beside import Beside, besides, stand_missing
-from benchmarks.methods.contending import Contending, contend_missing, contendings
-from benchmarks.methods.rows import Cell, on_record
+from benchmarks.methods.beside import besides, stand_missing
+from benchmarks.methods.contending import contend_missing, contendings
+from benchmarks.methods.rows import cell_of, on_record
 from benchmarks.methods.sums import core_sums, drawn_sums
 from benchmarks.prediction.adapters import Training, train_those
 from benchmarks.prediction.field import Field
@@ -27,8 +27,8 @@ def play_missing(field: Field, jobs: Jobs = 1) -> None:
     seeds = field.tournament.seeds
     core = [(seed, domains) for seed in seeds for domains in core_sums(field, seed)]
     every = [(seed, domains) for seed in seeds for domains in drawn_sums(field, seed)]
-    contending = [e for e in contendings(field) if _cell(e) not in before]
-    beside = [e for e in besides(field) if _cell(e) not in before]
+    contending = [e for e in contendings(field) if cell_of(e) not in before]
+    beside = [e for e in besides(field) if cell_of(e) not in before]
     for seed, domains in dict.fromkeys([*sorted(core, key=lambda one: len(one[1])), *every]):
         of_sum = (seed, domains)
         methods = [e for e in contending if e.condition == "main" and (e.seed, e.domains) == of_sum]
@@ -38,9 +38,3 @@ def play_missing(field: Field, jobs: Jobs = 1) -> None:
         contend_missing(field, jobs, methods)
         stand_missing(field, jobs, ways)
     contend_missing(field, jobs, [each for each in contending if each.condition == "same-a"])
-
-
-def _cell(each: Contending | Beside) -> Cell:
-    if isinstance(each, Contending):
-        return Cell(each.condition, each.seed, each.domains, each.method)
-    return Cell("main", each.seed, each.domains, each.way)

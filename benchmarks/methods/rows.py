@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.methods import records
-from benchmarks.methods.beside import besides
-from benchmarks.methods.contending import contendings
+from benchmarks.methods.beside import Beside, besides
+from benchmarks.methods.contending import Contending, contendings
 from benchmarks.methods.sums import CALIBRATION, PASSES, TEST, core_sums
 from benchmarks.prediction.field import Field
 from benchmarks.result import RESULTS, write_arrays
@@ -27,6 +27,7 @@ __all__ = [
     "Cell",
     "Measurements",
     "Rows",
+    "cell_of",
     "collected",
     "kept",
     "on_record",
@@ -48,6 +49,13 @@ class Cell(NamedTuple):
     seed: int
     domains: tuple[str, ...]
     way: str
+
+
+def cell_of(each: Contending | Beside) -> Cell:
+    """Give the cell that a method, or a way beside them, is on its sum."""
+    if isinstance(each, Contending):
+        return Cell(each.condition, each.seed, each.domains, each.method)
+    return Cell("main", each.seed, each.domains, each.way)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +166,8 @@ def recorded_rows(file: Path = ROWS) -> dict[Cell, dict[str, Rows]]:
 
 
 def _files(field: Field) -> Iterator[tuple[Cell, str]]:
-    for one in contendings(field):
-        yield Cell(one.condition, one.seed, one.domains, one.method), one.file
-    for each in besides(field):
-        yield Cell("main", each.seed, each.domains, each.way), each.file
+    for each in (*contendings(field), *besides(field)):
+        yield cell_of(each), each.file
 
 
 def read_rows_of(content: Any) -> dict[str, Rows]:
