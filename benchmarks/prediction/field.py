@@ -39,7 +39,7 @@ class Field:
         self.folder = StudyFolder(out)
         self.names = tuple(sources)
         self._sources = sources
-        self._data = Path(data)
+        self.data = Path(data)
         self._examples: dict[tuple[str, str], list[Example]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -49,7 +49,7 @@ class Field:
     def _plan(self) -> dict[str, Any]:
         return {
             "out": self.folder.path.resolve(),
-            "data": self._data,
+            "data": self.data,
             "tournament": self.tournament,
             "sources": dict(self._sources),
         }
@@ -67,7 +67,7 @@ class Field:
     @cached_property
     def splits(self) -> dict[str, Split]:
         """The domains' rows, by name."""
-        return load_splits(self._data, self.tournament, self.prompt, self._sources)
+        return load_splits(self.data, self.tournament, self.prompt, self._sources)
 
     def examples(self, domain: str, part: str) -> list[Example]:
         """A domain's rows as tokens. part: `train`, `calibration` or `test`."""

@@ -4,6 +4,7 @@
     python -m benchmarks.second measure --out runs/second  # their sums, on both kinds of rows
     python -m benchmarks.second match --out runs/second    # pairs of adapters of one norm
     python -m benchmarks.second sign --out runs/second     # one pair, trained longer and faster
+    python -m benchmarks.second nine --out runs/second     # nine adapters, for their intervals
     python -m benchmarks.second judge --out runs/second    # the record, and docs/prediction.md
     python -m benchmarks.second again                      # the record, from its own row losses
 
@@ -22,6 +23,7 @@ from benchmarks.second.adapters import train_missing
 from benchmarks.second.judge import again, judge
 from benchmarks.second.matched import match_missing
 from benchmarks.second.measure import measure_missing
+from benchmarks.second.nine import nine_missing
 from benchmarks.second.settings import second_field
 from benchmarks.second.signs import sign_missing
 
@@ -30,6 +32,7 @@ STEPS = {
     "measure": measure_missing,
     "match": match_missing,
     "sign": sign_missing,
+    "nine": nine_missing,
     "judge": judge,
     "again": again,
 }

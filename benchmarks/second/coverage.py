@@ -19,7 +19,7 @@ from superpose.landscape.polynomial import AWAY, CROSS, FULL, Polynomial
 from superpose.landscape.sample import Sample
 from superpose.statistics import clopper_pearson, student_quantile
 
-__all__ = ["ENOUGH", "HONEST", "Told", "coverage", "told_beside"]
+__all__ = ["ENOUGH", "HONEST", "NINE", "Told", "coverage", "told_beside"]
 
 HONEST, ENOUGH = 0.9, 40
 """The registered bound, and the number of intervals from which it is asked of a group."""
@@ -33,6 +33,9 @@ SEEN_BEFORE = {(0, "television"), (0, "world")}
 
 SEEN = {0, 1}
 """Seeds that had been looked at when they were widened."""
+
+NINE = 9
+"""Of so many adapters nothing had been looked at before either width was set."""
 
 KINDS = {3: "triples", 4: "quadruples"}
 RANDOM = "random weights"
@@ -75,9 +78,12 @@ class Told(NamedTuple):
         return (self.foretold - self.measured) ** 2 <= before
 
 
-def coverage(found: Measurements) -> dict[str, Any]:
-    """Give each group's share of intervals that hold, and every interval behind it."""
-    told = list(told_beside(found))
+def coverage(found: Measurements, nine: Measurements | None = None) -> dict[str, Any]:
+    """Give each group's share of intervals that hold, and every interval behind it.
+
+    nine: what was measured with nine adapters.
+    """
+    told = [*told_beside(found), *(told_beside(nine) if nine else ())]
     groups = sorted({each[:3] for each in told})
     return {
         "groups": [_group(group, told) for group in groups],
@@ -172,8 +178,12 @@ def _design_of(found: Measurements, seed: int, domain: str, chosen: tuple[int, .
 def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
     those = [each for each in told if each[:3] == group]
     held = sum(each.held for each in those)
-    fresh = [each for each in those if each.seed not in SEEN]
-    fresh_before = [each for each in those if (each.seed, each.domain) not in SEEN_BEFORE]
+    fresh = [each for each in those if each.adapters == NINE or each.seed not in SEEN]
+    fresh_before = [
+        each
+        for each in those
+        if each.adapters == NINE or (each.seed, each.domain) not in SEEN_BEFORE
+    ]
     return {
         "adapters": group[0],
         "kind": group[1],

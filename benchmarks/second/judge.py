@@ -21,6 +21,7 @@ from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
 from benchmarks.second.merged import merged_pairs
+from benchmarks.second.nine import NINE_ROWS, collected_nine
 from benchmarks.second.norms import norms_judged, scales
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import (
@@ -62,7 +63,7 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         },
         "measured_with": stamp(),
     }
-    write_record(RECORD, judged_rows(found, of_weights, about))
+    write_record(RECORD, judged_rows(found, of_weights, about, collected_nine(field)))
     write(field)
 
 
@@ -86,16 +87,21 @@ def again(field: Field, jobs: Jobs = 1) -> None:
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.second judge")
     before = json.loads(RECORD.read_text(encoding="utf-8"))
-    write_record(RECORD, judged_rows(recorded_rows(), told(before), before["about"]))
+    nine = recorded_rows(NINE_ROWS) if NINE_ROWS.exists() else None
+    write_record(RECORD, judged_rows(recorded_rows(), told(before), before["about"], nine))
     write(field)
 
 
 def judged_rows(
-    found: Measurements, of_weights: Figures, about: Mapping[str, Any]
+    found: Measurements,
+    of_weights: Figures,
+    about: Mapping[str, Any],
+    nine: Measurements | None = None,
 ) -> dict[str, Any]:
     """Give the record: everything that row losses tell, and figures of the weights.
 
-    about: what rows do not tell, such as the settings and the calibration rows' lengths.
+    about: what rows do not tell, such as the settings and the calibration rows' lengths. nine: what
+    was measured with nine adapters.
     """
     rows, of_data = list(rows_of(found)), aware(found)
     figures = [{**of_weights(row), **of_data(row)} for row in rows]
@@ -130,7 +136,7 @@ def judged_rows(
             _point(row, [each[predictor.name] for predictor in entered])
             for row, each in zip(rows, figures, strict=True)
         ],
-        "coverage": coverage(found),
+        "coverage": coverage(found, nine),
         "right": right_answers(found),
         "norms": norms_judged(found, by_sum, of_weights),
         "signs": signs_judged(found.ways),

@@ -10,9 +10,10 @@ from benchmarks.prediction.as_the_paper import as_the_paper
 from benchmarks.prediction.markdown import figure, nats, spearman, table
 from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.second.accuracy import BOUNDS, FORETOLD
-from benchmarks.second.coverage import ENOUGH, HONEST
+from benchmarks.second.coverage import ENOUGH, HONEST, NINE
 from benchmarks.second.page_beside import norms_page, signs_page
 from benchmarks.second.rows import RECORD
+from benchmarks.second.settings import PARTNERS
 
 __all__ = ["second_page", "second_run"]
 
@@ -63,8 +64,14 @@ and Pearson's interval of the share, as if all were independent, which those tha
 adapters are not.
 """
 
-NINE = """\
-With nine adapters nothing can be counted: the first run's record holds forecasts and what was
+WITH_NINE = """\
+With nine adapters (the six and {partners}; `python -m benchmarks.second nine`) nothing had been
+looked at before either width was set, so *elsewhere* and *new seeds* are all of them: seed 0, the
+first 64 of each row kind, seven weightings of a kind on each of the six domains.
+"""
+
+WITHOUT_NINE = """\
+With nine adapters nothing can be counted yet: the first run's record holds forecasts and what was
 measured, but neither row losses nor intervals, and its folder was not kept.
 """
 
@@ -207,7 +214,8 @@ def _coverage(record: Mapping[str, Any]) -> Iterator[str]:
     ]
     more = ["held now", "new seeds", "half width now", "error", "mean (nats)"]
     yield from table([*head, *more], rows)
-    yield NINE
+    nine = any(each["adapters"] == NINE for each in groups)
+    yield WITH_NINE.format(partners=", ".join(PARTNERS)) if nine else WITHOUT_NINE
 
 
 def _honest(group: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from superpose.landscape.polynomial import design_points
 from superpose.studies.cells import cell_seed
 
 __all__ = [
+    "LARGEST",
     "MATCHED",
     "NORM_MATCHED",
     "PARTS",
@@ -35,6 +36,8 @@ NORM_MATCHED = "norm-matched"
 """The condition of these points."""
 
 LARGEST = 1.5
+"""Up to which task weights are drawn."""
+
 RANDOM = 2
 """Weightings drawn of all adapters, and as many of four."""
 

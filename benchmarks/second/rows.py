@@ -29,6 +29,7 @@ __all__ = [
     "PartRows",
     "collected",
     "kept",
+    "part_rows",
     "record_before",
     "recorded_rows",
     "seeds_left",
@@ -153,7 +154,7 @@ def _parts(
     """Read the parts of seeds and domains, and of those that are judged the norm-matched one."""
     more = [part for part in _matched(field) if (part.seed, part.domain) in judged]
     those = [part for part in parts(field) if (part.seed, part.domain) in chosen]
-    return {part: _read(field.folder.read(part.file)) for part in (*those, *more)}
+    return {part: part_rows(field.folder.read(part.file)) for part in (*those, *more)}
 
 
 def record_before(field: Field) -> dict[str, Any] | None:
@@ -230,7 +231,8 @@ def recorded_rows(file: Path = ROWS) -> Measurements:
     return Measurements(adapters, found, ways)
 
 
-def _read(content: Any) -> PartRows:
+def part_rows(content: Any) -> PartRows:
+    """Read what was written of a part."""
     points = np.asarray(content["points"], dtype=np.float64)
     tokens = np.asarray(content["tokens"], dtype=np.int64)
     return PartRows(

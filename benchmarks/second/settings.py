@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.prediction.domains import Source
@@ -9,7 +10,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import DATA, Tournament
 from superpose.training.settings import LoraSettings, TrainingSettings
 
-__all__ = ["CHOICES", "DRAWN", "SECOND", "SOURCES", "second_field"]
+__all__ = ["CHOICES", "DRAWN", "PARTNERS", "SECOND", "SOURCES", "nine_field", "second_field"]
 
 _TRIVIA = (192, 128, 192)
 _LONG = (192, 64, 96)
@@ -35,6 +36,10 @@ DRAWN = "research"
 
 SOURCES = {name: _ALL[name] for name in (*CHOICES, DRAWN)}
 
+PARTNERS = ("finance", "math", "inherited")
+"""The three beside them where there are nine adapters: `random.Random("nine").sample` of finance,
+math, inherited and treatments."""
+
 SECOND = Tournament(
     max_tokens=192,
     split_seed=1,
@@ -53,3 +58,13 @@ SECOND = Tournament(
 def second_field(out: str | Path, *, data: str | Path = DATA) -> Field:
     """Give the field of the second tournament in a folder."""
     return Field(out, data=data, tournament=SECOND, sources=SOURCES)
+
+
+def nine_field(second: Field) -> Field:
+    """Give the field of nine adapters, of the first seed, in a folder within the second's."""
+    return Field(
+        second.folder.path / "nine",
+        data=second.data,
+        tournament=replace(SECOND, seeds=SECOND.seeds[:1]),
+        sources={name: _ALL[name] for name in (*SOURCES, *PARTNERS)},
+    )
