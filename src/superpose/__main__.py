@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Start the command line; Ctrl-C while it is imported ends it like Ctrl-C later on."""
-    try:
-        from superpose.cli.app import main as run
+    """Start the command line; Ctrl-C while it is imported ends it like Ctrl-C later on.
 
-        run()
+    Once the command is done, Ctrl-C has nothing left to end: its code stands, and Python's own way
+    out is not disturbed, which would print a traceback.
+    """
+    try:
+        try:
+            from superpose.cli.app import main as run
+
+            run()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(130)
 
 

@@ -162,6 +162,28 @@ main()
     assert (ended.returncode, ended.stderr) == (130, "")
 
 
+@unix
+@pytest.mark.parametrize(("argument", "code"), [("--version", 0), ("--no-such", 2)])
+def test_an_interrupt_when_the_command_is_done_changes_nothing(argument: str, code: int) -> None:
+    """Python takes itself down then, and would say where it was interrupted."""
+    program = """
+import atexit, os, signal, time
+from superpose.__main__ import main
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+atexit.register(interrupt)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, argument], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert "KeyboardInterrupt" not in ended.stderr
+
+
 def in_a_command(body: str) -> subprocess.CompletedProcess[str]:
     """Run `body` as a command of superpose, in a process of its own."""
     indented = body.strip().replace("\n", "\n    ")
