@@ -116,7 +116,7 @@ format: $(VENV)/.dev  ## put the style right
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev  ## the benchmarks: medians, ratios in one run
+bench: $(VENV)/.dev  ## the benchmarks in one run, and docs/benchmarks.md (an hour of two idle cores)
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev  ## the pages that are generated

@@ -23,8 +23,17 @@ __all__ = ["RESULTS", "Result", "Target", "stamp", "tables", "write_arrays", "wr
 RESULTS = Path(__file__).with_name("results")
 
 _COMPARE = {"<=": operator.le, ">=": operator.ge}
-_SPREAD = ("median_s", "fastest_s", "slowest_s", "cpu_s")
-_LIBRARIES = ("numpy", "safetensors", "ml_dtypes", "typer", "torch", "transformers", "peft")
+_SPREAD = ("fastest_s", "median_s", "slowest_s", "cpu_s")
+_LIBRARIES = (
+    "superpose",
+    "numpy",
+    "safetensors",
+    "ml_dtypes",
+    "typer",
+    "torch",
+    "transformers",
+    "peft",
+)
 
 
 def write_record(file: Path, record: Mapping[str, Any]) -> None:
@@ -65,21 +74,29 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """One benchmark's outcome. question: what it asks, in a sentence."""
+    """One benchmark's outcome.
+
+    question: what it asks, in a sentence. begun: when its run began, in UTC. load: how many
+    processes wanted a core before it began, on the mean of a minute; None where nobody looked.
+    """
 
     name: str
     question: str
     timings: Mapping[str, Timing]
     targets: tuple[Target, ...]
+    begun: str | None = None
+    load: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with the versions and the processor it was measured on."""
+        run = {"begun": self.begun, "load": self.load}
         return {
             "name": self.name,
             "question": self.question,
             "timings": {name: timing.to_json() for name, timing in self.timings.items()},
             "targets": [target.to_json() for target in self.targets],
-            "measured_with": stamp(),
+            "measured_with": stamp()
+            | {name: each for name, each in run.items() if each is not None},
         }
 
     def write(self, folder: Path = RESULTS) -> Path:
@@ -108,14 +125,14 @@ def tables(record: Mapping[str, Any]) -> str:
         wanted = "" if target["sense"] is None else f"{target['sense']} {target['limit']:g}"
         holds = {None: "", True: "yes", False: "**no**"}[target["holds"]]
         lines.append(f"| {target['what']} | {target['value']:.4g} | {wanted} | {holds} |")
-    lines += ["", "| run | median s | fastest s | slowest s | CPU s | runs | peak MB |"]
+    lines += ["", "| run | minimum s | median s | maximum s | CPU s | runs | peak MB |"]
     lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, timing in record["timings"].items():
         peak = f"{timing['peak_mb']:.0f}" if "peak_mb" in timing else ""
         spread = " | ".join(f"{timing[key]:.4g}" for key in _SPREAD)
         lines.append(f"| {name} | {spread} | {timing['runs']} | {peak} |")
     made = record["measured_with"]
-    versions = ", ".join(f"{name} {made[name]}" for name in ("python", *_LIBRARIES))
+    versions = ", ".join(f"{name} {made[name]}" for name in ("python", *_LIBRARIES) if name in made)
     lines += ["", f"{made['cores']} cores of {made['processor']}, {made['system']}; {versions}."]
     return "\n".join(lines)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 
+import benchmarks.page
 import numpy as np
 import pytest
 from benchmarks import adapters, bake, check_process, factor_space, models, splits, truncate
-from benchmarks.__main__ import NAMES, README, readme
+from benchmarks.__main__ import NAMES, main
 from benchmarks.measure import Sample, Timing, call, interleaved, process, ratio
+from benchmarks.page import PAGE, page, records
 from benchmarks.readme import block_of
 from benchmarks.result import RESULTS, Result, Target, tables
 
@@ -119,11 +123,43 @@ def test_a_result_is_written_with_versions_and_without_paths(tmp_path: Path) -> 
     assert str(Path.home()) not in json.dumps(record)
 
 
-def test_the_readme_is_what_the_results_say() -> None:
+def test_the_page_is_what_the_results_say() -> None:
     assert {path.stem for path in RESULTS.glob("*.json")} <= {
         *NAMES, "exactness", "inputs", "methods", "prediction", "second", "splits",
     }  # fmt: skip
-    assert README.read_text() == readme()
+    assert PAGE.read_text(encoding="utf-8") == page(records(NAMES))
+
+
+def test_the_page_takes_every_benchmark_that_left_a_record(tmp_path: Path) -> None:
+    for name, begun in (("zebra", None), ("ant", "2026-01-02 03:04")):
+        Result(name, "Why?", {"run": timing(1, 2, 4)}, (), begun, 0.25).write(tmp_path)
+    (tmp_path / "study.json").write_text('{"rows": []}')  # has a page of its own
+    found = records(["zebra"], tmp_path)
+    assert [record["name"] for record in found] == ["zebra", "ant"]
+    text = page(found)
+    assert text.index("## zebra") < text.index("## ant")
+    assert "| run | 1 | 2 | 4 |" in text
+    assert "The figures are not of one run" in text
+    assert "| ant | 2026-01-02 03:04 |" in text
+    assert "All figures are of one run, begun 2026-01-02 03:04" in page(found[1:])
+
+
+def test_a_run_writes_when_it_began_and_how_busy_the_machine_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(repeats: int = 5) -> Result:
+        return Result("truncate", "Why?", {"run": timing(*range(1, repeats + 1))}, ())
+
+    monkeypatch.setattr(truncate, "measure", measure)
+    monkeypatch.setattr(Result, "write", partialmethod(Result.write, tmp_path))
+    monkeypatch.setattr(benchmarks.page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "truncate", "--repeats", "3"])
+    main()
+    record = json.loads((tmp_path / "truncate.json").read_text())
+    assert record["timings"]["run"]["slowest_s"] == 3
+    assert record["measured_with"]["load"] >= 0
+    datetime.strptime(record["measured_with"]["begun"], "%Y-%m-%d %H:%M").astimezone(UTC)
+    assert (tmp_path / "page.md").read_text() == page(records(NAMES))
 
 
 def test_the_table_of_splits_is_what_its_record_says_and_no_method_here_depends_on_one() -> None:

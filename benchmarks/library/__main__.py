@@ -3,7 +3,7 @@
     python -m benchmarks.library speed --out runs/library     # 125 to 1,000: index, all pairs
     python -m benchmarks.library sketched --out runs/library  # 10,000: neighbours, copies, runs
     python -m benchmarks.library unmix --out runs/library     # 200 anonymous sums of each kind
-    python -m benchmarks.library judge --out runs/library     # the record, README.md, the how-to
+    python -m benchmarks.library judge --out runs/library     # the record, the pages
 
 Every step goes on where it was stopped, and judging takes what is there; what is not stays as the
 record has it, so that one part can be measured anew. `python -m benchmarks
@@ -16,12 +16,13 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.__main__ import README, readme
+from benchmarks.__main__ import NAMES
 from benchmarks.library.judging import FOLDER, judged
 from benchmarks.library.queries import ask_missing
 from benchmarks.library.sketched import sketch_missing
 from benchmarks.library.speed import time_missing, time_one
 from benchmarks.library.told import COMMAND, PAGE, block
+from benchmarks.page import write_page
 from benchmarks.readme import write_block
 from benchmarks.result import RESULTS, tables
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.step == "judge":
         result = judged(asked.out, RESULTS / "library.json")
         result.write()
-        README.write_text(readme())
+        write_page(NAMES)
         write_block(COMMAND, block(), PAGE)
         print(tables(result.to_json()))
     elif asked.step == "time":

@@ -29,7 +29,7 @@ class Pace:
 
 
 RECORDED = Pace(
-    224.7, 777.7, "on record for SmolLM2-135M on two cores, benchmarks/README.md; not measured here"
+    224.7, 777.7, "on record for SmolLM2-135M on two cores, docs/benchmarks.md; not measured here"
 )
 """What `training` and `evaluation` of the repository's benchmarks found (benchmarks/results)."""
 
