@@ -59,7 +59,8 @@ def judged(field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     monkeypatch.setattr(records, "INPUTS", tmp_path / "inputs.json")
     for module in ("judge", "judge_inputs"):
         monkeypatch.setattr(f"benchmarks.methods.{module}.INPUT_ROWS", tmp_path / "inputs.npz")
-    monkeypatch.setattr(page.write_page, "__defaults__", (tmp_path / "methods.md",))
+    written = tmp_path / "methods.md", tmp_path / "README.md"
+    monkeypatch.setattr(page.write_page, "__defaults__", written)
     judge_inputs.judge_inputs(field)
     return tmp_path
 

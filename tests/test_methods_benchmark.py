@@ -154,7 +154,11 @@ def played(field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     monkeypatch.setattr(records, "INPUTS", tmp_path / "inputs.json")
     for keeping in (rows.kept, rows.recorded_rows):
         monkeypatch.setattr(keeping, "__defaults__", (tmp_path / "rows.npz",))
-    monkeypatch.setattr(page.write_page, "__defaults__", (tmp_path / "methods.md",))
+    block = f"<!-- made by {page.COMMAND}: begin -->\n<!-- made by {page.COMMAND}: end -->\n"
+    (tmp_path / "README.md").write_text(block, encoding="utf-8")
+    monkeypatch.setattr(
+        page.write_page, "__defaults__", (tmp_path / "methods.md", tmp_path / "README.md")
+    )
     with field.claimed():
         contending.contend_missing(field)
         beside.stand_missing(field)

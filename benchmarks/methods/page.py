@@ -9,10 +9,13 @@ from typing import Any
 from benchmarks.methods.beside import NAIVE
 from benchmarks.methods.page_inputs import inputs_section
 from benchmarks.prediction.markdown import table
+from benchmarks.readme import README, write_block
 from superpose.files import new_file
 from superpose.shown.words import counted
 
-__all__ = ["PAGE", "page", "write_page"]
+__all__ = ["COMMAND", "PAGE", "brief", "page", "write_page"]
+
+COMMAND = "python -m benchmarks.methods"
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 
@@ -52,6 +55,11 @@ Weights are those that `tune` finds from the calibration rows; training is of ad
 rank at the same learning rate. All rows are of the same sums.
 """
 
+BRIEF = """\
+What tuned weights gain on test rows, and training in their place, on the same {sums} of
+[the arena](docs/methods.md).{rest} In brackets 95 % intervals:
+"""
+
 PLAINLY = {
     NAIVE: "the naive sum, each adapter at 1",
     "averaged": "the average, each at 1/K",
@@ -71,10 +79,21 @@ BESIDE = {NAIVE: "better", "averaged": "better_than_average"}
 """Ways that others are held against, and where the record has in how many sums they are better."""
 
 
-def write_page(arena: Record | None, inputs: Record | None, file: Path = PAGE) -> None:
-    """Write the page of the records that there are."""
+def write_page(
+    arena: Record | None, inputs: Record | None, file: Path = PAGE, readme: Path = README
+) -> None:
+    """Write the page of the records that there are, and README.md's block of the arena."""
     with new_file(file) as beside:
         beside.write_text(page(arena, inputs), encoding="utf-8")
+    if arena is not None:
+        write_block(COMMAND, brief(arena), readme)
+
+
+def brief(arena: Record) -> str:
+    """Give what the README says of it: tuned weights, and training in their place."""
+    sums = counted(len(arena["sums"]), "sum")
+    rest = " No seed of it is finished yet." if _none_finished(arena) else ""
+    return "\n".join([BRIEF.format(sums=sums, rest=rest), *_beside(arena)]).strip("\n")
 
 
 def page(arena: Record | None, inputs: Record | None) -> str:
@@ -93,7 +112,7 @@ def _arena(record: Record) -> Iterator[str]:
     yield from ("## All sums", "")
     yield from _table(record["ways"], record["gap"])
     yield from _by_size(record)
-    yield from _trained(record["ways"], record["gap"])
+    yield from _trained(record)
     yield from ("## RegMean beside training and tuned weights", "")
     yield from table(
         ["regmean against", "better in", "perplexity of the union, pairs"],
@@ -142,9 +161,14 @@ def _by_size(record: Record) -> Iterator[str]:
     yield from table(["", *(f"{size} adapters" for size in sizes)], rows)
 
 
-def _trained(ways: Mapping[str, Any], gap: Mapping[str, Any]) -> Iterator[str]:
-    """Tuned weights beside training in their place, all of the same sums and seeds."""
+def _trained(record: Record) -> Iterator[str]:
     yield from ("## Tuned weights, and training in their place", "", TRAINED)
+    yield from _beside(record)
+
+
+def _beside(record: Record) -> Iterator[str]:
+    """Tuned weights beside training in their place, all of the same sums and seeds."""
+    ways, gap = record["ways"], record["gap"]
     yield from table(
         ["", "gap closed", "better than the naive sum in", "than the average in"],
         [
@@ -190,7 +214,7 @@ def _unfinished(record: Record) -> Iterator[str]:
     seeds = record["about"]["unfinished"]
     if not seeds:
         return
-    if {each["seed"] for each in record["sums"]} & set(seeds):
+    if _none_finished(record):
         yield from (
             "**No seed is finished**: nothing of the arena is a judgement as it was registered. It",
             "is what the sums show of which everything is measured, and other sums may show",
@@ -199,3 +223,8 @@ def _unfinished(record: Record) -> Iterator[str]:
     else:
         yield f"Seeds that are not finished are left out: {', '.join(map(str, seeds))}."
     yield ""
+
+
+def _none_finished(record: Record) -> bool:
+    """Whether the sums are of seeds that are not finished."""
+    return bool({each["seed"] for each in record["sums"]} & set(record["about"]["unfinished"]))

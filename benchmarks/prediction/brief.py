@@ -1,23 +1,15 @@
-"""What the README says of the tournament: what foretells best, and what tuned weights gain."""
+"""What the README says of the tournament: what foretells best."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.prediction.elsewhere import elsewhere
-from benchmarks.prediction.markdown import percent, signed, spearman, table
+from benchmarks.prediction.markdown import signed, spearman, table
 
-__all__ = ["COMMAND", "METHODS", "best_without_data", "brief", "in_short"]
+__all__ = ["COMMAND", "best_without_data", "brief", "in_short"]
 
 COMMAND = "python -m benchmarks.prediction"
-
-METHODS = {
-    "average": "average, 1/K",
-    "tuned": "one weight an adapter",
-    "by-layer": "one an adapter and layer",
-    "by-module": "one an adapter and module",
-}
 
 GROUPS = {"all": "all sums", "pairs": "pairs", "triples": "of three", "quadruples": "of four"}
 
@@ -25,7 +17,7 @@ PLAINLY = {"count": "the number of adapters"}
 
 
 def brief(record: Mapping[str, Any]) -> str:
-    """Two tables as Markdown, from the record."""
+    """A table as Markdown, from the record."""
     by_name = {each["name"]: each["groups"] for each in record["predictors"]}
     groups = {name: title for name, title in GROUPS.items() if record["groups"][name]}
     told = {
@@ -47,20 +39,6 @@ def brief(record: Mapping[str, Any]) -> str:
         *table(["predictor", *groups.values()], rows),
         *_leads(record),
     ]
-    tuned = {name: each for name, each in record["weights"].items() if name != "average"}
-    if tuned:
-        rows = [
-            [METHODS[name], str(each["sums"])]
-            + [percent(each[key]) for key in ("better_than_naive", "gap_closed")]
-            for name, each in tuned.items()
-        ]
-        head = ["tuned weights", "sums", "better than naive", "of naive's gap closed"]
-        lines += [
-            "What tuned weights gain on test rows, for one seed; the gap is what domains lose "
-            "against their own adapters:\n",
-            *table(head, rows),
-            elsewhere("docs/results.md"),
-        ]
     return "\n".join(lines).strip("\n")
 
 

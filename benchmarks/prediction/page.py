@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prediction.brief import COMMAND, METHODS, best_without_data, brief, in_short
+from benchmarks.prediction.brief import COMMAND, best_without_data, brief, in_short
 from benchmarks.prediction.elsewhere import elsewhere
 from benchmarks.prediction.markdown import figure, nats, percent, spearman, table
 from benchmarks.prediction.page_measured import CONTROLS, group_name, what_was_measured
@@ -20,6 +20,13 @@ __all__ = ["PAGE", "page", "write_pages"]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "prediction.md"
 
 TITLE = "# Who foretells interference?\n"
+
+METHODS = {
+    "average": "average, 1/K",
+    "tuned": "one weight an adapter",
+    "by-layer": "one an adapter and layer",
+    "by-module": "one an adapter and module",
+}
 
 HEAD = """\
 ## How it was put to the test

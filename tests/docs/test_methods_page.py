@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from benchmarks.methods.judge_inputs import INPUT_ROWS, judged_inputs
-from benchmarks.methods.page import PAGE, page
+from benchmarks.methods.page import COMMAND, PAGE, brief, page
 from benchmarks.methods.records import ARENA, INPUTS, recorded
 from benchmarks.methods.rows import ROWS, recorded_rows
 from benchmarks.methods.ways import REFERENCE
+from benchmarks.readme import block_of
 from tests.inputs_recomputed import check_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,13 @@ def test_the_methods_page_is_what_the_records_say_and_is_found() -> None:
         ("benchmarks/README.md", "docs/methods.md"),
     ):
         assert (said in (ROOT / place).read_text(encoding="utf-8")) == PAGE.exists(), place
+
+
+def test_the_readme_says_of_tuned_weights_what_the_record_says() -> None:
+    """One table: the same sums for every row, by the very commands."""
+    arena = recorded(ARENA)
+    assert arena is not None
+    assert block_of(COMMAND) == brief(arena), "run `python -m benchmarks.methods again`"
 
 
 def test_anybody_can_recompute_what_regmean_needs_from_the_row_losses() -> None:
