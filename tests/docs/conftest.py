@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.docs.first_layers import keep_first_layers
+from tests.docs.first_layers import FIRST, keep_first_layers
 from tests.docs.forks import superpose_on_path
 
 # SmolLM2-135M's sizes, so that the adapters also fit the base model the README speaks of.
-LAYERS, FIRST = 30, 4
-"""All of them, and those that most pages are run with."""
+LAYERS = 30
 
 SIZES = {
     "self_attn.q_proj": (576, 576),
@@ -100,7 +99,7 @@ def quick_program() -> Iterator[Path]:
 def first_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a cache in which `smollm2` has its first layers alone."""
     cache = tmp_path_factory.mktemp("cache")
-    keep_first_layers(cache, FIRST)
+    keep_first_layers(cache)
     return cache
 
 

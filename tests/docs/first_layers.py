@@ -1,9 +1,13 @@
-"""The embedded base model with its first layers alone: what most pages run on, in seconds."""
+"""The embedded base model with its first layers alone: what pages and CI's demo run on, in seconds.
+
+SUPERPOSE_CACHE=CACHE superpose demo, after: python -m tests.docs.first_layers CACHE
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -13,10 +17,13 @@ from superpose.errors import SuperposeWarning
 from superpose.files import embedded
 from superpose.files.checksum import sha256
 
-__all__ = ["keep_first_layers"]
+__all__ = ["FIRST", "keep_first_layers"]
+
+FIRST = 4
+"""Layers that are kept, of 30."""
 
 
-def keep_first_layers(cache: Path, layers: int) -> None:
+def keep_first_layers(cache: Path, layers: int = FIRST) -> None:
     """Put the model into a cache, where `smollm2` is looked for, as if it had no more layers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperposeWarning)  # another worker converts it just now
@@ -39,3 +46,7 @@ def keep_first_layers(cache: Path, layers: int) -> None:
     manifest = json.loads((whole / "superpose.json").read_text(encoding="utf-8"))
     manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
     (folder / "superpose.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    keep_first_layers(Path(sys.argv[1]))
