@@ -9,6 +9,8 @@ What becomes of a block is told by its language, and by a comment on the line be
 
     <!-- test: slow -->            needs the base model: run by a test marked slow on the model's
                                    first layers, and by `make test-pages` on all
+    <!-- test: whole -->           as `slow`, and takes long on any model: run by `make test-pages`
+                                   alone
     <!-- test: in .ci/run -->      too long for a test: each of its lines stands in that file, and
                                    runs from there
     <!-- test: needs lm-eval -->   needs another project's program: run where that is installed, and
@@ -31,7 +33,7 @@ __all__ = ["ELSEWHERE", "MARKS", "RUN", "Block", "blocks_of", "commands_of", "ru
 
 RUN = {"bash", "python", "console"}
 ELSEWHERE = {"in", "needs"}
-MARKS = {"slow", "exit", "file"} | ELSEWHERE
+MARKS = {"slow", "whole", "exit", "file"} | ELSEWHERE
 
 
 @dataclass(frozen=True)

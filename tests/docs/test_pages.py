@@ -6,6 +6,7 @@ and `finance`, and what else a page may take as given.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ QUICK = [
     for name, blocks in PAGES.items()
     if any(block.language in RUN and block.mark in {"", "exit"} for block in blocks)
 ]
+ALL = [name for name in PAGES if name in {*SLOW, *QUICK}]
 
 
 def marked(mark: str) -> pytest.MarkDecorator:
@@ -67,15 +69,17 @@ def test_a_block_for_another_program_calls_it_with_options_that_it_has(block: Bl
     assert not faults_of(block)
 
 
-@pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", QUICK)
+@pytest.mark.usefixtures("small_workplace")
+@pytest.mark.parametrize(
+    "page", [pytest.param(name, marks=pytest.mark.again if name in SLOW else ()) for name in QUICK]
+)
 def test_the_blocks_that_need_no_base_model_run_in_order(page: str) -> None:
-    run(PAGES[page], without={"slow", "in", "needs"})
+    run(PAGES[page], without={"slow", "whole", "in", "needs"})
 
 
-def run_all(page: str) -> None:
+def run_all(page: str, *, without: Collection[str] = ()) -> None:
     absent = [b for b in PAGES[page] if b.mark == "needs" and not is_here(b.argument)]
-    run((block for block in PAGES[page] if block not in absent), without={"in"})
+    run((block for block in PAGES[page] if block not in absent), without={"in", *without})
 
 
 @pytest.mark.slow
@@ -83,14 +87,14 @@ def run_all(page: str) -> None:
 @pytest.mark.usefixtures("small_workplace")
 @pytest.mark.parametrize("page", SLOW)
 def test_all_blocks_run_in_order(page: str) -> None:
-    """On the first layers of the base model, in seconds; the notebook runs on the whole."""
-    run_all(page)
+    """On the first layers of the base model, in seconds."""
+    run_all(page, without={"whole"})
 
 
 @pytest.mark.hard
 @pytest.mark.apart
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", SLOW)
+@pytest.mark.parametrize("page", ALL)
 def test_all_blocks_run_in_order_on_the_whole_model(page: str) -> None:
     run_all(page)
 
@@ -99,7 +103,7 @@ def test_all_blocks_run_in_order_on_the_whole_model(page: str) -> None:
 def test_vllm_is_told_the_rank_of_the_adapter_that_it_is_given() -> None:
     """What the page calls `--max-lora-rank` serves each `--lora-modules NAME=FOLDER` written."""
     blocks = PAGES["docs/how-to/vllm.md"]
-    run(blocks, without={"slow", "in", "needs"})
+    run(blocks, without={"slow", "whole", "in", "needs"})
     starts = [c.split() for b in blocks if b.mark == "needs" for c in commands_of(b)]
     by_name, written = [int(words[words.index("--max-lora-rank") + 1]) for words in starts]
     served = [word.partition("=")[2] for word in starts[1] if "=" in word]

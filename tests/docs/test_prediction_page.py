@@ -65,7 +65,7 @@ def test_anybody_can_recompute_the_headline_from_the_points(group: str, size: in
     assert compared >= 15
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_the_record_is_what_its_own_points_give() -> None:
     """Every interval too: run `python -m benchmarks.prediction again` where it is not."""
     record = recorded()
