@@ -234,7 +234,7 @@ def test_a_point_that_was_lost_is_measured_again_and_is_the_same(played: Field) 
         assert after[domain].row_nll == pytest.approx(before[domain].row_nll, abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_two_processes_measure_the_same_as_one(played: Field) -> None:
     lost = [Point("main", 1, ("sums", "coins")), Point("random", 0, ("sums", "halves"))]
     before = losses(played.folder.path)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("kind", "scheme"),
     [("check", "dark"), ("three", "light"), ("hostile", "light"), ("tune", "dark"),
-     pytest.param("twelve", "dark", marks=pytest.mark.slow), ("study", "light"), ("study", "dark")],
+     pytest.param("twelve", "dark", marks=pytest.mark.hard), ("study", "light"), ("study", "dark")],
 )  # fmt: skip
 def test_axe_finds_nothing_serious(
     open_page: Open, page_of: PageOf, kind: str, scheme: str

@@ -1,4 +1,8 @@
-"""The tiny study on every executor, workers and command killed: the same bytes, nothing twice."""
+"""The tiny study on every executor, workers and command killed: the same bytes, nothing twice.
+
+A study's workers load torch, seconds each: in `make test` local ones do it, and those of the others
+do tasks that need nothing; `make test-hard` has the study done everywhere.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,13 @@ import torch
 from benchmarks.ray_here import ray_cluster, ray_program
 from tests.conftest import ROOT, write_questions
 from tests.executor.slurm_here import missing, slurm_node
+from tests.executor.work import bench_of, events, tasks_of
 from tests.library.making import random_factors, write_factors
 
 import superpose
+from superpose.cli.app import main
 from superpose.errors import BadInput
-from superpose.executor import WorkRun, WorkStatus, work_status
+from superpose.executor import WorkRun, WorkStatus, work_off, work_status
 from superpose.executor.claims import record_of
 from superpose.model.carried import base_checksum
 from superpose.studies.results import write_results
@@ -65,6 +71,7 @@ def one_thread() -> Iterator[None]:
     """Give everything that is started here one thread: another number sums in another order."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("OMP_NUM_THREADS", "1")
+        patched.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")  # workers load tests.executor.work
         yield
 
 
@@ -115,12 +122,10 @@ def place(
             yield superpose.Execution("slurm", workers=2, slurm=slurm)
 
 
-def _command(file: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+def _command(file: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "superpose", "study", str(file), "--out", str(out), "--quiet"]
-    inherited = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     return subprocess.Popen(
         [*command, *options],
-        env=inherited | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -159,8 +164,13 @@ def _done(out: Path) -> set[str]:
     return {task.name for task in run.tasks if run.is_done(task)}
 
 
+ELSEWHERE = ["ray", "submitit", "slurm"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["local", "ray", "submitit", "slurm"], indirect=True)
+@pytest.mark.parametrize(
+    "place", ["local", *(pytest.param(k, marks=pytest.mark.hard) for k in ELSEWHERE)], indirect=True
+)
 def test_killed_workers_a_killed_command_and_two_at_once_leave_the_same_bytes(
     file: Path, undisturbed: Path, tmp_path: Path, place: superpose.Execution
 ) -> None:
@@ -193,6 +203,20 @@ def _disturbed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", ELSEWHERE, indirect=True)
+def test_a_worker_elsewhere_that_is_killed_is_replaced_and_its_task_alone_is_begun_again(
+    tmp_path: Path, place: superpose.Execution
+) -> None:
+    work_off(tmp_path, tasks_of(6), bench_of(tmp_path, kill=2, pause=0.05), place)
+    written = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert written == {f"{n}.txt": f"{n} squared is {n**2}" for n in range(6)}
+    done = [(what, process) for what, process in events(tmp_path) if what != "open"]
+    assert sorted(what for what, _ in done) == ["0", "1", "2", "2", "3", "4", "5"]
+    assert len({process for what, process in done if what == "2"}) == 2
+    assert str(os.getpid()) not in {process for _, process in done}
+
+
+@pytest.mark.slow
 def test_all_pairs_of_a_library_on_ray_are_those_of_one_process(
     ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,22 +235,28 @@ def test_all_pairs_of_a_library_on_ray_are_those_of_one_process(
     assert work_status(tmp_path / "i").executor == "ray"
 
 
-@pytest.mark.slow
 def test_a_command_that_cannot_reach_ray_or_slurm_says_what_to_start(
-    file: Path, tmp_path: Path
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     gone = tmp_path / "ray" / "ray_current_cluster"  # as a cluster leaves it that was killed
     gone.parent.mkdir()
     gone.write_text("127.0.0.1:1")
-    nowhere = {"RAY_ADDRESS": "", "RAY_TMPDIR": str(tmp_path), "SLURM_CONF": str(tmp_path / "no")}
-    heads = {
-        name: _command(file, tmp_path / f"run-{name}", "--executor", name, **nowhere)
-        for name in ("ray", "slurm")
-    }
-    said = {name: head.communicate()[1] for name, head in heads.items()}
-    assert {name: head.returncode for name, head in heads.items()} == {"ray": 3, "slurm": 3}, said
-    assert re.search(r"Start one with `ray start --head`|superpose\[ray\]", said["ray"])
-    assert re.search(r"munged, slurmctld and slurmd|superpose\[slurm\]", said["slurm"])
+    nowhere = {"RAY_ADDRESS": "", "RAY_TMPDIR": tmp_path, "SLURM_CONF": tmp_path / "no"}
+    for name, value in nowhere.items():
+        monkeypatch.setenv(name, str(value))
+    for name, way_out in {
+        "ray": r"Start one with `ray start --head`|superpose\[ray\]",
+        "slurm": r"munged, slurmctld and slurmd|superpose\[slurm\]",
+    }.items():
+        out = tmp_path / f"run-{name}"
+        with pytest.raises(SystemExit) as end:
+            main(["study", str(file), "--out", str(out), "--quiet", "--executor", name])
+        said = capsys.readouterr().err
+        assert end.value.code == 3, said
+        assert re.search(way_out, said)
 
 
 def test_a_worker_with_other_rows_or_another_base_is_refused(file: Path, tmp_path: Path) -> None:

@@ -88,12 +88,24 @@ def paper(hub: Hub, shaped_like_gpt2: dict[str, bytes], tmp_path: Path) -> Path:
     return file
 
 
-def _study(*arguments: object, cwd: Path) -> Any:
-    """In a process of its own: libraries keep the hub's address from their start."""
-    command = [sys.executable, "-m", "superpose", "study", *map(str, arguments)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+RUN = """
+import json, sys
+import superpose
+file, out = sys.argv[1:]
+for dry_run in (True, False, True):
+    print(json.dumps(superpose.study(file, out, dry_run=dry_run).to_json()))
+"""
+
+
+def _before_and_after(file: Path, out: Path) -> list[Any]:
+    """What it says before, when it runs, and after; in a process of its own.
+
+    Libraries keep the hub's address from their start.
+    """
+    command = [sys.executable, "-c", RUN, str(file), str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out.parent)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    return json.loads(ran.stdout)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 @pytest.mark.slow
@@ -101,11 +113,10 @@ def test_the_papers_study_runs_to_its_end_under_the_hub_names_that_it_has(
     paper: Path, hub: Hub, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    before = _study(paper, "--out", out, "--dry-run", "--json", cwd=tmp_path)
+    before, summary, after = _before_and_after(paper, out)
     # Three singles; of four subsets naive, average and tuned sums, and two baselines.
     assert (before["cells"], before["done"]) == (1 + 3 + 4 * 5, 0)
     assert before["whole"]["hours"] > 0
-    summary = _study(paper, "--out", out, "--json", "--quiet", cwd=tmp_path)
     fetched = " ".join(hub.fetched)
     for name in ("openai-community/gpt2", "regisss", "keivalya", "itzme091"):
         assert name in fetched
@@ -118,7 +129,6 @@ def test_the_papers_study_runs_to_its_end_under_the_hub_names_that_it_has(
     assert config["base_model_name_or_path"] == "openai-community/gpt2"
     check = json.loads((out / "cells/seed-0/check.json").read_text())
     assert [adapter["module_count"] for adapter in check["adapters"]] == [36] * 3
-    after = _study(paper, "--out", out, "--dry-run", "--json", cwd=tmp_path)
     assert after["done"] == after["cells"]
     assert after["left"]["hours"] == 0
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -219,13 +219,13 @@ def test_a_base_is_known_by_its_weights_whatever_its_folder_is_called(
 
 
 @pytest.mark.slow
-def test_workers_predict_and_tune_to_the_bit_as_one_process(
-    asked: tuple[Any, ...], choosing: tuple[Any, Any]
+@pytest.mark.parametrize("verb", [_predict, pytest.param(_tune, marks=pytest.mark.hard)])
+def test_workers_find_to_the_bit_what_one_process_does(
+    verb: Callable[..., Any], asked: tuple[Any, ...], choosing: tuple[Any, Any]
 ) -> None:
     worker = Execution(workers=1, cpus_per_task=1)
     assert not worker.in_process
-    assert _predict(asked, choosing, execution=worker) == _predict(asked, choosing)
-    assert _tune(asked, choosing, execution=worker) == _tune(asked, choosing)
+    assert verb(asked, choosing, execution=worker) == verb(asked, choosing)
 
 
 def test_workers_elsewhere_need_a_folder_and_so_does_the_status(
