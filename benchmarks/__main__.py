@@ -19,6 +19,7 @@ from benchmarks.result import tables
 NAMES = (
     *("check_process", "add_process", "truncate", "tinyllama", "seven_b", "training", "evaluation"),
     *("calibration", "curvature", "bake", "demo", "verdict", "factor_space", "regression_seven_b"),
+    "many",
     "library",
     "compress_shared",
     "ray_cells",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ def check_same_base(
         _check_evidence(adapters)
 
 
+@functools.lru_cache(maxsize=1024)  # asked for every pair of many adapters
 def plain_name(base_model: str | None) -> str | None:
     """Reduce a base model's name to what identifies it; None when nothing is left.
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from superpose.cli.streams import is_utf8
-from superpose.cli.text import one_line, visible_in_terminal
+from superpose.cli.text import in_json, one_line, visible_in_terminal
 from superpose.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -110,16 +110,46 @@ def print_json(value: object) -> None:
     """`value` as JSON on standard output, alone there; a figure that does not exist is null.
 
     An object begins with `schema`. value: of dicts, lists, tuples, strings, numbers, booleans and
-    None. NaN becomes null because JSON has no word for it, and infinity as well. Where standard
-    output is not UTF-8, characters beyond ASCII are JSON's escapes.
+    None; lists of an object may come one by one, as iterators. NaN becomes null because JSON has no
+    word for it, and infinity as well. Where standard output is not UTF-8, characters beyond ASCII
+    are JSON's escapes.
     """
     from superpose.files import without_nan  # NumPy comes with it
 
     ascii_only = not is_utf8(sys.stdout)
     if isinstance(value, dict):
         value = {"schema": SCHEMA, **value}
-    text = json.dumps(without_nan(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
-    print(text, flush=True)  # noqa: T201
+
+    def text(part: object) -> str:
+        found = json.dumps(without_nan(part), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+        return in_json(found)
+
+    if isinstance(value, dict) and any(isinstance(part, Iterator) for part in value.values()):
+        for piece in _in_pieces(value, text):
+            print(piece, end="")  # noqa: T201
+        print(flush=True)  # noqa: T201
+    else:
+        print(text(value), flush=True)  # noqa: T201
+
+
+def _in_pieces(value: dict[str, object], text: Callable[[object], str]) -> Iterator[str]:
+    """Give an object as `text` gives it, lists that come one by one in as many pieces."""
+
+    def inside(part: object, depth: int) -> str:
+        # A line break within a string is an escape.
+        return text(part).replace("\n", "\n" + "  " * depth)
+
+    yield "{"
+    for n, (key, part) in enumerate(value.items()):
+        yield f"{',' if n else ''}\n  {text(key)}: "
+        if not isinstance(part, Iterator):
+            yield inside(part, 1)
+            continue
+        count = 0
+        for count, item in enumerate(part, 1):
+            yield f"{'[' if count == 1 else ','}\n    {inside(item, 2)}"
+        yield "\n  ]" if count else "[]"
+    yield "\n}"
 
 
 def as_csv(asked: bool) -> bool:
@@ -138,11 +168,17 @@ def answer(found: Result, as_json: bool) -> None:
             raise BadSetting("give one of the two", where="csv, json")
         _print_csv(found)
     elif as_json:
-        print_json(found.to_json())
+        print_json(_parts_of(found))
     else:
         from superpose.cli.show import show
 
         show(found.shown(), out())
+
+
+def _parts_of(found: Any) -> Any:
+    """Give what a result holds as JSON, what is long one by one where it has it so."""
+    parts = getattr(found, "in_parts", None)
+    return found.to_json() if parts is None else parts()
 
 
 def _print_csv(found: Any) -> None:
@@ -150,7 +186,7 @@ def _print_csv(found: Any) -> None:
     from superpose.shown.csv_table import csv_of
 
     main = getattr(found, "TABLE", None)
-    held: Any = {} if main is None else without_nan(found.to_json())
+    held: Any = {} if main is None else without_nan(_parts_of(found))
     if main is None or main.partition(".")[0] not in held:
         raise BadSetting("there is no table in this answer", where="csv")
     print(csv_of(held, main), end="", flush=True)  # noqa: T201

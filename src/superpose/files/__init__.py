@@ -8,7 +8,7 @@ from superpose.files.atomic import (
     new_folder,
 )
 from superpose.files.home import with_home
-from superpose.files.json_values import without_nan
+from superpose.files.json_values import gathered, without_nan
 from superpose.files.names import (
     called,
     exists,
@@ -30,6 +30,7 @@ __all__ = [
     "check_writable",
     "encodable",
     "exists",
+    "gathered",
     "is_here",
     "listing",
     "locate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ def lfs_pointer(path: Path | None = None) -> BadInput:
         where=path,
         hint="Fetch it: git lfs install && git lfs pull",
     )
+
+
+def gathered(value: object) -> object:
+    """Give an iterator's items as a list; anything else as it is."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def without_nan(value: object) -> object:

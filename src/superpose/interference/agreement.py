@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +41,7 @@ class Agreement:
 
 
 def agreement(
-    names: Sequence[str],
+    names: np.ndarray,
     cosines: np.ndarray,
     floors: np.ndarray,
     inner: np.ndarray,
@@ -69,7 +68,7 @@ def agreement(
         z=float(found.sum()) / math.hypot(*least) if found.size else math.nan,
         sign_test=sign_test(positive, negative),
         spread=float(np.mean((found / least) ** 2)) if found.size else math.nan,
-        standing_out=tuple(names[m] for m in first),
+        standing_out=tuple(str(names[m]) for m in first),
         carried=carried / both if both > 0.0 else math.nan,
         rest_cosine=max(-1.0, min(1.0, rest / scale)) if scale > 0.0 else math.nan,
     )

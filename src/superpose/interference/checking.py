@@ -14,10 +14,11 @@ import numpy as np
 from superpose.adapter import Adapter, Heads, in_head, together
 from superpose.adapter.heads import with_heads
 from superpose.errors import BadInput
-from superpose.files import short_names, without_nan
+from superpose.files import gathered, short_names, without_nan
 from superpose.interference.figures import CHANCE, COSINE, PAIR_COLUMNS
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
+from superpose.interference.typed import words_of
 from superpose.shown import Column, Framed, Heat, Line, Part, Shown, Table, written
 from superpose.shown.words import counted
 
@@ -95,12 +96,23 @@ class Check(Framed, Shown):
 
     def to_json(self) -> dict[str, object]:
         """Give what `superpose check --json` prints: a figure that does not exist is None."""
-        figures: dict[str, object] = {
-            "adapters": [vars(adapter) for adapter in self.adapters],
-            "pairs": [_pair_json(pair) for pair in self.pairs],
-            "sum": {"energy_ratio": self.energy_ratio},
+        return {name: gathered(value) for name, value in self.in_parts().items()}
+
+    def in_parts(self) -> dict[str, object]:
+        """Give the same, with pairs one by one: of many adapters they are far larger than these."""
+        return {
+            "adapters": without_nan([vars(adapter) for adapter in self.adapters]),
+            "pairs": (without_nan(_pair_json(pair)) for pair in self.pairs),
+            "sum": without_nan({"energy_ratio": self.energy_ratio}),
         }
-        return {name: without_nan(value) for name, value in figures.items()}
+
+    def foremost(self) -> tuple[str, ...]:
+        """Give the names of 24 adapters at most, those whose pairs are farthest from orthogonal."""
+        found: dict[str, None] = {}
+        for pair in sorted(self.pairs, key=_far, reverse=True):
+            if len(found.keys() | {pair.a, pair.b}) <= MOST:
+                found.update({pair.a: None, pair.b: None})
+        return tuple(adapter.name for adapter in self.adapters if adapter.name in found)
 
     def shown(self) -> tuple[Part, ...]:
         """Give adapters, pairs with their verdicts, cosines as a heat map, and the sum's energy."""
@@ -194,6 +206,7 @@ def check(
     compared = with_heads(adapters, heads)
     compared = together(compared, same_base=same_base, tree=tree, deltas_alone=True)
     figures = per_module(compared)
+    words = [words_of(adapter, name) for adapter, name in zip(adapters, names, strict=True)]
     # In the largest adapter's scale, so that no square leaves float64.
     shares = figures.scales / (figures.scales.max() or 1.0)  # 0: all lie below float64
     gram = figures.inner.sum(axis=0) * np.outer(shares, shares)
@@ -205,7 +218,7 @@ def check(
             for name, a, whole, norm in zip(names, compared, adapters, norms, strict=True)
         ),
         pairs=tuple(
-            pair_figures(figures, i, j, adapters, names, same_base)
+            pair_figures(figures, i, j, adapters, words, same_base)
             for i, j in combinations(range(len(adapters)), 2)
         ),
         energy_ratio=max(0.0, float(gram.sum())) / total if total > 0 else math.nan,

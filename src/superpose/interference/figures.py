@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superpose.interference.agreement import Agreement
@@ -93,7 +94,7 @@ class PairFigures:
     held: tuple[int, int]
     typed: Typed
     base_shown: bool
-    modules: tuple[ModuleFigures, ...]
+    modules: Sequence[ModuleFigures]
 
     @property
     def multiple(self) -> float:

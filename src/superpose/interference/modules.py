@@ -6,6 +6,8 @@ two Gram matrices per target module (see `lowrank.gram`, `lowrank.sides`).
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +44,32 @@ class PerModule:
     inputs: Overlaps
     a_cosine: np.ndarray
     scales: np.ndarray
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """The names as an array (M,) of objects."""
+        return np.array(self.names, dtype=object)
+
+    @functools.cached_property
+    def floors(self) -> np.ndarray:
+        """What cosines (M,) of unrelated deltas deviate by."""
+        return np.asarray(1.0 / np.sqrt(np.prod(self.shapes, axis=1)))
+
+    @functools.cached_property
+    def held(self) -> np.ndarray:
+        """How many modules each of the K adapters has."""
+        return np.asarray(self.present.sum(axis=0))
+
+    @functools.cached_property
+    def norms(self) -> np.ndarray:
+        """Norms (M, K) of the deltas, in `scales`."""
+        squares = np.diagonal(self.inner, axis1=1, axis2=2)
+        return np.asarray(np.sqrt(np.maximum(0.0, squares)))
+
+    @functools.cached_property
+    def whole_norms(self) -> tuple[float, ...]:
+        """Norms of the K adapters, in `scales`."""
+        return tuple(math.hypot(*column) for column in self.norms.T.tolist())
 
 
 def per_module(adapters: Sequence[Adapter]) -> PerModule:
@@ -208,11 +236,12 @@ def _a_cosine(group: SideGrams) -> np.ndarray:
     ranks = group.ranks
     ends = np.cumsum(ranks)
     result = np.full((len(group.modules), len(ranks), len(ranks)), np.nan)
-    for i, end_i in enumerate(ends):
-        for j, end_j in enumerate(ends):
-            if ranks[i] == ranks[j] > 0:
-                block = group.input[:, end_i - ranks[i] : end_i, end_j - ranks[j] : end_j]
-                result[:, i, j] = np.trace(block, axis1=1, axis2=2)
+    for rank in set(ranks) - {0}:
+        those = np.flatnonzero(np.asarray(ranks) == rank)
+        columns = (ends[those, None] - rank + np.arange(rank)).ravel()
+        blocks = group.input[:, columns[:, None], columns]
+        blocks = blocks.reshape(-1, len(those), rank, len(those), rank)
+        result[:, those[:, None], those] = np.einsum("mirjr->mij", blocks)
     lengths = np.sqrt(np.diagonal(result, axis1=1, axis2=2))
     products = lengths[:, :, None] * lengths[:, None, :]
     nothing = np.full_like(result, np.nan)

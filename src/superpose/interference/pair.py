@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from superpose.interference.figures import (
 )
 from superpose.interference.modules import PerModule
 from superpose.interference.next_step import commands_in
-from superpose.interference.typed import typed_of
+from superpose.interference.typed import Words, typed_of
 from superpose.interference.verdict import Verdict, judge
 from superpose.lowrank import Overlaps
 from superpose.shown import Column, Line, Part, Shown, Table
@@ -70,74 +71,150 @@ class Pair(PairFigures, Shown):
         return Table.of("Pairs", columns, [self], CHANCE), *self.said(label)
 
 
+class PairColumns(NamedTuple):
+    """Of the target modules that adapters i and j both have, arrays of one length.
+
+    positions: in the figures of all. inner: inner products, in the figures' scales. lengths:
+    products of both norms. The others: as `ModuleFigures` has them.
+    """
+
+    positions: np.ndarray
+    inner: np.ndarray
+    lengths: np.ndarray
+    cosines: np.ndarray
+    floors: np.ndarray
+    outputs: tuple[np.ndarray, np.ndarray]
+    inputs: tuple[np.ndarray, np.ndarray]
+
+
+def pair_columns(figures: PerModule, i: int, j: int) -> PairColumns:
+    """Give the figures of adapters i and j, module by module."""
+    shared = np.flatnonzero(figures.present[:, i] & figures.present[:, j])
+    inner = figures.inner[shared, i, j]
+    lengths = figures.norms[shared, i] * figures.norms[shared, j]
+    exists = (lengths > 0) & np.isfinite(lengths)
+    ratios = np.divide(inner, lengths, out=np.full(inner.shape, np.nan), where=exists)
+    shapes = figures.shapes[shared]
+    return PairColumns(
+        positions=shared,
+        inner=inner,
+        lengths=lengths,
+        # Rounding may carry the cosine of a delta with itself past 1.
+        cosines=np.clip(ratios, -1.0, 1.0),
+        floors=figures.floors[shared],
+        outputs=_side(figures.outputs, shared, i, j, shapes[:, 0]),
+        inputs=_side(figures.inputs, shared, i, j, shapes[:, 1]),
+    )
+
+
+def _side(
+    side: Overlaps, shared: np.ndarray, i: int, j: int, dimension: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give overlap and chance of one side in the shared modules: both NaN where there is none."""
+    values, ranks, _ = side
+    overlap = values[shared, i, j]
+    chance = np.maximum(ranks[shared, i], ranks[shared, j]) / dimension
+    return overlap, np.where(np.isnan(overlap), np.nan, chance)
+
+
+class ModulesOfPair(Sequence[ModuleFigures]):
+    """A `ModuleFigures` for each target module that both adapters have, made when it is read.
+
+    Of K adapters there are K (K - 1) / 2 pairs, each with a record for every module, and hardly one
+    of them is looked at: a pair keeps where its records come from.
+    """
+
+    __slots__ = ("_count", "_figures", "_pair")
+
+    def __init__(self, figures: PerModule, i: int, j: int, count: int) -> None:
+        """figures: of all adapters. count: of the modules that i and j share."""
+        self._figures, self._pair, self._count = figures, (i, j), count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[ModuleFigures]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, at: int) -> ModuleFigures: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[ModuleFigures, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> ModuleFigures | tuple[ModuleFigures, ...]:
+        return self._all()[at]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tuple, (list(self._all()),)  # a copy elsewhere needs no figures of other pairs
+
+    def _all(self) -> tuple[ModuleFigures, ...]:
+        found = pair_columns(self._figures, *self._pair)
+        columns = (found.cosines, found.floors, *found.outputs, *found.inputs)
+        names = (self._figures.names[m] for m in found.positions)
+        rows = np.column_stack(columns).tolist()
+        return tuple(ModuleFigures(name, *row) for name, row in zip(names, rows, strict=True))
+
+
 def pair_figures(
     figures: PerModule,
     i: int,
     j: int,
     adapters: Sequence[Adapter],
-    names: Sequence[str],
+    words: Sequence[Words],
     same_base: bool = False,
 ) -> Pair:
     """Give the figures of adapters i and j.
 
-    figures: of all K adapters. names: of all K adapters, each its own. same_base: whether somebody
-    said that all have one base model.
+    figures: of all K adapters. words: of all K adapters, each with a name of its own. same_base:
+    whether somebody said that all have one base model.
     """
-    two = (adapters[i], adapters[j])
-    shared = np.flatnonzero(figures.present[:, i] & figures.present[:, j])
-    named = [figures.names[m] for m in shared]
-    inner = figures.inner[shared, i, j]
-    norms = np.sqrt(np.maximum(0.0, np.diagonal(figures.inner, axis1=1, axis2=2)))
-    lengths = norms[shared, i] * norms[shared, j]
-    cosines, floors, exists = _cosines(inner, lengths, figures.shapes[shared])
-    outputs = _side(figures.outputs, shared, i, j, figures.shapes[shared, 0])
-    inputs = _side(figures.inputs, shared, i, j, figures.shapes[shared, 1])
+    two, typed = (adapters[i], adapters[j]), (words[i], words[j])
+    found = pair_columns(figures, i, j)
+    shared, inner = found.positions, found.inner
+    exists = ~np.isnan(found.cosines)
     # Cosines do not depend on the scale; lengths are told in the adapters' own.
-    scaled = math.hypot(*norms[:, i]), math.hypot(*norms[:, j])
+    scaled = figures.whole_norms[i], figures.whole_norms[j]
     whole = scaled[0] * float(figures.scales[i]), scaled[1] * float(figures.scales[j])
     scale = scaled[0] * scaled[1] if exists.any() else 0.0
+    total = math.fsum(inner)
+    deviation = math.hypot(*(found.lengths * found.floors).tolist())
+    shows = shows_one_base(*two)
     return Pair(
-        a=names[i],
-        b=names[j],
-        rms_cosine=_root_mean_square(cosines[exists]),
-        rms_cosine_floor=_root_mean_square(floors[exists]),
-        cosine=max(-1.0, min(1.0, math.fsum(inner) / scale)) if scale > 0 else math.nan,
-        cosine_floor=math.hypot(*(lengths * floors)) / scale if scale > 0 else math.nan,
-        output_overlap=_mean(outputs[0]),
-        output_chance=_mean(outputs[1]),
-        input_overlap=_mean(inputs[0]),
-        input_chance=_mean(inputs[1]),
+        a=typed[0].called,
+        b=typed[1].called,
+        rms_cosine=_root_mean_square(found.cosines[exists]),
+        rms_cosine_floor=_root_mean_square(found.floors[exists]),
+        cosine=max(-1.0, min(1.0, total / scale)) if scale > 0 else math.nan,
+        cosine_floor=deviation / scale if scale > 0 else math.nan,
+        output_overlap=_mean(found.outputs[0]),
+        output_chance=_mean(found.outputs[1]),
+        input_overlap=_mean(found.inputs[0]),
+        input_chance=_mean(found.inputs[1]),
         norms=whole,
         norm_ratio=max(whole) / min(whole) if min(whole) > 0 else math.nan,
-        shared_a=_shared_a(figures, shared, i, j, inputs),
-        energy_shared=_energy_shared(math.fsum(inner), scaled, whole),
+        shared_a=_shared_a(figures, shared, i, j, found.inputs),
+        energy_shared=_energy_shared(total, scaled, whole),
         zero_modules=int((~exists).sum()),
-        agreement=agreement(named, cosines, floors, inner, scale),
+        agreement=agreement(figures.labels[shared], found.cosines, found.floors, inner, scale),
         contained=contained(figures, i, j),
-        held=(int(figures.present[:, i].sum()), int(figures.present[:, j].sum())),
+        held=(int(figures.held[i]), int(figures.held[j])),
         # What was made in memory was made by somebody who knows.
-        base_shown=same_base or None in (two[0].path, two[1].path) or shows_one_base(*two),
-        typed=typed_of(*two, (names[i], names[j])),
-        modules=_modules(named, cosines, floors, *outputs, *inputs),
+        base_shown=same_base or None in (two[0].path, two[1].path) or shows,
+        typed=typed_of(*typed, one_base=shows),
+        modules=ModulesOfPair(figures, i, j, len(shared)),
     )
-
-
-def _cosines(
-    inner: np.ndarray, lengths: np.ndarray, shapes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the modules' cosines, their floors, and which of the cosines exist.
-
-    lengths: products of both norms.
-    """
-    # Rounding may carry the cosine of a delta with itself past 1.
-    cosines = np.clip(_ratio(inner, lengths), -1.0, 1.0)
-    return cosines, 1.0 / np.sqrt(np.prod(shapes, axis=1)), ~np.isnan(cosines)
-
-
-def _modules(names: Sequence[str], *columns: np.ndarray) -> tuple[ModuleFigures, ...]:
-    """Give each module its figures. columns: in the order of `ModuleFigures`' fields."""
-    rows = np.column_stack(columns).tolist()
-    return tuple(ModuleFigures(name, *row) for name, row in zip(names, rows, strict=True))
 
 
 def _energy_shared(inner: float, scaled: tuple[float, float], norms: tuple[float, float]) -> float:
@@ -153,16 +230,6 @@ def _energy_shared(inner: float, scaled: tuple[float, float], norms: tuple[float
     ratio = smaller / larger
     cosine = inner / (scaled[0] * scaled[1])
     return max(-1.0, min(1.0, 2.0 * cosine * ratio / (1.0 + ratio**2)))
-
-
-def _side(
-    side: Overlaps, shared: np.ndarray, i: int, j: int, dimension: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give overlap and chance of one side in the shared modules: both NaN where there is none."""
-    values, ranks, _ = side
-    overlap = values[shared, i, j]
-    chance = np.maximum(ranks[shared, i], ranks[shared, j]) / dimension
-    return overlap, np.where(np.isnan(overlap), np.nan, chance)
 
 
 def _shared_a(
@@ -188,13 +255,7 @@ def _shared_a(
 def _mean_spread(x: np.ndarray) -> float:
     """Standard deviation of the mean of independent figures with standard deviations x."""
     known = x[~np.isnan(x)]
-    return math.hypot(*known) / known.size if known.size else math.nan
-
-
-def _ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Give x / y; NaN where y is zero, or beyond float64."""
-    exists = (y > 0) & np.isfinite(y)
-    return np.asarray(np.divide(x, y, out=np.full(x.shape, np.nan), where=exists))
+    return math.hypot(*known.tolist()) / known.size if known.size else math.nan
 
 
 def _mean(x: np.ndarray) -> float:

@@ -19,6 +19,7 @@ from superpose.errors import BadInput
 from superpose.interference.modules import per_module
 from superpose.interference.pair import Pair, pair_figures
 from superpose.interference.singular import energy_inside, singular_task_interference
+from superpose.interference.typed import words_of
 from superpose.lowrank import Term, stack
 
 __all__ = [
@@ -80,7 +81,8 @@ class Case:
     @cached_property
     def pair(self) -> Pair:
         """Figures of the own adapter (a) beside the sum of the others (b), as `check` has them."""
-        return pair_figures(per_module(self.both), 0, 1, self.both, ("own", "others"))
+        words = [words_of(a, n) for a, n in zip(self.both, ("own", "others"), strict=True)]
+        return pair_figures(per_module(self.both), 0, 1, self.both, words)
 
     @cached_property
     def inside(self) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from superpose.adapter import Adapter, in_head
 from superpose.adapter.image_marks import is_image
-from superpose.adapter.same_base import base_with_revision, plain_name, shows_one_base
+from superpose.adapter.same_base import base_with_revision, plain_name
 from superpose.files.file_format import FILE_FORMATS, Family
 
 _FOLDER = re.compile(r"[/~.\\]|[A-Za-z]:|.*/.*/")
@@ -34,15 +34,65 @@ class Typed(NamedTuple):
     images: bool
 
 
-def typed_of(a: Adapter, b: Adapter, names: tuple[str, str]) -> Typed:
-    """Give the words for two adapters. names: for those without a path."""
+class Words(NamedTuple):
+    """What one adapter gives to the words for two of them.
+
+    called: its name. name: its path where it has one. base: the name of its base model, and plain
+    what identifies that, None where it has none. shown: the base as commands take it, BASE where it
+    is a folder. heads, others: keys of tensors that it stores, of a head or not. ending: of a file
+    like it.
+    """
+
+    called: str
+    name: str
+    base: str | None
+    plain: str | None
+    shown: str
+    heads: frozenset[str]
+    others: frozenset[str]
+    ending: str
+    image: bool
+
+
+def words_of(adapter: Adapter, name: str) -> Words:
+    """Give what an adapter gives to the words. name: by which it is told apart."""
+    base = base_with_revision(adapter)
+    # A head is looked for in all modules: hardly an adapter stores a tensor that could be one.
+    heads = frozenset(in_head(adapter).stored if adapter.replacements else ())
+    return Words(
+        called=name,
+        name=adapter.path or name,
+        base=base,
+        plain=plain_name(adapter.base_model),
+        shown=_shown(base),
+        heads=heads,
+        others=frozenset(adapter.replacements) - heads,
+        ending=_ending(adapter.format),
+        image=is_image(adapter),
+    )
+
+
+def typed_of(a: Words, b: Words, *, one_base: bool) -> Typed:
+    """Give the words for two adapters. one_base: whether anything shows that they have one base."""
+    bases = {words.base: words.shown for words in (a, b) if words.base is not None}
+    base = next(iter(bases.values())) if len(bases) == 1 else "BASE"
+    named = {a.plain, b.plain} - {None}
+    # Base models of two names were taken for one, so that other commands must be told as well. Or
+    # of none, where nothing shows that it is one: then those commands are for who knows it.
+    options = ("--same-base",) if len(named) > 1 or not one_base else ()
+    # Heads, which no base has, are left out; any other tensor in its place needs the base.
+    heads = a.heads | b.heads
+    others = (a.others | b.others) - heads
     return Typed(
-        names=(a.path or names[0], b.path or names[1]),
-        base=_base_of(a, b),
-        options=_options(a, b),
-        adding=_adding(a, b),
-        out=f"OUT{_ending(a.format)}",
-        images=is_image(a),
+        names=(a.name, b.name),
+        base=base,
+        options=options,
+        adding=(
+            *(("--heads", "none") if heads else ()),
+            *(("--base", base) if others else ()),
+        ),
+        out=f"OUT{a.ending}",
+        images=a.image,
     )
 
 
@@ -52,9 +102,7 @@ def _ending(name: str) -> str:
     return "" if one is None or one.family == Family.BASE else one.ending
 
 
-def _base_of(a: Adapter, b: Adapter) -> str:
-    named = {base_with_revision(adapter) for adapter in (a, b)} - {None}
-    name = named.pop() if len(named) == 1 else None
+def _shown(name: str | None) -> str:
     if name is None or _FOLDER.match(name):
         return "BASE"
     if name.startswith(_EMBEDDED_OF):
@@ -62,20 +110,3 @@ def _base_of(a: Adapter, b: Adapter) -> str:
 
         return name_at_hand(name)
     return name
-
-
-def _options(a: Adapter, b: Adapter) -> tuple[str, ...]:
-    """Base models of two names were taken for one, so that other commands must be told as well.
-
-    Or of none, where nothing shows that it is one: then those commands are for who knows it.
-    """
-    named = {plain_name(adapter.base_model) for adapter in (a, b)} - {None}
-    return ("--same-base",) if len(named) > 1 or not shows_one_base(a, b) else ()
-
-
-def _adding(a: Adapter, b: Adapter) -> tuple[str, ...]:
-    """Heads, which no base has, are left out; any other tensor in its place needs the base."""
-    heads = {key for adapter in (a, b) for key in in_head(adapter).stored}
-    others = {key for adapter in (a, b) for key in adapter.replacements} - heads
-    base = ("--base", _base_of(a, b)) if others else ()
-    return (*(("--heads", "none") if heads else ()), *base)

@@ -39,8 +39,9 @@ Module: TypeAlias = Sequence[Terms | None]
 _SMALLEST = 1e-280
 """Squared norms below it, or above its inverse, are close to the end of float64."""
 
-_MOST_GRAMS = 1 << 23
-"""Entries of the Gram matrices of modules that are taken together: 64 MB in float64."""
+_MOST_GRAMS = 1 << 21
+"""Entries of the Gram matrices of modules that are taken together: 16 MB in float64, and as much
+again for each array that is made of them."""
 
 _CHUNK = 1 << 18
 """Entries of a side stacked at once: what stays in a core's cache between widening and product."""
@@ -200,7 +201,7 @@ def _same_layout(modules: Sequence[Module]) -> dict[tuple[object, ...], list[int
 def _held_at_once(
     layouts: dict[tuple[object, ...], list[int]], modules: Sequence[Module]
 ) -> Iterator[list[int]]:
-    """Give the positions of each layout, as many at once as have Gram matrices of 64 MB."""
+    """Give the positions of each layout, as many at once as have Gram matrices of 16 MB."""
     for positions in layouts.values():
         total = sum(rank(terms) for terms in modules[positions[0]] if terms is not None)
         few = max(1, _MOST_GRAMS // (2 * total * total))

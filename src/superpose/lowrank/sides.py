@@ -94,13 +94,19 @@ def overlaps(side: np.ndarray, ranks: Sequence[int], coefficients: np.ndarray) -
     inverses = [_pseudo_inverse(unit[:, s, s], real[:, s]) for s in spans]
     count = np.stack([rank for _, rank, _ in inverses], axis=1)
     values = np.full((len(side), len(spans), len(spans)), np.nan)
-    for i, row in enumerate(spans):
-        for j, column in enumerate(spans[: i + 1]):
-            block = unit[:, row, column]
-            shared = np.sum((inverses[i][0] @ block) * (block @ inverses[j][0]), axis=(1, 2))
-            smaller = np.minimum(count[:, i], count[:, j])
-            ratio = np.where(smaller > 0, shared / np.maximum(smaller, 1), np.nan)
-            values[:, i, j] = values[:, j, i] = np.clip(ratio, 0.0, 1.0)
+    right = np.empty_like(unit)
+    for span, (inverse, _, _) in zip(spans, inverses, strict=True):
+        right[:, :, span] = unit[:, :, span] @ inverse
+    live = np.flatnonzero(ranks)  # the others have no columns
+    for at, i in enumerate(live):
+        row, end, others = spans[i], ends[i], live[: at + 1]
+        products = np.einsum(
+            "mrc,mrc->mc", inverses[i][0] @ unit[:, row, :end], right[:, row, :end]
+        )
+        shared = np.add.reduceat(products, ends[others] - np.asarray(ranks)[others], axis=1)
+        smaller = np.minimum(count[:, [i]], count[:, others])
+        ratio = np.where(smaller > 0, shared / np.maximum(smaller, 1), np.nan)
+        values[:, i, others] = values[:, others, i] = np.clip(ratio, 0.0, 1.0)
     return Overlaps(values, count, np.stack([c for _, _, c in inverses], axis=1))
 
 

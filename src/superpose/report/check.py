@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from typing import Any
 
 from superpose.files import short_names
@@ -22,22 +22,59 @@ __all__ = ["PAIR_TERMS", "check_page"]
 PAIR_TERMS = ("delta", "cosine", "RMS cosine", "floor", "overlap", "norm ratio", "energy ratio")
 
 
-def check_page(check: Mapping[str, Any], made: Making) -> Page:
-    """Give the page of what `check --json` holds."""
+_TOLD = (
+    *("a", "b", "verdict", "reason", "next", "cosine", "cosine_floor"),
+    *("output_overlap", "output_chance"),
+)
+"""What the verdict is told from: of each pair, whether or not it is shown."""
+
+
+def check_page(
+    check: Mapping[str, Any], made: Making, foremost: Collection[str] | None = None
+) -> Page:
+    """Give the page of what `check --json` holds; its pairs may come one by one.
+
+    foremost: names of the adapters whose pairs are shown one by one, in maps and a table. None for
+    all; the verdict is of all.
+    """
     short = short_names([adapter["name"] for adapter in check["adapters"]])
     names = list(short.values())
+    shown, every = [], []
+    for pair in check["pairs"]:
+        # Of what may be many, no record of every module is held that is not shown.
+        every.append({k: pair[k] for k in _TOLD if k in pair} | {"modules": _Held(pair["modules"])})
+        if foremost is None or (pair["a"] in foremost and pair["b"] in foremost):
+            shown.append(pair)
+    some = [a for a in check["adapters"] if foremost is None or a["name"] in foremost]
+    remark = "" if len(some) == len(names) else _FEWER.format(len(some), len(names))
     sections = (
-        verdict_of_check(check, short),
-        pairs_section(check),
+        verdict_of_check({**check, "pairs": every}, short),
+        pairs_section({**check, "adapters": some, "pairs": shown}, remark),
         made_section(made, PAIR_TERMS),
     )
-    said = {str(pair["verdict"]) for pair in check["pairs"]}
+    said = {str(pair["verdict"]) for pair in every}
     title = (
         f"{names_or_number(names)}: {said.pop()}"
         if len(said) == 1
         else f"What {names_or_number(names)} have in common"
     )
     return Page(title, "What the weights alone tell", sections)
+
+
+_FEWER = (
+    "These are the pairs of {} of {:,} adapters, those with pairs farthest from orthogonal; "
+    "superpose check --csv and --json give every pair."
+)
+
+
+class _Held:
+    """How many there are, where no more is told."""
+
+    def __init__(self, items: Sized) -> None:
+        self._count = len(items)
+
+    def __len__(self) -> int:
+        return self._count
 
 
 def verdict_of_check(check: Mapping[str, Any], short: Mapping[str, str]) -> Section:

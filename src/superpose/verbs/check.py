@@ -42,7 +42,7 @@ class Checked(Check):
         from superpose.report import Making, check_page
 
         made = Making(command=command, seconds={"this run": self.seconds}, base=self.base)
-        return check_page(self.to_json(), made)
+        return check_page(self.in_parts(), made, self.foremost())
 
     def gate(self, fail_on: Sequence[str]) -> Gate:
         """Judge every pair by conditions that must not be met, as `--fail-on` writes them.
