@@ -21,6 +21,7 @@ from superpose.files.file_format import PEFT
 from superpose.files.hub_name import is_hub_address, parse_base_name
 from superpose.files.own import own_file, own_files_below
 from superpose.files.tensors import FLOATS
+from superpose.shown.text import in_markdown
 
 CARD = "README.md"
 
@@ -129,7 +130,7 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
 
     base: what the base model is called.
     """
-    title = " ".join(f"{Path(base).name} + {adapter.title}".split())
+    title = in_markdown(f"{Path(base).name} + {adapter.title}")
     lines = [
         "---",
         *_on_hub(base, adapter.base_model),
@@ -145,12 +146,12 @@ def write_card(adapter: Adapter, base: str, plan: Plan, target: Path, dtype: str
         "",
         _opening(adapter.made),
         "",
-        f"Base model: {_cell(base)}",
+        f"Base model: {in_markdown(base)}",
         "",
         "| parent | task weight | read from |",
         "| --- | --- | --- |",
         *(
-            f"| {_cell(p.name)} | {p.weight:g} | {_cell(p.path or 'made in memory')} |"
+            f"| {in_markdown(p.name)} | {p.weight:g} | {in_markdown(p.path or 'made in memory')} |"
             for p in adapter.parents or (_itself(adapter),)
         ),
         "",
@@ -164,9 +165,9 @@ def _opening(made: Made) -> str:
     by = f"made by superpose {__version__}"
     done = "computed in float32 and rounded once."
     if made.exact is False:
-        return f"The base model plus LoRA adapters, {by}: {_cell(str(made))}; {done}"
+        return f"The base model plus LoRA adapters, {by}: {in_markdown(str(made))}; {done}"
     whole = f"The base model plus a weighted sum of LoRA adapters, {by}: W = W_0 + sum_k "
-    inside = f" What is added is {_cell(str(made))}." if made.inputs else ""
+    inside = f" What is added is {in_markdown(str(made))}." if made.inputs else ""
     return f"{whole}lambda_k dW_k, {done}{inside}"
 
 
@@ -193,12 +194,13 @@ def _done(plan: Plan, dtype: str | None) -> list[str]:
     ]
     if plan.untied:
         lines.append("Embedding and output layer, tied in the base model, differ here.")
-    lines += [f"`{target.name}` is new." for target in plan.new]
+    lines += [f"{in_markdown(target.name)} is new." for target in plan.new]
     if plan.vocabulary is not None:
         lines.append(f"The vocabulary has {plan.vocabulary} rows, as the adapter's has.")
     if plan.dropped:
         lines.append(
-            f"Left out, as a classifier does not have it: {', '.join(sorted(plan.dropped))}."
+            "Left out, as a classifier does not have it: "
+            f"{in_markdown(', '.join(sorted(plan.dropped)))}."
         )
     return lines
 
@@ -216,7 +218,3 @@ def _everywhere(config: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
 def _write_json(path: Path, value: object) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     path.write_text(encodable(text) + "\n", encoding="utf-8")
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from superpose.shown import Cell, Table
+from superpose.shown.text import visible
 
 __all__ = ["latex_table", "latex_text"]
 
@@ -30,7 +31,8 @@ _SIGNS = {
 
 
 def latex_text(text: str) -> str:
-    """Give a text as LaTeX sets it; of a figure, its minus sign too."""
+    """Give a text as LaTeX sets it; of a figure, its minus sign too. Controls are escapes."""
+    text = visible(text)
     minus = "$-$" if text[:1] == "-" and text[1:2].isdigit() else ""
     return minus + "".join(_SIGNS.get(letter, letter) for letter in text[1 if minus else 0 :])
 
@@ -59,7 +61,7 @@ def latex_table(table: Table) -> str:
     ]
     name = "longtable" if len(rows) > LONG else "tabular"
     lines = [
-        *(f"% {line}" for text in (table.title, table.remark) for line in text.splitlines()),
+        *(f"% {visible(text)}" for text in (table.title, table.remark) if text),
         rf"% \usepackage{{booktabs{',longtable' if name == 'longtable' else ''}}}",
         rf"\begin{{{name}}}{{{spec}}}",
         r"\toprule",

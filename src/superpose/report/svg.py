@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from superpose.report.drawing import SIZE, Disc, Drawing, Filled, Straight, Stroke
+from superpose.shown.text import escaped
 
 __all__ = ["svg_text"]
 
@@ -17,8 +16,8 @@ def svg_text(drawing: Drawing) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}pt" height="{h}pt" '
             f'viewBox="0 0 {w} {h}" font-family="Helvetica, Arial, sans-serif" '
             f'font-size="{SIZE:g}">',
-            f"<title>{escape(drawing.title)}</title>",
-            f"<desc>{escape(drawing.says)}</desc>",
+            f"<title>{escaped(drawing.title)}</title>",
+            f"<desc>{escaped(drawing.says)}</desc>",
             *map(_element, drawing.strokes),
             "</svg>\n",
         )
@@ -42,4 +41,4 @@ def _element(one: Stroke) -> str:
         return f'<circle cx="{x:g}" cy="{y:g}" r="{one.radius:g}" fill="{one.colour}"/>'
     x, y = one.at
     anchor = "" if one.anchor == "start" else f' text-anchor="{one.anchor}"'
-    return f'<text x="{x:g}" y="{y:g}" fill="{one.colour}"{anchor}>{escape(one.text)}</text>'
+    return f'<text x="{x:g}" y="{y:g}" fill="{one.colour}"{anchor}>{escaped(one.text)}</text>'

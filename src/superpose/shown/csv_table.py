@@ -8,11 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from superpose.shown.frame import rows_of_table
+from superpose.shown.text import visible
 
 __all__ = ["csv_of", "csv_text"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """What a spreadsheet takes for the beginning of a formula."""
+
+_KEPT = "\t\n"
+"""Of an answer's own lines."""
 
 
 def csv_of(found: Mapping[str, Any], main: str) -> str:
@@ -36,6 +40,8 @@ def _field(value: object) -> object:
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Give a table as CSV. A text that a spreadsheet would take for a formula gets a quote before.
 
+    Characters that control a terminal, or that reorder the text, are escapes, as in all tables.
+
     None is an empty field. A line ends in a line feed alone, since `visible` keeps no other.
     """
     heard = io.StringIO()
@@ -46,6 +52,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _guarded(value: object) -> object:
-    if type(value) is str and value.startswith(_FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        formula = type(value) is str and value.startswith(_FORMULA)
+        return f"{'' if not formula else chr(39)}{visible(value, keep=_KEPT)}"
     return value

@@ -81,8 +81,9 @@ def _result(test: Tested, index: int) -> dict[str, Any]:
 
 
 def _message(text: str) -> dict[str, str]:
-    # In a message of SARIF `[text](address)` is a link; no name makes one.
-    return {"text": plain(text).replace("](", "\\](")}
+    # In a message of SARIF `[text](address)` is a link, and `{0}` an argument; no name makes one.
+    told = plain(text).replace("](", "\\](")
+    return {"text": told.replace("{", "{{").replace("}", "}}")}
 
 
 def _locations(test: Tested) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Text as HTML: nothing in it is read as markup, as a formula or as a direction of reading."""
+"""Text as HTML or Markdown: nothing in it is read as markup, formula or direction of reading."""
 
 from __future__ import annotations
 
 import html
 import re
 
-__all__ = ["LONGEST", "escaped", "shortened", "visible"]
+__all__ = ["LONGEST", "escaped", "in_markdown", "shortened", "visible"]
 
 LONGEST = 48
 """Characters of a name that a table shows."""
@@ -34,6 +34,17 @@ def visible(text: str, keep: str = "") -> str:
         return found[0] if found[0] in keep else found[0].encode("unicode_escape").decode()
 
     return _CONTROL.sub(shown, text)
+
+
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])|~(?=~)|\$(?=\S)")
+"""What begins or ends anything but text: emphasis (`0.5*math + 0.3*law` has one), a link, a tag, a
+field of a table, an entity, a formula. An underscore within a word is one."""
+
+
+def in_markdown(text: object) -> str:
+    """Give text as one line of Markdown that shows it: no name makes a link, a tag or a table."""
+    line = " ".join(str(text).split())
+    return _MARKDOWN.sub(r"\\\g<0>", visible(line))
 
 
 def shortened(value: object, most: int = LONGEST) -> str:

@@ -11,6 +11,7 @@ from superpose.adapter.beside import trained
 from superpose.adapter.heads import HEADS
 from superpose.adapter.made import GIVEN
 from superpose.files.hub_name import is_hub_address, parse_base_name
+from superpose.shown.text import in_markdown
 from superpose.shown.words import counted
 
 _PORTABLE = (
@@ -33,7 +34,7 @@ def model_card(
     adapter: Adapter, ranks: Mapping[str, int], dtype: str, rounding_error: float
 ) -> str:
     """Give README.md: front matter, parents with their task weights, figures, how to load it."""
-    title = " ".join(adapter.title.split())
+    title = in_markdown(adapter.title)
     made = adapter.made.written(rounding_error)
     largest = max(ranks.values(), default=0)
     lines = [
@@ -46,11 +47,15 @@ def model_card(
         *_inputs(adapter.made),
         "| figure | value |",
         "| --- | --- |",
-        f"| base model | {_cell(adapter.base_model or 'unknown')} |",
+        f"| base model | {in_markdown(adapter.base_model or 'unknown')} |",
         f"| target modules | {len(ranks)} |",
         f"| rank | {largest} |",
         f"| dtype | {dtype} |",
-        *([f"| heads | {_cell(adapter.metadata[HEADS])} |"] if HEADS in adapter.metadata else []),
+        *(
+            [f"| heads | {in_markdown(adapter.metadata[HEADS])} |"]
+            if HEADS in adapter.metadata
+            else []
+        ),
         *(f"| {name} | {value} |" for name, value in _figures(made)),
         "",
         _PORTABLE if len(set(ranks.values())) <= 1 else _COMPACT,
@@ -71,7 +76,7 @@ def _opening(adapter: Adapter) -> str:
     what = "A superposition of LoRA adapters" if len(adapter.parents) > 1 else "A LoRA adapter"
     if made.method == GIVEN:
         return what
-    return f"{what}: {_cell(str(made))}"
+    return f"{what}: {in_markdown(str(made))}"
 
 
 def _front_matter(adapter: Adapter) -> list[str]:
@@ -96,7 +101,7 @@ def _parents(adapter: Adapter) -> list[str]:
     if not adapter.parents:
         return []
     rows = [
-        f"| {_cell(p.name)} | {p.weight:g} | {_cell(p.path or 'made in memory')} |"
+        f"| {in_markdown(p.name)} | {p.weight:g} | {in_markdown(p.path or 'made in memory')} |"
         for p in adapter.parents
     ]
     return ["| parent | task weight | read from |", "| --- | --- | --- |", *rows, ""]
@@ -106,7 +111,7 @@ def _inputs(made: Made) -> list[str]:
     """List what was not exact itself before it was put together."""
     if not made.inputs:
         return []
-    rows = [f"| {_cell(name)} | {_cell(one.told)} |" for name, one in made.inputs]
+    rows = [f"| {in_markdown(name)} | {in_markdown(one.told)} |" for name, one in made.inputs]
     return ["| not exact itself | how it was made |", "| --- | --- |", *rows, ""]
 
 
@@ -117,7 +122,12 @@ def _figures(made: Made) -> list[tuple[str, str]]:
     shares = {"energy kept": made.energy_kept, "share left out": made.share_left_out}
     found += [(name, f"{share:.6g}") for name, share in shares.items() if share is not None]
     found.append(("rounding error", f"{made.rounding_error:.6g}"))
-    return [(_cell(name), _cell(value)) for name, value in found]
+    return [(in_markdown(name), in_markdown(value)) for name, value in found]
+
+
+def _heads(adapter: Adapter) -> list[str]:
+    told = adapter.metadata.get(HEADS)
+    return [] if told is None else [f"| heads | {in_markdown(told)} |"]
 
 
 def _whole(adapter: Adapter) -> list[str]:
@@ -129,9 +139,8 @@ def _beside(adapter: Adapter) -> list[str]:
     lost = trained(adapter.beside)
     if not lost:
         return []
-    rows = [f"| {_cell(one.adapter)} | {_cell(one.file)} | {_cell(one.what)} |" for one in lost]
+    rows = [
+        f"| {in_markdown(one.adapter)} | {in_markdown(one.file)} | {in_markdown(one.what)} |"
+        for one in lost
+    ]
     return [_LOST, "", "| of | file | what it holds |", "| --- | --- | --- |", *rows, ""]
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
