@@ -50,6 +50,15 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   product is rounded; a sum of which nothing else would be left is not written.
 - **A file that is not what it says is refused by name**: exit code 2, within seconds and a
   gigabyte.
+- **Nothing leaves the folder that was asked for.** Paths that others wrote (an index of shards, a
+  shared form, a library's index, a study file, names and answers of a hub, requests of a server,
+  metadata, links in any of these) are names beside their file, or refused; links that lead out are
+  not passed on (`tests/cli/test_no_way_out.py` walks them).
+- **A name is text in every output.** One hostile name is put in the place of an adapter, a base
+  model, a module, a domain and a question, and read in a terminal, JSON, CSV, pages, model cards,
+  SARIF, JUnit, LaTeX, SVG, GGUF and notebooks (`tests/cli/test_every_name_everywhere.py`).
+- **Memory grows with what is compared.** Of a pair among many no record of a module is held, and
+  `--json` is written pair by pair; [the growth](benchmarks.md#many) is a benchmark.
 - **Code is read for what bandit looks for**: ruff's rules of that family are on in `make lint`, and
   each that is off, or a line that is let pass, says why (`pyproject.toml`, `noqa`). `make audit`
   holds every pinned version against PyPI's advisories, and fails where the index has none to give.

@@ -1,0 +1,273 @@
+"""Every way in that takes a path from somebody else: nothing leaves the folder it may write to.
+
+The world beside that folder holds a secret and an adapter. Afterwards it is as it was, and no file
+that was written, or line that was printed, holds the secret.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import superpose
+from superpose.adapter import Adapter
+from superpose.errors import BadInput, Refused, SuperposeError
+from superpose.files.hub import fetch, hub_files
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+    from tests.conftest import WriteAdapter
+    from tests.loopback_hub import Hub
+
+SECRET = "-----BEGIN OPENSSH PRIVATE KEY-----"
+UPWARDS = (
+    "../outside/secret", "inside/../../outside/secret", "..\\outside\\secret", "..", "../..", "~/x",
+)  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that holds `here`, the current one with adapters a and b, and `outside`."""
+    write_adapter("outside/adapter", seed=9)
+    (tmp_path / "outside/secret").write_text(SECRET, encoding="utf-8")
+    for seed, name in enumerate("ab"):
+        write_adapter(f"here/{name}", seed=seed)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def state(folder: Path) -> dict[str, bytes | str]:
+    """What every file below a folder holds, and where links lead."""
+    return {
+        str(path): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.fixture
+def unharmed(world: Path) -> Iterator[Callable[..., None]]:
+    """Nothing but what stands below `here` changes, and no secret comes there, or is said."""
+    before = {p: c for p, c in state(world).items() if not p.startswith(str(world / "here"))}
+    said: list[str] = []
+    yield lambda *words: said.extend(map(str, words))
+    after = state(world)
+    beside = {p: c for p, c in after.items() if not p.startswith(str(world / "here"))}
+    kept = {p: c for p, c in beside.items() if not p.startswith(str(world / "hugging face"))}
+    assert kept == before
+    written = [c for p, c in after.items() if p.startswith(str(world / "here"))]
+    assert not any(SECRET.encode() in c for c in written if isinstance(c, bytes))
+    assert SECRET not in "".join(said)
+
+
+@pytest.mark.parametrize("name", ["../../outside/adapter/adapter_model.safetensors", "/etc/passwd"])
+def test_the_index_of_shards_names_files_beside_it_alone(
+    name: str, world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    whole = Path("a/adapter_model.safetensors")
+    tensors = load_file(whole)
+    whole.unlink()
+    absolute = str(world / "outside/adapter/adapter_model.safetensors")
+    for file in (name, absolute, "sub/adapter_model.safetensors"):
+        index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, file)}
+        Path("a/adapter_model.safetensors.index.json").write_text(json.dumps(index))
+        for words in (["info", "a"], ["add", "a", "b", "-o", "out"]):
+            ended = run(*words)
+            unharmed(ended.out, ended.err)
+            assert ended.code == 2
+            assert "no file's name" in ended.err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("file", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_link_to_what_is_none_of_an_adapters_files_shows_nothing_of_it(
+    file: str, world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    (Path("a") / file).unlink()
+    (Path("a") / file).symlink_to(world / "outside/secret")
+    for words in (["info", "a"], ["check", "a", "b"], ["add", "a", "b", "-o", "out"]):
+        ended = run(*words)
+        unharmed(ended.out, ended.err)
+        assert ended.code == 2
+        assert file in ended.err
+
+
+@pytest.mark.parametrize("name", [*UPWARDS, "/etc/x", "C:\\x", ".", "", "a\x00b", "con:x"])
+def test_adapters_that_a_file_names_are_written_into_the_folder_that_was_asked_for(
+    name: str, unharmed: Callable[..., None]
+) -> None:
+    one, two = (superpose.load(folder) for folder in "ab")
+    named = [Adapter(dict(one), name, one.base_model), Adapter(dict(two), name, two.base_model)]
+    superpose.compress(named, "small", form="shared")
+    superpose.expand("small", "out")
+    folders = sorted(Path("out").iterdir())
+    assert len(folders) == 2
+    assert all(path.is_dir() and not path.is_symlink() for path in folders)
+    unharmed()
+
+
+@pytest.mark.parametrize("kind", ["part", "old"])
+def test_what_looks_like_left_behind_and_is_a_link_takes_nothing_with_it(
+    kind: str, world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    from superpose.files.unfinished import beside
+
+    link = beside(Path("out").absolute(), kind)
+    link.symlink_to(world / "outside")
+    ended = run("add", "a", "b", "-o", "out", "--force")
+    unharmed(ended.out, ended.err)
+    assert Path("out").is_dir() or ended.code == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["org/x/../../../outside/adapter", "hf://org/..", "org/x@../../../y", "org/../x", "../org/x",
+     "hf://../x", "org/x/..", "org/..@main", "https://huggingface.co/org/x/tree/main/../../y"],
+)  # fmt: skip
+def test_a_name_of_the_hub_leads_nowhere_else(
+    name: str, hub: Hub, world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    hub.put("org/x", {"adapter_config.json": b"{}"})
+    ended = run("info", name)
+    unharmed(ended.out, ended.err)
+    assert ended.code in (2, 3)
+
+
+def test_a_hub_that_names_files_elsewhere_is_not_followed(
+    hub: Hub, world: Path, unharmed: Callable[..., None]
+) -> None:
+    own = {path.name: path.read_bytes() for path in Path("a").iterdir()}
+    evil = {
+        "../evil": b"x", "../../../outside/evil": b"x", "/etc/evil": b"x", "..\\evil": b"x",
+        "../adapters.safetensors": b"x", "sub/../../adapter_model.safetensors": b"x",
+    }  # fmt: skip
+    hub.put("org/whole", own | evil)
+    assert len(superpose.load("org/whole")) == 2
+    assert sorted(hub.fetched) == [f"org/whole/{name}" for name in sorted(own)]
+    config = {"adapter_config.json": own["adapter_config.json"]}
+    hub.put("org/none", config | evil)
+    index = {"weight_map": {"x": "../../../outside/adapter/adapter_model.safetensors"}}
+    named = json.dumps(index).encode()
+    hub.put("org/shards", config | evil | {"adapter_model.safetensors.index.json": named})
+    for name in ("org/none", "org/shards"):
+        with pytest.raises(SuperposeError):
+            superpose.load(name)
+    for file in evil:
+        with pytest.raises(SuperposeError):
+            superpose.load(f"org/whole/{file}")
+    assert not [path for path in world.rglob("*") if "evil" in path.name]
+    assert hub_files("hf://org/none")  # a list of names, to be shown
+    unharmed()
+
+
+def test_a_cache_of_the_hub_whose_files_lead_out_is_not_copied(
+    hub: Hub, world: Path, unharmed: Callable[..., None]
+) -> None:
+    hub.put("org/math", {path.name: path.read_bytes() for path in Path("a").iterdir()})
+    folder = fetch("org/math")
+    (folder / "README.md").symlink_to(world / "outside/secret")
+    with pytest.raises(Refused, match="is a link out of its folder"):
+        superpose.push(folder, "org/other", dry_run=True)
+    total = superpose.load("org/math") + superpose.load("b")
+    total.save("out")
+    (folder / "README.md").unlink()
+    unharmed()
+
+
+@pytest.mark.parametrize("name", [*UPWARDS, "/etc/evil", ".evil"])
+def test_a_study_file_names_no_folder_elsewhere(
+    name: str, run: Run, unharmed: Callable[..., None]
+) -> None:
+    Path("rows.jsonl").write_text('{"question": "a", "answer": "b"}\n' * 9, encoding="utf-8")
+    domain = {"data": "rows.jsonl"}
+    for study in (
+        {"name": name, "base": "smollm2", "domains": {"x": domain, "y": domain}},
+        {"name": "fine", "base": "smollm2", "domains": {name: domain, "y": domain}},
+    ):
+        Path("study.yaml").write_text(json.dumps(study), encoding="utf-8")
+        ended = run("study", "study.yaml", "--dry-run")
+        unharmed(ended.out, ended.err)
+        assert ended.code == 2, ended
+        assert "no name of a study" in ended.err or "cannot be named" in ended.err
+
+
+def test_a_question_file_that_is_a_secret_is_not_quoted(
+    world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    for name in ("rows.jsonl", "rows.csv", "rows.json"):
+        Path(name).symlink_to(world / "outside/secret")
+        ended = run("add", "a", "b", "-o", "out", "--method", "regmean", "--data", name)
+        unharmed(ended.out, ended.err)
+        assert ended.code in (2, 3)
+    ended = run("add", "a", "b", "-o", "out", "--method", "regmean", "--statistics", "rows.jsonl")
+    unharmed(ended.out, ended.err)
+    assert ended.code == 2
+
+
+def test_metadata_names_no_place_to_write_to(unharmed: Callable[..., None]) -> None:
+    """Of an image LoRA: the name it says it has is not what its copy is called."""
+    x = np.ones((2, 8), np.float32)
+    key = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    tensors = {
+        f"{key}.lora_down.weight": x,
+        f"{key}.lora_up.weight": x.T.copy(),
+        f"{key}.alpha": np.array(2.0, np.float32),
+    }
+    for n, name in enumerate(("../../outside/evil", "/etc/evil")):
+        noted = {
+            "ss_output_name": name,
+            "modelspec.title": name,
+            "ss_network_module": "networks.lora",
+        }
+        save_file(tensors, f"i{n}.safetensors", metadata=noted)
+    superpose.add(["i0.safetensors", "i1.safetensors"], "sum.safetensors")
+    superpose.compress(["i0.safetensors", "i1.safetensors"], "small", form="shared")
+    superpose.expand("small", "out")
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "i0.safetensors",
+        "i1.safetensors",
+    ]
+    unharmed()
+
+
+def test_an_index_that_names_other_places_reads_adapters_alone(
+    world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    """An index that was changed by hand: checksums tell, and nothing is written by its paths."""
+    assert run("index", "a", "b", "-o", "library").code == 0
+    for file in sorted(Path("library").rglob("*.json")):
+        text = file.read_text(encoding="utf-8")
+        changed = text.replace(str(world / "here/a"), str(world / "outside/secret"))
+        file.write_text(changed, encoding="utf-8")
+    for words in (
+        ["near", "b", "--index", "library"], ["unmix", "b", "--index", "library"],
+        ["check", "--index", "library"], ["index", "a", "b", "-o", "library"],
+    ):  # fmt: skip
+        ended = run(*words)
+        unharmed(ended.out, ended.err)
+        assert ended.code in (0, 2), ended
+        assert "Traceback" not in ended.err
+
+
+def test_a_request_of_a_server_stays_in_what_is_allowed(
+    world: Path, unharmed: Callable[..., None]
+) -> None:
+    from superpose.serving import AdapterServer, ServerSettings
+
+    shutil.copytree("a", "allowed/a")
+    Path("allowed/link").symlink_to(world / "outside/adapter")
+    settings: dict[str, Any] = {"folders": (Path("allowed"),), "cache": Path("kept")}
+    server = AdapterServer(ServerSettings(**settings))
+    for name in (*UPWARDS, "link", str(world / "outside/adapter"), "a/../../../outside/adapter"):
+        for request in (name, f"a+{name}", f"0.5*{name}+a"):
+            with pytest.raises((BadInput, Refused)) as refused:
+                assert server.serve("org/tiny-llama", request) is not None
+            unharmed(refused.value)
+    assert not Path("kept").exists()
