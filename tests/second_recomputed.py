@@ -52,8 +52,10 @@ def check_second_run(record: dict[str, Any], file: Path) -> None:
         assert group["n"] == len(those)
         held = [low <= x <= high for *_, low, high, x in those]
         if group["rows"] == "calibration":
-            held = [abs(told - x) <= misfit for *_, told, misfit, _, _, _, x in those]
+            held = [abs(told - x) <= misfit for *_, told, misfit, _, _, x in those]
         assert group["held"] == sum(held)
+        before = [abs(t[5] - t[-1]) <= t[6] for t in those]
+        assert group["held_before"] == sum(before)
     if record["right"]:
         check_right_answers(record, arrays, names)
     check_beside(record, arrays)
@@ -122,12 +124,13 @@ def check_right_answers(
 
     told = record["right"]["told"]
     measured = np.array([each[3] for each in told])
-    for seed, members, domain, found, _, evaluated, own, _ in told:
+    for seed, members, domain, found, _, evaluated, own, *_ in told:
         assert found == pytest.approx(accuracy("test", seed, domain, members.split("+")), abs=1e-4)
         assert evaluated == pytest.approx(
             accuracy("evaluated", seed, domain, members.split("+")), abs=1e-4
         )
         assert own == pytest.approx(accuracy("evaluated", seed, domain, [domain]), abs=1e-4)
-    for column, way in ((4, "foretold"), (5, "evaluated"), (6, "own"), (7, "predicted")):
+    places = {"foretold": 4, "evaluated": 5, "own": 6, "predicted": 7, "same": 8, "anchored": 9}
+    for way, column in places.items():
         off = np.abs(np.array([each[column] for each in told]) - measured).mean()
         assert record["right"]["ways"][way]["points"] == pytest.approx(100 * off, abs=1e-2)

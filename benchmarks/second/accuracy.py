@@ -24,9 +24,11 @@ BOUNDS = {"spearman": 0.8, "points": 5.0}
 """Registered for sums of three and four: at least, and at most in points of accuracy."""
 
 SIZES = (3, 4)
-WAYS = ("predicted", "foretold", "evaluated", "own")
-"""As `predict` tells it; from a polynomial of each question's margin; the very sum on the
-calibration rows; what the own adapter alone reaches there, which knows nothing of the sum."""
+WAYS = ("predicted", "foretold", "anchored", "evaluated", "same", "own")
+"""As `predict` tells it; from a polynomial of each question's margin; what the own adapter reaches
+on all calibration rows and the change that `predict` foretells of some; the very sum on the
+calibration rows, and on those of them alone that forecasts see; what the own adapter alone reaches
+on all of them, which knows nothing of the sum."""
 
 
 FORETOLD = ("predicted", "foretold")
@@ -34,7 +36,7 @@ FORETOLD = ("predicted", "foretold")
 
 
 class Answers(NamedTuple):
-    """Shares of right answers of a sum on a domain: measured on test rows, and four guesses."""
+    """Shares of right answers of a sum on a domain: measured on test rows, and six guesses."""
 
     seed: int
     sum: str
@@ -44,6 +46,8 @@ class Answers(NamedTuple):
     evaluated: float
     own: float
     predicted: float
+    same: float
+    anchored: float
 
 
 def right_answers(found: Measurements) -> dict[str, Any] | None:
@@ -96,6 +100,7 @@ def _of_domain(
     predicted = RightAnswers(tuple(names), names[place], place, asked, sample)
     alone = np.eye(len(names))[place]
     own = _accuracy(values, alone)
+    own_there = predicted.accuracy(alone).accuracy
     for at in whole_sums(test.points, place):
         point = test.points[at]
         if int(point.sum()) in SIZES:
@@ -108,12 +113,15 @@ def _of_domain(
                 foretold(point),
                 _accuracy(values, point),
                 own,
-                predicted.accuracy(point).accuracy,
+                told := predicted.accuracy(point).accuracy,
+                _accuracy(values, point, len(sample.right)),
+                own + told - own_there,
             )
 
 
-def _accuracy(rows: PartRows, point: Array) -> float:
-    margin = margins(_known(rows.choices[rows.at(point)]), rows.right)
+def _accuracy(rows: PartRows, point: Array, first: int | None = None) -> float:
+    """Give the share that is answered right, of all rows or of so many first ones."""
+    margin = margins(_known(rows.choices[rows.at(point), :first]), rows.right[:first])
     return float((margin > 0).mean())
 
 

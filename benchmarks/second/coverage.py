@@ -19,7 +19,7 @@ from superpose.landscape.polynomial import AWAY, CROSS, FULL, Polynomial
 from superpose.landscape.sample import Sample
 from superpose.statistics import clopper_pearson, student_quantile
 
-__all__ = ["ENOUGH", "HONEST", "NINE", "Told", "coverage", "told_beside"]
+__all__ = ["ENOUGH", "HONEST", "NINE", "SEEN", "Told", "coverage", "told_beside"]
 
 HONEST, ENOUGH = 0.9, 40
 """The registered bound, and the number of intervals from which it is asked of a group."""
@@ -32,7 +32,7 @@ SEEN_BEFORE = {(0, "television"), (0, "world")}
 """Seed and domain of what had been looked at when they were set as before."""
 
 SEEN = {0, 1}
-"""Seeds that had been looked at when they were widened."""
+"""Seeds that had been looked at when they were widened, and when what saturates was seen."""
 
 NINE = 9
 """Of so many adapters nothing had been looked at before either width was set."""
@@ -44,9 +44,10 @@ RANDOM = "random weights"
 class Told(NamedTuple):
     """A forecast of L(weighting) - L(own), in nats, its intervals, and what the rows show.
 
-    adapters: that the forecast was calibrated with. rows: `test` or `calibration`. low, high: as
-    `predict` prints them. misfit: half of the interval that the polynomial's own doubt makes.
-    widened: what of its square was not in it before.
+    adapters: that the forecast was calibrated with. rows: `test` or `calibration`. before,
+    half_before: the forecast and half of its interval as they were registered, when nothing
+    saturated and neither share was widened. misfit: half of the interval that the polynomial's own
+    doubt makes. low, high: as `predict` prints them.
     """
 
     adapters: int
@@ -54,9 +55,10 @@ class Told(NamedTuple):
     rows: str
     seed: int
     domain: str
+    before: float
+    half_before: float
     foretold: float
     misfit: float
-    widened: float
     low: float
     high: float
     measured: float
@@ -73,9 +75,8 @@ class Told(NamedTuple):
 
     @property
     def held_before(self) -> bool:
-        """Whether the interval held it before it was widened."""
-        before = self.half**2 - self.widened
-        return (self.foretold - self.measured) ** 2 <= before
+        """Whether the interval held it as it was registered."""
+        return abs(self.before - self.measured) <= self.half_before
 
 
 def coverage(found: Measurements, nine: Measurements | None = None) -> dict[str, Any]:
@@ -134,24 +135,32 @@ def _told(
     points = measured.points[np.ix_([at for at, _ in asked], chosen)]
     ours = [row for row in forecast.predict(points) if row.domain == str(place)]
     own = chosen.index(place)
-    wide = student_quantile(0.975, len(sample.tokens) - 1)
-    misfits, widened = _doubts(forecast.losses[own], points, forecast.own(own))
     alone = measured.loss[measured.at(np.eye(measured.points.shape[1])[place])]
-    for (at, kind), row, misfit, more in zip(asked, ours, misfits, widened, strict=True):
+    wide = student_quantile(0.975, len(sample.tokens) - 1)
+    misfits = forecast.losses[own].predict(points, against=forecast.own(own)).misfit
+    before = _before(sample, points, forecast.own(own), where[0])
+    for (at, kind), row, misfit, then in zip(asked, ours, misfits.tolist(), before, strict=True):
         ends = row.interference_low, row.interference_high, float(measured.loss[at] - alone)
-        doubt = wide * misfit, wide**2 * more
-        yield Told(len(chosen), kind, *where, row.interference, *doubt, *ends)
+        told = then[0], wide * then[1], row.interference, wide * misfit
+        yield Told(len(chosen), kind, *where, *told, *ends)
 
 
-def _doubts(loss: Polynomial, points: Array, own: Array) -> tuple[list[float], list[float]]:
-    """Give the misfits of a loss against the own adapter's, and by what each square was less."""
+def _before(sample: Sample, points: Array, own: Array, rows: str) -> list[tuple[float, float]]:
+    """Give what was foretold against the own adapter as registered, with its standard error.
+
+    Of calibration rows that of the misfit alone.
+    """
+    loss = Polynomial.fit(sample, saturating=False)
+    found = loss.predict(points, against=own)
     crossing = loss.basis.crossing(loss.others)
     together = loss.basis.features(points)[:, crossing] @ loss.coefficients[crossing]
     others = np.abs(points[:, list(loss.others)]).sum(axis=1)
     absent = loss.gain * (1 - points @ own) ** 2
     now = (AWAY * absent * np.minimum(1.0, others / FULL)) ** 2 + (CROSS * together) ** 2
     before = (BEFORE_AWAY * absent * others) ** 2 + (BEFORE_CROSS * together) ** 2
-    return loss.predict(points, against=own).misfit.tolist(), (now - before).tolist()
+    misfit = np.sqrt(found.misfit**2 - now + before)
+    error = misfit if rows == "calibration" else np.hypot(found.sampling, misfit)
+    return list(zip(found.nll.tolist(), error.tolist(), strict=True))
 
 
 def _kind(point: Array, place: int) -> str | None:

@@ -20,6 +20,7 @@ from benchmarks.result import stamp, write_record
 from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
+from benchmarks.second.forms import forms
 from benchmarks.second.merged import merged_pairs
 from benchmarks.second.nine import NINE_ROWS, collected_nine
 from benchmarks.second.norms import norms_judged, scales
@@ -136,6 +137,7 @@ def judged_rows(
             _point(row, [each[predictor.name] for predictor in entered])
             for row, each in zip(rows, figures, strict=True)
         ],
+        "forms": forms(found),
         "coverage": coverage(found, nine),
         "right": right_answers(found),
         "norms": norms_judged(found, by_sum, of_weights),

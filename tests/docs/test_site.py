@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from superpose.interference import VERDICTS, borders as at
-from superpose.landscape import advice, basis, polynomial
+from superpose.landscape import advice, basis, fitting, polynomial
 from superpose.landscape.predictors import PREDICTORS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -141,7 +141,7 @@ def test_the_mathematics_states_the_constants_of_the_code() -> None:
     assert f"a share of {polynomial.CROSS} of what several others do together" in text
     assert rf"\bigl( {polynomial.CROSS}\, H_i" in text
     assert f"is {basis.OWN_SQUARE}." in text
-    assert polynomial.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
+    assert fitting.GRADIENT_WEIGHT == 0.5, "the page says that a slope counts half"
     for share in (advice.KEPT, advice.MOSTLY_KEPT, advice.LITTLE):
         assert f"from {share}" in " ".join(text.split())
 

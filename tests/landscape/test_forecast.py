@@ -15,6 +15,7 @@ from superpose.landscape.advice import advise
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.landscape.saturation import saturated
 from superpose.landscape.subsets import subsets
 from superpose.statistics import student_quantile
 
@@ -22,11 +23,16 @@ MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")
 
 
 class Known:
-    """K domains whose losses are known, by module: own gain, and what each other costs."""
+    """K domains whose losses are known, by module: own gain, and what each other costs.
 
-    def __init__(self, adapters: int, cost: float, rows: int = 12, seed: int = 0) -> None:
+    saturation: of what the others cost together.
+    """
+
+    def __init__(
+        self, adapters: int, cost: float, rows: int = 12, seed: int = 0, saturation: float = 0.0
+    ) -> None:
         rng = np.random.default_rng(seed)
-        self.adapters, self.rows = adapters, rows
+        self.adapters, self.rows, self.saturation = adapters, rows, saturation
         self.share = np.array([0.5, 0.3, 0.2])
         self.tokens = rng.integers(3, 30, rows)
         self.noise = rng.normal(size=(adapters, rows), scale=0.1)
@@ -34,16 +40,21 @@ class Known:
 
     def slope(self, domain: int, point: np.ndarray) -> np.ndarray:
         """The derivative of `loss`: the own adapter gains 1, the others cost half of `cost`."""
-        others = self.cost[domain] * point
+        others = self.cost[domain] * point * self.seen(domain, point)[1]
         left = 1.0 - point[domain]
         others[domain] = -0.5 * left - 3.0 * left**3
         return others
 
+    def seen(self, domain: int, point: np.ndarray) -> tuple[float, float]:
+        """What the others cost together, and its derivative by what it was before it saturated."""
+        costs = 0.5 * self.cost[domain] * point**2
+        costs[domain] = 0
+        cost, slope = saturated(costs.sum(), self.saturation)
+        return float(cost), float(slope)
+
     def loss(self, domain: int, point: np.ndarray) -> float:
-        others = 0.5 * self.cost[domain] * point**2
         left = 1.0 - point[domain]
-        others[domain] = 0.25 * left**2 + 0.75 * left**4
-        return 2.0 + float(others.sum())
+        return 2.0 + float(0.25 * left**2 + 0.75 * left**4) + self.seen(domain, point)[0]
 
     def sample(self, domain: int) -> Sample:
         with_slope, plain = design_points(domain, self.adapters)

@@ -99,7 +99,7 @@ def foreseen(
     """Make a page from a forecast for so many adapters, each of which disturbs the others."""
     from superpose.landscape.advice import advise
 
-    known = Known(count, 0.3, rows=rows).forecast()
+    known = Known(count, 0.3, rows=rows, saturation=0.5 if count > 3 else 0.0).forecast()
     names = names or known.names
     forecast = replace(known, names=names, domains=tuple(f"{name}.jsonl" for name in names))
     advice = advise(forecast)

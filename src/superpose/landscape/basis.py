@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OWN_SQUARE", "Basis", "own_axis"]
+__all__ = ["DEGREE", "OWN_SQUARE", "Basis", "own_axis"]
 
 Array = NDArray[np.float64]
 
@@ -96,6 +96,13 @@ class Basis:
             if len(term) > 1 and len(set(term)) == len(term) and beside >= set(term)
         ]  # fmt: skip
         return [*columns, len(self.terms)] if self.triples else columns
+
+    def beside(self) -> NDArray[np.bool_]:
+        """Say of each column whether another weight than `own`'s is in it: (C,)."""
+        monomials = [any(k != self.own for k in term) for term in self.terms]
+        return np.array(
+            [*monomials, *[True] * bool(self.triples), *[False] * (self.own is not None)]
+        )
 
     def among(self, chosen: Sequence[int]) -> tuple[Basis, list[int]]:
         """Give the basis in the weights of some adapters, the others being 0, and its columns."""

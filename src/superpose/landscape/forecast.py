@@ -212,10 +212,12 @@ class Forecast(Framed, Shown):
     def to_model(self) -> dict[str, Any]:
         """Give the small model itself, from which a page can predict any weighting.
 
-        For each domain the loss is f . coefficients, in nats an answer token: f are the products
-        of the task weights at the positions in `terms`; where `triples` is not empty, the sum of
-        all products of three different ones of those; and, of the weight of `own`, `own_axis`,
-        in which a square has the share `own_square`.
+        For each domain f are the products of the task weights at the positions in `terms`; where
+        `triples` is not empty, the sum of all products of three different ones of those; and, of
+        the weight of `own`, `own_axis`, in which a square has the share `own_square`. r is the part
+        of f . coefficients from the functions in `beside`, and the loss is f . coefficients - r +
+        s(r), in nats an answer token: s(r) = log(1 + k r) / k where r > 0 and `saturation`, k, is
+        not 0, otherwise r. In what follows f of `beside` are times s'(r).
         At one of `points`, which were measured, a 95 % interval reaches quantile * sqrt(f' C f) to
         both sides, elsewhere
         quantile * sqrt(f' C f + residual^2 (1 + e) + b^2 + a^2 + (cross s)^2): C is the symmetric
@@ -232,6 +234,8 @@ class Forecast(Framed, Shown):
                     "terms": [list(term) for term in loss.basis.terms],
                     "triples": list(loss.basis.triples),
                     "coefficients": loss.coefficients.tolist(),
+                    "saturation": loss.saturation,
+                    "beside": np.flatnonzero(loss.basis.beside()).tolist(),
                     "covariance": loss.covariance[np.triu_indices(len(loss.basis))].tolist(),
                     "residual": loss.residual,
                     "others": list(loss.others),

@@ -2,45 +2,33 @@
 
 Quadratic in all of them, and cubic along the axes where slopes were measured at both ends: there a
 value and a slope on either side fix four coefficients. The own adapter's axis has a shape of its
-own (`own_axis`). What the sum of all adapters shows beyond is one coefficient of all products of
-three other adapters' weights: far away, it bends nothing near the own adapter.
+own (`own_axis`). What several others do together grows less the more it is (`saturation`): how
+much less the sum of all adapters says. Where that shows no such thing, what it shows beyond is one
+coefficient of all products of three other adapters' weights.
 
-It meets every loss that was measured, and with what is free beside that comes as near to the slopes
-as least squares do: an equality-constrained least squares problem, solved in the null space of the
-values' equations (Lawson and Hanson, Solving Least Squares Problems (1974), chapter 20). The
-coefficients are linear in what was measured, so each row of data has its own share in them, and the
-uncertainty that comes of having few rows is exact linear algebra.
+It meets every loss that was measured, and comes as near to the slopes as that leaves
+(`fitting.py`). Each row of data has its own share in the coefficients, so the uncertainty that
+comes of having few rows is linear algebra.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superpose.errors import BadInput
 from superpose.landscape.basis import Basis
+from superpose.landscape.fitting import NEAR, System, as_one_row, far_from, without
 from superpose.landscape.sample import Sample
+from superpose.landscape.saturation import root_of, saturated, unsaturated
 
 __all__ = ["Polynomial", "PolynomialPrediction", "design_points"]
 
 Array = NDArray[np.float64]
-
-GRADIENT_WEIGHT = 0.5
-"""What a slope that is missed counts beside a value that is: a step of half a task weight."""
-
-MET = 1e-6
-"""Nats an answer token by which values at one point may differ and still be one: float32 does."""
-
-NEAR = 1e-9
-"""Task weights that differ by less are the same."""
-
-RANK = 1e-8
-"""Singular values below it are none: the points and the functions at them are of order one."""
 
 BEND = 0.08
 """Share of an adapter's gain that its own axis is unsure of, halfway from the base to it: how far
@@ -80,6 +68,14 @@ class PolynomialPrediction(NamedTuple):
         return np.hypot(self.sampling, self.misfit)
 
 
+class _Values(NamedTuple):
+    """nll: (S,) predicted losses. features: (S, C). seen: (S, C), d loss / d what each comes to."""
+
+    nll: Array
+    features: Array
+    seen: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Polynomial:
     """One domain's fitted loss.
@@ -89,6 +85,8 @@ class Polynomial:
     `coefficients`. tokens: (R,). residual: standard deviation of what the fit leaves of values and
     slopes, in nats. points: (P, K) that were measured. others: adapters whose axes are cubic. gain:
     between the base and the own adapter, in nats; 0 where no adapter is known to be the own one.
+    saturation: k, in 1 / nats, of what functions of others' weights come to: 0 where that is what
+    is seen of it (`saturation.py`).
     """
 
     basis: Basis
@@ -99,40 +97,72 @@ class Polynomial:
     points: Array
     others: tuple[int, ...] = ()
     gain: float = 0.0
+    saturation: float = 0.0
 
     @classmethod
-    def fit(cls, sample: Sample, *, through: bool = True) -> Polynomial:
+    def fit(cls, sample: Sample, *, through: bool = True, saturating: bool = True) -> Polynomial:
         """Fit to a sample: through its values, and as near to its slopes as that leaves.
 
         through: False asks for least squares over values too, for more of them than a polynomial of
-        this shape can meet.
+        this shape can meet. saturating: False foretells sums of several others as it was done
+        before they were seen to saturate.
 
         Raises BadInput where its points leave a coefficient undetermined, or no such polynomial
         meets all values.
         """
-        known = np.asarray(~np.isnan(sample.gradient).any(axis=(1, 2, 3)))
-        basis, others = _shape(sample.points, known)
-        at_slope = np.swapaxes(basis.slopes(sample.points[known]), 1, 2).reshape(-1, len(basis))
-        values, slopes = basis.features(sample.points), GRADIENT_WEIGHT * at_slope
-        equations = np.concatenate([values, slopes])
-        if np.linalg.matrix_rank(equations, tol=RANK) < len(basis):
-            raise BadInput("these points leave the loss's polynomial undetermined")
-        rows = sample.gradient[known].sum(axis=2)  # (P', R, K): of all modules together
-        each = np.moveaxis(rows, 1, 0).reshape(len(sample.tokens), -1)
-        measured = np.concatenate([sample.nll.T, GRADIENT_WEIGHT * each], axis=1)
-        solution = _through(values, slopes) if through else np.linalg.pinv(equations)
-        shares = measured @ solution.T
-        total = sample.tokens.sum()
-        coefficients = shares.sum(axis=0) / total
-        left = measured.sum(axis=0) / total - equations @ coefficients
-        if through and np.abs(left[: len(values)]).max() > MET:
-            raise BadInput("the values at these points contradict each other")
-        residual = float(np.sqrt(np.sum(left**2) / max(1, len(left) - len(basis))))
-        fitted = cls(basis, coefficients, shares, sample.tokens, residual, sample.points, others)
-        if basis.own is None:
-            return fitted
-        alone = np.eye(basis.adapters)[basis.own]
-        return replace(fitted, gain=abs(fitted.value(0 * alone) - fitted.value(alone)))
+        whole = far_from(sample) if through and saturating else None
+        bent = None if whole is None else cls._saturating(sample, whole)
+        if bent:
+            return bent
+        equations = System.of(sample, through=through)
+        return cls._solved(equations, sample, sample.points)
+
+    @classmethod
+    def _saturating(cls, sample: Sample, whole: int) -> Polynomial | None:
+        """Fit to all but the loss of the sum of all, which says how much saturates; None: nothing.
+
+        whole: the position of that sum.
+        """
+        rest = without(sample, whole)
+        equations = System.of(rest)
+        own = equations.basis.own
+        if own is None or (at := sample.at(np.eye(len(sample.points[0]))[own])) is None:
+            return None
+        mean, lost = as_one_row(rest), sample.loss - sample.loss[at]
+        met = lost[np.abs(sample.points[:, own] - 1) < NEAR].max()
+
+        def bent(rows: Sample, saturation: float) -> Polynomial:
+            each = unsaturated(rows, own, saturation)
+            return cls._solved(equations, each, sample.points, saturation)
+
+        def gap(saturation: float) -> float:
+            return bent(mean, saturation).value(sample.points[whole]) - float(sample.loss[whole])
+
+        saturation = root_of(gap, float(met)) if lost[whole] > 0 else None
+        return None if saturation is None else bent(rest, saturation)
+
+    @classmethod
+    def _solved(
+        cls, equations: System, sample: Sample, points: Array, saturation: float = 0.0
+    ) -> Polynomial:
+        """Solve the equations of a sample. points: all that were measured."""
+        found, basis = equations.solve(sample), equations.basis
+        coefficients = found.shares.sum(axis=0) / sample.tokens.sum()
+        gain = 0.0
+        if basis.own is not None:
+            ends = basis.features(np.eye(basis.adapters)[[basis.own]] * [[0.0], [1.0]])
+            gain = abs(float((ends[0] - ends[1]) @ coefficients))
+        return cls(
+            basis,
+            coefficients,
+            found.shares,
+            sample.tokens,
+            found.residual,
+            points,
+            equations.others,
+            gain,
+            saturation,
+        )
 
     @property
     def bend(self) -> float:
@@ -167,6 +197,7 @@ class Polynomial:
             self.points[without][:, kept],
             tuple(kept.index(k) for k in self.others if k in kept),
             self.gain,
+            self.saturation,
         )
 
     @cached_property
@@ -187,11 +218,20 @@ class Polynomial:
 
     def value(self, weights: Array) -> float:
         """Give the predicted loss at one lambda (K,)."""
-        return float(self.basis.features(weights[None])[0] @ self.coefficients)
+        return float(self._at(weights[None]).nll[0])
 
     def gradient(self, weights: Array) -> Array:
         """Give the predicted slope at one lambda (K,): (K,)."""
-        return np.asarray(self.coefficients @ self.basis.slopes(weights[None])[0])
+        seen = self._at(weights[None]).seen[0]
+        return np.asarray(seen * self.coefficients @ self.basis.slopes(weights[None])[0])
+
+    def _at(self, weights: Array) -> _Values:
+        """Give the predicted losses at (S, K) task weights, and what is seen of each function."""
+        features, beside = self.basis.features(weights), self.basis.beside()
+        parts = features * self.coefficients
+        rest, seen = saturated(parts[:, beside].sum(axis=1), self.saturation)
+        each = np.where(beside, seen[:, None], 1.0)
+        return _Values(parts[:, ~beside].sum(axis=1) + rest, features, each)
 
     def predict(self, weights: Array, *, against: Array | None = None) -> PolynomialPrediction:
         """Give predictions at (S, K) task weights.
@@ -199,11 +239,12 @@ class Polynomial:
         against: (K,), predict how much more the loss is than there; what both share cancels, in
         the errors too.
         """
-        wanted, misfit = self.basis.features(weights), self._misfit(weights)
+        found, misfit = self._at(weights), self._misfit(weights)
+        nll, wanted = found.nll, found.features * found.seen
         if against is not None:
-            wanted = wanted - self.basis.features(against[None])
+            other = self._at(against[None])
+            nll, wanted = nll - other.nll, wanted - other.features * other.seen
             misfit = np.hypot(misfit, self._misfit(against[None]))
-        nll = wanted @ self.coefficients
         sampling = np.sqrt(np.sum((self._spread @ wanted.T) ** 2, axis=0))
         changed = np.abs(wanted).max(axis=1) > 0
         return PolynomialPrediction(nll, sampling, np.where(changed, misfit, 0.0))
@@ -227,7 +268,9 @@ class Polynomial:
         full = np.minimum(1.0, np.abs(beside).sum(axis=1) / FULL)
         away = self.away * (1 - along) ** 2 * full
         crossing = self.basis.crossing(self.others)
-        cross = CROSS * (self.basis.features(weights)[:, crossing] @ self.coefficients[crossing])
+        at = self._at(weights)
+        together = (at.features * at.seen)[:, crossing] @ self.coefficients[crossing]
+        cross = CROSS * together
         spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2 + cross**2)
         return np.where(self.measured(weights), 0.0, spread)
 
@@ -235,45 +278,6 @@ class Polynomial:
         """Say of each of (S, K) task weights whether the loss was measured there: (S,)."""
         apart = np.abs(weights[:, None] - self.points[None]).max(axis=2)
         return np.asarray((apart < NEAR).any(axis=1))
-
-
-def _shape(points: Array, known: NDArray[np.bool_]) -> tuple[Basis, tuple[int, ...]]:
-    """Give the functions that these points determine, and the adapters whose axes are cubic.
-
-    points: (P, K). known: (P,), where slopes were measured as well.
-    """
-    count = points.shape[1]
-    others = _both_ends(points[known])
-    basis = Basis.of(count, others, _only(set(range(count)) - set(others)))
-    if not (np.count_nonzero(points[:, list(others)], axis=1) > 2).any():
-        basis = replace(basis, triples=())  # no point tells of three others together
-    return basis, others
-
-
-def _through(values: Array, slopes: Array) -> Array:
-    """Give the matrix (C, P + Q) that makes coefficients of P measured values and Q slopes.
-
-    values, slopes: (P, C) and (Q, C), what they are of the coefficients. The values are met; what
-    is free in their null space, N, is the least squares solution of the slopes' equations there:
-    V+ v + N (G N)+ (g - G V+ v).
-    """
-    left, sizes, right = np.linalg.svd(values)
-    rank = int(np.sum(sizes > RANK))
-    met = right[:rank].T / sizes[:rank] @ left[:, :rank].T
-    free = right[rank:].T
-    rest = free @ np.linalg.pinv(slopes @ free)
-    found: Array = np.hstack([met - rest @ slopes @ met, rest])
-    return found
-
-
-def _both_ends(points: Array) -> tuple[int, ...]:
-    """Give the axes along which two of the points, (P, K), lie."""
-    apart = points[:, None] != points[None]
-    return tuple(np.flatnonzero(apart[apart.sum(axis=2) == 1].any(axis=0)).tolist())
-
-
-def _only(adapters: set[int]) -> int | None:
-    return next(iter(adapters)) if len(adapters) == 1 else None
 
 
 def design_points(domain: int, adapters: int) -> tuple[Sequence[Array], Sequence[Array]]:

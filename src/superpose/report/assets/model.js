@@ -25,22 +25,38 @@ function unpacked(text) {
  * which the domain was measured, or another adapter's is more than twice its own one's.
  */
 function predictDomain(domain, weights) {
-  const features = featuresAt(domain, weights);
+  const { nll, seen } = lossAt(domain, weights);
   const measured = wasMeasured(domain, weights);
-  const variance = Math.max(0, quadratic(domain.covariance, features)) + (measured ? 0 : misfit(domain, weights, features));
+  const variance = Math.max(0, quadratic(domain.covariance, seen)) + (measured ? 0 : misfit(domain, weights, seen));
   const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
-  return { nll: product(domain.coefficients, features), half, measured, beyond: isBeyond(domain, weights) };
+  return { nll, half, measured, beyond: isBeyond(domain, weights) };
 }
 
 /** What a domain's loss is above that at other task weights, in nats, and half of its interval. */
 function predictAbove(domain, weights, other) {
-  const [here, there] = [weights, other].map((point) => featuresAt(domain, point).slice());
-  const apart = here.map((feature, t) => feature - there[t]);
-  const missed = (point, features) => (wasMeasured(domain, point) ? 0 : misfit(domain, point, features));
+  const [here, there] = [weights, other].map((point) => lossAt(domain, point));
+  const apart = here.seen.map((part, t) => part - there.seen[t]);
+  const missed = (point, { seen }) => (wasMeasured(domain, point) ? 0 : misfit(domain, point, seen));
   const unseen = apart.some((part) => part !== 0) ? missed(weights, here) + missed(other, there) : 0;
   const variance = Math.max(0, quadratic(domain.covariance, apart)) + unseen;
   const half = domain.quantile === null ? null : domain.quantile * Math.sqrt(variance);
-  return { nats: product(domain.coefficients, apart), half };
+  return { nats: here.nll - there.nll, half };
+}
+
+/**
+ * A domain's loss, and what is seen of each function: how the loss moves with its coefficient.
+ *
+ * What the others' weights come to saturates; pages of before have no such thing.
+ */
+function lossAt(domain, weights) {
+  const seen = featuresAt(domain, weights).slice();
+  const { coefficients, saturation = 0, beside = [] } = domain;
+  const rest = beside.reduce((sum, t) => sum + coefficients[t] * seen[t], 0);
+  const whole = product(coefficients, seen);
+  if (saturation === 0 || rest <= 0) return { nll: whole, seen };
+  const grown = saturation * rest;
+  for (const t of beside) seen[t] /= 1 + grown;
+  return { nll: whole - rest + Math.log1p(grown) / saturation, seen };
 }
 
 /** The functions of the task weights that a domain's polynomial is made of; written in one place. */
