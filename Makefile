@@ -42,10 +42,11 @@ PIP_AUDIT := pip-audit==2.10.1
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.study  ## the whole road on a real 135M-parameter model
-	$(BIN)/superpose demo
+DEMO   ?= superpose-demo
+demo: $(VENV)/.study  ## the whole road on a real 135M-parameter model (DEMO=superpose-demo)
+	$(BIN)/superpose demo --out "$(DEMO)"
 
-test: test-all test-core  ## every test
+test: test-all test-core  ## the tests, as CI runs them
 
 # Workers share the cores, so each keeps to one thread. A file stays with one worker: what its tests
 # share is made once, and what starts a cluster never runs beside its neighbours. The longest are
