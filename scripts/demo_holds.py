@@ -40,7 +40,7 @@ def _of_forecast(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["forecast"] is None:
         yield "there is no forecast"
         return
-    for row in summary["forecast"]["rows"]:
+    for row in summary["forecast"]["predictions"]:
         predicted, measured = row["predicted_interference"], row["measured_interference"]
         name = f"{' + '.join(row['subset'])} on {row['domain']}"
         print(f"{name}: interference {predicted:+.3f} predicted, {measured:+.3f} measured")

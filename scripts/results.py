@@ -81,7 +81,7 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for summary in found:
         *some, whole = sorted(summary["subsets"], key=lambda one: len(one["domains"]))
         pairs = [one for one in some if len(one["domains"]) == 2]
-        of_pairs = [pair["rows"][-1]["dppl_merged"]["mean"] for pair in pairs]
+        of_pairs = [pair["measured"][-1]["dppl_merged"]["mean"] for pair in pairs]
         two = f"two adapters {min(of_pairs):+.1f} to {max(of_pairs):+.1f} %, " if pairs else ""
         kept = {
             row["method"]: row["kept"]["share"]
@@ -165,7 +165,7 @@ def _sums(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             *(_change(row[f"dppl_{method}"]) for method in ("merged", "base", "single")),
         ]
         for subset in summary["subsets"]
-        for index, row in enumerate(subset["rows"])
+        for index, row in enumerate(subset["measured"])
     ]
     return head, rows
 
@@ -181,7 +181,7 @@ def _beside_the_paper(summary: Mapping[str, Any]) -> Iterator[str]:
     for subset in summary["subsets"]:
         claimed = PAPER.get(frozenset(subset["domains"]))
         if claimed is not None:
-            union = subset["rows"][-1]
+            union = subset["measured"][-1]
             row = [" + ".join(subset["domains"]), f"{claimed:+.2f}", _change(union["dppl_merged"])]
             if steps := equal_steps.get(tuple(subset["domains"])):
                 pairs = zip(union["sum"]["values"], steps, strict=True)
@@ -235,7 +235,7 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "seeds; neither trained nor tested on), and measured on the test rows. Interference: nats "
         "more than under the domain's own adapter.\n"
     )
-    if not any("how" in row for row in found["rows"]):
+    if not any("how" in row for row in found["predictions"]):
         yield (
             "Recorded when the fit still lay between the values that it had measured and slopes. "
             "Every sum of two and of all three was itself measured on calibration rows, and the "
@@ -247,13 +247,14 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
             " + ".join(row["subset"]),
             row["domain"],
             str(row["seed"]),
-            f"{row['predicted_nll']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            _with_ends(row, "predicted_nll", ".3f"),
             f"{row['measured_nll']:.3f}",
-            f"{row['predicted_interference']:+.3f} [{row['interference_low']:+.3f}, "
-            f"{row['interference_high']:+.3f}]",
+            _with_ends(row, "predicted_interference", "+.3f"),
             f"{row['measured_interference']:+.3f}",
         ]
-        for row in sorted(found["rows"], key=lambda r: (len(r["subset"]), r["subset"], r["domain"]))
+        for row in sorted(
+            found["predictions"], key=lambda r: (len(r["subset"]), r["subset"], r["domain"])
+        )
     ]
     head = ["subset", "domain", "seed", "loss, predicted", "measured"]
     yield from _table([*head, "interference, predicted", "measured"], rows)
@@ -309,6 +310,11 @@ def _figure(value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return "none"
     return f"{value:.3g}" + (f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "")
+
+
+def _with_ends(row: Mapping[str, Any], key: str, form: str) -> str:
+    low, high = row[f"{key}_low"], row[f"{key}_high"]
+    return f"{row[key]:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def _mean(figure: Mapping[str, Any]) -> str:

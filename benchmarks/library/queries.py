@@ -96,7 +96,10 @@ def _asked(library: Library, query: int, kind: str, folder: Path) -> dict[str, A
         "query": query,
         "truth": truth,
         "told": {one.name: one.weight for one in answer.parents},
-        "inside": [one.low <= truth.get(one.name, np.inf) <= one.high for one in answer.parents],
+        "inside": [
+            one.weight_low <= truth.get(one.name, np.inf) <= one.weight_high
+            for one in answer.parents
+        ],
         "complete": answer.complete,
         "explained": answer.explained,
         "read": answer.read,

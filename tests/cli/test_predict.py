@@ -54,14 +54,14 @@ def test_predictions_are_what_is_measured_on_other_rows_of_the_domain(
     said = json.loads(ended.out)
     assert said["adapters"] == ["sums", "coins"]
     assert said["domains"] == list(question_files)
-    assert len(said["rows"]) == len(said["measured"]) == 4 * 2
+    assert len(said["predictions"]) == len(said["measured"]) == 4 * 2
     assert said["calibration"]["rows"] == 24
     assert said["calibration"]["forward_equivalents"] == 2 + 2 * 2
     inside = 0
-    for row, seen in zip(said["rows"], said["measured"], strict=True):
+    for row, seen in zip(said["predictions"], said["measured"], strict=True):
         assert (row["weights"], row["domain"]) == (seen["weights"], seen["domain"])
-        assert row["low"] < row["predicted_nll"] < row["high"]
-        inside += abs(row["predicted_nll"] - seen["nll"]) < 0.1
+        assert row["nll_low"] < row["nll"] < row["nll_high"]
+        inside += abs(row["nll"] - seen["nll"]) < 0.1
     assert inside == 8
     for found in said["disturbances"]:
         assert sum(found["modules"].values()) == pytest.approx(found["nll"])
@@ -98,13 +98,13 @@ def test_a_measured_figure_is_the_loss_on_the_calibration_rows_and_a_forecast_me
     )
     assert (measured["plan"]["chosen"], foretold["plan"]["chosen"]) == ("measure", "forecast")
     assert measured["plan"]["measure"]["passes"] == 3
-    assert {row["how"] for row in measured["rows"]} == {"measured"}
-    assert {row["how"] for row in foretold["rows"]} == {"measured", "foretold"}
+    assert {row["how"] for row in measured["predictions"]} == {"measured"}
+    assert {row["how"] for row in foretold["predictions"]} == {"measured", "foretold"}
 
     def by(found: Any) -> Any:
-        return {(tuple(r["weights"].values()), r["domain"]): r for r in found["rows"]}
+        return {(tuple(r["weights"].values()), r["domain"]): r for r in found["predictions"]}
 
-    ends = ("predicted_nll", "low", "high", "interference", "interference_low")
+    ends = ("nll", "nll_low", "nll_high", "interference", "interference_low")
     for key, row in by(measured).items():
         same = by(foretold)[key]
         assert same["how"] == "measured" or key[0] == (1, 1)
@@ -119,7 +119,7 @@ def test_a_measured_figure_is_the_loss_on_the_calibration_rows_and_a_forecast_me
     ]  # fmt: skip
     for row in asked["asked"][:2]:
         same = by(measured)[(1, 1), row["domain"]]
-        assert row["predicted_nll"] == pytest.approx(same["predicted_nll"], abs=1e-6)
+        assert row["nll"] == pytest.approx(same["nll"], abs=1e-6)
 
 
 def test_wrong_plans_and_weights_are_refused_by_name(
@@ -179,3 +179,34 @@ def test_a_slope_is_what_differences_give(
             assert found.slope[0, k] == pytest.approx((high - low) / (2 * step), rel=2e-2)
         each = measure(model, examples[:1], [at])
         assert each.gradient[0, 0] == pytest.approx(found.gradient[0, 0], rel=1e-3, abs=1e-5)
+
+
+def test_a_name_is_a_number_or_a_list_in_all_that_is_printed(
+    run: Run, tiny_base: Path, adapters: list[Path], question_files: dict[str, Path],
+) -> None:  # fmt: skip
+    data = [word for path in question_files.values() for word in ("--data", path)]
+    on_base = (tiny_base, *adapters, *data, "--rows", 4)
+    lists: set[str] = set()
+    numbers: set[str] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            lists.update(key for key, held in value.items() if isinstance(held, list))
+            numbers.update(key for key, held in value.items() if isinstance(held, int | float))
+            value = [*value.values()]
+        if isinstance(value, list):
+            for held in value:
+                walk(held)
+
+    for words in (
+        ("check", *adapters), ("info", *adapters), ("diff", *adapters),
+        ("predict", *on_base), ("tune", *on_base), ("eval", *on_base),
+        ("ask", tiny_base, *adapters, "--prompt", "1 + 1?", "--max-new-tokens", 2),
+    ):  # fmt: skip
+        ended = run(*words, "--json")
+        assert ended.code == (words[0] == "diff"), ended.err
+        walk(json.loads(ended.out))
+    assert {"predictions", "evaluations", "modules"} <= lists
+    assert {"rows", "module_count", "perplexity_low", "nll_high"} <= numbers
+    assert not {"low", "high"} & (lists | numbers)
+    assert lists & numbers == {"sums", "coins"}, "no more than the adapters' names"

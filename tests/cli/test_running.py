@@ -45,7 +45,7 @@ def test_eval_gives_every_subset_on_every_domain(
     adapters = [trained / "sums", f"{trained / 'coins'}:0.5"]
     ended = run("eval", tiny_base, *adapters, *data, "--max-tokens", 80, "--json")
     assert ended.code == 0, ended.err
-    rows = json.loads(ended.out)["rows"]
+    rows = json.loads(ended.out)["evaluations"]
     assert [(row["method"], row["domain"]) for row in rows] == [
         (method, domain)
         for method in ("base", "single", "single", "sum")

@@ -54,7 +54,7 @@ def test_tuned_weights_are_the_best_of_all_that_was_measured(
     assert said["objective"] == pytest.approx(measure(regrets[best]))
     methods = {row["method"] for row in said["measured"]}
     assert {"naive", "average", "single", "closed form"} <= methods
-    assert {row["domain"] for row in said["predicted"]} == {"sums", "coins"}
+    assert {row["domain"] for row in said["predictions"]} == {"sums", "coins"}
 
 
 def test_bounds_hold_for_every_weight(

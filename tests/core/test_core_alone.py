@@ -244,7 +244,7 @@ def bowl(own):
 
 forecast = Forecast(("a", "b"), ("a", "b"), (bowl(0), bowl(1)))
 first, second = forecast.predict([[1, 1]])
-assert first.low <= first.predicted_nll <= first.high < np.inf, first
+assert first.nll_low <= first.nll <= first.nll_high < np.inf, first
 assert len(forecast.every_subset()) == 8 and len(forecast.disturbances()) == 2
 assert forecast._repr_html_() and forecast.to_model()["domains"]
 for asked in (forecast.best, lambda: advise(forecast)):

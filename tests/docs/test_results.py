@@ -38,7 +38,7 @@ def test_every_study_on_the_page_shows_its_changes_of_perplexity(script: ModuleT
         summary = json.loads(path.read_text(encoding="utf-8"))
         assert f"## {summary['name']}" in page
         for subset in summary["subsets"]:
-            mean = subset["rows"][-1]["dppl_merged"]["mean"]
+            mean = subset["measured"][-1]["dppl_merged"]["mean"]
             assert f"{mean:+.1f}" in page
 
 

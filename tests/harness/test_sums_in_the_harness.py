@@ -151,7 +151,7 @@ def test_accuracies_are_those_of_superpose_eval(tiny_base: Path, rows: Path, her
     )
     (judged,) = (each["results"]["sums"] for each in found.values())
     ours = superpose.evaluate(str(tiny_base), "math + 0.5*law", [str(rows)], "sum").to_json()
-    (row,) = (row for row in ours["rows"] if set(row["weights"].values()) == {1.0, 0.5})
+    (row,) = (row for row in ours["evaluations"] if set(row["weights"].values()) == {1.0, 0.5})
     assert judged["acc,none"] == pytest.approx(row["acc"], abs=1e-6)
     assert judged["acc_norm,none"] == pytest.approx(row["acc_norm"], abs=1e-6)
 

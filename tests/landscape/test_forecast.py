@@ -83,8 +83,8 @@ def test_every_subset_is_predicted_on_every_domain(adapters: int) -> None:
     ):
         noise = float((known.tokens * known.noise[domain]).sum() / known.tokens.sum())
         right = known.loss(domain, np.array(point)) + noise
-        assert row.predicted_nll == pytest.approx(right)
-        assert row.low < row.predicted_nll < row.high
+        assert row.nll == pytest.approx(right)
+        assert row.nll_low < row.nll < row.nll_high
         own = np.eye(adapters)[domain]
         assert row.interference == pytest.approx(
             known.loss(domain, np.array(point)) - known.loss(domain, own)
@@ -109,12 +109,12 @@ def test_what_was_measured_is_told_with_the_interval_of_its_rows_alone() -> None
         mean = bent.nll[at].sum() / bent.tokens.sum()
         spread = np.std(bent.nll[at] - mean * bent.tokens, ddof=1)
         half = student_quantile(0.975, 11) * spread * np.sqrt(12) / bent.tokens.sum()
-        assert row.predicted_nll == pytest.approx(mean, abs=1e-12)
-        assert (row.low, row.high) == pytest.approx((mean - half, mean + half))
+        assert row.nll == pytest.approx(mean, abs=1e-12)
+        assert (row.nll_low, row.nll_high) == pytest.approx((mean - half, mean + half))
     lost = {(d.domain, d.adapter): d for d in found.disturbances()}
     other = lost["x", "b"]
     assert (pair.interference, pair.interference_low, pair.interference_high) == pytest.approx(
-        (other.nll, other.low, other.high)
+        (other.nll, other.nll_low, other.nll_high)
     )
 
 
@@ -141,8 +141,8 @@ def test_without_slopes_what_was_measured_is_told_and_nothing_else() -> None:
             if other.domain[0] == "abc"["xyz".index(row.domain)]
         )  # fmt: skip
         assert same.how == "measured" or row.weights == {"a": 1, "b": 1, "c": 1}
-        assert row.predicted_nll == pytest.approx(same.predicted_nll)
-        assert (row.low, row.high) == pytest.approx((same.low, same.high))
+        assert row.nll == pytest.approx(same.nll)
+        assert (row.nll_low, row.nll_high) == pytest.approx((same.nll_low, same.nll_high))
     assert found.predict([[0.3, 0.3, 0.3]]) == []
     both = found.disturbances(), full.disturbances()
     assert [d.nll for d in both[0]] == pytest.approx([d.nll for d in both[1]])
@@ -166,7 +166,7 @@ def test_a_disturbance_is_shared_among_modules_and_the_parts_sum_to_it() -> None
         assert disturbance.kinds() == pytest.approx(
             {"q_proj": 0.7 * disturbance.nll, "v_proj": 0.3 * disturbance.nll}
         )
-        assert disturbance.low <= disturbance.nll <= disturbance.high
+        assert disturbance.nll_low <= disturbance.nll <= disturbance.nll_high
 
 
 def test_beyond_second_order_the_parts_still_sum_to_the_measured_total() -> None:
@@ -306,5 +306,5 @@ def test_the_model_that_a_page_gets_predicts_what_the_forecast_predicts() -> Non
                 misfit = 0.0
             spread = np.sqrt(np.array(products) @ covariance @ products + misfit)
             loss = np.array(products) @ domain["coefficients"]
-            assert loss == pytest.approx(wanted.predicted_nll, abs=1e-12)
-            assert loss + domain["quantile"] * spread == pytest.approx(wanted.high, abs=1e-9)
+            assert loss == pytest.approx(wanted.nll, abs=1e-12)
+            assert loss + domain["quantile"] * spread == pytest.approx(wanted.nll_high, abs=1e-9)

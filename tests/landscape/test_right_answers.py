@@ -116,7 +116,7 @@ def test_where_margins_were_measured_right_answers_are_counted() -> None:
         found = answers.accuracy(point)
         assert found.measured
         assert found.accuracy == found.positive == np.mean(margin > 0)
-        assert found.low < found.accuracy < found.high
+        assert found.accuracy_low < found.accuracy < found.accuracy_high
 
 
 def test_the_share_foretold_is_that_of_the_known_margins_and_its_interval_says_how_sure() -> None:
@@ -128,7 +128,9 @@ def test_the_share_foretold_is_that_of_the_known_margins_and_its_interval_says_h
         assert not found.measured
         assert found.accuracy == pytest.approx(right, abs=0.02)
         counted = np.sqrt(found.accuracy * (1 - found.accuracy) / 400) * 1.96 * 2
-        assert found.high - found.low > counted - 1e-3, "foretold is less sure than counted"
+        assert found.accuracy_high - found.accuracy_low > counted - 1e-3, (
+            "foretold is less sure than counted"
+        )
 
 
 def test_what_breaks_and_what_is_mended_make_up_the_difference() -> None:
@@ -159,7 +161,7 @@ def test_rows_are_listed_with_what_breaks_and_the_sum_of_all_is_put_in_words() -
     (one,) = written
     assert (one["domain"], one["adapter"], len(one["questions"])) == ("u", "u", 30)
     assert one["chance"] == pytest.approx(1 / 3)
-    for row, weights in zip(one["rows"], sums, strict=True):
+    for row, weights in zip(one["accuracies"], sums, strict=True):
         assert [*row["weights"].values()] == [*weights]
         assert row["accuracy"] == pytest.approx(answers.accuracy(weights).accuracy)
         broken = [one.position for one in answers.breaks(weights)]
@@ -213,7 +215,7 @@ def test_without_slopes_only_what_was_measured_has_rows() -> None:
     )  # fmt: skip
     assert not answers.foretells
     written = right_json([answers, Bent(3, 20).answers()], listed_sums(3))
-    rows = written[0]["rows"]
+    rows = written[0]["accuracies"]
     assert [tuple(row["weights"].values()) for row in rows] == held
     assert all(row["measured"] for row in rows)
     table = right_parts(written)[0]

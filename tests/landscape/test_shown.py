@@ -25,7 +25,7 @@ def test_a_forecast_shows_every_sum_on_every_domain_with_intervals() -> None:
     ]  # fmt: skip
     texts = [text for row in predicted.rows[1:] for text in row[1:]]
     for text, row in zip(texts, found.every_subset(), strict=True):
-        low, high = math.exp(row.low), math.exp(row.high)
+        low, high = math.exp(row.nll_low), math.exp(row.nll_high)
         mark = {"measured": "", "foretold": "~"}[row.how]
         assert text == f"{mark}{row.perplexity:.2f} ({low:.2f} to {high:.2f})"
     assert disturbed.rows[0] == ["domain", "a", "b", "c"]

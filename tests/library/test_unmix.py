@@ -64,7 +64,7 @@ def test_parents_and_weights_are_found_and_the_sum_is_proved(
     assert weights_of(found).keys() == WEIGHTS.keys()
     for parent in found.parents:
         assert parent.weight == pytest.approx(WEIGHTS[parent.name], abs=within)
-        assert parent.low <= WEIGHTS[parent.name] <= parent.high
+        assert parent.weight_low <= WEIGHTS[parent.name] <= parent.weight_high
     assert found.complete, found.verdict
     assert found.difference < 2.0 * within
     assert ("rank-3" in found.of) == kind.startswith("compressed")
@@ -156,7 +156,7 @@ def test_a_baked_model_is_taken_apart_with_its_base(tmp_path: Path) -> None:
     found = superpose.unmix(tmp_path / "baked", tmp_path / "i", base=tmp_path / "base", rank=8)
     assert weights_of(found) == pytest.approx({"p2": 1.0, "p5": -0.8}, abs=0.02)
     for parent in found.parents:
-        assert parent.low <= {"p2": 1.0, "p5": -0.8}[parent.name] <= parent.high
+        assert parent.weight_low <= {"p2": 1.0, "p5": -0.8}[parent.name] <= parent.weight_high
     assert found.complete, found.verdict
     with pytest.raises(BadSetting, match="needs base"):
         superpose.unmix(tmp_path / "all" / "p1", tmp_path / "i", rank=8)

@@ -191,7 +191,7 @@ def tuned(pages: Path) -> Path:
     found = {
         "base": BASE,
         **Tuned(forecast.names, forecast.domains, points[2], tuple(points)).to_json(),
-        "predicted": [row.to_json() for row in forecast.predict([best])],
+        "predictions": [row.to_json() for row in forecast.predict([best])],
         "finer": None,
     }
     base = {name: known.loss(d, np.zeros(3)) for d, name in enumerate(forecast.domains)}

@@ -177,7 +177,7 @@ def test_a_table_can_be_taken_along_and_is_no_formula(open_page: Open, hostile: 
     assert not any(field.startswith(("=", "@")) for row in rows for field in row)
     first = hostile.forecast.predict([list(map(float, rows[1][:count]))])[0]
     assert rows[1][count + 1] == "foretold"
-    assert float(rows[1][count + 2]) == pytest.approx(first.predicted_nll)
+    assert float(rows[1][count + 2]) == pytest.approx(first.nll)
 
 
 def test_cells_tell_their_figures_to_pointer_and_keyboard(open_page: Open, checked: Path) -> None:

@@ -23,7 +23,7 @@ CLOSE = 1e-6
 
 def told(row: Predicted) -> str:
     """A prediction as the desk writes it: with `~` before it where it was not measured there."""
-    return f"{'' if row.how == 'measured' else '~'}{perplexity(row.predicted_nll)}"
+    return f"{'' if row.how == 'measured' else '~'}{perplexity(row.nll)}"
 
 
 def shown(page: Page, domain: int) -> str:
@@ -62,9 +62,9 @@ def test_the_desk_predicts_what_python_predicts(
     said = page.evaluate("points => points.flatMap(p => superpose.predict(p))", points.tolist())
     assert len(said) == len(wanted) == (12 + len(presets)) * count
     for row, one in zip(wanted, said, strict=True):
-        assert one["nll"] == pytest.approx(row.predicted_nll, abs=CLOSE)
-        assert one["nll"] - one["half"] == pytest.approx(row.low, abs=CLOSE)
-        assert one["nll"] + one["half"] == pytest.approx(row.high, abs=CLOSE)
+        assert one["nll"] == pytest.approx(row.nll, abs=CLOSE)
+        assert one["nll"] - one["half"] == pytest.approx(row.nll_low, abs=CLOSE)
+        assert one["nll"] + one["half"] == pytest.approx(row.nll_high, abs=CLOSE)
 
 
 def test_the_desk_opens_at_what_the_verdict_is_about(
@@ -109,7 +109,7 @@ def test_sliders_and_boxes_move_the_numbers(open_page: Open, three: Foreseen) ->
     rows = three.forecast.predict([[1.0, 0.95, 0.125]])
     assert shown(page, 2) == told(rows[2])
     interval = page.locator("[data-domain='2'] [data-interval]").text_content()
-    assert interval == f"{perplexity(rows[2].low)} to {perplexity(rows[2].high)}"
+    assert interval == f"{perplexity(rows[2].nll_low)} to {perplexity(rows[2].nll_high)}"
     command = page.locator("#desk-command").text_content()
     assert command == "superpose add runs/a runs/b runs/c --weights=1,0.95,0.125 -o OUT"
 

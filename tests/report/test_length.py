@@ -31,13 +31,16 @@ def of_six(names: tuple[str, ...]) -> Summary:
     known = list(held["domains"])
     like = {name: known[at % 3] for at, name in enumerate(names)} | {"union": "union"}
     whole = held["subsets"][-1]
-    sums = {row["domain"]: row for row in whole["rows"]}
+    sums = {row["domain"]: row for row in whole["measured"]}
     methods = [row for row in held["methods"] if row["subset"] == whole["domains"]]
-    foreseen = [row for row in held["forecast"]["rows"] if row["subset"] == whole["domains"]]
+    foreseen = [row for row in held["forecast"]["predictions"] if row["subset"] == whole["domains"]]
     every = [of for size in range(2, 7) for of in itertools.combinations(names, size)]
     held["domains"] = {name: held["domains"][like[name]] for name in names}
     held["subsets"] = [
-        {"domains": of, "rows": [{**sums[like[name]], "domain": name} for name in (*of, "union")]}
+        {
+            "domains": of,
+            "measured": [{**sums[like[name]], "domain": name} for name in (*of, "union")],
+        }
         for of in every
     ]
     held["methods"] = [
@@ -47,7 +50,7 @@ def of_six(names: tuple[str, ...]) -> Summary:
         for row in methods
         if row["domain"] == like[name]
     ]
-    held["forecast"]["rows"] = [
+    held["forecast"]["predictions"] = [
         {**row, "subset": of, "domain": name}
         for of in every
         for name in of

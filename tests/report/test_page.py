@@ -110,11 +110,11 @@ def test_figures_that_do_not_exist_do_not_stop_a_page(pages: Path) -> None:
 @pytest.mark.parametrize("end", [None, float("inf")])
 def test_a_share_without_an_interval_has_none(end: float | None) -> None:
     rows = [
-        {"weights": {"a": w}, "domain": "x", "predicted_nll": 2.0 - w, "low": end, "high": end,
+        {"weights": {"a": w}, "domain": "x", "nll": 2.0 - w, "nll_low": end, "nll_high": end,
          "interference": 1.0 - w, "interference_low": end, "interference_high": end}
         for w in (0.0, 1.0)
     ]  # fmt: skip
-    known = Predictions.from_json({"adapters": ["a"], "domains": ["x"], "rows": rows})
+    known = Predictions.from_json({"adapters": ["a"], "domains": ["x"], "predictions": rows})
     assert share_text(known.least(known.naive)) == "100 %"
     assert share_text(known.share(known.base, "x")) == "0 %"
 

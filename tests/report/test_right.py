@@ -59,7 +59,11 @@ def test_the_desk_foretells_right_answers_as_python_does(
     for point, (none, one, other) in zip(points, said, strict=True):
         assert none is other is None
         wanted = right.accuracy(point)
-        for key, value in (("share", wanted.accuracy), ("low", wanted.low), ("high", wanted.high)):
+        for key, value in (
+            ("share", wanted.accuracy),
+            ("low", wanted.accuracy_low),
+            ("high", wanted.accuracy_high),
+        ):
             assert one[key] == pytest.approx(value, abs=1e-4)
         assert one["measured"] == wanted.measured
         for key, broken in (

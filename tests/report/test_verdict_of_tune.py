@@ -10,13 +10,13 @@ from superpose.report.tune import tune_page
 
 
 def test_finer_weights_stand_in_the_verdict_with_the_command_that_takes_them() -> None:
-    row = {"weights": {"a": 0.8}, "domain": "a.jsonl", "predicted_nll": 1.0, "low": 0.9}
-    row |= {"high": 1.1, "interference": 0.1, "interference_low": 0.0, "interference_high": 0.2}
+    row = {"weights": {"a": 0.8}, "domain": "a.jsonl", "nll": 1.0, "nll_low": 0.9}
+    row |= {"nll_high": 1.1, "interference": 0.1, "interference_low": 0.0, "interference_high": 0.2}
     measured = [
         {"method": method, "weights": {"a": weight}, "domain": "a.jsonl", "nll": nll}
         for method, weight, nll in (("naive", 1.0, 1.0), ("average", 1.0, 1.0), ("x", 0.8, 0.9))
     ]
-    found = {"base": "b", "weights": {"a": 0.8}, "measured": measured, "predicted": [row]}
+    found = {"base": "b", "weights": {"a": 0.8}, "measured": measured, "predictions": [row]}
     for end, said in ((0.05, "falls from +0.100 to +0.050"), (0.1, "nothing was better")):
         finer = {"by": "layer", "weights": {}, "groups": 30, "start": 0.1, "end": end}
         model = {"adapters": ["a"], "domains": []}

@@ -163,7 +163,7 @@ def study(seeds: int = 1, **methods: tuple[float, float]) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     summary["seeds"] = list(range(seeds))
     for subset in summary["subsets"]:
-        for row in subset["rows"]:
+        for row in subset["measured"]:
             for method in ("base", "single", "sum", "merged"):
                 row[method]["values"] *= seeds
     for row in summary["methods"]:
@@ -259,7 +259,7 @@ def against_merged(summary: dict[str, Any], ends: list[float] | None) -> dict[st
     for row in summary["methods"]:
         row["dppl_merged"]["interval"] = ends
     for subset in summary["subsets"]:
-        for row in subset["rows"]:
+        for row in subset["measured"]:
             row["dppl_merged"]["interval"] = ends
     return summary
 
@@ -395,14 +395,14 @@ def forecast(names: tuple[str, ...], pairs: dict[frozenset[str], float]) -> dict
             lost += sum(pairs.get(frozenset((own, other)), 0.0) for other in there)
             rows.append(
                 {"weights": dict(zip(names, weights, strict=True)), "domain": f"{own}.jsonl",
-                 "predicted_nll": 1.0 + lost, "low": lost, "high": 2.0 + lost, "interference": lost,
+                 "nll": 1.0 + lost, "nll_low": lost, "nll_high": 2.0 + lost, "interference": lost,
                  "interference_low": lost - 0.01, "interference_high": lost + 0.01}
             )  # fmt: skip
     best = dict.fromkeys(names, 1.0)
     return {
         "adapters": list(names),
         "domains": [f"{name}.jsonl" for name in names],
-        "rows": rows,
+        "predictions": rows,
         "advice": {"verdict": "keep apart", "weights": best},
         "calibration": {"rows": 48},
     }
@@ -458,7 +458,7 @@ def test_the_pages_table_first_shows_the_share_that_the_lights_go_by() -> None:
         assert (held.shade > 0) == (share.value < 0.9)
 
     found = forecast(("a", "b", "c"), {frozenset("ac"): 0.3})
-    for row in found["rows"]:
+    for row in found["predictions"]:
         row["perplexity"] = 1.0
     table = predict_section(found).values["table"]
     weights = [row[0].text for row in table.table.rows]

@@ -111,7 +111,9 @@ def deviations(run: Path) -> Iterator[tuple[str, float]]:
             where = (line["method"], line["subset"], line["seed"], line["domain"])
             tokens, nll = rows.tokens_of(line["subset"], line["domain"]), rows.of(*where)
             ours = np.exp([nll.sum() / tokens.sum(), *resampled(nll, tokens)])
-            theirs = [float(line[key]) for key in ("perplexity", "low", "high")]
+            theirs = [
+                float(line[key]) for key in ("perplexity", "perplexity_low", "perplexity_high")
+            ]
             yield f"table {where}", _apart(ours / theirs, [1, 1, 1])
     summary = json.loads((run / "summary.json").read_text())
     for row in summary.get("against_sum", ()):

@@ -109,13 +109,13 @@ def test_the_forecast_is_that_of_all_adapters_on_the_calibration_rows(run: Run) 
         with model.at([1.0, 1.0]) as weighted:
             seen = score(weighted, study.calibration_examples["coins"]).nll
     rows = [row.to_json() for row in wanted.every_subset()]
-    assert len(found["rows"]) == len(rows) == 4 * 2
-    for one, other in zip(found["rows"], rows, strict=True):
+    assert len(found["predictions"]) == len(rows) == 4 * 2
+    for one, other in zip(found["predictions"], rows, strict=True):
         assert one["weights"] == other["weights"]
-        assert one["predicted_nll"] == pytest.approx(other["predicted_nll"], abs=1e-5)
+        assert one["nll"] == pytest.approx(other["nll"], abs=1e-5)
     # The sum was measured on these rows, so the prediction for them can be little off.
     assert summary.forecast is not None
-    row = next(r for r in summary.forecast.rows if r.domain == "coins")
+    row = next(r for r in summary.forecast.predictions if r.domain == "coins")
     assert row.predicted_nll == pytest.approx(seen, abs=0.05)
     tokens = sum(e.length for rows in study.calibration_examples.values() for e in rows)
     assert found["calibration"]["tokens"] == tokens
@@ -127,16 +127,18 @@ def test_predicted_stands_beside_what_the_cells_measured(run: Run) -> None:
     study, summary = run
     found = summary.forecast
     assert found is not None
-    for row in found.rows:
+    for row in found.predictions:
         cell, own = StudyCell("sum", PAIR, 0), StudyCell("single", (row.domain,), 0)
         nll = study.folder.read_scores(cell)[row.domain].nll
         assert row.measured_nll == pytest.approx(nll, abs=1e-5)
         less = study.folder.read_scores(own)[row.domain].nll
         assert row.measured_interference == pytest.approx(nll - less, abs=1e-5)
-    errors = [abs(r.predicted_interference - r.measured_interference) for r in found.rows]
+    errors = [abs(r.predicted_interference - r.measured_interference) for r in found.predictions]
     assert found.interference.n == 2
     assert found.interference.mean_absolute_error == pytest.approx(np.mean(errors), abs=1e-5)
-    held = sum(r.low <= r.measured_nll <= r.high for r in found.rows)
+    held = sum(
+        r.predicted_nll_low <= r.measured_nll <= r.predicted_nll_high for r in found.predictions
+    )
     assert found.inside.nll == Inside(held, 2)
 
 
@@ -273,7 +275,7 @@ def test_terminal_and_page_show_both_sides(
     show(forecast_parts(summary), Console(file=heard, width=160))
     shown = heard.getvalue()
     assert summary.forecast is not None
-    row = summary.forecast.rows[0]
+    row = summary.forecast.predictions[0]
     assert f"{row.measured_interference:+.3f}" in shown
     assert f"{summary.forecast.advice[0].verdict}." in shown
     assert all(word in shown for word in ("naive", "tuned", "equal steps", "rank K·r"))
@@ -299,7 +301,7 @@ def test_the_demo_holds_where_a_pair_was_foreseen(
     predicted: float, measured: float, holds: bool
 ) -> None:
     row = {"subset": list(PAIR), "domain": "sums", "predicted_interference": predicted}
-    summary = {"forecast": {"rows": [row | {"measured_interference": measured}]}}
+    summary = {"forecast": {"predictions": [row | {"measured_interference": measured}]}}
     script = _script("demo_holds")
     assert (not list(script._of_forecast(summary))) == holds
     assert list(script._of_forecast({"forecast": None})) == ["there is no forecast"]

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run, run as run
@@ -16,6 +17,7 @@ import superpose
 from superpose.errors import BadInput, BadSetting
 from superpose.studies.results import write_results
 from superpose.studies.run import Study
+from superpose.studies.summary import Summary
 
 
 @pytest.fixture
@@ -87,7 +89,11 @@ def test_a_folder_whose_check_has_earlier_names_has_its_page(
     page = superpose.study(path).page()
     for file in path.glob("cells/seed-*/check.json"):
         held = json.loads(file.read_text())
-        earlier = {"rms_cosine_floor": "floor", "module_count": "modules"}
+        earlier = {
+            "rms_cosine_floor": "floor",
+            "module_count": "modules",
+            "stored_count": "stored",
+        }
         for kind in ("adapters", "pairs"):
             held[kind] = [{earlier.get(k, k): v for k, v in one.items()} for one in held[kind]]
         for pair in held["pairs"]:
@@ -101,3 +107,50 @@ def test_a_folder_whose_check_has_earlier_names_has_its_page(
         next(section for section in one.sections if section.key == "pairs") for one in (page, again)
     )
     assert pairs.data == same.data
+
+
+FORMER = {
+    "predictions": {"nll": "predicted_nll", "nll_low": "low", "nll_high": "high"},
+    "best": {"nll": "predicted_nll", "nll_low": "low", "nll_high": "high"},
+    "disturbances": {"nll_low": "low", "nll_high": "high"},
+}
+"""Of a forecast's lists: name -> what it was called."""
+
+
+def former(records: list[dict[str, Any]], names: dict[str, str]) -> list[dict[str, Any]]:
+    return [{names.get(key, key): value for key, value in one.items()} for one in records]
+
+
+def test_a_folder_of_former_names_has_the_same_summary_and_page(
+    orphaned: Study, tmp_path: Path
+) -> None:
+    """`rows` were lists of figures, and numbers of rows as well; ends were `low` of whatever."""
+    path = tmp_path / "copied"
+    shutil.copytree(orphaned.folder.path, path)
+    found = superpose.study(path)
+    for file in path.glob("cells/seed-*/forecast.json"):
+        held = json.loads(file.read_text())
+        held |= {key: former(held[key], names) for key, names in FORMER.items()}
+        held["rows"] = held.pop("predictions")
+        file.write_text(json.dumps(held))
+    again = superpose.study(path)
+    assert again.to_json() == found.to_json()
+    theirs, ours = (
+        {section.key: section.data for section in one.page().sections} for one in (again, found)
+    )
+    assert theirs == ours
+
+
+def test_a_summary_of_former_names_is_read_by_those_of_today(orphaned: Study) -> None:
+    today = json.loads((orphaned.folder.path / "summary.json").read_text())
+    before = json.loads(json.dumps(today))
+    for subset in before["subsets"]:
+        subset["rows"] = subset.pop("measured")
+    names = {
+        f"predicted_{of}_{end}": end if of == "nll" else f"{of}_{end}"
+        for of in ("nll", "interference")
+        for end in ("low", "high")
+    }
+    before["forecast"]["rows"] = former(before["forecast"].pop("predictions"), names)
+    assert before != today
+    assert Summary.from_json(before).to_json() == today

@@ -61,7 +61,7 @@ def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None
     row = next(r for r in table if (r["seed"], r["method"], r["domain"]) == ("1", "sum", "union"))
     assert float(row["dppl_percent"]) == pytest.approx(wanted, abs=1e-3)
     assert int(row["tokens"]) == tokens
-    assert float(row["low"]) <= float(row["perplexity"]) <= float(row["high"])
+    assert float(row["perplexity_low"]) <= float(row["perplexity"]) <= float(row["perplexity_high"])
     union = summary.subsets[0].rows[-1]
     assert union.dppl_merged.values[1] == pytest.approx(wanted, abs=1e-3)
     assert [point.seed for point in summary.points] == [0, 1]

@@ -66,8 +66,8 @@ def test_an_older_summary_is_read_and_says_what_it_does_not_hold() -> None:
         (lambda s: s["points"][1].pop("norm"), r"points\.1\.norm"),
         (lambda s: s["points"][0].update(surprise=1.0), r"points\.0\.surprise"),
         (
-            lambda s: s["subsets"][0]["rows"][2]["sum"].update(mean="high"),
-            r"subsets\.0\.rows\.2\.sum",
+            lambda s: s["subsets"][0]["measured"][2]["sum"].update(mean="high"),
+            r"subsets\.0\.measured\.2\.sum",
         ),
         (lambda s: s["forecast"].pop("inside"), r"forecast\.inside"),
         (lambda s: s.pop("seeds"), "seeds"),

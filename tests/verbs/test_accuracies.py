@@ -24,7 +24,7 @@ def test_accuracy_stands_beside_perplexity_where_rows_have_choices(
     data: Any = {"sums": [*CHOICES, OPEN[0]], "words": OPEN[1:]}
     said = superpose.TestQuestions(exact_match=2)
     found = superpose.evaluate(tiny_base, list(map(str, adapters)), data, "sum", said)
-    rows = {row["domain"]: row for row in found.to_json()["rows"]}
+    rows = {row["domain"]: row for row in found.to_json()["evaluations"]}
     assert rows["sums"]["choice_questions"] == 5
     assert rows["sums"]["chance"] == pytest.approx(1 / 3, abs=1e-6)
     assert 0 <= rows["sums"]["accuracy_low"] <= rows["sums"]["accuracy"]

@@ -144,7 +144,9 @@ def test_the_figures_are_those_of_the_conversations_tokens(
         assert list(example.answer) == whole[count:]
         examples.append(example)
     found = superpose.evaluate(base, [], [chats["sums"]])
-    assert found.rows[0].score.perplexity == pytest.approx(score(base.model, examples).perplexity)
+    assert found.evaluations[0].score.perplexity == pytest.approx(
+        score(base.model, examples).perplexity
+    )
 
 
 def test_questions_are_asked_as_all_adapters_were_trained_unless_told_otherwise(

@@ -67,7 +67,7 @@ def test_each_row_is_measured_under_a_merge_of_the_other_half_of_the_rows(
                 tokens[place] += sample.tokens.sum()
     assert [on.nll for on in found.domains] == pytest.approx((nats / tokens).tolist(), abs=1e-5)
     for on in found.domains:
-        assert on.low < on.nll < on.high
+        assert on.nll_low < on.nll < on.nll_high
         assert on.interference_low < on.interference < on.interference_high
 
 

@@ -86,15 +86,15 @@ def test_right_answers_that_were_measured_are_those_of_the_model(
     assert [one.domain for one in found.right] == ["sums", "coins"]
     for one in found.to_json()["right_answers"]:
         assert one["chance"] == pytest.approx(1 / len(one["questions"][0]["choices"]))
-        for row in one["rows"]:
+        for row in one["accuracies"]:
             weights = tuple(row["weights"].values())
             if weights in {key for key, _ in tested}:
                 assert row["test"] == pytest.approx(tested[weights, row["domain"]])
             if row["measured"]:
                 right = calibrated[weights, row["domain"]]
                 assert row["accuracy"] == pytest.approx(right, abs=1e-9)
-            assert row["low"] <= row["accuracy"] <= row["high"]
-        measured = [tuple(row["weights"].values()) for row in one["rows"] if row["measured"]]
+            assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+        measured = [tuple(row["weights"].values()) for row in one["accuracies"] if row["measured"]]
         assert {(0, 0, 0), (1, 1, 1)} < set(measured)
     page = found.page()
     assert "right" in [section.key for section in page.sections]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class AdapterFigures:
     """One adapter. norm: Frobenius norm of all its deltas. rank: the largest of a module.
 
-    stored: tensors that it stores in place of the base's own, which are part of no figure here.
+    stored_count: tensors that it stores in place of the base's own, part of no figure here.
     heads: tensors of a head that are part of none: how many of the stored ones, and deltas of
     heads whose shapes differ. made: in words, how it was made, where it is not an exact sum of
     exact adapters.
@@ -42,7 +42,7 @@ class AdapterFigures:
     rank: int
     parameters: int
     norm: float
-    stored: int
+    stored_count: int
     heads: int
     made: str | None = None
 
@@ -51,8 +51,8 @@ class AdapterFigures:
         if self.made:
             yield Line(f"{name} is {self.made}.")
         head = f"{self.heads} of a head: heads are not compared, the deltas of the body are"
-        if self.stored:
-            what = f"{self.stored} tensors" if self.stored > 1 else "a tensor"
+        if self.stored_count:
+            what = f"{self.stored_count} tensors" if self.stored_count > 1 else "a tensor"
             yield Line(
                 f"{name} also stores {what} in place of the base model's own (superpose info names "
                 f"them), in none of these figures{f'; {head}' if self.heads else ''}."
@@ -230,7 +230,7 @@ def _figures(name: str, compared: Adapter, whole: Adapter, norm: float) -> Adapt
     held, kept = in_head(whole), in_head(compared)
     return AdapterFigures(
         name, whole.path, len(compared), compared.rank, compared.parameters, norm,
-        stored=len(whole.replacements),
+        stored_count=len(whole.replacements),
         heads=len(held.stored) + len(held.deltas) - len(kept.deltas),
         made=None if whole.made.plain else str(whole.made),
     )  # fmt: skip

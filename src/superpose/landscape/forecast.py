@@ -58,7 +58,7 @@ class Forecast(Framed, Shown):
     Raises BadInput when these do not belong together.
     """
 
-    TABLE: ClassVar[str] = "rows"
+    TABLE: ClassVar[str] = "predictions"
 
     names: tuple[str, ...]
     domains: tuple[str, ...]
@@ -205,7 +205,7 @@ class Forecast(Framed, Shown):
         return {
             "adapters": list(self.names),
             "domains": list(self.domains),
-            "rows": [row.to_json() for row in self.known()],
+            "predictions": [row.to_json() for row in self.known()],
             "disturbances": [disturbance.to_json() for disturbance in self.disturbances()],
         }
 

@@ -35,8 +35,8 @@ class MergedOn:
 
     domain: str
     nll: float
-    low: float
-    high: float
+    nll_low: float
+    nll_high: float
     interference: float
     interference_low: float
     interference_high: float
@@ -183,20 +183,20 @@ def _mean_cost(known: Predictions, point: Sequence[float]) -> float:
 
 def _cell(row: Predicted) -> Cell:
     sign = "~" if row.how == FORETOLD else ""
-    found = _figure(row.predicted_nll, row.low, row.high, row.interference)
+    found = _figure(row.nll, row.nll_low, row.nll_high, row.interference)
     return found._replace(text=f"{sign}{found.text}")
 
 
 def _merged_cell(on: MergedOn) -> Cell:
-    found = _figure(on.nll, on.low, on.high, on.interference)
+    found = _figure(on.nll, on.nll_low, on.nll_high, on.interference)
     if on.test is None:
         return found
     return found._replace(beside=f"{found.beside}; test {perplexity(on.test)}")
 
 
 def _figure(nll: float, low: float, high: float, more: float) -> Cell:
-    cell = _NLL.cell({"nll": nll, "low": low, "high": high})
+    cell = _NLL.cell({"nll": nll, "nll_low": low, "nll_high": high})
     return cell._replace(shade=LOST.shade(more))
 
 
-_NLL = Column("perplexity", "nll", perplexity, ("low", "high"))
+_NLL = Column("perplexity", "nll", perplexity, ("nll_low", "nll_high"))

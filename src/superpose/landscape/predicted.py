@@ -49,7 +49,7 @@ LOST = Scale("% of perplexity", "", 0.0, math.log(2.0), written_change)
 """Of a loss against that of the domain's own adapter alone: orange worse, blue better. The shade is
 strongest at twice its perplexity, or half of it."""
 
-_NLL = Column("perplexity", "predicted_nll", perplexity, ("low", "high"))
+_NLL = Column("perplexity", "nll", perplexity, ("nll_low", "nll_high"))
 
 _WEIGHTS = Column("task weights", lambda row: sum_or_formula(field_of(row, "weights")))
 
@@ -66,7 +66,7 @@ _COLUMNS = (
 DISTURBANCE_COLUMNS = (
     Column("domain", "domain"),
     Column("adapter", "adapter"),
-    Column("loses", "nll", written_change, ("low", "high")),
+    Column("loses", "nll", written_change, ("nll_low", "nll_high")),
     Column(
         "most through",
         lambda row: ", ".join(
@@ -82,12 +82,20 @@ _KINDS = (
 
 
 _ENDS = {
-    "low": -math.inf,
-    "high": math.inf,
+    "nll_low": -math.inf,
+    "nll_high": math.inf,
     "interference_low": -math.inf,
     "interference_high": math.inf,
 }
 """What an end is where there is no interval, for which a file has null."""
+
+
+def _perplexity(nll: float) -> float:
+    """Give exp(nll), or infinity where no number is as large."""
+    try:
+        return math.exp(nll)
+    except OverflowError:
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -101,9 +109,9 @@ class Predicted(Shown):
 
     weights: Mapping[str, float]
     domain: str
-    predicted_nll: float
-    low: float
-    high: float
+    nll: float
+    nll_low: float
+    nll_high: float
     interference: float
     interference_low: float
     interference_high: float
@@ -117,12 +125,16 @@ class Predicted(Shown):
 
     @property
     def perplexity(self) -> float:
-        """The perplexity: exp(predicted_nll)."""
-        return math.exp(self.predicted_nll)
+        """The perplexity: exp(nll)."""
+        return _perplexity(self.nll)
 
     def to_json(self) -> dict[str, Any]:
         """Give one row of `predict --json`."""
-        return {**vars(self), "weights": dict(self.weights), "perplexity": self.perplexity}
+        perplexities = {
+            key.replace("nll", "perplexity"): _perplexity(getattr(self, key))
+            for key in ("nll", "nll_low", "nll_high")
+        }
+        return {**vars(self), "weights": dict(self.weights), **perplexities}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Predicted:
@@ -148,8 +160,8 @@ class Disturbance(Shown):
     domain: str
     adapter: str
     nll: float
-    low: float
-    high: float
+    nll_low: float
+    nll_high: float
     modules: Mapping[str, float]
 
     def kinds(self) -> dict[str, float]:

@@ -53,7 +53,7 @@ class Predictions:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Predictions:
         """Read what `predict --json` prints, or a study's forecast."""
-        rows = (*found["rows"], *found.get("best", ()), *found.get("asked", ()))
+        rows = (*found["predictions"], *found.get("best", ()), *found.get("asked", ()))
         calibration = found.get("calibration", {}).get("rows_of")
         known = map(Predicted.from_json, rows)
         return cls(found["adapters"], found["domains"], known, calibration)
@@ -141,7 +141,7 @@ class Predictions:
     def gain(self, domain: str) -> float:
         """Give what a domain's own adapter gains over the base, in nats an answer token."""
         base, own = self.at(self.base, domain), self.at(self.own(domain), domain)
-        return base.predicted_nll - own.predicted_nll
+        return base.nll - own.nll
 
     def sums(self) -> dict[tuple[str, ...], list[Share]]:
         """Give what the naive sum of every subset of several keeps on each domain of its own."""

@@ -49,8 +49,9 @@ _BROKEN = (
 class RightShare(Shown):
     """One weighting on one domain: the share of questions answered right, with a 95 % interval.
 
-    accuracy: the mean of the probabilities that each is answered right. low, high: for other
-    questions of the domain; from having these and no others, and from what is foretold of them.
+    accuracy: the mean of the probabilities that each is answered right. accuracy_low,
+    accuracy_high: for other questions of the domain; from having these and no others, and from what
+    is foretold of them.
     positive: the share of the margins that are positive, as foretold. measured: whether nothing is
     foretold.
     """
@@ -58,8 +59,8 @@ class RightShare(Shown):
     weights: Mapping[str, float]
     domain: str
     accuracy: float
-    low: float
-    high: float
+    accuracy_low: float
+    accuracy_high: float
     positive: float
     measured: bool
 
@@ -73,7 +74,7 @@ class RightShare(Shown):
         columns = (
             Column("task weights", lambda row: sum_or_formula(row.weights)),
             Column("domain", "domain"),
-            Column("right answers", "accuracy", ".0%", ("low", "high")),
+            Column("right answers", "accuracy", ".0%", ("accuracy_low", "accuracy_high")),
         )
         return (Table.of(f"Right answers, {how} (95 % interval)", columns, [self]),)
 
@@ -247,7 +248,7 @@ class RightAnswers(Shown):
                 {"question": row.question, "answer": row.answer, "choices": list(row.choices)}
                 for row in self.rows
             ],
-            "rows": [
+            "accuracies": [
                 {
                     **found.to_json(),
                     "breaks": [one.to_json() for one in self.breaks(point)],

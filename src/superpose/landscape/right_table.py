@@ -45,7 +45,7 @@ def right_json(
     points: (S, K) task weights, a row each. tests: measured on test rows; null where they are not.
     """
     written = [one.to_json(points) for one in found]
-    for row in (row for one in written for row in one["rows"]):
+    for row in (row for one in written for row in one["accuracies"]):
         row["test"] = (tests or {}).get((tuple(row["weights"].values()), row["domain"]))
     return written
 
@@ -54,7 +54,7 @@ def right_table(written: Sequence[Mapping[str, Any]]) -> Table:
     """Give weightings down and domains across. written: what `right_json` gives, one or more."""
     named = Column("task weights", sum_or_formula)
     columns = (named, *(Column(one["domain"], form=_percent) for one in written))
-    found = [{tuple(row["weights"].values()): row for row in one["rows"]} for one in written]
+    found = [{tuple(row["weights"].values()): row for row in one["accuracies"]} for one in written]
     weights = {key: row["weights"] for of in found for key, row in of.items()}
     rows = tuple(
         (named.cell(weights[key]), *(_cell(of.get(key)) for of in found))
@@ -70,7 +70,7 @@ def right_table(written: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _sources(written: Sequence[Mapping[str, Any]]) -> str:
-    if all(row["measured"] for one in written for row in one["rows"]):
+    if all(row["measured"] for one in written for row in one["accuracies"]):
         return "Measured on the calibration rows."
     return "Measured on the calibration rows; ~ foretold."
 
@@ -79,7 +79,7 @@ def _cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell("-")
     text = f"{'' if row['measured'] else '~'}{_percent(row['accuracy'])}"
-    beside = f"{_percent(row['low'])} to {_percent(row['high'])}"
+    beside = f"{_percent(row['accuracy_low'])} to {_percent(row['accuracy_high'])}"
     if row["test"] is not None:
         beside += f"; test {_percent(row['test'])}"
     return Cell(text, beside, row["accuracy"])
@@ -93,10 +93,12 @@ def right_parts(written: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
     """Give the table, and of each domain the questions that the sum of all breaks."""
     if not written:
         return ()
-    count = len(written[0]["rows"][0]["weights"])
+    count = len(written[0]["accuracies"][0]["weights"])
     lines = [line for one in written if count > 1 and (line := _broken(one)) is not None]
     if count > MOST_SHOWN:
-        written = [{**one, "rows": [*filter(_single_or_all, one["rows"])]} for one in written]
+        written = [
+            {**one, "accuracies": [*filter(_single_or_all, one["accuracies"])]} for one in written
+        ]
     return right_table(written), *lines
 
 
@@ -107,8 +109,8 @@ def _single_or_all(row: Mapping[str, Any]) -> bool:
 
 def _broken(one: Mapping[str, Any]) -> Line | None:
     """Name what the naive sum of all breaks of one domain, the surest first; None if unknown."""
-    at = {tuple(row["weights"].values()): row for row in one["rows"]}
-    naive = at.get(tuple(1.0 for _ in one["rows"][0]["weights"]))
+    at = {tuple(row["weights"].values()): row for row in one["accuracies"]}
+    naive = at.get(tuple(1.0 for _ in one["accuracies"][0]["weights"]))
     if naive is None:
         return None
     alone = at[tuple(float(name == one["adapter"]) for name in naive["weights"])]

@@ -32,7 +32,7 @@ _ROUNDING = {"float64": 1e-12, "float32": 1e-6, "float16": 1e-3, "bfloat16": 6e-
 
 @dataclass(frozen=True)
 class FoundParent:
-    """One parent. weight: as in `superpose add`; low, high: an interval for it.
+    """One parent. weight: as in `superpose add`; weight_low, weight_high: an interval for it.
 
     energy: |weight dW|^2 over the target's. alternatives: that explain the target as well in its
     place, copies of it among them.
@@ -41,15 +41,15 @@ class FoundParent:
     name: str
     path: str
     weight: float
-    low: float
-    high: float
+    weight_low: float
+    weight_high: float
     energy: float
     alternatives: tuple[str, ...]
 
 
 _COLUMNS = (
     Column("parent", "name"),
-    Column("weight", "weight", "+.4f", ("low", "high"), "an interval"),
+    Column("weight", "weight", "+.4f", ("weight_low", "weight_high"), "an interval"),
     Column("energy", "energy", ".1%"),
     Column("or as well", lambda one: ", ".join(one.alternatives) or None),
 )
@@ -62,9 +62,9 @@ class Unmixed(Framed, Shown):
     explained: share of the target's energy, in the equations of its own sides. complete: what is
     left is no more than rounding. difference: |target - sum| / |target|, of the sum of the parents
     or, `of`, its best approximation of the target's rank. among: adapters of the base in the
-    library, but for the target. read: how many were taken exactly. stored: tensors of the target
-    that are in no figure. indexed: the target is an adapter of the library itself. zero: it changes
-    nothing.
+    library, but for the target. read: how many were taken exactly. stored_count: tensors of the
+    target that are in no figure. indexed: the target is an adapter of the library itself. zero: it
+    changes nothing.
     """
 
     TABLE: ClassVar[str] = "parents"
@@ -78,7 +78,7 @@ class Unmixed(Framed, Shown):
     complete: bool
     difference: float
     of: str
-    stored: int
+    stored_count: int
     indexed: bool = False
     zero: bool = False
 
@@ -124,8 +124,8 @@ class Unmixed(Framed, Shown):
                     "The difference",
                 )
             )
-        if self.stored:
-            parts.append(Line(f"It also holds {self.stored} tensors whole, in none of this."))
+        if self.stored_count:
+            parts.append(Line(f"It also holds {self.stored_count} tensors whole, in none of this."))
         return tuple(parts)
 
 

@@ -23,7 +23,8 @@ def matches_section(summary: Summary) -> Section:
 
 def accuracies_data(summary: Summary) -> DataTable:
     """Give the accuracies among choices, and all figures of them as CSV."""
-    columns = ("subset", "domain", "method", "questions", "chance", "accuracy", "low", "high")
+    ends = ("accuracy", "accuracy_low", "accuracy_high")
+    columns = ("subset", "domain", "method", "questions", "chance", *ends)
     csv = [
         (
             *(" + ".join(row.subset), row.domain, TITLES[row.method], row.questions, row.chance),
@@ -39,7 +40,8 @@ def accuracies_data(summary: Summary) -> DataTable:
 
 def matches_data(summary: Summary) -> DataTable:
     """Give the exact answers, and all figures of them as CSV."""
-    columns = ("subset", "domain", "method", "questions", "exact_match", "low", "high")
+    ends = ("exact_match", "exact_match_low", "exact_match_high")
+    columns = ("subset", "domain", "method", "questions", *ends)
     csv = [
         (
             *(" + ".join(row.subset), row.domain, TITLES[row.method], row.questions),

@@ -71,7 +71,7 @@ def _scale(disturbances: Sequence[Mapping[str, Any]]) -> Scale:
 def _says(d: Mapping[str, Any]) -> str:
     return (
         f"{d['adapter']} costs {d['domain']} {figure(d['nll'], '+.3f')} nats "
-        f"({figure(d['low'], '+.3f')} to {figure(d['high'], '+.3f')})"
+        f"({figure(d['nll_low'], '+.3f')} to {figure(d['nll_high'], '+.3f')})"
     )
 
 
@@ -82,8 +82,8 @@ def _strong(d: Mapping[str, Any]) -> str:
 def _through(d: Mapping[str, Any]) -> str:
     kinds = [f"{kind} {figure(nats, '+.3f')}" for kind, nats in list(d["kinds"].items())[:3]]
     return (
-        f"95 % interval {figure(d['low'], '+.3f')} to {figure(d['high'], '+.3f')}, measured on "
-        f"calibration rows; most through {', '.join(kinds)}."
+        f"95 % interval {figure(d['nll_low'], '+.3f')} to {figure(d['nll_high'], '+.3f')}, "
+        f"measured on calibration rows; most through {', '.join(kinds)}."
     )
 
 

@@ -36,7 +36,7 @@ FORECAST_TERMS = (
     "calibrated region",
 )
 
-_RIGHT = ("accuracy", "low", "high", "positive", "measured", "test")
+_RIGHT = ("accuracy", "accuracy_low", "accuracy_high", "positive", "measured", "test")
 """What a file of right answers has of each row."""
 
 SHARE = (
@@ -203,20 +203,20 @@ def _right_sections(written: Sequence[Mapping[str, Any]]) -> list[Section]:
     """Give the section of right answers, where questions have choices."""
     if not written:
         return []
-    columns = [*written[0]["rows"][0]["weights"], "domain", *_RIGHT]
+    columns = [*written[0]["accuracies"][0]["weights"], "domain", *_RIGHT]
     rows = [
         [*row["weights"].values(), row["domain"], *(row[key] for key in _RIGHT)]
         for one in written
-        for row in one["rows"]
+        for row in one["accuracies"]
     ]
     drawn = DataTable("right", right_table(written), "right-answers.csv", (columns, rows))
     data = {"tables": {drawn.key: drawn.data()}}
-    foretold = any(not row["measured"] for one in written for row in one["rows"])
+    foretold = any(not row["measured"] for one in written for row in one["accuracies"])
     return [Section("right", "Right answers", {"table": drawn, "foretold": foretold}, data)]
 
 
 def _above_base(row: Mapping[str, Any], known: Predictions) -> float:
-    return float(row["predicted_nll"]) - known.at(known.base, row["domain"]).predicted_nll
+    return float(row["nll"]) - known.at(known.base, row["domain"]).nll
 
 
 Group: TypeAlias = Sequence[Mapping[str, Any] | None]
@@ -227,7 +227,7 @@ def _groups(found: Mapping[str, Any], known: Predictions) -> list[Group]:
     """Give the rows of `found` that are shown, those of one weighting together; best first."""
     count = len(known.adapters)
     held: dict[tuple[float, ...], dict[str, Mapping[str, Any]]] = {}
-    for row in (*found.get("best", ()), *found.get("asked", ()), *found["rows"]):
+    for row in (*found.get("best", ()), *found.get("asked", ()), *found["predictions"]):
         held.setdefault(tuple(row["weights"].values()), {})[row["domain"]] = row
     return [
         [of.get(domain) for domain in known.domains]
@@ -237,7 +237,7 @@ def _groups(found: Mapping[str, Any], known: Predictions) -> list[Group]:
 
 
 def _left_out(found: Mapping[str, Any], groups: Sequence[Any]) -> str:
-    rows = (*found["rows"], *found.get("best", ()), *found.get("asked", ()))
+    rows = (*found["predictions"], *found.get("best", ()), *found.get("asked", ()))
     every = len({tuple(row["weights"].values()) for row in rows})
     if every == len(groups):
         return ""
@@ -267,7 +267,7 @@ def _csv(
     known: Predictions,
     measured: Mapping[Any, float],
 ) -> tuple[list[str], list[list[object]]]:
-    figures = ["how", "predicted_nll", "low", "high", "perplexity", "interference"]
+    figures = ["how", "nll", "nll_low", "nll_high", "perplexity", "interference"]
     columns = [*known.adapters, "domain", *figures, "measured_nll"]
     rows = [
         [

@@ -98,11 +98,12 @@ def _fit(
 
 def _foreseen(forecast: ForecastSummary) -> Chart:
     """Interference of naive sums: what the calibration rows said, and what the test rows did."""
-    rows, agreement, inside = forecast.rows, forecast.interference, forecast.inside.interference
+    rows, agreement = forecast.predictions, forecast.interference
+    inside = forecast.inside.interference
     measured = [p.measured_interference for p in rows]
     both = [*(p.predicted_interference for p in rows), *measured]
     ends = min(0.0, *both), max(both)
-    across = [end for p in rows for end in (p.interference_low, p.interference_high)]
+    across = [end for p in rows for end in _ends_of(p)]
     return Chart(
         key="foreseen",
         title="Predicted against measured",
@@ -201,11 +202,14 @@ def _cosine(p: SubsetPoint) -> float:
     return p.rms_cosine
 
 
+def _ends_of(p: ForecastRow) -> tuple[float, float]:
+    return p.predicted_interference_low, p.predicted_interference_high
+
+
 def _dot_of_row(p: ForecastRow) -> Dot:
     says = (
         f"{' + '.join(p.subset)} on {p.domain}, seed {p.seed}: predicted "
         f"{figure(p.predicted_interference, '+.3f')}, measured "
         f"{figure(p.measured_interference, '+.3f')} nats"
     )
-    ends = p.interference_low, p.interference_high
-    return Dot(p.predicted_interference, p.measured_interference, says, ends)
+    return Dot(p.predicted_interference, p.measured_interference, says, _ends_of(p))

@@ -83,7 +83,7 @@ def _figures(summary: Summary) -> dict[On, dict[str, Sequence[float]]]:
     """Give perplexities by seed: (subset, domain or union) -> method -> values."""
     found: dict[On, dict[str, Sequence[float]]] = {}
     for subset in summary.subsets:
-        for sums in subset.rows:
+        for sums in subset.measured:
             found[subset.domains, sums.domain] = {
                 "base": sums.base.values,
                 "single": sums.single.values,
@@ -99,7 +99,7 @@ def _intervals(summary: Summary) -> dict[On, Intervals]:
     """Give 95 % intervals of changes: (subset, domain or union) -> (method, against) -> ends."""
     found: dict[On, Intervals] = {}
     for subset in summary.subsets:
-        for sums in subset.rows:
+        for sums in subset.measured:
             found[subset.domains, sums.domain] = {
                 ("sum", "merged"): sums.dppl_merged.ends,
                 ("sum", "single"): sums.dppl_single.ends,

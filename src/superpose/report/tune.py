@@ -90,7 +90,7 @@ def _verdict(
     """Give the verdict. rows: of each domain, in words."""
     regret = {m: [v[m] - v["own"] for v in losses.values()] for m in ("naive", "average", "tuned")}
     mean = {m: math.fsum(values) / len(values) for m, values in regret.items()}
-    predicted: Sequence[Mapping[str, Any]] = found["predicted"]
+    predicted: Sequence[Mapping[str, Any]] = found["predictions"]
     lost = dict(zip(losses, regret["tuned"], strict=True))
     worst = max(predicted, key=lambda row: lost[row["domain"]])
     sentence = (
@@ -108,9 +108,9 @@ def _verdict(
     cards = [
         {
             "name": f"Perplexity on {row['domain']}",
-            "value": perplexity_figure(row["predicted_nll"]),
-            "beside": f"95 % interval {perplexity_figure(row['low'])} to "
-            f"{perplexity_figure(row['high'])}",
+            "value": perplexity_figure(row["nll"]),
+            "beside": f"95 % interval {perplexity_figure(row['nll_low'])} to "
+            f"{perplexity_figure(row['nll_high'])}",
             "count": f"predicted; measured {perplexity_figure(losses[row['domain']]['tuned'])} on "
             f"{rows.get(row['domain'], 'the calibration rows')}",
         }

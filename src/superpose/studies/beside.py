@@ -15,6 +15,7 @@ from superpose.statistics.paired import PairedRows, paired_difference
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.folder import StudyFolder
 from superpose.studies.forecasting import forecast_file
+from superpose.studies.former_names import forecast_today
 from superpose.studies.scores import StudyScores, change_percent
 from superpose.studies.summary import (
     Accuracy,
@@ -96,7 +97,7 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
     """
     if "tuned" not in scores.methods:
         return None
-    found = {seed: folder.read(forecast_file(seed)) for seed in scores.seeds}
+    found = {seed: forecast_today(folder.read(forecast_file(seed))) for seed in scores.seeds}
     rows = tuple(
         _row(scores, seed, names, domain, predicted)
         for seed, content in found.items()
@@ -106,7 +107,7 @@ def forecast_summary(scores: StudyScores, folder: StudyFolder) -> ForecastSummar
     costs = [content["calibration"] for content in found.values()]
     seconds = round(sum(cost["seconds"] for cost in costs), 2)
     return ForecastSummary(
-        rows=rows,
+        predictions=rows,
         inside=_inside(rows),
         interference=_agreement(rows),
         advice=tuple(_advice(seed, content["advice"]) for seed, content in found.items()),
@@ -128,7 +129,7 @@ def _advice(seed: int, said: Mapping[str, Any]) -> SeedAdvice:
 def _of_subset(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """A forecast's rows for the naive sum of `names`, by domain of theirs."""
     wanted = {name: float(name in names) for name in content["adapters"]}
-    held = {row["domain"]: row for row in content["rows"] if row["weights"] == wanted}
+    held = {row["domain"]: row for row in content["predictions"] if row["weights"] == wanted}
     return {name: held[name] for name in names}
 
 
@@ -147,21 +148,22 @@ def _row(
         seed=seed,
         subset=names,
         domain=domain,
-        predicted_nll=round(predicted["predicted_nll"], 6),
-        low=round(predicted["low"], 6),
-        high=round(predicted["high"], 6),
+        predicted_nll=round(predicted["nll"], 6),
+        predicted_nll_low=round(predicted["nll_low"], 6),
+        predicted_nll_high=round(predicted["nll_high"], 6),
         measured_nll=round(measured.nll, 6),
         predicted_interference=round(predicted["interference"], 6),
-        interference_low=round(predicted["interference_low"], 6),
-        interference_high=round(predicted["interference_high"], 6),
+        predicted_interference_low=round(predicted["interference_low"], 6),
+        predicted_interference_high=round(predicted["interference_high"], 6),
         measured_interference=round(measured.nll - own.nll, 6),
     )
 
 
 def _inside(rows: Sequence[ForecastRow]) -> InsideOf:
-    nll = sum(r.low <= r.measured_nll <= r.high for r in rows)
+    nll = sum(r.predicted_nll_low <= r.measured_nll <= r.predicted_nll_high for r in rows)
     interference = sum(
-        r.interference_low <= r.measured_interference <= r.interference_high for r in rows
+        r.predicted_interference_low <= r.measured_interference <= r.predicted_interference_high
+        for r in rows
     )
     return InsideOf(Inside(nll, len(rows)), Inside(interference, len(rows)))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from superpose.studies.folder import DOMAINS
 from superpose.studies.forecasting import check_file, forecast_file
+from superpose.studies.former_names import check_today, forecast_today
 from superpose.studies.run import Study
 
 __all__ = ["PageParts", "page_parts"]
@@ -31,29 +32,14 @@ def page_parts(study: Study, seeds: Sequence[int]) -> PageParts:
     folder = study.folder
     held = [seed for seed in seeds if (folder.path / forecast_file(seed)).exists()]
     return PageParts(
-        checks={seed: _renamed(folder.read(check_file(seed))) for seed in seeds},
-        forecasts={seed: folder.read(forecast_file(seed)) for seed in held},
+        checks={seed: check_today(folder.read(check_file(seed))) for seed in seeds},
+        forecasts={seed: forecast_today(folder.read(forecast_file(seed))) for seed in held},
         adapters={
             seed: [str(study.adapter_path(name, seed)) for name in study.spec.domains]
             for seed in seeds
         },
         data=[_data(study, name, notes) for name, notes in folder.read(DOMAINS).items()],
     )
-
-
-def _renamed(check: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a kept check whose figures have the names that they have today."""
-
-    def called(record: Mapping[str, Any], was: str, now: str) -> dict[str, Any]:
-        return {now if key == was else key: value for key, value in record.items()}
-
-    pairs = [
-        called(pair, "floor", "rms_cosine_floor")
-        | {"modules": [called(module, "floor", "cosine_floor") for module in pair["modules"]]}
-        for pair in check["pairs"]
-    ]
-    adapters = [called(adapter, "modules", "module_count") for adapter in check["adapters"]]
-    return {**check, "adapters": adapters, "pairs": pairs}
 
 
 def _data(study: Study, name: str, notes: dict[str, int]) -> tuple[str, str, str]:

@@ -18,10 +18,17 @@ __all__ = ["COLUMNS", "table_rows", "write_table"]
 
 COLUMNS = (
     *("seed", "method", "subset", "weights", "domain", "nll", "tokens"),
-    *("perplexity", "low", "high", "dppl_percent", "dppl_base_percent", "dppl_single_percent"),
+    *(
+        "perplexity",
+        "perplexity_low",
+        "perplexity_high",
+        "dppl_percent",
+        "dppl_base_percent",
+        "dppl_single_percent",
+    ),
     *ACCURACY,
 )
-"""nll: nats an answer token. low, high: 95 % bootstrap interval of the perplexity over
+"""nll: nats an answer token. perplexity_low, perplexity_high: its 95 % bootstrap interval over
 questions. dppl_percent: a sum, of whatever weights, against merged-data fine-tuning; then against
 the base and against each domain's own adapter. The rest, of rows with choices: shares of
 questions and their 95 % Wilson intervals."""
@@ -63,8 +70,8 @@ def _row(scores: StudyScores, cell: StudyCell, domain: str) -> dict[str, Any]:
         "nll": round(score.nll, 6),
         "tokens": score.tokens,
         "perplexity": round(score.perplexity, 5),
-        "low": low,
-        "high": high,
+        "perplexity_low": low,
+        "perplexity_high": high,
         **accuracy_figures(score.choices, score.match),
     }
     if cell.method in (*SUMS, *MERGED_BY):

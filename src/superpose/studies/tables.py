@@ -96,8 +96,8 @@ def _on(domain: str, row: tuple[str, Mapping[str, Spread]]) -> float:
 def _sums_table(summary: Summary) -> Table:
     """Each subset's sum against merged data, base and singles, as the paper has it."""
     kinds = {"base": "base", "own": "single", "sum": "sum", "merged": "merged"}
-    of = {id(row): subset.domains for subset in summary.subsets for row in subset.rows}
-    every = [row for subset in summary.subsets for row in subset.rows]
+    of = {id(row): subset.domains for subset in summary.subsets for row in subset.measured}
+    every = [row for subset in summary.subsets for row in subset.measured]
     records, fewer = screenful(every, lambda row: (of[id(row)], row.domain), summary.whole)
     first = {of[id(row)]: id(row) for row in reversed(records)}
     columns = (
@@ -167,7 +167,7 @@ def _forecast_table(found: ForecastSummary, summary: Summary) -> Table:
         "(95 % interval) and measured on the test rows: nats an answer token, and how much more "
         "than under the domain's own adapter"
     )
-    every = sorted(found.rows, key=lambda row: (len(row.subset), row.subset))
+    every = sorted(found.predictions, key=lambda row: (len(row.subset), row.subset))
     rows, fewer = screenful(every, lambda row: (row.subset, row.domain), summary.whole)
     heads = FORESEEN[:3] if len(summary.seeds) > 1 else FORESEEN[:2]
     return Table.of(title, (*heads, *_NATS, *_INTERFERENCE), rows, fewer)
@@ -210,12 +210,12 @@ def _sum(field: str) -> Column:
 
 _SEED = Column("seed", "seed", "d")
 _NATS = (
-    Column("nats predicted", "predicted_nll", ".3f", ("low", "high")),
+    Column("nats predicted", "predicted_nll", ".3f", ("predicted_nll_low", "predicted_nll_high")),
     Column("measured", "measured_nll", ".3f"),
 )
 _INTERFERENCE = (
     Column("interference predicted", "predicted_interference", "+.3f",
-           ("interference_low", "interference_high"), "nats, 95 % interval"),
+           ("predicted_interference_low", "predicted_interference_high"), "nats, 95 % interval"),
     Column("measured", "measured_interference", "+.3f", note="nats"),
 )  # fmt: skip
 

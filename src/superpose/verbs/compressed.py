@@ -118,7 +118,7 @@ class Compressed(Framed, Shown):
     def to_json(self) -> dict[str, Any]:
         """Give what `superpose compress --json` prints."""
         adapters = [
-            {**vars(one), "own": {"deltas": one.own[0], "stored": one.own[1]},
+            {**vars(one), "own": {"delta_count": one.own[0], "stored_count": one.own[1]},
              "modules": [vars(module) for module in one.modules]}
             for one in self.adapters
         ]  # fmt: skip

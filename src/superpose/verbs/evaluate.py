@@ -46,22 +46,22 @@ class TestQuestions(Questions):
 class Evaluated(Framed, Shown):
     """The score of each weighting on each domain. prompt: what rows were asked in."""
 
-    TABLE: ClassVar[str] = "rows"
+    TABLE: ClassVar[str] = "evaluations"
 
     base: str
-    rows: tuple[Evaluation, ...]
+    evaluations: tuple[Evaluation, ...]
     prompt: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Give what `eval --json` prints."""
-        rows = [row.to_json() for row in self.rows]
-        return {"base": self.base, "prompt": dict(self.prompt), "rows": rows}
+        found = [each.to_json() for each in self.evaluations]
+        return {"base": self.base, "prompt": dict(self.prompt), "evaluations": found}
 
     def shown(self) -> tuple[Part, ...]:
         """Give weightings down and domains across: the perplexity and its interval."""
-        tokens = {row.domain: row.score.tokens for row in self.rows}
+        tokens = {row.domain: row.score.tokens for row in self.evaluations}
         of_points: dict[int, list[Evaluation]] = {}
-        for row in self.rows:
+        for row in self.evaluations:
             of_points.setdefault(id(row.weighting), []).append(row)
         weights = Column("task weights", sum_or_formula)
         columns = (Column(f"{name}, {count} tokens", form="") for name, count in tokens.items())

@@ -150,8 +150,9 @@ class Indexed(Framed, IndexUpdate, Shown):
 
 def _record(one: LibraryEntry) -> dict[str, Any]:
     """Give what JSON and CSV tell of an adapter; of one that is left out there are no figures."""
-    figures = "base rank dtypes format parameters norm stored made".split()
+    figures = "base rank dtypes format parameters norm made".split()
     known = {name: getattr(one, name) if one.sound else None for name in figures}
+    known["stored_count"] = one.stored if one.sound else None
     return {"name": one.name, "path": one.given, **known, "problem": one.problem,
             "remark": one.remark}  # fmt: skip
 

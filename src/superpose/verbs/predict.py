@@ -59,7 +59,7 @@ class Prediction(Framed, Shown):
     known of questions with choices. merged: the sum of all by another method, where measured.
     """
 
-    TABLE: ClassVar[str] = "rows"
+    TABLE: ClassVar[str] = "predictions"
 
     base: str
     prompt: Mapping[str, Any]
@@ -104,7 +104,7 @@ class Prediction(Framed, Shown):
         }
 
     @cached_property
-    def rows(self) -> list[Predicted]:
+    def predictions(self) -> list[Predicted]:
         """All that is known: subsets, or what was measured, and what was asked about."""
         return all_known(self.forecast, self.plan)
 
@@ -118,7 +118,7 @@ class Prediction(Framed, Shown):
     def asked(self) -> list[Predicted]:
         """What is known of the weights that were asked about."""
         wanted = set(self.plan.weightings)
-        return [row for row in self.rows if tuple(row.weights.values()) in wanted]
+        return [row for row in self.predictions if tuple(row.weights.values()) in wanted]
 
     @cached_property
     def known(self) -> Predictions:
@@ -126,7 +126,7 @@ class Prediction(Framed, Shown):
         from superpose.landscape.predictions import Predictions
 
         found = self.forecast
-        rows = [*self.rows, *self.best]
+        rows = [*self.predictions, *self.best]
         return Predictions(found.names, found.domains, rows, self.calibration["rows_of"])
 
     @cached_property

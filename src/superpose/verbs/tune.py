@@ -132,7 +132,7 @@ class Tuning(Framed, Shown):
             "base": self.base,
             "prompt": dict(self.prompt),
             **self.tuned.to_json(),
-            "predicted": [row.to_json() for row in predicted],
+            "predictions": [row.to_json() for row in predicted],
             "finer": None if self.finer is None else self.finer.to_json(),
         }
 

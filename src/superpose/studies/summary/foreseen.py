@@ -27,12 +27,12 @@ class ForecastRow(Held):
     subset: Names
     domain: str
     predicted_nll: float
-    low: float
-    high: float
+    predicted_nll_low: float
+    predicted_nll_high: float
     measured_nll: float
     predicted_interference: float
-    interference_low: float
-    interference_high: float
+    predicted_interference_low: float
+    predicted_interference_high: float
     measured_interference: float
 
 
@@ -101,7 +101,7 @@ class ForecastCost(Held):
 class ForecastSummary(Held):
     """What the seeds' forecasts said beside what was measured."""
 
-    rows: tuple[ForecastRow, ...]
+    predictions: tuple[ForecastRow, ...]
     inside: InsideOf
     interference: Accuracy
     advice: tuple[SeedAdvice, ...]

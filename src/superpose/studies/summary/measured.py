@@ -133,7 +133,7 @@ class SubsetSums(Held):
     """A subset's naive sum, a row for each of its domains and their union."""
 
     domains: Names
-    rows: tuple[SumRow, ...]
+    measured: tuple[SumRow, ...]
 
 
 @dataclass(frozen=True)

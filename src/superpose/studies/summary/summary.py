@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from superpose.errors import BadInput
 from superpose.shown import Framed
+from superpose.studies.former_names import summary_today
 from superpose.studies.summary.foreseen import ForecastSummary
 from superpose.studies.summary.measured import (
     AccuracyRow,
@@ -69,7 +70,7 @@ class Summary(Framed, Held):
     def sums_on(self, subset: Names, domain: str) -> SumRow:
         """Give a subset's naive sum on a domain of it or on `union`."""
         (found,) = (each for each in self.subsets if each.domains == subset)
-        return next(row for row in found.rows if row.domain == domain)
+        return next(row for row in found.measured if row.domain == domain)
 
     def methods_on(self, subset: Names, domain: str) -> dict[str, MethodRow]:
         """Give what each method made of a subset, on a domain of it or on `union`."""
@@ -91,12 +92,14 @@ class Summary(Framed, Held):
     def from_json(cls, content: object, where: object = None) -> Summary:
         """Read what `to_json` gave. where: the file, for the message.
 
+        What an older one calls otherwise is read by today's names.
+
         Raises BadInput for what is no summary, or holds what this version does not know.
         """
         from pydantic import ValidationError
 
         try:
-            read: Summary = _adapter().validate_python(content)
+            read: Summary = _adapter().validate_python(summary_today(content))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
