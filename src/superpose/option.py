@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Option"]
+__all__ = ["DEVICE", "Option"]
+
+DEVICE = (
+    "Where the base model is: cpu, cuda, cuda:1, mps; auto for an accelerator where torch finds "
+    "one, and else the CPU."
+)
+"""The help of a `device`, which several verbs take."""
 
 
 @dataclass(frozen=True)

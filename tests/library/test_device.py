@@ -11,7 +11,7 @@ from tests.library.making import random_factors, write_factors
 
 import superpose
 from superpose.cli.app import main
-from superpose.errors import BadInput, BadSetting, Missing
+from superpose.errors import BadInput, BadSetting
 from superpose.library.block_sums import block_sums
 from superpose.library.blocks import Stacked, StackedModule
 from superpose.library.opened import open_library
@@ -75,10 +75,10 @@ def test_a_device_that_is_unknown_or_not_here_is_refused_with_a_way_out(indexed:
         superpose.check(index=indexed, device="gpu")
     assert (unknown.value.where, unknown.value.exit_code) == ("device", 2)
     if not torch.cuda.is_available():
-        with pytest.raises(Missing, match="torch cannot use the device 'cuda:7'") as missing:
+        with pytest.raises(BadSetting, match="torch cannot use the device 'cuda:7'") as missing:
             superpose.check(index=indexed, device="cuda:7")
-        assert missing.value.exit_code == 3
-        assert "Leave --device out" in (missing.value.hint or "")
+        assert missing.value.exit_code == 2
+        assert "Leave `device` out" in (missing.value.hint or "")
     assert superpose.check(index=indexed, device="auto").bases
     assert place_on(None) is None
 

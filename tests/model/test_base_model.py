@@ -181,3 +181,19 @@ def test_the_embedded_base_knows_the_capital_of_france() -> None:
     assert base.tokenizer.decode(best).strip() == "Paris"
     assert base.model.get_input_embeddings().weight is base.model.get_output_embeddings().weight
     assert base.model.num_parameters() == 134_515_008
+
+
+def test_a_device_is_looked_at_before_the_base_is_loaded(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_base(tiny_base, device="cpu").model.device.type == "cpu"
+    assert load_base(tiny_base, device="auto") is load_base(tiny_base) is load_base(
+        tiny_base, device=None
+    )  # fmt: skip
+    monkeypatch.setattr(base_model, "_folder", lambda name: pytest.fail("its folder is opened"))
+    base_model._load.cache_clear()
+    for name in ("gpu", "cuda:x", ""):
+        with pytest.raises(BadSetting, match=f"device: '{name}' is no device that torch knows"):
+            load_base(tiny_base, device=name)
+    with pytest.raises(BadSetting, match="device: torch cannot use the device 'meta' here"):
+        load_base(tiny_base, device="meta")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from superpose.cli.console import as_csv, hush
+from superpose.option import DEVICE
 
 __all__ = [
     "AdapterNames",
@@ -18,6 +19,8 @@ __all__ = [
     "BehindBase",
     "CalibrationData",
     "Csv",
+    "Device",
+    "Dtype",
     "Heads",
     "IgnoreKey",
     "IndexFolder",
@@ -30,6 +33,10 @@ __all__ = [
     "Weights",
 ]
 
+Dtype = Annotated[
+    str, typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory.")
+]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICE)]
 SameBase = Annotated[
     bool,
     typer.Option("--same-base", help="The adapters' base models have different names but are one."),

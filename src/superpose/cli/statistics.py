@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Base, Json, Quiet
+from superpose.cli.options import Base, Device, Dtype, Json, Quiet
 from superpose.cli.unfold import unfolded
 from superpose.verbs.input_statistics import InputQuestions
 
@@ -35,10 +35,8 @@ def statistics(
     directions: Annotated[
         int, typer.Option(help="Kept of each input; of the others their mean.")
     ] = 48,
-    dtype: Annotated[
-        str,
-        typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory."),
-    ] = "float32",
+    dtype: Dtype = "float32",
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -58,6 +56,6 @@ def statistics(
     with bars(quiet=quiet) as progress:
         found = input_statistics(
             base, data, out, questions,
-            directions=directions, dtype=dtype, force=force, progress=progress,
+            directions=directions, dtype=dtype, device=device, force=force, progress=progress,
         )  # fmt: skip
     answer(found, json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Base, Json, Quiet
+from superpose.cli.options import Base, Device, Dtype, Json, Quiet
 from superpose.cli.unfold import unfolded
 from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.verbs.train import TrainingQuestions
@@ -29,10 +29,8 @@ def train(
     lora: LoraSettings,
     training: TrainingSettings,
     questions: TrainingQuestions,
-    dtype: Annotated[
-        str,
-        typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory."),
-    ] = "float32",
+    dtype: Dtype = "float32",
+    device: Device = "auto",
     resume: Annotated[str | None, typer.Option(help="Checkpoint folder to go on from.")] = None,
     statistics: Annotated[
         bool,
@@ -69,7 +67,8 @@ def train(
     with bars(quiet=quiet or not speaks) as progress:
         found = train_on(
             base, data, out, lora, training, questions,
-            dtype=dtype, resume=resume, statistics=statistics, force=force, progress=progress,
+            dtype=dtype, device=device, resume=resume, statistics=statistics, force=force,
+            progress=progress,
         )  # fmt: skip
     if speaks and json:
         print_json(found.to_json())

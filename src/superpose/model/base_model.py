@@ -19,6 +19,7 @@ from superpose.files.base import BaseName, read_base_name
 from superpose.files.checkpoint import check_safetensors
 from superpose.files.file_format import PEFT
 from superpose.files.hub_base import adapter_for_base
+from superpose.model.device import AUTO, device_here
 
 __all__ = ["BaseModel", "load_base"]
 
@@ -27,7 +28,8 @@ __all__ = ["BaseModel", "load_base"]
 class BaseModel:
     """A frozen causal language model, its tokenizer, and the name it was asked for by.
 
-    revision: of its repository on the hub, where one was asked for.
+    revision: of its repository on the hub, where one was asked for. device: where it was asked to
+    be, which the model may tell more exactly.
     """
 
     name: str
@@ -35,6 +37,7 @@ class BaseModel:
     model: Any
     tokenizer: Any
     revision: str | None = None
+    device: str = AUTO
 
 
 @typed
@@ -42,7 +45,7 @@ def load_base(
     name: str | os.PathLike[str],
     *,
     dtype: str = "float32",
-    device: str | None = None,
+    device: str | None = AUTO,
     beside: str | os.PathLike[str] | None = None,
 ) -> BaseModel:
     """Load a base model, or give back the one that this process has loaded already.
@@ -52,8 +55,8 @@ def load_base(
     name: `smollm2`, a transformers folder, or a hub name such as `org/name@revision`. Weights are
     read from safetensors alone, and code that a model brings is never run.
     dtype: the weights' dtype in memory (float32, bfloat16 or float16).
-    device: `cpu`, `cuda`, ...; by default an accelerator where torch finds one. torch keeps no
-    more threads than this machine grants (`granted_cores`), from here on.
+    device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; `auto` and None are an accelerator where torch
+    finds one. torch keeps no more threads than this machine grants (`granted_cores`), from here on.
     beside: a folder in which a path is looked for before the working folder.
 
     Raises MissingBase where it is not here, MissingExtra without torch and transformers,
@@ -63,7 +66,7 @@ def load_base(
     torch, _ = _libraries()
     torch.set_num_threads(min(torch.get_num_threads(), granted_cores()))
     meant = read_base_name(name, beside=beside)
-    return _load(meant, dtype, device, _written(meant))
+    return _load(meant, dtype, AUTO if device is None else device, _written(meant))
 
 
 def _written(name: BaseName) -> tuple[tuple[str, int, int], ...]:
@@ -82,13 +85,14 @@ def _written(name: BaseName) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=2)
 def _load(
-    name: BaseName, dtype: str, device: str | None, written: tuple[tuple[str, int, int], ...]
+    name: BaseName, dtype: str, device: str, written: tuple[tuple[str, int, int], ...]
 ) -> BaseModel:
     torch, transformers = _libraries()
     if dtype not in {"float32", "bfloat16", "float16"}:
         raise BadSetting(
             f"unknown dtype {dtype!r}", where="dtype", hint="Use float32, bfloat16 or float16."
         )
+    place = device_here(device)
     folder = _folder(name)
     if (folder / PEFT.folder[0]).exists():
         # Beside a model too: transformers would load the adapter's own base model, from wherever
@@ -104,25 +108,11 @@ def _load(
             )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(folder, error) from error
-    model = _placed(torch, model, device).requires_grad_(False)
+    model = model.to(place or "cpu").requires_grad_(False)
     # PEFT writes this name into every adapter trained here and into its card; a cache path would
     # tell nobody, and the revision has a field of its own.
     model.name_or_path = model.config.name_or_path = name.name
-    return BaseModel(name.given, path, model.eval(), tokenizer, name.revision)
-
-
-def _placed(torch: Any, model: Any, device: str | None) -> Any:
-    """Give the model on a device; None for an accelerator where torch finds one."""
-    if device is None:
-        return model.to(str(torch.accelerator.current_accelerator() or "cpu"))
-    try:
-        return model.to(torch.device(device))
-    except (AssertionError, RuntimeError, NotImplementedError) as error:
-        raise BadSetting(
-            f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}",
-            where="device",
-            hint="Such as cuda, cuda:1, mps or cpu; left out, an accelerator where there is one.",
-        ) from None
+    return BaseModel(name.given, path, model.eval(), tokenizer, name.revision, device)
 
 
 def _folder(name: BaseName) -> Path:

@@ -12,6 +12,7 @@ import torch
 
 from superpose.errors import BadInput
 from superpose.model.base_model import BaseModel, load_base
+from superpose.model.device import AUTO
 
 __all__ = ["CarriedBase", "base_checksum", "check_same_base_here"]
 
@@ -21,21 +22,23 @@ class CarriedBase:
     """What a worker is told of the base model that the command has loaded.
 
     name: by which it was asked for. dtype: of its weights in memory. checksum: `base_checksum`.
+    device: where it was asked to be.
     """
 
     name: str
     dtype: str
     checksum: str
+    device: str = AUTO
 
     @classmethod
     def of(cls, base: BaseModel) -> Self:
         """Give what is told of a loaded base model."""
         dtype = str(next(base.model.parameters()).dtype).removeprefix("torch.")
-        return cls(base.name, dtype, base_checksum(base))
+        return cls(base.name, dtype, base_checksum(base), base.device)
 
     def load(self) -> BaseModel:
         """Load it in this process. Raises BadInput where another lies here under that name."""
-        base = load_base(self.name, dtype=self.dtype)
+        base = load_base(self.name, dtype=self.dtype, device=self.device)
         check_same_base_here(base, self.checksum)
         return base
 

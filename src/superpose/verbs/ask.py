@@ -98,7 +98,7 @@ def ask(
         adapters, weights, base=base_name_or_none(base), ignore_keys=loading.ignore_keys
     )
     no_images(parts)
-    model = loaded_base_of(base, parts, loading.dtype)
+    model = loaded_base_of(base, parts, loading)
     asked = prompt_of(model, None, answering.template, adapters=parts)
     told = asked_in(asked, {"questions": [Row(question, "") for question in questions]}, parts)
     points = weightings([part.name for part in parts], numbers, whole_only=True)

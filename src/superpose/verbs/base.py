@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from superpose.adapter import Adapter
     from superpose.files.base import LocatedBase
     from superpose.model import BaseModel
+    from superpose.verbs.settings import Loading
 
 __all__ = [
     "Base",
@@ -36,8 +37,8 @@ def base_name(base: Base) -> str:
     return _checked(base).name
 
 
-def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
-    """Load it where it is a name; a loaded one keeps its dtype. Raises as `load_base` does."""
+def loaded_base(base: Base, dtype: str = "float32", device: str = "auto") -> BaseModel:
+    """Load it where it is a name; a loaded one stays as it is. Raises as `load_base` does."""
     if not isinstance(base, str | os.PathLike):
         return _checked(base)
     from superpose.files.base import read_base_name
@@ -46,7 +47,7 @@ def loaded_base(base: Base, dtype: str = "float32") -> BaseModel:
 
     if os.fspath(base) == NAME and read_base_name(NAME).path is None and converted() is None:
         note("note", f"{NAME} is converted once, which takes about a minute")
-    return load_base(base, dtype=dtype)
+    return load_base(base, dtype=dtype, device=device)
 
 
 def base_name_or_none(base: Base | None) -> str | None:
@@ -55,7 +56,7 @@ def base_name_or_none(base: Base | None) -> str | None:
 
 
 def loaded_base_of(
-    base: Base | None, parts: Sequence[Adapter], dtype: str = "float32", same_base: bool = False
+    base: Base | None, parts: Sequence[Adapter], loading: Loading, same_base: bool = False
 ) -> BaseModel:
     """Load a base model; of None that which the adapters name, which is said.
 
@@ -63,10 +64,10 @@ def loaded_base_of(
     names its base model, DifferentBase where they name several, MissingBase where it is not here.
     """
     if base is not None:
-        return loaded_base(base, dtype)
+        return loaded_base(base, loading.dtype, loading.device)
     named = _named_by(parts, same_base)
     with _named_by_adapters(named):
-        return loaded_base(named, dtype)
+        return loaded_base(named, loading.dtype, loading.device)
 
 
 def located(base: Base) -> LocatedBase:

@@ -78,7 +78,7 @@ def calibrating(
             hint="Give --data once for each adapter, in the adapters' order: a domain without an "
             "adapter, or an adapter without a domain, has nothing to be predicted.",
         )
-    model = loaded_base_of(base, parts, loading.dtype, same_base)
+    model = loaded_base_of(base, parts, loading, same_base)
     rows = {domain.name: domain.rows for domain in read}
     every = (row for of in rows.values() for row in of)
     prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)

@@ -115,7 +115,7 @@ def evaluate(
     read = read_domains(data, questions)
     if not read:
         raise BadSetting("there are no test questions", where="data")
-    model = loaded_base_of(base, parts, loading.dtype)
+    model = loaded_base_of(base, parts, loading)
     rows = {domain.name: domain.rows for domain in read}
     every = (row for of in rows.values() for row in of)
     prompt = prompt_of(model, questions.max_tokens, questions.template, every, parts)

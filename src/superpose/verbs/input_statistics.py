@@ -91,6 +91,7 @@ def input_statistics(
     *,
     directions: int = DIRECTIONS,
     dtype: str = "float32",
+    device: str = "auto",
     force: bool = False,
     progress: Progress | None = None,
 ) -> MeasuredInputs:
@@ -99,8 +100,9 @@ def input_statistics(
     base: a name, or a loaded base model; no adapter is needed. data: a question file, a hub data
     set or rows in memory; of several the rows are one domain's. out: a file, or the folder of the
     domain's adapter, where `superpose add --method regmean` finds them. directions: kept of each
-    input, and of the others their mean; 48 take no more room than an adapter of rank 16. force:
-    replace the file. progress: called with rows done, how many there are, and what is done.
+    input, and of the others their mean; 48 take no more room than an adapter of rank 16. dtype,
+    device: of a base by its name, as `load_base` has them. force: replace the file. progress:
+    called with rows done, how many there are, and what is done.
 
     Raises BadSetting for directions below 1, OutputExists where the file stands, and what reading
     and loading raise.
@@ -117,7 +119,7 @@ def input_statistics(
     if path is not None:
         check_free_file(path, force=force)
     read = read_one_domain(data, questions)
-    model = loaded_base(base, dtype)
+    model = loaded_base(base, dtype, device)
     name = ", ".join(domain.name for domain in read)
     rows = [row for domain in read for row in domain.rows]
     prompt = prompt_of(model, questions.max_tokens, questions.template, rows)

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from superpose.errors import BadSetting
-from superpose.option import Option
+from superpose.option import DEVICE, Option
 from superpose.training.settings import MAX_TOKENS
 
 __all__ = [
@@ -94,6 +94,7 @@ class Loading(TypedSettings):
     dtype: Annotated[
         str, Option("The base's weights in memory.", metavar="float32|bfloat16|float16")
     ] = "float32"
+    device: Annotated[str, Option(DEVICE, metavar="DEVICE")] = "auto"
     ignore_keys: Annotated[
         tuple[str, ...],
         Option("An unknown configuration key that does not touch the weights.", ("--ignore-key",)),

@@ -42,6 +42,7 @@ def train(
     questions: TrainingQuestions = TrainingQuestions(),
     *,
     dtype: str = "float32",
+    device: str = "auto",
     resume: str | Path | None = None,
     statistics: bool = False,
     force: bool = False,
@@ -50,10 +51,11 @@ def train(
     """Train a LoRA adapter on questions and answers, and write it to `out` as a PEFT folder.
 
     base: a name, or a loaded base model, which is left as it was. data: a question file, a hub data
-    set, or rows in memory; of several the rows are merged. resume: a checkpoint folder of the
-    Trainer to go on from. statistics: keep beside the adapter what the rows send into its target
-    modules, as `superpose.input_statistics` does: `superpose add --method regmean` reads it, and
-    whoever has the folder can tell which domains are alike. force: replace an adapter at `out`.
+    set, or rows in memory; of several the rows are merged. dtype, device: of a base by its name, as
+    `load_base` has them; the Trainer works on the first GPU alone. resume: a checkpoint folder of
+    the Trainer to go on from. statistics: keep beside the adapter what the rows send into its
+    target modules, as `superpose.input_statistics` does: `superpose add --method regmean` reads it,
+    and whoever has the folder can tell which domains are alike. force: replace an adapter at `out`.
     progress: called with optimiser steps done, how many there are, and what is done, with the loss.
 
     Raises BadSetting for a setting that cannot be used, OutputExists where `out` stands, and what
@@ -70,8 +72,9 @@ def train(
     check_free(out, force=force, replaceable=trainer.FILES)
     if resume is not None and not (Path(resume) / "trainer_state.json").is_file():
         raise BadSetting(f"{str(resume)!r} is no checkpoint of the Trainer", where="resume")
+    _check_first(device)
     read = read_one_domain(data, questions)
-    model = loaded_base(base, dtype)
+    model = loaded_base(base, dtype, device)
     rows = [row for domain in read for row in domain.rows]
     prompt = prompt_of(model, questions.max_tokens, questions.template, rows)
     asked_in(prompt, {domain.name: domain.rows for domain in read})
@@ -102,3 +105,15 @@ def _steps(progress: Progress | None, what: str) -> Callable[[int, int, float | 
         return None
     tell = progress
     return lambda at, of, loss: tell(at, of, what if loss is None else f"{what} (loss {loss:.3f})")
+
+
+def _check_first(device: str) -> None:
+    """Raise BadSetting for a device that is not the first of its kind, where the Trainer works."""
+    from superpose.model.device import index_of
+
+    if (number := index_of(device)) and device.startswith("cuda"):
+        raise BadSetting(
+            f"transformers' Trainer works on the first GPU that it sees, and not on {device!r}",
+            where="device",
+            hint=f"Let it see no other one: CUDA_VISIBLE_DEVICES={number}",
+        )
