@@ -276,11 +276,11 @@ def test_an_adapter_is_a_mapping_of_its_modules(build):
     assert (x.rank, x.parameters) == (3, 2 * 11 + 3 * 9)
 
 
-def test_adapters_are_equal_only_to_themselves_and_can_be_keys(build):
-    x, y = build(), build()
-    assert x == x
-    assert x != y
-    assert {x: 1, y: 2}[x] == 1
+def test_adapters_are_equal_that_hold_the_same_and_can_be_keys(build):
+    x, y = build(), build("math", 1)
+    assert x == build() != y
+    assert {x: 1, y: 2}[build()] == 1
+    assert x != "math"
 
 
 def test_the_repr_is_one_line(build):

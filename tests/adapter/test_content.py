@@ -21,6 +21,10 @@ def test_the_same_file_elsewhere_has_the_same_mark_whatever_it_is_called(tmp_pat
     shutil.copytree(one, tmp_path / "two")
     marks = {content_mark(superpose.load(tmp_path / name)) for name in ("one", "two")}
     assert len(marks) == 1
+    loaded = [superpose.load(tmp_path / name) for name in ("one", "one", "two")]
+    assert loaded[0] == loaded[1] == loaded[2]
+    assert len(set(loaded)) == 1
+    assert loaded[0] != dict(loaded[0])
 
 
 def _held(B: np.ndarray, A: np.ndarray, coefficient: float = 1.0, bias: float = 0.5) -> Adapter:
@@ -46,6 +50,12 @@ def test_one_number_a_sign_a_module_or_a_stored_tensor_makes_another_mark() -> N
     ]
     assert others[0].norm() == kept.norm()
     assert len({content_mark(one) for one in [kept, *others]}) == 1 + len(others)
+    assert len({kept, *others}) == 1 + len(others)
+    assert not any(kept == one for one in others)
+    assert kept == _held(B.copy(), A.copy()) == dataclasses.replace(kept, name="another")
+    assert kept != kept.on_base("gpt2")
+    assert hash(kept) == hash(-kept)
+    assert kept != _held(B[:, ::-1].copy(), A[::-1].copy()), "the same delta in other factors"
     assert content_mark(_held(np.asfortranarray(B), A)) == content_mark(kept)
 
 
@@ -54,3 +64,7 @@ def test_torch_tensors_have_marks_of_their_numbers() -> None:
     B, A = torch.ones(3, 2, dtype=torch.bfloat16), torch.ones(2, 4)
     marks = [content_mark(Adapter({"q": Delta((Term(c, B, A),))})) for c in (1.0, 1.0, -1.0)]
     assert marks[0] == marks[1] != marks[2]
+    first, same, other = (
+        Adapter({"q": Delta((Term(1.0, B.clone(), A + change),))}) for change in (0.0, 0.0, 1.0)
+    )
+    assert first == same != other

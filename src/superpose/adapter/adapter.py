@@ -72,9 +72,6 @@ class Adapter(Shown, Mapping[str, Delta]):
 
     # Without it NumPy takes an adapter, being a mapping, for an object array: `np.float64(2) * a`.
     __array_ufunc__ = None
-    # Mapping brings an equality over values; over arrays it would be neither cheap nor meant.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
     def __post_init__(self) -> None:
         for name in ("deltas", "settings", "replacements", "copies", "tied", "metadata"):
@@ -95,6 +92,22 @@ class Adapter(Shown, Mapping[str, Delta]):
 
     def __len__(self) -> int:
         return len(self.deltas)
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both hold the same numbers for the same base model.
+
+        As they are held: the name, the path and how it was made do not count, and the same delta in
+        other factors is another one (`superpose.diff` compares the deltas).
+        """
+        if not isinstance(other, Adapter):
+            return NotImplemented
+        from superpose.adapter.content import same_content
+
+        return self is other or same_content(self, other)
+
+    def __hash__(self) -> int:
+        """Give one of the base model and what is changed of it, not of the numbers."""
+        return hash((self.base_model, frozenset(self.deltas), frozenset(self.replacements)))
 
     def __repr__(self) -> str:
         base = "base model unknown" if self.base_model is None else f"base {self.base_model}"

@@ -27,6 +27,30 @@ def content_mark(adapter: Adapter) -> str:
     return digest.hexdigest()
 
 
+def same_content(a: Adapter, b: Adapter) -> bool:
+    """Say whether two adapters of one base model hold the same, number for number."""
+    return a.base_model == b.base_model and all(
+        _same(getattr(a, name), getattr(b, name)) for name in ("tied", "deltas", "replacements")
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two values hold the same; arrays are read, and only where all else agrees."""
+    if one is other:
+        return True
+    if is_torch_array(one) and is_torch_array(other):
+        one, other = to_numpy(one.double()), to_numpy(other.double())
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    if type(one) is not type(other):
+        return False
+    held = _held(one)
+    if held is None:
+        return bool(one == other)
+    others = _held(other) or []
+    return len(held) == len(others) and all(map(_same, held, others))
+
+
 def _parts(value: Any) -> Iterator[bytes]:
     """Give a value's bytes, part by part, each behind what it is and how many."""
     if is_torch_array(value):
