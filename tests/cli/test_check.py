@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -381,22 +382,36 @@ def test_help_shows_an_example_that_can_be_run(superpose: Superpose) -> None:
     assert "superpose check runs/math runs/medicine --fail-on" in " ".join(ended.stdout.split())
 
 
-def test_a_folder_of_adapters_a_quoted_pattern_and_a_damaged_one_among_many_say_the_way_out(
+def test_a_folder_and_a_quoted_pattern_stand_for_their_adapters_and_very_many_for_an_index(
     superpose: Superpose, write_adapter: WriteAdapter, tmp_path: Path
 ) -> None:
     for seed in range(13):
         write_adapter(f"fleet/own-{seed}", seed=seed)
-    alone = superpose("check", "fleet/", cwd=tmp_path)
-    assert alone.returncode == 2
-    assert alone.stderr.startswith("error: fleet/: is no adapter but holds 13\n")
-    assert "superpose check fleet/*" in alone.stderr
+    (tmp_path / "fleet" / "README.md").write_text("no adapter")
+    (tmp_path / "fleet" / "logs").mkdir()
+    whole = superpose("check", "fleet/", "--json", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    names = sorted(f"fleet/own-{seed}" for seed in range(13))
+    assert json.loads(whole.stdout) == json.loads(
+        superpose("check", *names, "--json", cwd=tmp_path).stdout
+    )
+    assert len(json.loads(whole.stdout)["pairs"]) == 78
+    with_another = superpose("check", "fleet/own-1", "fleet/own-1*", "--json", cwd=tmp_path)
+    assert len(json.loads(with_another.stdout)["adapters"]) == 5
+    for seed in range(13, 65):
+        shutil.copytree(tmp_path / "fleet/own-0", tmp_path / f"fleet/own-{seed}")
+    very_many = superpose("check", "fleet", cwd=tmp_path)
+    assert very_many.returncode == 2
+    assert very_many.stderr.startswith("error: fleet: holds 65 adapters, which are 2,080 pairs\n")
+    assert "superpose index fleet -o library.index" in very_many.stderr
+    for seed in range(13, 65):
+        shutil.rmtree(tmp_path / f"fleet/own-{seed}")
     indexed = superpose("index", "fleet", "-o", "library.index", cwd=tmp_path)
     assert indexed.returncode == 0, indexed.stderr
     assert superpose("check", "--index", "library.index", cwd=tmp_path).returncode == 0
-    quoted = superpose("check", "fleet/own-*", cwd=tmp_path)
-    assert "Without quotes: superpose check fleet/own-*" in quoted.stderr
+    nothing = superpose("check", "fleet/other-*", cwd=tmp_path)
+    assert nothing.returncode == 2
     (tmp_path / "fleet" / "own-5" / "adapter_config.json").write_text("{}")
-    names = [f"fleet/own-{seed}" for seed in range(13)]
     damaged = superpose("check", *names, cwd=tmp_path)
     assert damaged.returncode == 2
     assert damaged.stderr.startswith("error: fleet/own-5/adapter_config.json: ")

@@ -16,6 +16,7 @@ from tests.cli.conftest import Run
 
 import superpose
 from superpose.cli.app import LazyCommands
+from superpose.cli.completion import ALSO
 from superpose.cli.console import hush, note
 from superpose.cli.show import show
 from superpose.files.bars import without_bars
@@ -189,3 +190,42 @@ def test_no_bar_of_transformers_is_drawn_and_its_switch_is_left_as_it_was(
         assert transformers.utils.logging.is_progress_bar_enabled() == shown
     assert gguf.tqdm is drawn
     assert capfd.readouterr() == ("", "")
+
+
+def test_help_is_a_command_as_well(run: Run) -> None:
+    for words in ((), ("check",), ("eval",)):
+        asked, usual = run("help", *words), run(*words, "--help")
+        assert (asked.code, asked.out) == (0, usual.out)
+    wrong = run("help", "chek")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "Did you mean 'check'?" in wrong.err
+
+
+def test_an_option_is_called_alike_wherever_it_is() -> None:
+    """`--output` beside `--out`, `-r` beside `--rank`, `-w` beside `--weights`, and none twice."""
+    commands = LazyCommands()
+    seen = dict.fromkeys(ALSO, 0)
+    for name, command in commands.items():
+        opts = [opt for p in command.params if p.param_type_name == "option" for opt in p.opts]
+        assert len(set(opts)) == len(opts), name
+        for one, other in ALSO.items():
+            assert (one in opts) == (other in opts), name
+            seen[one] += one in opts
+    assert min(seen.values()) >= 4, seen
+
+
+def test_the_other_names_do_what_the_usual_ones_do(
+    run: Run, write_adapter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("math", "law")):
+        write_adapter(name, seed=seed)
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ("--out", "one", "--rank", 2, "--weights", "1,0.5"),
+        ("--output", "other", "-r", 2, "-w", "1,0.5"),
+    ):
+        ended = run("add", "math", "law", *words)
+        assert ended.code == 0, ended.err
+    one, other = (superpose.load(name) for name in ("one", "other"))
+    assert one == other
+    assert one.rank == 2

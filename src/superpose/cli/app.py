@@ -28,7 +28,7 @@ import typer
 from typer.core import TyperGroup
 
 from superpose._version import __version__
-from superpose.cli.completion import completed, said_plainly
+from superpose.cli.completion import also_called, completed, said_plainly
 from superpose.cli.console import as_csv, hush, note, one_line
 from superpose.cli.streams import discard_the_rest, signals_end_the_run, usable_streams
 from superpose.cli.typed import remembered
@@ -72,6 +72,7 @@ COMMANDS = {
     "compare": "superpose.cli.compare:compare",
     "study": "superpose.cli.study:study",
     "cite": "superpose.cli.cite:cite",
+    "help": "superpose.cli.help_:show_help",
 }
 
 # What a verb calls a setting -> what the command line calls it, where that is another word.
@@ -282,4 +283,5 @@ def _load(name: str, target: str) -> Any:
     for parameter in command.params:
         said_plainly(parameter)
         completed(parameter)
+    also_called(command.params)
     return command

@@ -18,7 +18,8 @@ Adapters = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ADAPTER...",
-        help="Two or more PEFT folders, GGUF files, image LoRAs (.safetensors) or hub names.",
+        help="Two or more PEFT folders, GGUF files, image LoRAs (.safetensors) or hub names; a "
+        "folder of them stands for all that lie in it.",
         show_default=False,
     ),
 ]
@@ -105,6 +106,7 @@ def check(
     \b
     Examples:
       superpose check runs/math runs/medicine --fail-on "cosine>0.1"
+      superpose check runs/
       superpose check --index library.index --workers 2
     """
     own = {"executor": executor, "workers": workers, "gpus_per_task": gpus_per_task,

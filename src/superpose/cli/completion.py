@@ -7,10 +7,22 @@ from typing import Any
 
 import typer.core
 
-__all__ = ["completed", "said_plainly"]
+__all__ = ["also_called", "completed", "said_plainly"]
+
+ALSO = {"--out": "--output", "--rank": "-r", "--weights": "-w"}
+"""What else an option is called, wherever it is."""
 
 _Item = vars(typer.core)["CompletionItem"]
 """What a shell is told of a word; typer has a click of its own, or not."""
+
+
+def also_called(parameters: Sequence[Any]) -> None:
+    """Give a command's options the other names that they have everywhere."""
+    taken = {name for parameter in parameters for name in parameter.opts}
+    for parameter in parameters:
+        if parameter.param_type_name == "option":
+            more = [ALSO[name] for name in parameter.opts if name in ALSO]
+            parameter.opts += [name for name in more if name not in taken]
 
 
 def completed(parameter: Any) -> None:

@@ -12,7 +12,7 @@ from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.interference import Check, check as compare
 from superpose.verbs.adapters import AdapterName, Adapters, as_list, loaded
-from superpose.verbs.too_few import many, too_few
+from superpose.verbs.several import many, too_few, with_folders
 
 if TYPE_CHECKING:
     from superpose.adapter import Heads
@@ -96,16 +96,16 @@ def check(
 ) -> Checked | CheckedLibrary:
     """Compare every pair of adapters, and all of them together, from their factors alone.
 
-    adapters: at least two of one base model, names or loaded ones, in a list or one
-    by one. same_base: bases of different
-    names are one. base: the base model, for GGUF files, and for its own names, which tell what two
-    files mean where they alone do not; no weight of it is read. tree: its names, where it is not on
-    this machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in
-    no figure, and deltas in heads are where all have one shape. index: what `superpose.index` made,
-    in place of adapters: all its pairs, by blocks that are kept there; device, execution and
-    progress are for this. device: where torch takes the products, such as cuda, or `auto`; None
-    takes them in NumPy. execution: where the blocks are compared, and by how many workers; None is
-    in this process.
+    adapters: at least two of one base model, names or loaded ones, in a list or one by one; a
+    folder that holds adapters stands for those in it. same_base: bases of different names are one.
+    base: the base model, for GGUF files, and for its own names, which tell what two files mean
+    where they alone do not; no weight of it is read. tree: its names, where it is not on this
+    machine. heads: as for `superpose.merge`; whatever it is, what adapters store whole is in no
+    figure, and deltas in heads are where all have one shape. index: what `superpose.index` made, in
+    place of adapters: all its pairs, by blocks that are kept there; device, execution and progress
+    are for this. device: where torch takes the products, such as cuda, or `auto`; None takes them
+    in NumPy. execution: where the blocks are compared, and by how many workers; None is in this
+    process.
 
     Figures, their floors and when they are NaN: `Pair` and `ModuleFigures`. Invariant under
     A -> RA, B -> B R^-1.
@@ -119,7 +119,7 @@ def check(
         if value is not None:
             raise BadSetting("is for all pairs of an index, and goes with one", where=name)
     started = time.perf_counter()
-    given = [*as_list(adapters), *more]
+    given = with_folders([*as_list(adapters), *more])
     if len(given) < 2:
         raise too_few(given)
     with many(given):
