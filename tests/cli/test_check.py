@@ -408,7 +408,17 @@ def test_a_folder_and_a_quoted_pattern_stand_for_their_adapters_and_very_many_fo
         shutil.rmtree(tmp_path / f"fleet/own-{seed}")
     indexed = superpose("index", "fleet", "-o", "library.index", cwd=tmp_path)
     assert indexed.returncode == 0, indexed.stderr
-    assert superpose("check", "--index", "library.index", cwd=tmp_path).returncode == 0
+    compared = superpose("check", "--index", "library.index", cwd=tmp_path)
+    assert compared.returncode == 0
+    assert "superpose dupes" not in compared.stdout
+    shutil.copytree(tmp_path / "fleet/own-0", tmp_path / "fleet/own-0-again")
+    assert superpose("index", "-o", "library.index", cwd=tmp_path).returncode == 0
+    with_copy = superpose("check", "--index", "library.index", cwd=tmp_path).stdout
+    assert with_copy.endswith("which to keep: superpose dupes --index library.index\n"), with_copy
+    told = json.loads(superpose("check", "--index", "library.index", "--json", cwd=tmp_path).stdout)
+    first = told["bases"][0]["pairs"][0]
+    assert {"cosine_floor", "rms_cosine"} <= first.keys()
+    assert first["cosine"] == pytest.approx(1.0)
     nothing = superpose("check", "fleet/other-*", cwd=tmp_path)
     assert nothing.returncode == 2
     (tmp_path / "fleet" / "own-5" / "adapter_config.json").write_text("{}")

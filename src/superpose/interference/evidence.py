@@ -24,7 +24,7 @@ from superpose.interference.reading import (
 if TYPE_CHECKING:
     from superpose.interference.figures import PairFigures
 
-__all__ = ["NOTHING_FOUND", "evidence"]
+__all__ = ["NOTHING_FOUND", "ONE", "evidence"]
 
 NOTHING_FOUND = frozenset({"unrelated", "orthogonal"})
 """Verdicts of pairs that chance would give too."""
@@ -42,7 +42,7 @@ def evidence(verdict: str, pair: PairFigures) -> Iterator[str]:
     yield _cosine(pair)
     if verdict in _RELATIONS:
         yield _RELATIONS[verdict](pair)
-    if verdict in _ONE:
+    if verdict in ONE:
         yield from _zero(pair)
         return
     for sentences in (_modules, _energy, _sides, _remarks, _zero):
@@ -73,7 +73,7 @@ def _zero(pair: PairFigures) -> Iterator[str]:
 _THREE = 0.02
 """Size of a cosine from which three decimals tell it."""
 
-_ONE = frozenset({"the same adapter", "a scaled copy", "a negated copy"})
+ONE = frozenset({"the same adapter", "a scaled copy", "a negated copy"})
 """Where the sum is known without an evaluation."""
 
 

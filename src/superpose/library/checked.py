@@ -91,7 +91,7 @@ class LibraryCheck(Framed, Shown):
                 ],
                 "pairs": [
                     {"a": pair.a, "b": pair.b, "cosine": pair.cosine,
-                     "rms_cosine": pair.rms_cosine, "floor": pair.cosine_floor,
+                     "rms_cosine": pair.rms_cosine, "cosine_floor": pair.cosine_floor,
                      "shared_a": pair.shared_a, "norm_ratio": pair.norm_ratio,
                      **pair.judgement._asdict()}
                     for pair in one.worst

@@ -207,7 +207,7 @@ def _to_keep(library: Library, members: Sequence[int]) -> tuple[int, str]:
         "it alone stores what else was trained",
         "the others were made of it or of others",
         "it is the smallest on disk, of the same precision",
-        "it was indexed first; the files hold the same",
+        "it was indexed first; precision, origin and size are alike",
     )
     return best, next(text for x, y, text in zip(mine, other, said, strict=True) if x != y) + "."
 

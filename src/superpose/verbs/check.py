@@ -151,4 +151,6 @@ def _of_index(
     started = time.perf_counter()
     library, place = open_library(index), place_on(device)
     found = check_library(library, progress, place, execution or Execution())
-    return CheckedLibrary(**vars(found), seconds=time.perf_counter() - started)
+    return CheckedLibrary(
+        **vars(found), index=os.fspath(index), seconds=time.perf_counter() - started
+    )
