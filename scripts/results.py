@@ -93,7 +93,7 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         ]
         yield (
             f"- `{summary['name']}`: {two}"
-            f"all {len(whole['domains'])} {_change(whole['rows'][-1]['dppl_merged'])} %."
+            f"all {len(whole['domains'])} {_change(whole['measured'][-1]['dppl_merged'])} %."
             + (f" Of all {len(whole['domains'])} is kept: {', '.join(said)}." if said else "")
         )
     yield ""

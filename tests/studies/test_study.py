@@ -62,7 +62,7 @@ def test_the_table_and_the_summary_are_what_the_cells_say(copied: Study) -> None
     assert float(row["dppl_percent"]) == pytest.approx(wanted, abs=1e-3)
     assert int(row["tokens"]) == tokens
     assert float(row["perplexity_low"]) <= float(row["perplexity"]) <= float(row["perplexity_high"])
-    union = summary.subsets[0].rows[-1]
+    union = summary.subsets[0].measured[-1]
     assert union.dppl_merged.values[1] == pytest.approx(wanted, abs=1e-3)
     assert [point.seed for point in summary.points] == [0, 1]
     assert summary.correlations[0].figure == "rms_cosine"
@@ -79,7 +79,7 @@ def test_every_figure_and_interval_follows_from_the_rows_that_a_study_keeps(
     assert len(found) > 50
     assert max(found.values()) < 2e-5
     summary = Summary.from_json(json.loads((run / "summary.json").read_text()))
-    row = summary.subsets[0].rows[-1]
+    row = summary.subsets[0].measured[-1]
     ends = change(Rows(run / "rows.npz"), ("sum", "merged"), "sums+coins", "union")["ends"]
     assert row.dppl_merged.ends == pytest.approx(tuple(ends), abs=1e-3)
 

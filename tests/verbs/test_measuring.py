@@ -72,7 +72,7 @@ def test_task_weights_stand_behind_a_name_or_in_a_mapping(
     behind = superpose.evaluate(tiny_base, [first, f"{second}:0.5"], data, only="sum")
     mapped = superpose.evaluate(tiny_base, {first: 1.0, second: 0.5}, data, only="sum")
     assert behind.to_json() == mapped.to_json()
-    assert behind.rows[-1].weighting.vector == (1.0, 0.5)
+    assert behind.evaluations[-1].weighting.vector == (1.0, 0.5)
 
 
 def test_progress_is_told_until_all_is_done(

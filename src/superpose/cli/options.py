@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from superpose.cli.console import as_csv, hush
-from superpose.option import DEVICE
 
 __all__ = [
     "AdapterNames",
@@ -19,8 +18,6 @@ __all__ = [
     "BehindBase",
     "CalibrationData",
     "Csv",
-    "Device",
-    "Dtype",
     "Heads",
     "IgnoreKey",
     "IndexFolder",
@@ -33,10 +30,6 @@ __all__ = [
     "Weights",
 ]
 
-Dtype = Annotated[
-    str, typer.Option(metavar="float32|bfloat16|float16", help="The base's weights in memory.")
-]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICE)]
 SameBase = Annotated[
     bool,
     typer.Option("--same-base", help="The adapters' base models have different names but are one."),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from superpose.cli.options import Base, Device, Dtype, Json, Quiet
+from superpose.cli.loading import Device, Dtype
+from superpose.cli.options import Base, Json, Quiet
 from superpose.cli.unfold import unfolded
 from superpose.verbs.input_statistics import InputQuestions
 
