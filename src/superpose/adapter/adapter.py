@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from superpose.adapter.beside import Beside
 from superpose.adapter.brought_together import together
-from superpose.adapter.delta import Delta, FineWeight, fine_numbers
-from superpose.adapter.made import Made, made_by_rank, made_by_scaling, made_by_sum
+from superpose.adapter.delta import Delta, FineWeight
+from superpose.adapter.made import Made, made_by_rank, made_by_scaling
 from superpose.adapter.parents import Parent, sum_name
 from superpose.adapter.place import sharing
 from superpose.adapter.progress import Progress, told
@@ -94,19 +94,17 @@ class Adapter(Shown, Mapping[str, Delta]):
         return len(self.deltas)
 
     def __eq__(self, other: object) -> bool:
-        """Say whether both hold the same numbers for the same base model.
+        """Say whether both hold the same numbers for one base model, whatever they are called.
 
-        As they are held: the name, the path and how it was made do not count, and the same delta in
-        other factors is another one (`superpose.diff` compares the deltas).
+        The same delta in other factors is another one; `superpose.diff` compares deltas.
         """
-        if not isinstance(other, Adapter):
-            return NotImplemented
         from superpose.adapter.content import same_content
 
-        return self is other or same_content(self, other)
+        same = isinstance(other, Adapter) and (self is other or same_content(self, other))
+        return same if isinstance(other, Adapter) else NotImplemented
 
     def __hash__(self) -> int:
-        """Give one of the base model and what is changed of it, not of the numbers."""
+        """Give one of what is changed of which base model, and no number."""
         return hash((self.base_model, frozenset(self.deltas), frozenset(self.replacements)))
 
     def __repr__(self) -> str:
@@ -262,18 +260,9 @@ class Adapter(Shown, Mapping[str, Delta]):
 
         Raises BadInput when a weight is missing or not finite, or a tensor is stored absolutely.
         """
-        missing = [key for key in self if key not in weights]
-        if missing or self.replacements:
-            what = missing[0] if missing else next(iter(self.replacements))
-            raise BadInput(f"`{what}` has no task weight of its own", where=self.label)
-        each = {key: fine_numbers(weights[key]) for key in self}
-        deltas = {key: delta.scaled(weights[key]) for key, delta in self.items()}
-        count = sum(map(len, each.values()))
-        mean = math.fsum(weight for found in each.values() for weight in found) / count
-        how = "module" if count == len(self) else "direction"
-        own = Parent(f"{self.name} by {how}", self.path, mean, self.identity)
-        made = made_by_sum((self,), (own,))
-        return replace(self, deltas=deltas, name=own.name, path=None, parents=(own,), made=made)
+        from superpose.adapter.by_module import scaled_by_module
+
+        return scaled_by_module(self, weights)
 
     def save(
         self,
