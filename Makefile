@@ -53,8 +53,9 @@ test: test-all test-core  ## the tests, as CI runs them
 # begun first, in the order that tests/conftest.py gives them.
 WORKERS := OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
+# tests/core runs where nothing else is installed.
 test-all: $(VENV)/.dev
-	$(WORKERS) -m "not hard and not again" --durations=25
+	$(WORKERS) -m "not hard and not again" --ignore=tests/core --durations=25
 
 test-fast: $(VENV)/.dev  ## the tests that take seconds
 	$(WORKERS) -m "not slow and not hard"

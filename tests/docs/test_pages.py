@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from tests.docs.blocks import MARKS, RUN, Block, blocks_of, commands_of, run, run_block
+from tests.docs.blocks import ELSEWHERE, MARKS, RUN, Block, blocks_of, commands_of, run, run_block
 from tests.docs.tools import TOOLS, faults_of, is_here
 
 from superpose.formats import load
@@ -35,7 +35,11 @@ QUICK = [
     for name, blocks in PAGES.items()
     if any(block.language in RUN and block.mark in {"", "exit"} for block in blocks)
 ]
-ALL = [name for name in PAGES if name in {*SLOW, *QUICK}]
+ALL = [
+    name
+    for name, blocks in PAGES.items()
+    if any(block.language in RUN and block.mark not in {"file", *ELSEWHERE} for block in blocks)
+]
 
 
 def marked(mark: str) -> pytest.MarkDecorator:

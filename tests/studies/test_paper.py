@@ -108,7 +108,7 @@ def _before_and_after(file: Path, out: Path) -> list[Any]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_the_papers_study_runs_to_its_end_under_the_hub_names_that_it_has(
     paper: Path, hub: Hub, tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ def _standings(found: Any) -> list[Any]:
     return [{k: v for k, v in one.to_json().items() if k not in timed} for one in known]
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_a_comparison_by_workers_one_of_them_killed_has_the_figures_of_one_process(
     asked: tuple[Any, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
