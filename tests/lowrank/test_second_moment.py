@@ -117,9 +117,13 @@ def test_the_regression_is_its_formula(kinds: str, ridge: float, rng: np.random.
         np.testing.assert_allclose(one, other, atol=1e-8)
 
 
-def test_a_singular_sum_is_said_and_a_ridge_helps(rng: np.random.Generator) -> None:
-    V = basis(rng, 12, 3)
-    sketch = SecondMoment(V, np.ones(3), 0.0)
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("directions", [3, 11])
+def test_a_singular_sum_is_said_and_a_ridge_helps(
+    directions: int, size: float, rng: np.random.Generator
+) -> None:
+    V = basis(rng, 12, directions)
+    sketch = SecondMoment(V, np.full(directions, size), 0.0)
     for moment in (sketch, SecondMoment.of(written_out(sketch))):
         A = rng.standard_normal((2, 12))
         with pytest.raises(np.linalg.LinAlgError, match="singular"):
@@ -127,4 +131,16 @@ def test_a_singular_sum_is_said_and_a_ridge_helps(rng: np.random.Generator) -> N
         with pytest.raises(np.linalg.LinAlgError, match="singular"):
             regressed([A], [moment], SINGULAR / 100)
         (found,) = regressed([A], [moment], 0.5)
-        np.testing.assert_allclose(found, A @ V @ V.T / (1 + 0.5 * 3 / 12), atol=1e-8)
+        np.testing.assert_allclose(found, A @ V @ V.T / (1 + 0.5 * directions / 12), atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("count", [3, 7])
+def test_a_weak_rest_is_not_taken_for_none(
+    count: int, size: float, rng: np.random.Generator
+) -> None:
+    """Of three kept directions a sketch, of seven twice as many as there are inputs: a matrix."""
+    moments = [SecondMoment(basis(rng, 12, count), np.full(count, size), 1e-6 * size)] * 2
+    A = rng.standard_normal((2, 12))
+    (found,) = regressed([A], moments, 0.0)
+    np.testing.assert_allclose(found, A / 2, rtol=1e-6, atol=1e-8)
