@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpose.lowrank import Hadamard, Kronecker, Term, dense, gram, norm, operator, truncated
+from superpose.lowrank import (
+    Hadamard,
+    Kronecker,
+    Term,
+    dense,
+    gram,
+    is_zero,
+    norm,
+    operator,
+    truncated,
+)
 from superpose.lowrank.randomised import range_of
 from superpose.lowrank.truncation import is_projected
 
@@ -123,3 +133,14 @@ def test_of_a_product_that_cancels_what_is_left_is_told_and_rounding_is_not(size
     left = Term(size * 1e-9, rng.normal(size=(30, 1)), rng.normal(size=(1, 40)))
     expected = np.linalg.norm(left.coefficient * left.B @ left.A)
     assert norm((held, left, away)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("term", [kron(), product(2, 1, (6, 5))], ids=["Kronecker", "Hadamard"])
+def test_a_product_is_zero_where_one_of_its_sides_is(term: Kronecker | Hadamard) -> None:
+    assert not is_zero(term)
+    assert is_zero(term.with_coefficient(0.0))
+    sides = {"first": term.first, "second": term.second}
+    for name, side in sides.items():
+        for at in range(len(side)):
+            emptied = tuple(x * 0.0 if i == at else x for i, x in enumerate(side))
+            assert is_zero(type(term)(1.0, **{**sides, name: emptied}))

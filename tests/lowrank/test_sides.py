@@ -133,3 +133,14 @@ def test_overlaps_do_not_change_when_the_factors_are_rewritten(draw, make, rng):
     rewritten = (Term(c, B @ make(np.linalg.inv(R)), make(R) @ A),)
     for before, after in zip(from_grams(x, y), from_grams(rewritten, y), strict=True):
         np.testing.assert_allclose(after.values, before.values, rtol=1e-8)
+
+
+@pytest.mark.parametrize("weakest", [1e-9, 1e9])
+def test_a_column_counts_whatever_its_length_beside_the_others(draw, make, plain, weakest):
+    ((c, B, A),) = draw(3, dtype="float64")
+    scale = np.array([1.0, weakest, 1.0])
+    scaled = (Term(c, make(plain(B) * scale), make(plain(A) * scale[:, None])),)
+    for basis, side in ((output_basis, plain(B)), (input_basis, plain(A).T)):
+        Q = plain(basis(scaled))
+        assert Q.shape == (len(side), 3)
+        np.testing.assert_allclose(Q @ (Q.T @ side), side, atol=1e-9)
