@@ -8,7 +8,7 @@ basis that can be held (a LoHa of high rank, a sum with an unformed part) has no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,7 +23,8 @@ from superpose.lowrank import (
     nonzero,
     output_basis,
 )
-from superpose.lowrank.kronecker import columns_of, kronecker_times, whole
+from superpose.lowrank.kronecker import Side, columns_of, kronecker_times, whole
+from superpose.lowrank.sides import WEAKEST
 
 Array: TypeAlias = Any
 
@@ -41,8 +42,8 @@ def unformed_modules(rows: Sequence[Sequence[Terms | None]]) -> list[int]:
 
 def side_overlaps(row: Sequence[Terms | None]) -> tuple[Overlaps, Overlaps]:
     """Give the overlaps of the outputs and of the inputs of K deltas of one module, M being 1."""
-    outputs = [None if terms is None else _bases(terms, output_basis) for terms in row]
-    inputs = [None if terms is None else _bases(terms, input_basis) for terms in row]
+    outputs = [None if terms is None else _bases(terms, True) for terms in row]
+    inputs = [None if terms is None else _bases(terms, False) for terms in row]
     return _overlaps(outputs), _overlaps(inputs)
 
 
@@ -56,19 +57,24 @@ def _overlaps(bases: Sequence[Basis | None]) -> Overlaps:
     return Overlaps(values[None], ranks[None], np.zeros((1, len(bases))))
 
 
-def _bases(terms: Terms, basis_of: Callable[[Terms], Array]) -> Basis | None:
+def _bases(terms: Terms, outputs: bool) -> Basis | None:
     live = nonzero(terms)
     if not is_unformed(live):
-        return (basis_of(live),)
+        return (output_basis(live) if outputs else input_basis(live),)
     if len(live) > 1 or not isinstance(live[0], Kronecker):
         return None
-    sides = (whole(live[0].first), whole(live[0].second))
-    return tuple(basis_of((_as_term(W),)) for W in sides)
+    return _basis(live[0].first, outputs), _basis(live[0].second, outputs)
 
 
-def _as_term(W: Array) -> Term:
-    rows, columns = W.shape
-    return Term(1.0, np.eye(rows), W) if rows <= columns else Term(1.0, W, np.eye(columns))
+def _basis(side: Side, outputs: bool) -> Array:
+    """Give the basis of one matrix's outputs or inputs: of its factors', where it has factors."""
+    factor = whole(side[:1] if outputs else side[-1:])
+    tall = factor if outputs else factor.T
+    if tall.shape[0] >= tall.shape[1]:
+        return output_basis((Term(1.0, tall, np.eye(tall.shape[1])),))
+    # A whole matrix need not have all directions of its smaller side.
+    U, s, _ = np.linalg.svd(tall, full_matrices=False)
+    return U[:, s > WEAKEST * s[0]]
 
 
 def _rank(basis: Basis) -> int:
