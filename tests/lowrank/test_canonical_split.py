@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from superpose.lowrank import Term
-from superpose.lowrank.canonical_split import canonical, polar, shared, sides, sizes
+from superpose.lowrank.canonical_split import (
+    NEGLIGIBLE,
+    canonical,
+    polar,
+    shared,
+    sides,
+    significant,
+    sizes,
+)
 from superpose.lowrank.dense_rank import truncated_dense
 
 
@@ -92,3 +100,10 @@ def test_a_formed_matrix_is_cut_to_its_best_approximation(shape: tuple[int, int]
     assert found.whole == pytest.approx(np.linalg.norm(x))
     assert not found.exact
     assert truncated_dense((U[:, :3] * s[:3]) @ Vt[:3], 3).exact is (shape[0] < 512)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e20])
+def test_what_is_rounding_beside_the_first_does_not_count_whatever_its_size(size: float) -> None:
+    values = np.array([1.0, 0.1, 2 * NEGLIGIBLE, NEGLIGIBLE / 2, 0.0])
+    assert significant(size * values) == 3
+    assert significant(np.zeros(3)) == significant(np.zeros(0)) == 0
