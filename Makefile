@@ -37,7 +37,7 @@ PIP_AUDIT := pip-audit==2.10.1
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all test-fast test-slow test-core test-hard test-pages test-extras test-llama \
-	test-vllm test-quantised fuzz lint audit format bench docs dist site clean
+	test-vllm test-quantised fuzz lint audit format bench coverage mutants docs dist site clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -110,6 +110,15 @@ lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Which lines and branches of the rooms below torch their tests pass; fails below 95 % of branches.
+coverage: $(VENV)/.dev  ## branch coverage of the NumPy rooms (a quarter of an hour of a core)
+	$(BIN)/python scripts/room_coverage.py
+
+# Small changes of the code, of which some test should fail: a seeded sample of each room.
+SAMPLE ?= 100
+mutants: $(VENV)/.dev  ## how many changes of the code the tests notice (SAMPLE=100 SEED=0)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/mutants.py --sample $(SAMPLE) --seed $(SEED)
 
 # The advisories of every pinned version. It asks the index for them, and fails where it has none.
 audit: $(AUDIT)/.audit  ## known vulnerabilities of what constraints.txt pins (asks PyPI)

@@ -67,10 +67,37 @@ def test_the_papers_change_stands_beside_both_budgets_of_merged_data(script: Mod
 
 def test_the_page_of_reliability_is_up_to_date() -> None:
     module = loaded("reliability")
-    figures = json.loads(module.FIGURES.read_text(encoding="utf-8"))
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(figures)
-    assert all(
-        f"| {name.removeprefix('killed: ')} |" in module.page(figures)
-        for name in figures
-        if name != "fuzz"
-    )
+    figures, coverage, mutants = module.recorded()
+    page = module.page(figures, coverage, mutants)
+    assert module.PAGE.read_text(encoding="utf-8") == page
+    assert all(f"| {name.removeprefix('killed: ')} |" in page for name in figures if name != "fuzz")
+
+
+def test_the_tests_are_as_strong_as_the_page_says() -> None:
+    """Of what was measured; what no test noticed is listed, and where it has no effect, why."""
+    module = loaded("reliability")
+    _, coverage, mutants = module.recorded()
+    if coverage:
+        assert coverage["all"]["branches passed"] >= 0.95 * coverage["all"]["branches"]
+    for room, each in mutants.get("rooms", {}).items():
+        without = sum(name in mutants["explained"] for name in each["survivors"])
+        assert each["killed"] >= 0.85 * (each["tried"] - without), room
+        assert each["killed"] + len(each["survivors"]) == each["tried"]
+
+
+def test_a_page_tells_coverage_and_mutants_that_were_kept() -> None:
+    module = loaded("reliability")
+    lines = {"lines": 200, "lines passed": 199, "branches": 40, "branches passed": 39}
+    coverage = {"names": lines, "errors": {**lines, "branches": 0, "branches passed": 0}}
+    survivors = ["superpose.names.a: `x | y`: BitOr becomes BitAnd", "superpose.names.b: `1`: one"]
+    mutants = {
+        "rooms": {"names": {"mutants": 900, "tried": 22, "killed": 20, "survivors": survivors}},
+        "explained": {survivors[1]: "a chunk's size"},
+    }
+    page = module.page({}, coverage, mutants)
+    assert "| names | 200 | 99.5 % | 40 | 97.5 % |" in page
+    assert "| errors | 200 | 99.5 % | 0 |  |" in page
+    assert "| names | 900 | 22 | 1 | 20 | 95 % | 76 to 100 % |" in page
+    assert "| names.a: `x \\| y`: BitOr becomes BitAnd | no test yet |" in page
+    assert "| names.b: `1`: one | a chunk's size |" in page
+    assert "How strong" not in module.page({}, {}, {})
