@@ -114,3 +114,9 @@ def test_deltas_of_two_shapes_have_no_inner_product(draw):
 
 def test_no_modules_give_no_products():
     assert grams([]).shape == (0, 0, 0)
+
+
+def test_factors_of_float64_stay_so_where_less_would_do(draw, oracle):
+    modules = [[draw(2, dtype="float64"), draw(3, dtype="float64")] for _ in range(2)]
+    expected = np.stack([dense_gram(oracle, deltas) for deltas in modules])
+    np.testing.assert_allclose(grams(modules, "float32"), expected, rtol=1e-11)

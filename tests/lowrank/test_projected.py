@@ -144,3 +144,21 @@ def test_a_product_is_zero_where_one_of_its_sides_is(term: Kronecker | Hadamard)
         for at in range(len(side)):
             emptied = tuple(x * 0.0 if i == at else x for i, x in enumerate(side))
             assert is_zero(type(term)(1.0, **{**sides, name: emptied}))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_product_of_narrow_factors_is_worked_out_in_float64(dtype: str) -> None:
+    wide = product(2, 4, (6, 5))
+    (B1, A1), (B2, A2) = ((B.astype(dtype), A.astype(dtype)) for B, A in (wide.first, wide.second))
+    term = Hadamard(0.5, (B1, A1), (B2, A2))
+    first, second = B1.astype("f8") @ A1.astype("f8"), B2.astype("f8") @ A2.astype("f8")
+    expected = 0.5 * first * second
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(term.times(x), expected @ x, rtol=1e-12)
+    np.testing.assert_allclose(term.transposed_times(expected), expected.T @ expected, rtol=1e-12)
+    np.testing.assert_allclose(term.rows(1, 4), expected[1:4], rtol=1e-12)
+    np.testing.assert_allclose(dense((term.transposed(),)), expected.T, rtol=1e-5)
+    assert norm((term,)) == pytest.approx(np.linalg.norm(expected), rel=1e-12)
+    sizes = term.absolute()
+    bound = 0.5 * (np.abs(B1) @ np.abs(A1)) * (np.abs(B2) @ np.abs(A2))
+    np.testing.assert_allclose(sizes.rows(0, 6), bound, rtol=1e-2)
