@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from superpose.lowrank import Term, dense, rank, shape, upcast
+from superpose.lowrank.terms import dtype_name
 
 
 def test_dense_is_the_sum_of_scaled_products(draw, oracle, plain):
@@ -49,3 +50,9 @@ def test_float64_is_never_narrowed(draw):
 def test_factors_of_two_array_libraries_do_not_mix(draw):
     with pytest.raises(TypeError):
         dense((Term(1.0, np.ones((2, 1)), np.ones((1, 2))), Term(1.0, *[torch.ones(2, 2)] * 2)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_dtype_is_named_as_numpy_names_it(dtype):
+    assert dtype_name(np.ones((2, 2), getattr(ml_dtypes, dtype, dtype))) == dtype
+    assert dtype_name(torch.ones((2, 2), dtype=getattr(torch, dtype))) == dtype
