@@ -133,6 +133,9 @@ def test_of_a_product_that_cancels_what_is_left_is_told_and_rounding_is_not(size
     left = Term(size * 1e-9, rng.normal(size=(30, 1)), rng.normal(size=(1, 40)))
     expected = np.linalg.norm(left.coefficient * left.B @ left.A)
     assert norm((held, left, away)) == pytest.approx(expected, rel=1e-3)
+    turn = rng.normal(size=(formed.rank, formed.rank)) + 4 * np.eye(formed.rank)
+    turned = Term(-formed.coefficient, formed.B @ np.linalg.inv(turn), turn @ formed.A)
+    assert norm((held, left, turned)) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("term", [kron(), product(2, 1, (6, 5))], ids=["Kronecker", "Hadamard"])
