@@ -53,13 +53,21 @@ def test_a_layer_of_another_shape_is_refused(tuned: MakeTuned) -> None:
         extract(made.base, made.finetuned, rank=3)
 
 
+def signalling(x: torch.Tensor) -> torch.Tensor:
+    """One NaN of those of which NumPy says in a cast that they are none."""
+    x = x.to(torch.float32).clone()
+    x.view(-1).view(torch.int32)[0] = 0x7FA00000
+    return x
+
+
 @pytest.mark.parametrize("side", ["base", "finetuned"])
 @pytest.mark.parametrize("name", [Q, "model.norm.weight"])
+@pytest.mark.parametrize("change", [lambda x: x * torch.nan, signalling], ids=["quiet", "signal"])
 def test_a_value_that_is_not_finite_is_refused_by_file_and_tensor(
-    tuned: MakeTuned, side: str, name: str
+    tuned: MakeTuned, side: str, name: str, change: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     made = tuned()
-    broken(getattr(made, side) / "model.safetensors", name, lambda x: x * torch.nan)
+    broken(getattr(made, side) / "model.safetensors", name, change)
     problem = rf"{side}/model.safetensors: tensor `{name}` holds NaN or infinity"
     with pytest.raises(BadInput, match=problem):
         extract(made.base, made.finetuned, rank=3)

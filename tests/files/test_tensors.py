@@ -249,6 +249,17 @@ def test_nan_names_the_file_the_tensor_and_how_many(tmp_path: Path) -> None:
     assert caught.value.where == str(tmp_path / "f")
 
 
+@pytest.mark.parametrize("bits", [0x7FA00000, 0xFFA00000, 0x7F800001])
+def test_a_nan_that_casts_complain_of_is_an_error_by_name_too(tmp_path: Path, bits: int) -> None:
+    x = np.array([0x3F800000, bits], np.uint32).view(np.float32)
+    path = tmp_path / "f"
+    write_tensors(path, {"broken": np.ones(2, np.float32)}, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: -x.nbytes] + x.tobytes())
+    with pytest.raises(BadInput, match=r"tensor `broken` .*1 of 2 values"):
+        open_tensors(path).read()
+
+
 def test_a_file_that_is_another_one_than_its_header_said_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f"
     write_tensors(path, {"x": np.ones(3, np.float32)}, {})

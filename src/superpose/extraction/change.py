@@ -77,9 +77,10 @@ def _parts(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def _rows(model: Checkpoint, name: str, begin: int, end: int) -> Array:
     """Read rows in float64: the difference of two float32 values need not be one of them."""
-    if not model.entry(name).shape:
-        return model.read(name).astype(np.float64).reshape(1)
-    return model.read_rows(name, begin, end).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some bits of NaN make a cast say so; NaN is found later
+        if not model.entry(name).shape:
+            return model.read(name).astype(np.float64).reshape(1)
+        return model.read_rows(name, begin, end).astype(np.float64)
 
 
 def _narrowed(difference: Array, matrix: Array, path: Path, name: str) -> Array:

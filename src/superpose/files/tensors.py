@@ -215,7 +215,8 @@ def check_finite(name: str, tensor: Array) -> None:
     """Raise BadInput, naming the tensor, where a value is NaN or infinite."""
     if all_finite(tensor):
         return
-    bad = int(np.count_nonzero(~np.isfinite(tensor.astype(np.float64))))
+    with np.errstate(invalid="ignore"):  # some bits of NaN make a cast say so
+        bad = int(np.count_nonzero(~np.isfinite(tensor.astype(np.float64))))
     raise BadInput(
         f"tensor `{name}` holds NaN or infinity ({bad:,} of {tensor.size:,} values)",
         hint="Training most likely diverged or overflowed; take an earlier checkpoint.",
