@@ -24,7 +24,7 @@ PAGE = DOCS / "results.md"
 
 TITLE = "# Results\n"
 
-SHORT = ("sum", "tuned", "merged")
+SHORT = ("sum", "tuned", "regmean", "merged")
 
 HEAD = """\
 ## How to read it
@@ -33,10 +33,13 @@ Made by `make docs` from the JSON under `docs/results/`, as measured. Perplexity
 answer's tokens given the question. dPPL % = 100 · (PPL of the sum / PPL of the other - 1): below
 zero the naive sum of the adapters is better. ± is the standard deviation over seeds; brackets
 hold a 95 % interval over test questions, of several seeds over them too: Student's interval over
-seeds and the bootstrap over questions, their margins joined in squares. Of these runs the rows'
-losses were not kept; a study leaves them now, as `rows.npz`, and `tests/studies/recomputed.py`
-makes its figures again from them.
+seeds and the bootstrap over questions, their margins joined in squares. A study leaves its rows'
+losses as `rows.npz`, from which `tests/studies/recomputed.py` makes its figures again; they lie
+beside the demo's, and of the two earlier runs, demo-baselines and smollm2, were not kept.
 """
+
+EARLIER = {"demo-baselines", "smollm2"}
+"""Runs from before forecasts went through what was measured, and before rows' losses were kept."""
 
 # The abstract of arXiv 2508.11985: GPT-2 Small on other data, so to be set beside, not equal.
 PAPER = {
@@ -47,6 +50,8 @@ PAPER = {
 
 # What has to be said of a study's methods.
 NOTES = {
+    "regmean": "RegMean: each layer is fitted to what the calibration rows send into it "
+    "([docs/merging.md](merging.md)).",
     "tuned": "Tuned: the weights that the forecast finds best for the subset's domains.",
     "merged_steps": "Equal steps: as many as one single adapter had.",
     "merged_rank": "Rank K·r: that of the exact sum, at the same scaling.",
@@ -235,7 +240,7 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "seeds; neither trained nor tested on), and measured on the test rows. Interference: nats "
         "more than under the domain's own adapter.\n"
     )
-    if not any("how" in row for row in found["predictions"]):
+    if summary["name"] in EARLIER:
         yield (
             "Recorded when the fit still lay between the values that it had measured and slopes. "
             "Every sum of two and of all three was itself measured on calibration rows, and the "
@@ -269,7 +274,8 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "are a sample themselves.\n"
     )
     for advice in found["advice"]:
-        yield f"- Advice (seed {advice['seed']}): {advice['verdict']}; {advice['reason']}."
+        said = advice["reason"].rstrip(".")
+        yield f"- Advice (seed {advice['seed']}): {advice['verdict']}; {said}."
     yield ""
 
 

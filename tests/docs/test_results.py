@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.studies.recomputed import deviations
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -101,3 +104,27 @@ def test_a_page_tells_coverage_and_mutants_that_were_kept() -> None:
     assert "| names.a: `x \\| y`: BitOr becomes BitAnd | no test yet |" in page
     assert "| names.b: `1`: one | a chunk's size |" in page
     assert "How strong" not in module.page({}, {}, {})
+
+
+def test_the_readmes_picture_shows_the_recorded_demo() -> None:
+    drawing = (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")
+    words = "".join(html.unescape(text) for text in re.findall("<text[^>]*>(.*?)</text>", drawing))
+    words = words.replace("\N{NO-BREAK SPACE}", " ")
+    found = json.loads((ROOT / "docs/results/demo/summary.json").read_text(encoding="utf-8"))
+    for row in found["methods"]:
+        ends = (row[f"dppl_{against}"]["mean"] for against in ("merged", "single"))
+        against = ", ".join(f"{end:+.1f}" for end in ends)
+        assert f"{row['perplexity']['mean']:.2f}" in words, row
+        assert f"({against})" in words, row
+    (best,) = (
+        row
+        for row in found["methods"]
+        if (row["method"], row["domain"], len(row["subset"])) == ("regmean", "union", 3)
+    )
+    assert f"keeps {100 * best['kept']['share']:.0f} %" in words
+
+
+def test_the_recorded_demos_figures_are_those_of_its_rows() -> None:
+    apart = dict(deviations(ROOT / "docs" / "results" / "demo"))
+    assert len(apart) > 100
+    assert max(apart.values()) < 1e-5

@@ -50,6 +50,13 @@ def of_six(names: tuple[str, ...]) -> Summary:
         for row in methods
         if row["domain"] == like[name]
     ]
+    held["against_sum"] = [
+        {**row, "subset": of, "domain": name}
+        for of in every
+        for name in (*of, "union")
+        for row in held["against_sum"]
+        if (row["subset"], row["domain"]) == (whole["domains"], like[name])
+    ]
     held["forecast"]["predictions"] = [
         {**row, "subset": of, "domain": name}
         for of in every
@@ -101,6 +108,11 @@ def test_a_study_of_six_domains_is_read_in_six_screens(
     assert table.locator("tbody tr").count() == 243
     table.locator("[data-filter]").fill("a + b + c + d + e + f")
     assert 7 <= table.locator("tbody tr:visible").count() <= 20
+    ties = page.locator("[data-table='against-sum']")
+    assert ties.locator("tbody tr").count() == 57
+    assert not ties.is_visible()
+    page.get_by_text("All 57 sums").click()
+    assert ties.is_visible()
 
 
 def test_on_paper_every_row_of_a_long_table_is_there(open_page: Open, six: Path) -> None:

@@ -20,7 +20,7 @@ from superpose.report.predict import _table_section as predict_section, verdict_
 from superpose.report.table_of_study import table_section
 from superpose.report.tables import GAIN
 from superpose.report.verdict_of_study import verdict_of_study
-from superpose.shown import Line
+from superpose.shown import Line, Table
 from superpose.studies.summary import Summary
 from superpose.studies.verdict import measured_verdict
 
@@ -157,10 +157,12 @@ Shares = dict[str, float]
 def study(seeds: int = 1, **methods: tuple[float, float]) -> dict[str, Any]:
     """The committed demo's summary with other figures for the sum of all.
 
-    methods: perplexity on all questions, and the share that is kept on math, the least.
+    Without regmean, which does better than every sum. methods: perplexity on all questions, and the
+    share that is kept on math, the least.
     """
     path = ROOT / "docs" / "results" / "demo" / "summary.json"
     summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    summary["methods"] = [row for row in summary["methods"] if row["method"] != "regmean"]
     summary["seeds"] = list(range(seeds))
     for subset in summary["subsets"]:
         for row in subset["measured"]:
@@ -337,7 +339,7 @@ def test_the_table_under_the_verdict_has_the_share_that_the_lights_go_by() -> No
 
     path = ROOT / "docs" / "results" / "demo" / "summary.json"
     summary = Summary.from_json(json.loads(path.read_text(encoding="utf-8")))
-    _, light, _, table = study_parts(summary)[:4]
+    light, table = [part for part in study_parts(summary) if isinstance(part, Table)][:2]
     assert table.columns[-1].title == "% gain kept"
     kept: dict[str, dict[str, str]] = {}
     subset = ""
@@ -367,14 +369,14 @@ def test_a_card_has_no_count_where_an_interval_belongs() -> None:
     (card,) = [c for c in verdict(summary)["cards"] if c["name"].startswith("Interference")]
     assert card["value"].startswith("r 0.")
     assert card["beside"].startswith("no interval: ")
-    assert "10 points, 9 inside their own 95 % interval" in card["count"]
+    assert "10 points, 7 inside their own 95 % interval" in card["count"]
 
 
 def test_no_card_is_a_correlation_of_fewer_than_ten_points() -> None:
     cards = verdict(study(sum=(2.0, 0.95)))["cards"]
     assert not [card for card in cards if card["value"].startswith("r ")]
     (card,) = [c for c in cards if c["name"].startswith("Interference")]
-    assert (card["value"], card["beside"]) == ("9 of 9", "inside their own 95 % interval")
+    assert (card["value"], card["beside"]) == ("7 of 9", "inside their own 95 % interval")
     path = ROOT / "docs" / "results" / "smollm2" / "summary.json"
     recorded = verdict(json.loads(path.read_text(encoding="utf-8")))["cards"]
     many = [card for card in recorded if card["value"].startswith("r ")]

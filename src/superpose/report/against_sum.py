@@ -10,11 +10,18 @@ from superpose.studies.summary import Summary
 
 __all__ = ["against_sum_data", "against_sum_section"]
 
+OPEN = 10
+"""Sums up to which their table stands open: of more, lights and tables take a page's screens."""
+
 
 def against_sum_section(summary: Summary) -> Section:
     """Give the section of a study that was measured by row."""
-    data = against_sum_data(summary)
-    return data.section("Better than the naive sum, worse, or a tie", anchor="against-sum")
+    count = len(summary.subsets)
+    return against_sum_data(summary).section(
+        "Better than the naive sum, worse, or a tie",
+        anchor="against-sum",
+        folded=f"All {count} sums" if count > OPEN else "",
+    )
 
 
 def against_sum_data(summary: Summary) -> DataTable:

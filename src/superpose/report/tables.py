@@ -82,13 +82,16 @@ class DataTable:
             )
         return rows
 
-    def section(self, title: str, left_out: str = "", *, anchor: str = "table") -> Section:
+    def section(
+        self, title: str, left_out: str = "", *, anchor: str = "table", folded: str = ""
+    ) -> Section:
         """Give a section that is this table.
 
         left_out: what is not in it, in words. anchor: of its own where it is not the page's main
-        table.
+        table. folded: what it is folded behind, if it is.
         """
-        values, data = {"table": self, "left_out": left_out}, {"tables": {self.key: self.data()}}
+        values = {"table": self, "left_out": left_out, "folded": folded}
+        data = {"tables": {self.key: self.data()}}
         return Section(anchor, title, values, data, template="predicted")
 
     def data(self) -> dict[str, Any]:
