@@ -85,7 +85,7 @@ def test_card_repr_info_diff_check_and_notebook_say_what_a_file_is(
     assert said.startswith("the best approximation of rank 2 of a weighted sum of deltas; it keeps")
     assert f"{100 * (small.made.energy_kept or 0):.2f} % of its energy" in said
     card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
-    assert "# a + 0.5*b, at rank 2\n" in card
+    assert r"# a + 0.5\*b, at rank 2" in card.splitlines()
     assert f"A superposition of LoRA adapters: {said}." in card
     assert said in repr(small)
     assert said in superpose("info", tmp_path / "small").stdout

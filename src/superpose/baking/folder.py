@@ -194,7 +194,7 @@ def _done(plan: Plan, dtype: str | None) -> list[str]:
     ]
     if plan.untied:
         lines.append("Embedding and output layer, tied in the base model, differ here.")
-    lines += [f"{in_markdown(target.name)} is new." for target in plan.new]
+    lines += [f"{in_markdown(f'`{target.name}`')} is new." for target in plan.new]
     if plan.vocabulary is not None:
         lines.append(f"The vocabulary has {plan.vocabulary} rows, as the adapter's has.")
     if plan.dropped:

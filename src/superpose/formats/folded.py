@@ -194,8 +194,8 @@ def rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> f
 def exact_term(delta: Delta, dtype: str, precision: str) -> Term:
     """Give the delta as one term of NumPy factors before rounding: the scaling is in B.
 
-    precision: of B; what rounding costs is measured against it. A is left in the file's dtype where
-    all of it is in that already.
+    precision: of B; what rounding costs is measured against it. A is in the file's dtype where that
+    holds all of it as it is: no digit of it is looked for then.
     """
     terms = [Term(t.coefficient, _to_numpy(t.B), _to_numpy(t.A)) for t in delta.terms]
     B = np.empty((delta.shape[0], delta.rank), precision)
@@ -206,9 +206,16 @@ def exact_term(delta: Delta, dtype: str, precision: str) -> Term:
             columns = slice(at, at + t.B.shape[1])
             np.multiply(upcast(t.B, precision), t.coefficient, out=B[:, columns])
             at = columns.stop
-    as_written = all(dtype_name(t.A) == dtype for t in terms)
-    A = [t.A if as_written else upcast(t.A, precision) for t in terms]
+    held = all(_holds(dtype, t.A) for t in terms)
+    A = [cast(t.A, dtype) if held else upcast(t.A, precision) for t in terms]
     return Term(1.0, B, np.concatenate(A, axis=0))
+
+
+def _holds(dtype: str, x: Array) -> bool:
+    """Say whether a dtype holds all values of an array's own."""
+    if dtype_name(x) == dtype:
+        return True
+    return dtype in ("float32", "float64") and x.dtype.itemsize < np.dtype(dtype).itemsize
 
 
 def _ordinary(delta: Delta) -> bool:

@@ -36,15 +36,22 @@ def visible(text: str, keep: str = "") -> str:
     return _CONTROL.sub(shown, text)
 
 
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])|~(?=~)|\$(?=\S)")
+_MARKDOWN = re.compile(
+    r"`[\w./+-]+`|[\\`*\[\]<>|]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])|~(?=~)|\$(?=\S)"
+)
 """What begins or ends anything but text: emphasis (`0.5*math + 0.3*law` has one), a link, a tag, a
-field of a table, an entity, a formula. An underscore within a word is one."""
+field of a table, an entity, a formula. An underscore within a word is one; before them, code of
+nothing but words, which stays code."""
 
 
 def in_markdown(text: object) -> str:
     """Give text as one line of Markdown that shows it: no name makes a link, a tag or a table."""
     line = " ".join(str(text).split())
-    return _MARKDOWN.sub(r"\\\g<0>", visible(line))
+    return _MARKDOWN.sub(_as_text, visible(line))
+
+
+def _as_text(found: re.Match[str]) -> str:
+    return found[0] if len(found[0]) > 1 else f"\\{found[0]}"
 
 
 def shortened(value: object, most: int = LONGEST) -> str:
