@@ -7,6 +7,7 @@ that was written, or line that was printed, holds the secret.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 import superpose
 from superpose.adapter import Adapter
+from superpose.data.chat import ChatTemplate
 from superpose.errors import BadInput, Refused, SuperposeError
 from superpose.files.hub import fetch, hub_files
 
@@ -271,3 +273,48 @@ def test_a_request_of_a_server_stays_in_what_is_allowed(
                 assert server.serve("org/tiny-llama", request) is not None
             unharmed(refused.value)
     assert not Path("kept").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["info pipe", "check a pipe", "info a-pipe", "diff a b-pipe", "info pipe.gguf",
+     "info pipe.safetensors", "study pipe.yaml", "add a b -o out --weights pipe.json",
+     "add a b -o out.gguf --base base", "bake base a -o out",
+     "add a b -o out --method regmean --base smollm2 --data pipe.jsonl",
+     "add a b -o out --method regmean --statistics pipe.safetensors"],
+)  # fmt: skip
+def test_nothing_waits_for_somebody_to_write_into_a_pipe(
+    command: str, run: Run, unharmed: Callable[..., None]
+) -> None:
+    for name, file in (("a", "adapter_config.json"), ("b", "adapter_model.safetensors")):
+        shutil.copytree(name, f"{name}-pipe")
+        (Path(f"{name}-pipe") / file).unlink()
+        os.mkfifo(Path(f"{name}-pipe") / file)
+    Path("base").mkdir()
+    os.mkfifo("base/config.json")
+    for ending in ("", ".gguf", ".safetensors", ".yaml", ".json", ".jsonl"):
+        os.mkfifo(f"pipe{ending}")
+    ended = run(*command.split())
+    unharmed(ended.out, ended.err)
+    assert ended.code == 2, ended
+    assert ended.err.startswith("error: ")
+    assert not Path("out").exists()
+    for path in Path().rglob("*"):
+        if path.is_fifo():
+            path.unlink()
+
+
+def test_a_shell_may_hand_over_what_it_writes(tmp_path: Path) -> None:
+    """`--data <(...)` is a pipe with somebody at its other end."""
+    from superpose.data.question_file import records_of
+
+    reading, writing = os.pipe()
+    os.write(writing, b'{"question": "a", "answer": "b"}\n')
+    os.close(writing)
+    try:
+        assert len(list(records_of(Path(f"/dev/fd/{reading}")))) == 1
+    finally:
+        os.close(reading)
+    os.mkfifo(tmp_path / "pipe.jinja")
+    with pytest.raises(BadInput, match="no regular file"):
+        ChatTemplate.in_file(tmp_path / "pipe.jinja", "")

@@ -18,6 +18,7 @@ from typing import Any
 
 from superpose.data.messages import ASSISTANT, CALLS, Message
 from superpose.errors import BadInput
+from superpose.files.text import with_an_end
 
 __all__ = ["CHAT_FILE", "ChatTemplate", "common_start"]
 
@@ -57,7 +58,7 @@ class ChatTemplate:
         Raises BadInput for a file that cannot be read or is far too large.
         """
         try:
-            if path.stat().st_size > _LARGEST:
+            if with_an_end(path).stat().st_size > _LARGEST:
                 raise BadInput(f"larger than {_LARGEST:,} bytes: no chat template", where=path)
             text: object = path.read_text(encoding="utf-8")
             if path.suffix == ".json":

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from superpose.errors import BadInput
+from superpose.files.text import with_an_end
 
 __all__ = ["ENDINGS", "records_of"]
 
@@ -43,7 +44,7 @@ def records_of(path: Path) -> Iterator[tuple[object, str]]:
 def _text(path: Path) -> str:
     try:
         # As it is: a cell may hold line breaks of its own.
-        return path.read_bytes().decode("utf-8-sig")
+        return with_an_end(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"it is not UTF-8 text (byte {error.start})", where=path) from None
     except OSError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from superpose.errors import BadInput
 
 _HALF = re.compile("[\ud800-\udfff]")
 _HALF_IN_JSON = re.compile(rb"\\u[dD]")
+
+_HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
 def encodable(text: str) -> str:
@@ -17,6 +20,18 @@ def encodable(text: str) -> str:
     Inside a JSON string that escape is the same character again.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def with_an_end(path: Path) -> Path:
+    """Give a path back that can be read to its end.
+
+    Raises BadInput for a named pipe, which waits for somebody to write into it, and for a device,
+    which may never end; but not for what a shell hands over: `<(...)` and standard input.
+    """
+    odd = path.exists() and not (path.is_file() or path.is_dir())
+    if odd and not str(path).startswith(_HANDED_OVER):
+        raise BadInput("is a pipe, a device or a socket: no regular file", where=path)
+    return path
 
 
 def check_characters(value: object, source: bytes) -> None:

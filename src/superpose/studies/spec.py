@@ -17,6 +17,7 @@ from pydantic import Field
 
 from superpose.compose import FROM_DATA
 from superpose.errors import BadInput
+from superpose.files.text import with_an_end
 from superpose.shown.words import meant
 from superpose.studies.cells import MERGED_BY, SUMS, chosen_subsets
 from superpose.studies.prompt_settings import PromptSettings, Settings
@@ -182,7 +183,7 @@ def spec_of(content: object, where: object) -> StudySpec:
 
 def _read_yaml(path: Path) -> object:
     try:
-        if path.stat().st_size > _LARGEST:
+        if with_an_end(path).stat().st_size > _LARGEST:
             raise BadInput(f"larger than {_LARGEST:,} bytes; is it a study file?", where=path)
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from superpose.errors import BadInput, BadSetting
+from superpose.files.text import with_an_end
 from superpose.verbs.adapters import (
     AdapterName,
     Weighted,
@@ -154,7 +155,7 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST:
+        if with_an_end(path).stat().st_size > LARGEST:
             raise BadInput("is far too large for a file of weights", where=path)
         content = json.loads(path.read_text(encoding="utf-8"))
         weights = _numbers(_weights_in(content))
