@@ -308,6 +308,21 @@ def test_values_too_large_for_float16_name_the_tensor(
     assert not (tmp_path / "sum").exists()
 
 
+def test_what_is_too_large_for_a_dtype_is_told_the_next_wider_one(
+    add: Callable[..., Ended], pair: list[Path], tmp_path: Path
+) -> None:
+    damaged("q_proj.lora_B", 1e30)(pair[0])
+    config = json.loads((pair[0] / "adapter_config.json").read_text())
+    (pair[0] / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": 1e30}))
+    for dtype, wider in (("float16", "float32"), ("float32", "float64")):
+        ended = add(*pair, "-o", tmp_path / "sum", "--dtype", dtype)
+        assert ended.code == 2
+        assert (
+            f"too large for {dtype}; nothing was written\n--dtype {wider} holds more" in ended.err
+        )
+    assert add(*pair, "-o", tmp_path / "sum", "--dtype", "float64").code == 0
+
+
 def test_weights_given_twice_are_refused(
     add: Callable[..., Ended], pair: list[Path], tmp_path: Path
 ) -> None:

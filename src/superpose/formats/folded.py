@@ -162,8 +162,7 @@ def check_loss(error: float, something: bool, dtype: str) -> None:
     """
     if error <= MUCH_LOST:
         return
-    wider = "float32" if dtype in ("float16", "bfloat16") else "float64"
-    remedy = f"--dtype {wider} holds more." if dtype != "float64" else "Use larger task weights."
+    remedy = wider_than(dtype)
     if not something:
         raise BadInput(
             f"the sum is too small for {dtype}: every value of it would become zero; "
@@ -176,6 +175,14 @@ def check_loss(error: float, something: bool, dtype: str) -> None:
         SuperposeWarning,
         stacklevel=4,
     )
+
+
+def wider_than(dtype: str) -> str:
+    """Give the hint of what to do where a dtype holds too little."""
+    if dtype == "float64":
+        return "Use task weights nearer to 1."
+    wider = "float32" if dtype in ("float16", "bfloat16") else "float64"
+    return f"--dtype {wider} holds more."
 
 
 def rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> float:
@@ -238,7 +245,7 @@ def check_range(factor: Array, name: str, dtype: str) -> None:
     if not all_finite(np.ascontiguousarray(factor)):
         raise BadInput(
             f"tensor `{name}` holds values too large for {dtype}; nothing was written",
-            hint="Choose a wider dtype, for example --dtype float32.",
+            hint=wider_than(dtype),
         )
 
 

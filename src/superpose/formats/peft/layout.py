@@ -16,7 +16,7 @@ from superpose.adapter import Adapter, Place, Replacement, enclosed, place_of, u
 from superpose.errors import BadInput, Refused
 from superpose.files.finite import all_finite
 from superpose.files.tensors import numpy_dtype
-from superpose.formats.folded import Folded
+from superpose.formats.folded import Folded, wider_than
 from superpose.formats.peft.experts import by_rank, file_module
 from superpose.formats.peft.keys import PREFIX, factor_name
 
@@ -235,7 +235,7 @@ def _cast(replacement: Replacement, dtype: str, exactly: bool) -> Array:
     if not all_finite(value):
         raise BadInput(
             f"`{replacement.key}` holds values too large for {dtype}; nothing was written",
-            hint="Choose a wider dtype, for example --dtype float32.",
+            hint=wider_than(dtype),
         )
     return value
 
