@@ -17,7 +17,10 @@ from superpose.adapter import Adapter, Delta
 from superpose.interference import check
 from superpose.landscape.advice import advise
 from superpose.report import check_page, study_page, write_page
+from superpose.shown import Table
+from superpose.studies.screenful import MOST_ROWS
 from superpose.studies.summary import Summary
+from superpose.studies.tables import study_parts
 
 if TYPE_CHECKING:
     from tests.report.conftest import Open
@@ -188,3 +191,12 @@ def test_a_grid_of_a_chart_is_not_dashed_as_its_diagonal(open_page: Open, six: P
     dashes = "all => all.map((one) => getComputedStyle(one).strokeDasharray)"
     assert set(chart.locator("line.grid, text").evaluate_all(dashes)) == {"none"}
     assert chart.locator("line.equal").evaluate_all(dashes) != ["none"]
+
+
+def test_no_table_of_six_domains_is_longer_than_a_screen_of_a_terminal() -> None:
+    tables = [part for part in study_parts(of_six(tuple("abcdef"))) if isinstance(part, Table)]
+    ties = next(table for table in tables if table.title.startswith("Each method against"))
+    assert len(ties.rows) == MOST_ROWS
+    assert ties.rows[-1][0].names == tuple("abcdef")
+    assert ties.remark.startswith(f"{MOST_ROWS} of 57 rows")
+    assert max(len(table.rows) for table in tables) == MOST_ROWS

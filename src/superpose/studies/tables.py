@@ -56,7 +56,7 @@ def forecast_parts(summary: Summary) -> Iterator[Part]:
     """Give the methods side by side, and what a forecast said before."""
     yield _methods_table(summary)
     if summary.against_sum:
-        yield against_sum_table(summary)
+        yield against_sum_table(summary, whole=False)
     if (found := summary.forecast) is not None:
         yield _forecast_table(found, summary)
         yield Line(_agreement(found))
