@@ -151,8 +151,8 @@ gives the same, a limit met by no number; the share is of the others.
 """
 
 UNNOTICED = """
-What no test noticed was read. Where it mattered a test was written, and the room was drawn anew
-with another seed. Of that draw is left:
+What no test noticed was read, and where it mattered a test was written; the figures are those after
+it. What is left:
 
 | change | why nothing notices it |
 | --- | --- |
