@@ -75,8 +75,8 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What it is known by while its line's text stays."""
-        return f"{self.module}: {self.mutation.what}"
+        """What it is known by while its line stays where it is."""
+        return f"{self.module}:{self.mutation.lines.start}: {self.mutation.what}"
 
 
 class Mutating(importlib.abc.Loader, importlib.abc.MetaPathFinder):
@@ -256,7 +256,7 @@ def judged(room: str, sample: int, seed: int) -> dict[str, Any]:
         found[became] += 1
         if became == "survived":
             survivors.append(mutant.key)
-            print(f"{mutant.path.name}:{mutant.mutation.lines.start} {mutant.key}", flush=True)
+            print(mutant.key, flush=True)
     tried = found.total() - found["not importable"]
     print(f"{room}: {dict(found)}, {time.monotonic() - begun:.0f} s", flush=True)
     return {
