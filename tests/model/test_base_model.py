@@ -197,3 +197,13 @@ def test_a_device_is_looked_at_before_the_base_is_loaded(
             load_base(tiny_base, device=name)
     with pytest.raises(BadSetting, match="device: torch cannot use the device 'meta' here"):
         load_base(tiny_base, device="meta")
+
+
+def test_a_notebook_without_widgets_is_not_told_of_them(tiny_base: Path, tmp_path: Path) -> None:
+    nbformat, nbclient = (pytest.importorskip(name) for name in ("nbformat", "nbclient"))
+    pytest.importorskip("ipykernel")
+    code = f"import superpose\n_ = superpose.load_base({str(tiny_base)!r})"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    folder = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=folder).execute()
+    assert not [output for output in notebook.cells[0].outputs if "IProgress" in str(output)]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -128,8 +129,10 @@ def _folder(name: BaseName) -> Path:
 
 def _libraries() -> tuple[Any, Any]:
     try:
-        import torch
-        import transformers
+        with warnings.catch_warnings():  # of widgets that a notebook lacks, for bars that we hide
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            import torch
+            import transformers
     except ImportError as error:
         raise missing_extra(error.name, "loading a base model") from None
     return torch, transformers
