@@ -151,8 +151,8 @@ gives the same, a limit met by no number; the share is of the others.
 """
 
 UNNOTICED = """
-What no test noticed was read, and where it mattered a test was written; the figures are those after
-it. What is left:
+What no test noticed was read, and tests were written, which moves the figure for the very changes
+that were drawn: both stand there, and another seed draws others. What is left:
 
 | change | why nothing notices it |
 | --- | --- |
@@ -209,8 +209,9 @@ def _mutants(mutants: Mapping[str, Any]) -> Iterator[str]:
         without = sum(name in mutants["explained"] for name in each["survivors"])
         real = tried - without
         low, high = (100 * end for end in clopper_pearson(killed, real))
+        first = f" (at first {each['killed at first']})" if "killed at first" in each else ""
         yield (
-            f"| {room} | {each['mutants']:,} | {tried} | {without} | {killed} "
+            f"| {room} | {each['mutants']:,} | {tried} | {without} | {killed}{first} "
             f"| {100 * killed / real:.0f} % | {low:.0f} to {high:.0f} % |\n"
         )
 
