@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,8 +109,49 @@ def test_a_hub_that_takes_the_call_and_says_nothing_is_not_waited_for_beyond_the
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(hf_api.api, "endpoint", constants.ENDPOINT)
         monkeypatch.setenv(VARIABLE, "0.5")
-        with pytest.raises(Missing, match=rf"did not answer within 0\.5 s \({VARIABLE} "):
+        told = rf"did not answer within 0\.5 s \(--hub-timeout and {VARIABLE} "
+        with pytest.raises(Missing, match=told):
             locate("org/silent")
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    ("bytes_at_once", "told"),
+    [
+        (1, r"sends less than 1,000 bytes a second over 0\.5 s \("),
+        (400, "the hub's answer is not understood"),  # four thousand spaces, in a second
+    ],
+)
+def test_a_hub_that_sends_a_byte_now_and_then_is_not_waited_for_for_ever(
+    monkeypatch: Any, bytes_at_once: int, told: str
+) -> None:
+    """A limit of silence alone is never reached; what comes quicker is read to its end."""
+    from huggingface_hub import constants, hf_api
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n"
+    ended = threading.Event()
+
+    def drip(hub: socket.socket) -> None:
+        with suppress(OSError):
+            while not ended.is_set():
+                caller, _ = hub.accept()
+                threading.Thread(target=each, args=(caller,), daemon=True).start()
+
+    def each(caller: socket.socket) -> None:
+        with caller, suppress(OSError):
+            caller.recv(65536)
+            caller.sendall(head)
+            while not ended.wait(0.1):
+                caller.sendall(b" " * bytes_at_once)
+
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        threading.Thread(target=drip, args=(hub,), daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        monkeypatch.setattr(hf_api.api, "endpoint", constants.ENDPOINT)
+        monkeypatch.setenv(VARIABLE, "0.5")
+        with pytest.raises(Missing, match=told):
+            locate("org/dripping")
+        ended.set()
 
 
 @pytest.mark.parametrize("limit", ["soon", "0", "-1", "inf", "nan"])

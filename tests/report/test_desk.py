@@ -173,7 +173,7 @@ def test_the_command_is_copied_as_a_shell_takes_it(open_page: Open, hostile: For
 
 
 def test_twelve_adapters_keep_up_with_the_hand(open_page: Open, twelve: Foreseen) -> None:
-    """Half of all drawings take less than 50 ms; in the best of a few drags no frame is longer.
+    """A quarter of all drawings takes less than 50 ms; in the best of a few drags so does a frame.
 
     Other work on the machine only adds to what is measured, hence the quicker ones and the best.
     """

@@ -17,6 +17,7 @@ A traceback means a bug.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import warnings
@@ -158,12 +159,24 @@ def superpose(
             "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
+    hub_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long the hub may be silent, or send less than 1,000 bytes a second, until "
+            "the command ends with 3; 10 by default. SUPERPOSE_HUB_TIMEOUT says so for all.",
+        ),
+    ] = None,
 ) -> None:
     """An adapter is a vector. Add them.
 
     Adds LoRA adapters exactly, says beforehand whether they will add up, and proves it on a real
     language model. `superpose COMMAND --help` tells more, with an example.
     """
+    if hub_timeout is not None:
+        from superpose.files.hub_wait import VARIABLE  # NumPy comes with it
+
+        os.environ[VARIABLE] = f"{hub_timeout:g}"
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from superpose.errors import BadInput, Missing, SuperposeError
 from superpose.files.hub_name import HubName, is_hub_address
-from superpose.files.hub_wait import VARIABLE, answers_awaited, seconds
+from superpose.files.hub_wait import SLOW, VARIABLE, answers_awaited, seconds
 
 _NETWORK = {"httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"}
 """Who raises what goes wrong on the way to the hub."""
@@ -121,7 +121,8 @@ def _unanswered(given: str, start: str, error: Exception) -> SuperposeError:
     if isinstance(cause, OSError) or type(cause).__module__.partition(".")[0] in _NETWORK:
         problem = f"the hub cannot be reached ({said(cause)})"
         if "Timeout" in type(cause).__name__:
-            problem = f"the hub did not answer within {seconds():g} s ({VARIABLE} is that limit)"
+            waited = f"{SLOW} over" if SLOW in str(cause) else "the hub did not answer within"
+            problem = f"{waited} {seconds():g} s (--hub-timeout and {VARIABLE} set that limit)"
     return Missing(
         f"{start}{problem}",
         where=given,

@@ -1,15 +1,17 @@
 """How long the hub is waited for: every request has a limit, and a terminal is told what it is for.
 
 huggingface_hub gives some of its requests ten seconds and others none; a hub that accepts and never
-answers would hold a command for as long as the connection lives.
+answers, or a byte a second, would hold a command for as long as the connection lives.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,10 +19,16 @@ from typing import Any
 
 from superpose.errors import BadInput
 
-__all__ = ["VARIABLE", "answers_awaited", "seconds"]
+__all__ = ["SLOW", "VARIABLE", "answers_awaited", "seconds"]
 
 VARIABLE = "SUPERPOSE_HUB_TIMEOUT"
-"""Environment variable: seconds without a byte from the hub."""
+"""Environment variable: seconds without a byte from the hub, or with fewer than `LEAST` each."""
+
+LEAST = 1000
+"""Bytes a second below which an answer is none: with fewer no adapter arrives in a day."""
+
+SLOW = f"the hub sends less than {LEAST:,} bytes a second"
+"""How the message of an error begins that ends such an answer."""
 
 _SECONDS = 10.0
 _QUIET = 3.0
@@ -71,7 +79,7 @@ def _limit_new_clients() -> None:
         hooks = client.event_hooks
         client.event_hooks = {
             "request": [*hooks["request"], _Silence.begin],
-            "response": [_Silence.end, *hooks["response"]],
+            "response": [_Silence.end, _at_least_so_fast, *hooks["response"]],
         }
         return client
 
@@ -104,6 +112,36 @@ class _Silence:
         if cls.timer is not None:
             cls.timer.cancel()
             cls.timer = None
+
+
+def _at_least_so_fast(response: Any) -> None:
+    """Let the answer's body end with a time-out where it comes slower than `LEAST`."""
+    library = type(response).__module__.partition(".")[0]
+    response.stream = _paced(library)(response.stream, response.request, _Silence.limit)
+
+
+@lru_cache(maxsize=2)
+def _paced(library: str) -> Any:
+    """Give the class of such bodies, of a library that huggingface_hub speaks through."""
+    client = importlib.import_module(library)
+
+    class Paced(client.SyncByteStream):  # type: ignore[misc, name-defined]
+        def __init__(self, stream: Any, request: Any, limit: float) -> None:
+            self._stream, self._request, self._limit = stream, request, limit
+
+        def __iter__(self) -> Iterator[bytes]:
+            begun, received = time.monotonic(), 0
+            for chunk in self._stream:
+                received += len(chunk)
+                spent = time.monotonic() - begun
+                if spent > self._limit and received < LEAST * spent:
+                    raise client.ReadTimeout(SLOW, request=self._request)
+                yield chunk
+
+        def close(self) -> None:
+            self._stream.close()
+
+    return Paced
 
 
 def _tell(text: str) -> None:
