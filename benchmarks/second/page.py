@@ -58,10 +58,10 @@ there *elsewhere* leaves out television and world of seed 0, on which their widt
 Where they held less than 90 %, at drawn weights and at triples of six, the forecast had been too
 high: with next to nothing of the own adapter the others' alone bring most of its gain, and losses
 far out grow less than a quadratic does. So intervals were widened until every group had its 90 %
-(`AWAY`, `CROSS` in the mathematics), with all seeds so far at hand: *held now* is a fit to these
-figures and no test, but for *new seeds*, of which nothing had been measured. In brackets Clopper
-and Pearson's interval of the share, as if all were independent, which those that share rows and
-adapters are not.
+(`AWAY`, `CROSS` in the mathematics) with seeds 0 and 1 at hand, and what saturates came in: *held
+now* is a fit to these and no test, but of *new seeds*, which had not been looked at. In brackets
+Clopper and Pearson's interval of the share, as if all were independent, which those that share rows
+and adapters are not.
 """
 
 WITH_NINE = """\

@@ -23,7 +23,7 @@ def test_a_command_has_few_lines(name: str) -> None:
     assert sizes[function] <= BODY
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "help"])
 def test_a_command_asks_one_verb_that_python_has_too(name: str) -> None:
     module, _, function = COMMANDS[name].partition(":")
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))

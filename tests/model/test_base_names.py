@@ -21,7 +21,7 @@ from superpose.files import embedded
 from superpose.files.base import LocatedBase, base_at_hand, locate_base, read_base_name
 from superpose.files.checkpoint import Checkpoint
 from superpose.formats.gguf import read_base
-from superpose.interference.typed import typed_of
+from superpose.interference.typed import typed_of, words_of
 from superpose.model import load_base
 from superpose.verbs.at_hand import base_of
 
@@ -192,7 +192,8 @@ def test_the_revision_of_an_adapters_base_is_looked_for_and_not_the_default_bran
     superpose.save(right, tmp_path / "a.gguf")  # asks the base for its heads
     with pytest.raises(MissingBase, match="`org/base@v2` is not here"):
         superpose.save(other, tmp_path / "b.gguf")
-    assert typed_of(right, right, ("a", "a")).base == "org/base@v1"
+    words = words_of(right, "a")
+    assert typed_of(words, words, one_base=True).base == "org/base@v1"
 
 
 def test_an_adapter_on_the_hub_is_not_loaded_with_the_base_that_it_names(

@@ -66,7 +66,7 @@ def many(given: Sequence[object]) -> Iterator[None]:
 def _in(name: str | os.PathLike[str]) -> list[AdapterName]:
     """Give what a name stands for: itself, but of a folder of adapters and of a pattern."""
     folder, said = with_home(name), os.fspath(name)
-    if folder.is_dir():
+    if said and folder.is_dir():  # an empty word, of a variable that is not set, names no folder
         held = [] if any((folder / own).exists() for own in _OWN) else _held(folder)
         return [str(Path(said, one.name)) for one in _few_enough(held, said)] or [name]
     if not folder.exists() and set(said) & set("*?["):
