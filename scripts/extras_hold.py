@@ -58,7 +58,9 @@ change = rng.normal(size=(32, 2)) @ rng.normal(size=(2, 32)) / 100
 for name, tensor in {"tiny": weight, "tuned": weight + change.astype(np.float32)}.items():
     Path(name).mkdir()
     save_file({"model.layers.0.self_attn.q_proj.weight": tensor}, f"{name}/model.safetensors")
-    Path(name, "config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 32}))
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 32,
+              "num_attention_heads": 4}
+    Path(name, "config.json").write_text(json.dumps(config))
 """
 """A base model of one matrix, and the same after fine-tuning."""
 
@@ -103,12 +105,12 @@ subprocess.run(command, check=True)
 
 TRIED: Mapping[str, tuple[str, ...]] = {
     "": (ADAPTERS, "check math law", "add math law:0.5 -o both", "info both", "diff both both"),
-    "gguf": (ADAPTERS, "add math law --for llama.cpp --base tiny -o both.gguf",),
+    "gguf": (ADAPTERS, MODELS, "add math law --for llama.cpp --base tiny -o both.gguf"),
     "hub": (ADAPTERS, HUB),
     "library": (ADAPTERS, "index . -o library.index", "near math --index library.index"),
     "lm-eval": (ADAPTERS, BASE, HARNESS),
     "report": (ADAPTERS, "check math law --html page.html"),
-    "extract": (MODELS, "extract tuned --base tiny --rank 2 -o found", "info found"),
+    "extract": (MODELS, "extract tiny tuned --rank 2 -o found", "info found"),
     "study": (BASE, "train tiny sums.jsonl -o sums --rank 2", "eval tiny sums --data sums.jsonl"),
 }  # fmt: skip
 """What is tried with an extra alone: Python, in which a line break stands, or a command."""

@@ -254,7 +254,7 @@ def test_the_command_line_evaluates_each_sum_and_names_its_results(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without the harness's own tasks, which `make test-pages` has it read."""
+    """No device is named; without the harness's own tasks, which `make test-pages` has it read."""
     without = partial(TaskManager, include_defaults=False)
     monkeypatch.setattr("lm_eval.tasks.TaskManager", without)
     data = {"data_files": {"test": str(rows)}, "cache_dir": str(tmp_path / "cache")}
@@ -268,7 +268,7 @@ def test_the_command_line_evaluates_each_sum_and_names_its_results(
     )
     code = main(
         ["run", "--model", "superpose", "--model_args", f"base={tiny_base},sum=math;math+-1*law",
-         "--include_path", str(tmp_path), "--tasks", "sums", "--device", "cpu",
+         "--include_path", str(tmp_path), "--tasks", "sums",
          "--output_path", str(tmp_path / "results")]
     )  # fmt: skip
     assert code == 0

@@ -61,7 +61,7 @@ class SuperposeLM(HFLM):  # type: ignore[misc]
         adapters, self._weights = ([], []) if not sum else loaded_with_weights(
             str(sum), base=str(base)
         )  # fmt: skip
-        loaded = load_base(str(base), dtype=dtype, device=device)
+        loaded = load_base(str(base), dtype=dtype, device=_device_of(device))
         # Switched on for each call alone: other sums may stand on the same base.
         self._superposed = SuperposedModel(loaded.model, adapters)
         self._of = {"base": loaded.name, "sum": str(sum), "adapters": [a.label for a in adapters]}
@@ -131,6 +131,17 @@ def no_cache() -> BadSetting:
         where="use_cache",
         hint="Leave it out, or evaluate one sum a run, each with a cache of its own.",
     )
+
+
+def _device_of(name: str | None) -> str | None:
+    """Give the device that is meant: the harness names a GPU where nobody named a device.
+
+    Its `hf` takes the CPU where there is none, and so is it here.
+    """
+    import torch
+
+    absent = name is not None and name.startswith("cuda") and not torch.cuda.is_available()
+    return None if absent else name
 
 
 def _check_arguments(base: str, sum_: str, options: Mapping[str, Any]) -> None:
