@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import os
 import shutil
@@ -14,24 +13,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+from tests.script_modules import SCRIPTS, script_module
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    return loaded("mutants")
-
-
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return script_module("mutants")
 
 
 TEXT = '''
@@ -67,7 +55,7 @@ def changes(module: ModuleType, text: str) -> list[str]:
 
 
 def test_every_change_is_one_and_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = loaded("mutations")
+    module = script_module("mutations")
     found = changes(module, TEXT)
     texts = {ast.unparse(module.mutated(TEXT, number)) for number in range(len(found))}
     assert len(texts) == len(found)
@@ -77,7 +65,7 @@ def test_every_change_is_one_and_compiles(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_changes_of_a_module_are_these_and_no_others() -> None:
-    found = Counter(each.rpartition(": ")[2] for each in changes(loaded("mutations"), TEXT))
+    found = Counter(each.rpartition(": ")[2] for each in changes(script_module("mutations"), TEXT))
     assert found == {
         "'a' becomes another text": 1,
         "3 becomes 4": 1,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.script_modules import script_module
 from tests.studies.recomputed import deviations
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -17,16 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    return loaded("results")
-
-
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script_module("results")
 
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:
@@ -47,7 +38,7 @@ def test_every_study_on_the_page_shows_its_changes_of_perplexity(script: ModuleT
 
 def test_the_recorded_correlations_are_those_of_the_recorded_points() -> None:
     """Run `python scripts/correlate_again.py` where they are not."""
-    again = loaded("correlate_again").again
+    again = script_module("correlate_again").again
     for path in sorted((ROOT / "docs" / "results").glob("*/summary.json")):
         summary = json.loads(path.read_text(encoding="utf-8"))
         assert json.loads(json.dumps(again(summary))) == summary, path
@@ -69,7 +60,7 @@ def test_the_papers_change_stands_beside_both_budgets_of_merged_data(script: Mod
 
 
 def test_the_page_of_reliability_is_up_to_date() -> None:
-    module = loaded("reliability")
+    module = script_module("reliability")
     figures, coverage, mutants = module.recorded()
     page = module.page(figures, coverage, mutants)
     assert module.PAGE.read_text(encoding="utf-8") == page
@@ -78,7 +69,7 @@ def test_the_page_of_reliability_is_up_to_date() -> None:
 
 def test_the_tests_are_as_strong_as_the_page_says() -> None:
     """Of what was measured; what no test noticed is listed, and where it has no effect, why."""
-    module = loaded("reliability")
+    module = script_module("reliability")
     _, coverage, mutants = module.recorded()
     if coverage:
         assert coverage["all"]["branches passed"] >= 0.95 * coverage["all"]["branches"]
@@ -89,7 +80,7 @@ def test_the_tests_are_as_strong_as_the_page_says() -> None:
 
 
 def test_a_page_tells_coverage_and_mutants_that_were_kept() -> None:
-    module = loaded("reliability")
+    module = script_module("reliability")
     lines = {"lines": 200, "lines passed": 199, "branches": 40, "branches passed": 39}
     coverage = {"names": lines, "errors": {**lines, "branches": 0, "branches passed": 0}}
     survivors = ["superpose.names.a: `x | y`: BitOr becomes BitAnd", "superpose.names.b: `1`: one"]

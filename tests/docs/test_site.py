@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import zlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.script_modules import script_module
 
 from superpose.interference import VERDICTS, borders as at
 from superpose.landscape import advice, basis, fitting, polynomial
@@ -19,17 +17,9 @@ from superpose.landscape.predictors import PREDICTORS
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HOLDS, HOOKS, DOCSTRINGS = (script(f"site_{name}") for name in ("holds", "hooks", "docstrings"))
+HOLDS, HOOKS, DOCSTRINGS = (
+    script_module(f"site_{name}") for name in ("holds", "hooks", "docstrings")
+)
 
 
 def test_a_formula_becomes_mathml_inline_and_as_a_block() -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.script_modules import script_module
 
 from superpose.errors import BadInput
 from superpose.measure.evaluate import score
@@ -72,15 +71,6 @@ def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     study = Study(spec, folder / "run")
     study.run()
     return study, write_results(study.folder, spec, study.cells)
-
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_calibration_rows_are_neither_trained_nor_tested_on_and_move_no_other_row(
@@ -280,7 +270,7 @@ def test_terminal_and_page_show_both_sides(
     assert f"{summary.forecast.advice[0].verdict}." in shown
     assert all(word in shown for word in ("naive", "tuned", "equal steps", "rank K·r"))
 
-    results = _script("results")
+    results = script_module("results")
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     (tmp_path / "tiny").mkdir()
     without = replace(summary, methods=(), forecast=None)
@@ -302,6 +292,6 @@ def test_the_demo_holds_where_a_pair_was_foreseen(
 ) -> None:
     row = {"subset": list(PAIR), "domain": "sums", "predicted_interference": predicted}
     summary = {"forecast": {"predictions": [row | {"measured_interference": measured}]}}
-    script = _script("demo_holds")
+    script = script_module("demo_holds")
     assert (not list(script._of_forecast(summary))) == holds
     assert list(script._of_forecast({"forecast": None})) == ["there is no forecast"]
