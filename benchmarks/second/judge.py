@@ -22,7 +22,7 @@ from benchmarks.second.coverage import coverage
 from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
 from benchmarks.second.forms import forms
 from benchmarks.second.merged import merged_pairs
-from benchmarks.second.nine import NINE_ROWS, collected_nine
+from benchmarks.second.nine import collected_nine, recorded_nine
 from benchmarks.second.norms import norms_judged, scales
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import (
@@ -88,8 +88,8 @@ def again(field: Field, jobs: Jobs = 1) -> None:
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.second judge")
     before = json.loads(RECORD.read_text(encoding="utf-8"))
-    nine = recorded_rows(NINE_ROWS) if NINE_ROWS.exists() else None
-    write_record(RECORD, judged_rows(recorded_rows(), told(before), before["about"], nine))
+    rows = judged_rows(recorded_rows(), told(before), before["about"], recorded_nine())
+    write_record(RECORD, rows)
     write(field)
 
 

@@ -29,7 +29,15 @@ from superpose.landscape.polynomial import design_points
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 
-__all__ = ["DRAWN", "NINE_ROWS", "collected_nine", "nine_missing", "nine_parts", "nine_points"]
+__all__ = [
+    "DRAWN",
+    "NINE_ROWS",
+    "collected_nine",
+    "nine_missing",
+    "nine_parts",
+    "nine_points",
+    "recorded_nine",
+]
 
 NINE_ROWS = RESULTS / "nine.npz"
 """The row losses of this part of the record."""
@@ -89,6 +97,11 @@ def collected_nine(field: Field) -> Measurements | None:
     if all((nine.folder.path / part.file).exists() for part in parts):
         found = {part: part_rows(nine.folder.read(part.file)) for part in parts}
         kept(Measurements(nine.names, found), NINE_ROWS)
+    return recorded_nine()
+
+
+def recorded_nine() -> Measurements | None:
+    """Read what is on record, if anything is."""
     return recorded_rows(NINE_ROWS) if NINE_ROWS.exists() else None
 
 

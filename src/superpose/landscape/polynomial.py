@@ -239,18 +239,21 @@ class Polynomial:
         against: (K,), predict how much more the loss is than there; what both share cancels, in
         the errors too.
         """
-        found, misfit = self._at(weights), self._misfit(weights)
+        found = self._at(weights)
+        misfit = self._misfit(weights, found)
         nll, wanted = found.nll, found.features * found.seen
         if against is not None:
             other = self._at(against[None])
             nll, wanted = nll - other.nll, wanted - other.features * other.seen
-            misfit = np.hypot(misfit, self._misfit(against[None]))
+            misfit = np.hypot(misfit, self._misfit(against[None], other))
         sampling = np.sqrt(np.sum((self._spread @ wanted.T) ** 2, axis=0))
         changed = np.abs(wanted).max(axis=1) > 0
         return PolynomialPrediction(nll, sampling, np.where(changed, misfit, 0.0))
 
-    def _misfit(self, weights: Array) -> Array:
+    def _misfit(self, weights: Array, at: _Values) -> Array:
         """Give the standard error from the loss being no such polynomial, at (S, K) weights.
+
+        at: the predictions there.
 
         None where the loss was measured. Elsewhere:
         The residual, once more for each pair of other adapters that act on each other, and a share
@@ -268,7 +271,6 @@ class Polynomial:
         full = np.minimum(1.0, np.abs(beside).sum(axis=1) / FULL)
         away = self.away * (1 - along) ** 2 * full
         crossing = self.basis.crossing(self.others)
-        at = self._at(weights)
         together = (at.features * at.seen)[:, crossing] @ self.coefficients[crossing]
         cross = CROSS * together
         spread: Array = np.sqrt(self.residual**2 * (1 + pairs) + bend**2 + away**2 + cross**2)

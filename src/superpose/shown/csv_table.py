@@ -54,5 +54,5 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _guarded(value: object) -> object:
     if isinstance(value, str):
         formula = type(value) is str and value.startswith(_FORMULA)
-        return f"{'' if not formula else chr(39)}{visible(value, keep=_KEPT)}"
+        return ("'" if formula else "") + visible(value, keep=_KEPT)
     return value
