@@ -50,12 +50,17 @@ def check_second_run(record: dict[str, Any], file: Path) -> None:
         key = [group["adapters"], group["kind"], group["rows"]]
         those = [t for t in record["coverage"]["told"] if t[:3] == key]
         assert group["n"] == len(those)
-        held = [low <= x <= high for *_, low, high, x in those]
+        held = [low <= x <= high for *_, low, high, x, _ in those]
         if group["rows"] == "calibration":
-            held = [abs(told - x) <= misfit for *_, told, misfit, _, _, x in those]
+            held = [abs(told - x) <= misfit for *_, told, misfit, _, _, x, _ in those]
         assert group["held"] == sum(held)
-        before = [abs(t[5] - t[-1]) <= t[6] for t in those]
+        before = [abs(t[5] - t[-2]) <= t[6] for t in those]
         assert group["held_before"] == sum(before)
+        if group["adapters"] == 9:  # of one seed: what nobody had looked at when it was counted
+            then = [abs(t[8] - t[-2]) <= t[7] for t in those]
+            met = [abs(t[8] - t[-2]) <= np.hypot(t[7], t[-1]) for t in those]
+            assert group["fresh"] == [sum(then), len(those)]
+            assert group["fresh_met"] == [sum(met), len(those)]
     if record["right"]:
         check_right_answers(record, arrays, names)
     check_beside(record, arrays)

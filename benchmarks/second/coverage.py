@@ -15,7 +15,7 @@ from benchmarks.second.figures import calibration
 from benchmarks.second.plan import Part
 from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.polynomial import AWAY, CROSS, FULL, Polynomial
+from superpose.landscape.polynomial import AWAY, CROSS, FULL, Polynomial, PolynomialPrediction
 from superpose.landscape.sample import Sample
 from superpose.statistics import clopper_pearson, student_quantile
 
@@ -34,8 +34,9 @@ SEEN_BEFORE = {(0, "television"), (0, "world")}
 SEEN = {0, 1}
 """Seeds that had been looked at when they were widened, and when what saturates was seen."""
 
-NINE = 9
-"""Of so many adapters nothing had been looked at before either width was set."""
+NINE, CROSS_AT_NINE = 9, 0.5
+"""Of so many adapters nothing had been looked at before the first two widths were set; what they
+showed set the third, and `CROSS` was this before."""
 
 KINDS = {3: "triples", 4: "quadruples"}
 RANDOM = "random weights"
@@ -46,8 +47,10 @@ class Told(NamedTuple):
 
     adapters: that the forecast was calibrated with. rows: `test` or `calibration`. before,
     half_before: the forecast and half of its interval as they were registered, when nothing
-    saturated and neither share was widened. misfit: half of the interval that the polynomial's own
-    doubt makes. low, high: as `predict` prints them.
+    saturated and neither share was widened. half_then: half of the present forecast's interval as
+    it was when nine adapters were counted. misfit: half of the interval that the polynomial's own
+    doubt makes. low, high: as `predict` prints them. rows_error: half of the interval of what was
+    measured, for having these test rows and not others; 0 on calibration rows.
     """
 
     adapters: int
@@ -57,11 +60,13 @@ class Told(NamedTuple):
     domain: str
     before: float
     half_before: float
+    half_then: float
     foretold: float
     misfit: float
     low: float
     high: float
     measured: float
+    rows_error: float
 
     @property
     def half(self) -> float:
@@ -77,6 +82,28 @@ class Told(NamedTuple):
     def held_before(self) -> bool:
         """Whether the interval held it as it was registered."""
         return abs(self.before - self.measured) <= self.half_before
+
+    @property
+    def held_then(self) -> bool:
+        """Whether the interval held it when nine adapters were counted."""
+        return abs(self.foretold - self.measured) <= self.half_then
+
+    @property
+    def met_then(self) -> bool:
+        """The same, had the test rows' own sampling error been counted beside the forecast's."""
+        return abs(self.foretold - self.measured) <= float(
+            np.hypot(self.half_then, self.rows_error)
+        )
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it had not been looked at when it was last said how wide intervals are."""
+        return self.adapters == NINE or self.seed not in SEEN
+
+    @property
+    def held_fresh(self) -> bool:
+        """Whether an interval held that was not set on what it is asked of."""
+        return self.held_then if self.adapters == NINE else self.held
 
 
 def coverage(found: Measurements, nine: Measurements | None = None) -> dict[str, Any]:
@@ -135,32 +162,49 @@ def _told(
     points = measured.points[np.ix_([at for at, _ in asked], chosen)]
     ours = [row for row in forecast.predict(points) if row.domain == str(place)]
     own = chosen.index(place)
-    alone = measured.loss[measured.at(np.eye(measured.points.shape[1])[place])]
+    alone = measured.at(np.eye(measured.points.shape[1])[place])
     wide = student_quantile(0.975, len(sample.tokens) - 1)
-    misfits = forecast.losses[own].predict(points, against=forecast.own(own)).misfit
-    before = _before(sample, points, forecast.own(own), where[0])
-    for (at, kind), row, misfit, then in zip(asked, ours, misfits.tolist(), before, strict=True):
-        ends = row.interference_low, row.interference_high, float(measured.loss[at] - alone)
-        told = then[0], wide * then[1], row.interference, wide * misfit
-        yield Told(len(chosen), kind, *where, *told, *ends)
+    loss, test = forecast.losses[own], where[0] == "test"
+    found = loss.predict(points, against=forecast.own(own))
+    before = _before(sample, points, forecast.own(own), test)
+    narrower = (CROSS_AT_NINE**2 - CROSS**2) * loss.together(points) ** 2
+    then = _errors(found, narrower, test)
+    seen = measured.sample()
+    for n, ((at, kind), row) in enumerate(zip(asked, ours, strict=True)):
+        more, error = seen.more(at, alone)
+        yield Told(
+            len(chosen),
+            kind,
+            *where,
+            before[n][0],
+            wide * before[n][1],
+            wide * float(then[n]),
+            row.interference,
+            wide * float(found.misfit[n]),
+            row.interference_low,
+            row.interference_high,
+            more,
+            error * student_quantile(0.975, len(seen.tokens) - 1) if test else 0.0,
+        )
 
 
-def _before(sample: Sample, points: Array, own: Array, rows: str) -> list[tuple[float, float]]:
-    """Give what was foretold against the own adapter as registered, with its standard error.
+def _errors(found: PolynomialPrediction, wider: Array, test: bool) -> Array:
+    """Give standard errors whose misfit has another square. test: that of sampling is in them."""
+    misfit = np.sqrt(found.misfit**2 + wider)
+    return np.hypot(found.sampling, misfit) if test else misfit
 
-    Of calibration rows that of the misfit alone.
-    """
+
+def _before(sample: Sample, points: Array, own: Array, test: bool) -> list[tuple[float, float]]:
+    """Give what was foretold against the own adapter as registered, with its standard error."""
     loss = Polynomial.fit(sample, saturating=False)
     found = loss.predict(points, against=own)
-    crossing = loss.basis.crossing(loss.others)
-    together = loss.basis.features(points)[:, crossing] @ loss.coefficients[crossing]
+    together = loss.together(points)
     others = np.abs(points[:, list(loss.others)]).sum(axis=1)
     absent = loss.gain * (1 - points @ own) ** 2
     now = (AWAY * absent * np.minimum(1.0, others / FULL)) ** 2 + (CROSS * together) ** 2
     before = (BEFORE_AWAY * absent * others) ** 2 + (BEFORE_CROSS * together) ** 2
-    misfit = np.sqrt(found.misfit**2 - now + before)
-    error = misfit if rows == "calibration" else np.hypot(found.sampling, misfit)
-    return list(zip(found.nll.tolist(), error.tolist(), strict=True))
+    errors = _errors(found, before - now, test)
+    return list(zip(found.nll.tolist(), errors.tolist(), strict=True))
 
 
 def _kind(point: Array, place: int) -> str | None:
@@ -187,7 +231,7 @@ def _design_of(found: Measurements, seed: int, domain: str, chosen: tuple[int, .
 def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
     those = [each for each in told if each[:3] == group]
     held = sum(each.held for each in those)
-    fresh = [each for each in those if each.adapters == NINE or each.seed not in SEEN]
+    fresh = [each for each in those if each.fresh]
     fresh_before = [
         each
         for each in those
@@ -199,7 +243,8 @@ def _group(group: tuple[int, str, str], told: list[Told]) -> dict[str, Any]:
         "rows": group[2],
         "n": len(those),
         "held": held,
-        "fresh": [sum(each.held for each in fresh), len(fresh)],
+        "fresh": [sum(each.held_fresh for each in fresh), len(fresh)],
+        "fresh_met": [sum(each.met_then for each in fresh), len(fresh)],
         "held_before": sum(each.held_before for each in those),
         "fresh_before": [sum(each.held_before for each in fresh_before), len(fresh_before)],
         "interval": [_short(end) for end in clopper_pearson(held, len(those))],
