@@ -2,13 +2,15 @@
 
 Run `make docs` after changing one, or what one shows; tests/docs/test_notebooks.py executes each.
 A notebook that is written holds its cells, their outputs and nothing of the machine: no paths,
-times or names, no second form of an output, nothing that went to standard error.
+times or names, no second form of an output, nothing that went to standard error: that goes to
+standard error here.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,10 @@ def executed(path: Path) -> Any:
             extra_arguments=["--log-level=ERROR"],
         )
         client.execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.get("name") == "stderr":
+                sys.stderr.write(output["text"])
     return without_traces(notebook)
 
 

@@ -46,6 +46,10 @@ os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "hub"))
 # where a whole figure could vanish so, tests/compose/test_battery.py and those of edges hold it.
 np.seterr(all="raise", under="ignore")
 
+# Whatever tests and libraries make while they are imported and collected stays: until that is done,
+# there is nothing for the collector to find, and it would look through all of it again and again.
+gc.disable()
+
 
 with suppress(ImportError):  # tests/core runs without it
     from hypothesis import HealthCheck, settings
@@ -71,10 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: (item.path not in pages, item.path not in slow))
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
     """Keep the collector away from torch's and transformers' modules: a tenth of all the time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 class WriteAdapter(Protocol):

@@ -17,7 +17,7 @@ from benchmarks.exactness.cases import CASES, Case
 from benchmarks.exactness.making import Made, write_case
 from benchmarks.exactness.measuring import measure
 from benchmarks.exactness.oracle import adapter_deltas, relative_error, right_sum
-from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, two_lines
+from benchmarks.exactness.pages import COMMAND, PAGE, RECORD, page, readme_table
 from benchmarks.exactness.protocol import Answer, CannotAsk, Task, Tool, Way
 from benchmarks.exactness.running import about, answers, outcome
 from benchmarks.exactness.tools import TOOLS
@@ -163,8 +163,22 @@ def test_an_interpreter_is_given_for_a_tool_that_exists(capsys: pytest.CaptureFi
 def test_the_pages_say_what_the_record_says() -> None:
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     assert PAGE.read_text(encoding="utf-8") == page(record)
-    assert block_of(COMMAND) == two_lines(record)
-    assert two_lines(record).count("\n") == 1
+    assert block_of(COMMAND) == readme_table(record)
+
+
+def test_the_readme_counts_what_a_call_in_a_loaded_model_writes() -> None:
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    lines = readme_table(record).splitlines()
+    heads, _, *counts = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    kinds = [case["name"] for case in record["cases"] if case["group"] == "kinds of adapters"]
+    (way,) = (row for row in record["ways"] if row["way"] == "in a PeftModel")
+    errors = [way["outcomes"][name].get("error") for name in kinds]
+    right = sum(error is not None and error <= record["rounded_at"] for error in errors)
+    column = heads.index("`superpose.peft.add_weighted_adapter`")
+    assert [line[column] for line in counts] == [str(right), "0", str(len(kinds) - right)]
+    assert {sum(map(int, of)) for of in zip(*(line[1:] for line in counts), strict=True)} == {
+        len(kinds)
+    }
 
 
 def test_the_record_covers_every_case_and_tool_and_tells_no_path() -> None:

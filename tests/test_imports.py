@@ -12,6 +12,8 @@ import pytest
 from superpose.cli.app import COMMANDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import WriteAdapter
 
 HEAVY = (
@@ -132,9 +134,36 @@ def test_the_landscape_comes_nearly_as_quickly_as_numpy_and_the_core() -> None:
     assert landscape < 1.3 * least
 
 
+@pytest.fixture(scope="module")
+def after_help() -> dict[str, set[str]]:
+    """What each command has loaded after its `--help`, in a fork of a process that ran none."""
+    program = f"""
+import os, sys
+from superpose.cli.app import COMMANDS, main
+for name in COMMANDS:
+    sys.stdout.flush()
+    if not os.fork():
+        try:
+            main([name, "--help"])
+        except SystemExit as end:
+            code = end.code or 0
+        print("LOADED", code, name, *sorted({set(HEAVY)!r} & set(sys.modules)), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    told = [line.split()[1:] for line in run.stdout.splitlines() if line.startswith("LOADED ")]
+    assert {code for code, *_ in told} == {"0"}
+    return {name: set(loaded) for _, name, *loaded in told}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
-    assert heavy_modules_after(command(name, "--help")) == set()
+def test_the_help_of_a_command_loads_nothing_heavy(
+    name: str, after_help: dict[str, set[str]]
+) -> None:
+    assert after_help[name] == set()
 
 
 def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> None:
@@ -146,6 +175,37 @@ def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> N
     out = first.parent / "sum"
     assert heavy_modules_after(command("add", first, second, "-o", out)) == set()
     assert heavy_modules_after(command("add", first, second, "--rank", 1, "-o", f"{out}1")) == set()
+
+
+def test_a_bad_study_file_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    good = "name: s\ndomains: {a: {data: a.jsonl}, b: {data: 'demo:math'}}\n"
+    texts = {
+        "key": f"{good}bse: x\n",
+        "yaml": "domains: [",
+        "rows": good,
+        "questions": good.replace("a.jsonl", "demo:law"),
+        "too-many": good.replace("a.jsonl", "demo:math") + "train_rows: 99999\n",
+        "folder-of-rows": good.replace("a.jsonl", "."),
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/settings.json").write_text("{", encoding="utf-8")
+    given = [
+        tmp_path / name for name in (*(f"{n}.yaml" for n in texts), "gone", "other", "damaged")
+    ]
+    code = f"""
+from superpose.cli.app import main
+for words in {[["study", str(path), *more] for path in given for more in ([], ["--dry-run"])]!r}:
+    try:
+        main(words)
+    except SystemExit as end:
+        assert end.code == 2, (words, end.code)
+    else:
+        raise AssertionError(words)
+"""
+    assert heavy_modules_after(code) <= {"pydantic", "yaml"}
 
 
 def test_check_of_two_peft_folders_loads_no_room_that_they_do_not_need(

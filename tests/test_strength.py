@@ -95,6 +95,7 @@ def test_tests_are_chosen_the_own_first_then_the_quick_ones_within_the_budget(
     assert script._chosen("lowrank", ["e"], {"e": 99.0}) == (["e"], 99.0)
 
 
+@pytest.mark.hard
 def test_what_a_test_holds_is_killed_and_what_none_holds_survives(
     script: ModuleType, tmp_path: Path
 ) -> None:

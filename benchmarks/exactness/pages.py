@@ -11,7 +11,7 @@ from benchmarks.exactness.cases import GROUPS
 from benchmarks.readme import write_block
 from benchmarks.result import RESULTS
 
-__all__ = ["COMMAND", "PAGE", "RECORD", "page", "short_table", "two_lines", "write_pages"]
+__all__ = ["COMMAND", "PAGE", "RECORD", "page", "readme_table", "short_table", "write_pages"]
 
 COMMAND = "python -m benchmarks.exactness"
 RECORD = RESULTS / "exactness.json"
@@ -70,32 +70,37 @@ def write_pages() -> None:
     """Write docs/exactness.md, and README.md's block, from the record that lies here."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     PAGE.write_text(page(record), encoding="utf-8")
-    write_block(COMMAND, two_lines(record))
+    write_block(COMMAND, readme_table(record))
 
 
-def two_lines(record: Record) -> str:
-    """Say of superpose, and of each other tool's best way to write an adapter, how many are right.
+def readme_table(record: Record) -> str:
+    """Count how many sums each tool's best way to write an adapter gets right, and how many wrong.
 
-    Of the first group of cases, and of a file on disk: what a call in a loaded model gives is not
-    counted here.
+    Of the first group of cases. What adds adapters in a model that PEFT has loaded has a column of
+    its own, under the name of its function.
     """
     first = _part(record, GROUPS[0])
-    best: dict[str, Record] = {}
-    for row in (*_best_ways(first, "adapter", False), *_best_ways(first, "adapter", True)):
-        if row["way"] not in _IN_A_MODEL:
-            before = best.get(row["tool"], row)
-            best[row["tool"]] = max(before, row, key=lambda each: _right(first, each))
-    count = len(first["cases"])
-    ours = best.pop("superpose")
-    others = "; ".join(
-        f"{tool} `{row['way']}` {_right(first, row)} right and {_count(first, row, 'wrong')} wrong"
-        for tool, row in best.items()
-    )
-    return (
-        f"- superpose `{ours['way']}` writes {_right(first, ours)} of {count} kinds right, "
-        f"{_count(first, ours, 'wrong')} wrong, and refuses {_count(first, ours, 'refused')}.\n"
-        f"- The best way of each other tool to write an adapter: {others}."
-    )
+    ways = [row for row in first["ways"] if row["writes"] == "adapter"]
+    files = [row for row in ways if row["way"] not in _IN_A_MODEL]
+    ours, *others = _best_of_each(first, files)
+    rows = [ours, *(row for row in ways if row not in files), *others]
+    right = [_right(first, row) for row in rows]
+    wrong = [_count(first, row, "wrong") for row in rows]
+    left = [len(first["cases"]) - r - w for r, w in zip(right, wrong, strict=True)]
+    counts = {
+        "right": right,
+        "wrong, without an error": wrong,
+        "refused, broken, or no way to ask": left,
+    }
+    lines = ["| | " + " | ".join(map(_head, rows)) + " |", "| --- |" + " ---: |" * len(rows)]
+    lines += [f"| {what} | " + " | ".join(map(str, each)) + " |" for what, each in counts.items()]
+    return "\n".join(lines)
+
+
+def _head(row: Record) -> str:
+    """Give what a column of the README is called."""
+    loaded = row["way"] in _IN_A_MODEL
+    return f"`{row['call'].partition('(')[0]}`" if loaded else f"{row['tool']} `{row['way']}`"
 
 
 def short_table(record: Record) -> str:
@@ -138,11 +143,17 @@ def page(record: Record) -> str:
 
 
 def _best_ways(record: Record, writes: str, base: bool) -> Iterator[Record]:
-    """Give each tool's best way of one kind, in the record's order of tools.
+    """Give each tool's best way of one kind, in the record's order of tools."""
+    yield from _best_of_each(
+        record, [row for row in record["ways"] if (row["writes"], row["base"]) == (writes, base)]
+    )
+
+
+def _best_of_each(record: Record, ways: Sequence[Record]) -> Iterator[Record]:
+    """Give each tool's best of these ways.
 
     The best has most sums exact or as good as bfloat16, then fewest wrong; the first of equals.
     """
-    ways = [row for row in record["ways"] if (row["writes"], row["base"]) == (writes, base)]
     for tool in dict.fromkeys(row["tool"] for row in ways):
         yield max(
             (row for row in ways if row["tool"] == tool),

@@ -93,3 +93,33 @@ def test_an_adapter_that_is_no_sum_of_factors_is_refused_with_a_way_out(
     assert "is stored as it is, not as factors" in told.stderr
     assert "convert_hf_to_gguf.py" in told.stderr
     assert not Path("made.gguf").exists()
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("base.gguf", "math", "gone"), "gone: no such folder"),
+        (("base.gguf", "math", "medicine:half"), "`half` after the colon is no task weight"),
+        (("base.gguf", "math + nan*medicine"), "`nan` before the * is no task weight"),
+        (("base.gguf", "math", "other"), "and `other` on `org/quite-another`"),
+        (("base.gguf", "wide"), "has shape (32, 32), and the adapter's change of it (64, 64)"),
+        (("base.gguf", "deeper"), "has no tensor `blk.7.attn_v.weight`"),
+        (("cut.gguf", "math"), "cut.gguf"),
+        (("base.gguf", "math", "-o", "base.gguf/made.gguf"), "base.gguf: cannot be written"),
+    ],
+)
+def test_bad_input_is_told_on_the_commands_own_side_and_nothing_is_left(
+    words: tuple[str, ...], said: str, superpose: Superpose, write_adapter: WriteAdapter
+) -> None:
+    write_adapter("other", modules=MODULES, width=32, base_model="org/quite-another")
+    write_adapter("wide", modules=MODULES, width=64)
+    write_adapter("deeper", modules=("model.layers.7.self_attn.v_proj",), width=32)
+    Path("cut.gguf").write_bytes(Path("base.gguf").read_bytes()[:-100])
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    out = () if "-o" in words else ("-o", "made.gguf")
+    told = superpose("bake", "--for", "gguf", *words, *out)
+    assert told.returncode == 2, told.stderr
+    assert told.stderr.count("error: ") == 1
+    assert said in " ".join(told.stderr.split())
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before

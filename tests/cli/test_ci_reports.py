@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from tests.baking.checkpoints import write_checkpoint
+from tests.docs.blocks import blocks_of
 
 import superpose as sp
 
@@ -298,6 +299,32 @@ def test_the_hooks_entries_gate_committed_adapters(
     assert run(*verify, base, "a", "b:0.5", "sum").code == 1
     for hook in hooks:
         assert re.search(hook["files"], "adapters/math/adapter_model.safetensors")
+
+
+def test_the_workflow_and_the_hook_of_the_docs_gate_and_upload_what_is_written(
+    run: Run, write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path("docs/how-to/ci.md").read_text(encoding="utf-8")
+    files = {b.argument: yaml.safe_load(b.text) for b in blocks_of(page) if b.mark == "file"}
+    hooks = yaml.safe_load(Path(".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    steps = files[".github/workflows/adapters.yml"]["jobs"]["gate"]["steps"]
+    asked = (shlex.split(step["run"]) for step in steps if "run" in step)
+    (gate,) = (words[1:] for words in asked if words[0] == "superpose")
+    (used,) = files[".pre-commit-config.yaml"]["repos"][0]["hooks"]
+    (hook,) = (shlex.split(h["entry"])[1:] for h in hooks if h["id"] == used["id"])
+    write_adapter("adapters/math", width=256)
+    other = write_adapter("adapters/medicine", seed=1, width=256)
+    monkeypatch.chdir(other.parent.parent)
+    assert [run(*gate).code, run(*hook, *used["args"]).code] == [0, 0]
+    shutil.rmtree(other)
+    write_adapter("adapters/medicine", width=256)  # twins
+    uploaded = [step["with"] for step in steps if step.get("if") == "always()"]
+    sarif, junit = (Path(each.get("sarif_file") or each["path"]) for each in uploaded)
+    sarif.unlink()
+    junit.unlink()
+    assert [run(*gate).code, run(*hook, *used["args"]).code] == [1, 1]
+    assert len(sarif_of(sarif)["results"]) == 2
+    assert len(cases_of(junit)) == 2
 
 
 def test_python_judges_and_writes_as_the_command_does(

@@ -102,6 +102,9 @@ def run_and_compare(path: Path, tmp_path: Path, *, whole: bool) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+    assert "IProgress" not in ended.stderr, (
+        "the first base model is loaded with a warning of widgets"
+    )
     made = tmp_path / path.name
     assert [cell["source"] for cell in cells(made)] == [cell["source"] for cell in cells(path)]
     for new, old in zip(cells(made), cells(path), strict=True):

@@ -13,12 +13,13 @@ import torch
 import transformers
 
 import superpose
-from superpose.errors import BadInput, BadSetting, Refused
+from superpose.errors import BadInput, BadSetting, DifferentBase, MissingBase, Refused
 
 pytest.importorskip("lm_eval")
 import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from lm_eval.tasks._index import TaskIndex
 
 from superpose.harness import SuperposeLM, evaluate_sums
 from superpose.harness.__main__ import each_sum, main
@@ -64,6 +65,12 @@ def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if "lora_" in key:
                 torch.nn.init.normal_(x, std=0.5)
         made.save_pretrained(folder / name, save_embedding_layers=False)
+    for name, settings in (("foreign", {"hidden_size": 32}), ("wide", {"hidden_size": 64})):
+        config = transformers.AutoConfig.from_pretrained(tiny_base, head_dim=8, **settings)
+        other = transformers.AutoModelForCausalLM.from_config(config)
+        other.name_or_path = f"org/{name}"
+        made = peft.get_peft_model(other, peft.LoraConfig(target_modules=["q_proj"], r=4))
+        made.save_pretrained(folder / name)
     return folder
 
 
@@ -194,6 +201,9 @@ def test_a_mapping_of_names_and_a_text_are_one_sum(tiny_base: Path, rows: Path, 
         ({"sum": "math;law"}, BadSetting, "python -m superpose.harness"),
         ({"sum": "math + half*law"}, BadInput, "`half` before the * is no task weight"),
         ({"sum": "math + tax"}, BadInput, "tax: no such folder"),
+        ({"sum": "math + foreign"}, DifferentBase, "same_base=True"),
+        ({"sum": "wide"}, DifferentBase, "wide"),
+        ({"base": "org/nowhere", "sum": "math"}, MissingBase, "org/nowhere"),
         ({"sum": "words"}, Refused, "superpose bake BASE ADAPTER"),
     ],
 )
@@ -205,6 +215,12 @@ def test_what_cannot_be_evaluated_is_named(
     with pytest.raises(error) as raised:
         SuperposeLM(**arguments)
     assert said in str(raised.value)
+
+
+def test_base_models_of_two_names_are_one_where_that_is_said(tiny_base: Path, here: Path) -> None:
+    model = SuperposeLM(str(tiny_base), "math + foreign", same_base=True)
+    assert model.get_model_info()["superpose"]["adapters"] == ["math", "foreign"]
+    model.remove()
 
 
 def test_the_way_out_for_other_layers_works(
@@ -256,6 +272,14 @@ def test_the_command_line_evaluates_each_sum_and_names_its_results(
 ) -> None:
     """No device is named; without the harness's own tasks, which `make test-pages` has it read."""
     without = partial(TaskManager, include_defaults=False)
+    indexed: list[Path] = []
+    files_in = TaskIndex._iter_yaml_files
+
+    def counted(folder: Path) -> Any:
+        indexed.append(folder)
+        return files_in(folder)
+
+    monkeypatch.setattr(TaskIndex, "_iter_yaml_files", staticmethod(counted))
     monkeypatch.setattr("lm_eval.tasks.TaskManager", without)
     data = {"data_files": {"test": str(rows)}, "cache_dir": str(tmp_path / "cache")}
     (tmp_path / "sums.yaml").write_text(
@@ -272,6 +296,7 @@ def test_the_command_line_evaluates_each_sum_and_names_its_results(
          "--output_path", str(tmp_path / "results")]
     )  # fmt: skip
     assert code == 0
+    assert indexed == [tmp_path]  # of both sums
     written = sorted((tmp_path / "results").rglob("results_*.json"))
     assert len(written) == 2
     assert len({path.parent.name for path in written}) == 2

@@ -199,6 +199,7 @@ def test_a_device_is_looked_at_before_the_base_is_loaded(
         load_base(tiny_base, device="meta")
 
 
+@pytest.mark.hard  # docs/notebooks hold it too
 def test_a_notebook_without_widgets_is_not_told_of_them(tiny_base: Path, tmp_path: Path) -> None:
     nbformat, nbclient = (pytest.importorskip(name) for name in ("nbformat", "nbclient"))
     pytest.importorskip("ipykernel")

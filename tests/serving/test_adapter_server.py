@@ -213,3 +213,23 @@ def test_a_folder_that_cannot_be_written_is_the_servers_trouble(
     (tmp_path / "kept").write_text("a file where the folder should be")
     with pytest.raises(CacheTrouble, match="the server's folder of sums cannot be written"):
         server().serve(BASE, "math+medicine")
+
+
+def test_a_disk_that_takes_no_more_is_the_servers_trouble_and_nothing_half_written_is_left(
+    server: Server, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")  # of Unix
+    one = server()
+    kept = one.serve(BASE, "math")  # loads all that another sum takes
+    assert kept is not None
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))  # bytes that a file may have
+    try:
+        with pytest.raises(CacheTrouble, match="sums cannot be written: File too large") as full:
+            one.serve(BASE, "math+medicine")
+        assert one.serve(BASE, "math") is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(tmp_path) not in str(full.value)
+    assert list((tmp_path / "kept/sums").iterdir()) == [kept.path]
+    assert one.serve(BASE, "math+medicine") is not None

@@ -20,19 +20,27 @@ from superpose.studies.run import Study
 from superpose.studies.summary import Summary
 
 
-@pytest.fixture
-def orphaned(tiny_base: Path, tmp_path: Path) -> Study:
-    """A finished study whose base model and question files are gone."""
-    shutil.copytree(tiny_base, tmp_path / "base")
-    files = write_questions(tmp_path)
-    spec = tiny_spec(tmp_path / "base", files, seeds=[0, 1], methods=["regmean"])
-    study = Study(spec, tmp_path / "run")
+@pytest.fixture(scope="module")
+def without_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A finished study whose base model and question files are gone; nothing is written into it."""
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(tiny_base, folder / "base")
+    files = write_questions(folder)
+    spec = tiny_spec(folder / "base", files, seeds=[0, 1], methods=["regmean"])
+    study = Study(spec, folder / "run")
     study.run()
     write_results(study.folder, spec, study.cells)
-    shutil.rmtree(tmp_path / "base")
+    shutil.rmtree(folder / "base")
     for path in files.values():
         path.unlink()
     return study
+
+
+@pytest.fixture
+def orphaned(without_base: Study, tmp_path: Path) -> Study:
+    """A copy of it."""
+    shutil.copytree(without_base.folder.path, tmp_path / "run")
+    return Study(without_base.spec, tmp_path / "run")
 
 
 def test_tables_and_page_come_again_of_the_folder_alone(orphaned: Study, run: Run) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from superpose.errors import SuperposeError
 
@@ -21,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = list(each_sum(given))
         if len(runs) > 1 and any(word.startswith("--use_cache") for word in given):
             raise no_cache()
-        for run in runs:
-            _run(run)
+        with _tasks_indexed_once():
+            for run in runs:
+                _run(run)
     except SuperposeError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -60,6 +63,34 @@ def _run(words: Sequence[str]) -> None:
         cli_evaluate()
     finally:
         sys.argv = before
+
+
+@contextmanager
+def _tasks_indexed_once() -> Iterator[None]:
+    """Let all runs share the index of the harness's thousands of task files, which takes seconds.
+
+    A version of the harness that makes its index elsewhere makes it for each run.
+    """
+    try:
+        from lm_eval.tasks._index import TaskIndex  # lm-eval 0.4.13
+    except ImportError:
+        yield
+        return
+    build = TaskIndex.build
+    made: dict[Any, dict[str, Any]] = {}
+
+    def built(paths: Iterable[Any], **options: Any) -> dict[str, Any]:
+        paths = list(paths)
+        key = (*map(str, paths), *sorted(options.items()))
+        if key not in made:
+            made[key] = build(paths, **options)
+        return dict(made[key])  # a run adds names to its own
+
+    TaskIndex.build = staticmethod(built)
+    try:
+        yield
+    finally:
+        TaskIndex.build = staticmethod(build)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from superpose.errors import BadSetting, missing_extra
+from superpose.errors import BadSetting, DifferentBase, missing_extra
 from superpose.names.sums import write_sum
 
 try:
@@ -13,6 +13,9 @@ try:
     from lm_eval.models.huggingface import HFLM
 except ImportError as error:
     raise missing_extra(error.name, "the harness") from None
+
+if TYPE_CHECKING:
+    from superpose.adapter import Adapter
 
 __all__ = ["SuperposeLM", "evaluate_sums"]
 
@@ -31,14 +34,15 @@ class SuperposeLM(HFLM):  # type: ignore[misc]
 
     base: smollm2, a transformers folder or a hub name (`org/name@revision`), which one process
     loads once, however many sums are evaluated. sum: as it is written everywhere, `math +
-    0.5*medicine`; "" is the base alone. dtype: of the base's weights in memory; factors are in
-    float32 at least. device, batch_size, max_batch_size, and what `hf` knows of lengths, tokens and
-    templates: as for the harness's `hf`. model: no more than what the harness calls the folder of
-    its results.
+    0.5*medicine`; "" is the base alone. same_base: its adapters are of one base model, whatever
+    they call it. dtype: of the base's weights in memory; factors are in float32 at least. device,
+    batch_size, max_batch_size, and what `hf` knows of lengths, tokens and templates: as for the
+    harness's `hf`. model: no more than what the harness calls the folder of its results.
 
     Raises BadSetting for any other argument, which `hf` would pass over; BadInput for what is no
-    sum, or an adapter that cannot be read; Refused for adapters that change more than linear
-    layers, with the way out; MissingBase where the base model is not here.
+    sum, or an adapter that cannot be read; DifferentBase for adapters of two base models; Refused
+    for adapters that change more than linear layers, with the way out; MissingBase where the base
+    model is not here.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class SuperposeLM(HFLM):  # type: ignore[misc]
         sum: str = "",  # noqa: A002  the name on the command line
         *,
         dtype: str = "float32",
+        same_base: bool = False,
         device: str | None = None,
         batch_size: int | str = 1,
         max_batch_size: int | None = 64,
@@ -61,10 +66,11 @@ class SuperposeLM(HFLM):  # type: ignore[misc]
         adapters, self._weights = ([], []) if not sum else loaded_with_weights(
             str(sum), base=str(base)
         )  # fmt: skip
+        _check_one_base(adapters, same_base)
         loaded = load_base(str(base), dtype=dtype, device=_device_of(device))
         # Switched on for each call alone: other sums may stand on the same base.
         self._superposed = SuperposedModel(loaded.model, adapters)
-        self._of = {"base": loaded.name, "sum": str(sum), "adapters": [a.label for a in adapters]}
+        self._of = {"base": loaded.name, "sum": str(sum), "adapters": [a.name for a in adapters]}
         super().__init__(
             pretrained=loaded.model, tokenizer=loaded.tokenizer, backend="causal",
             batch_size=batch_size, max_batch_size=max_batch_size, **options,
@@ -144,6 +150,18 @@ def _device_of(name: str | None) -> str | None:
     return None if absent else name
 
 
+def _check_one_base(adapters: Sequence[Adapter], same_base: bool) -> None:
+    """Raise DifferentBase for adapters of two base models, with what the harness can be told."""
+    from superpose.adapter import check_same_base
+
+    try:
+        check_same_base(adapters, same_base)
+    except DifferentBase as error:
+        told = "If they are of one base model, say so: --model_args ...,same_base=True"
+        error.hint = told if "--same-base" in (error.hint or "") else error.hint
+        raise
+
+
 def _check_arguments(base: str, sum_: str, options: Mapping[str, Any]) -> None:
     if not base:
         raise BadSetting("is missing", where="base", hint="--model_args base=BASE,sum=A+0.5*B")
@@ -151,7 +169,7 @@ def _check_arguments(base: str, sum_: str, options: Mapping[str, Any]) -> None:
     if unknown:
         raise BadSetting(
             f"is no argument of the model `superpose`; there are base, sum, dtype, "
-            f"{', '.join(sorted(_PASSED))}",
+            f"same_base, {', '.join(sorted(_PASSED))}",
             where=unknown[0],
             hint="What a sum cannot have, a written one can: superpose add or bake, then "
             "--model hf.",

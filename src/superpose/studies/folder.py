@@ -16,13 +16,10 @@ from superpose.measure.evaluate import Score
 from superpose.measure.exact_match import ExactMatch
 from superpose.studies.cells import StudyCell
 
-__all__ = ["DOMAINS", "PROMPT", "SETTINGS", "SUMMARY", "StudyFolder"]
+__all__ = ["DOMAINS", "PROMPT", "StudyFolder"]
 
 DOMAINS = "domains.json"
 """Rows of each domain: trained on, tested on, cut at the token limit, left out."""
-
-SETTINGS, SUMMARY = "settings.json", "summary.json"
-"""What stood in the study file when the study ran last; what it found."""
 
 PROMPT = "prompt.json"
 """What rows became tokens with: the study file's settings, and the templates that came of them."""

@@ -24,7 +24,8 @@ from superpose.studies.beside import (
 )
 from superpose.studies.cells import UNION, StudyCell
 from superpose.studies.correlations import correlations, points
-from superpose.studies.folder import DOMAINS, PROMPT, SUMMARY, StudyFolder
+from superpose.studies.folder import DOMAINS, PROMPT, StudyFolder
+from superpose.studies.kept_settings import SUMMARY
 from superpose.studies.row_losses import ROWS, write_row_losses
 from superpose.studies.scores import StudyScores
 from superpose.studies.spec import StudySpec

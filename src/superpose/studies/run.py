@@ -16,8 +16,9 @@ from superpose.executor import Do, Execution, Task, Workbench, work_off
 from superpose.model.carried import base_checksum, check_same_base_here
 from superpose.studies.bench import StudyBench
 from superpose.studies.cells import BASELINES, MERGED_BY, WEIGHTED, StudyCell
-from superpose.studies.folder import DOMAINS, PROMPT, SETTINGS
+from superpose.studies.folder import DOMAINS, PROMPT
 from superpose.studies.forecasting import check_file, forecast_file, forecast_tokens
+from superpose.studies.kept_settings import SETTINGS
 from superpose.studies.merged_by import check_calibration, merging_tokens
 from superpose.studies.opened import BASE_CELL, OpenedStudy
 from superpose.studies.spec import StudySpec

@@ -137,8 +137,7 @@ def study(
     raise.
     """
     held(execution, Execution, "execution")
-    from superpose.studies.foreseen import foresee
-    from superpose.studies.run import Study
+    from superpose.studies.rows import check_sources
     from superpose.studies.spec import load_spec, spec_of
 
     started = time.perf_counter()
@@ -148,6 +147,12 @@ def study(
         spec, beside = spec_of(file, "the study"), Path()
     else:
         spec, beside = load_spec(Path(file)), Path(file).parent
+    if not status:
+        check_sources(spec, beside)
+    # They load torch and transformers, which takes seconds: a bad file is told before.
+    from superpose.studies.foreseen import foresee
+    from superpose.studies.run import Study
+
     run = Study(
         spec,
         Path("runs", spec.name) if out is None else Path(out),
@@ -167,7 +172,7 @@ def study(
 
 def _again(folder: Path, out: object, started: float, *, dry_run: bool, status: bool) -> Studied:
     """Give what a study's folder holds. Raises BadSetting for what a folder does not take."""
-    from superpose.studies.kept import kept_study
+    from superpose.studies.kept_settings import kept_settings
 
     if out is not None:
         raise BadSetting(f"{folder} is a study's folder, and has no other", where="out")
@@ -177,7 +182,10 @@ def _again(folder: Path, out: object, started: float, *, dry_run: bool, status: 
             where="dry_run",
             hint="Give the study file.",
         )
-    run = kept_study(folder)
+    spec = kept_settings(folder)
+    from superpose.studies.kept import KeptStudy  # which loads torch
+
+    run = KeptStudy(spec, folder)
     if status:
         found = work_status(folder)
         seconds = time.perf_counter() - started
