@@ -59,8 +59,9 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   gigabyte.
 - **Nothing leaves the folder that was asked for.** Paths that others wrote (an index of shards, a
   shared form, a library's index, a study file, names and answers of a hub, requests of a server,
-  metadata, links in any of these) are names beside their file, or refused; links that lead out are
-  not passed on (`tests/cli/test_no_way_out.py` walks them).
+  metadata, links in any of these) are names beside their file, or refused; links that lead out, in
+  a base model's folder too, are not passed on (`tests/cli/test_no_way_out*.py` walk them). Weights
+  alone may be links: a file of tensors is checked for being one.
 - **A name is text in every output.** One hostile name is put in the place of an adapter, a base
   model, a module, a domain and a question, and read in a terminal, JSON, CSV, pages, model cards,
   SARIF, JUnit, LaTeX, SVG, GGUF and notebooks (`tests/cli/test_every_name_everywhere.py`).

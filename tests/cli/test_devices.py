@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+import superpose
+from superpose.errors import BadSetting
 from superpose.model.carried import CarriedBase
 from superpose.verbs.base import loaded_base
 
@@ -29,6 +31,18 @@ def commands(
     data = [word for path in rows for word in ("--data", path)]
     on_base = (tiny_base, *adapters)
     return {
+        "add --data": (
+            *adapters,
+            "--base",
+            tiny_base,
+            "--method",
+            "regmean",
+            *data,
+            *few,
+            "-o",
+            tmp_path / "merged",
+        ),
+        "add --verify": (*adapters, "-o", tmp_path / "sum", "--verify", tiny_base),
         "ask": (*on_base, "--prompt", "1 + 1?", "--max-new-tokens", 2),
         "compare": (*on_base, *data, "--methods", "sum,average", "--passes", 2, *few),
         "eval": (*on_base, *data, *few),
@@ -44,17 +58,28 @@ def test_every_command_with_a_base_takes_a_device(
 ) -> None:
     """On the CPU each does its work; nowhere is a device that is not here a traceback."""
     for command, words in commands.items():
-        ended = run(command, *words, "--device", "cpu", "-q")
+        ended = run(command.split()[0], *words, "--device", "cpu", "-q")
         assert ended.code == 0, f"{command}: {ended.err}"
     for command, words in commands.items():
-        words = (*words, "--force") if command in ("statistics", "train") else words
+        words = (*words, "--force") if "-o" in words else words
         for name, said in (
             ("gpu", "error: --device: 'gpu' is no device that torch knows\nSuch as cpu, cuda"),
             ("meta", "error: --device: torch cannot use the device 'meta' here: "),
         ):
-            ended = run(command, *words, "--device", name, "-q")
+            ended = run(command.split()[0], *words, "--device", name, "-q")
             assert (ended.code, ended.out) == (2, ""), command
             assert said in ended.err, command
+
+
+def test_add_without_a_base_to_load_has_no_place_for_a_device(
+    run: Run, commands: dict[str, Any], tmp_path: Path
+) -> None:
+    adapters = commands["add --verify"][:2]
+    ended = run("add", *adapters, "-o", tmp_path / "out", "--device", "cpu")
+    assert ended.code == 2
+    assert "--device: goes with data or verify, which load a base model" in ended.err
+    with pytest.raises(BadSetting, match="goes with data or verify"):
+        superpose.merge(list(adapters), device="cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

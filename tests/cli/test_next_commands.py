@@ -6,14 +6,18 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
 from tests.conftest import write_questions
+from tests.library.making import moved, random_factors, write_factors
 from tests.verbs.test_running import study_file
 
 import superpose
+from superpose.landscape.predictions import LOOK
+from superpose.shown import Line
 from superpose.training.settings import LoraSettings, TrainingSettings
 
 PRINTED = re.compile(r"superpose (?:[a-z]+) [^;()\n]+")
@@ -81,6 +85,50 @@ def test_what_is_told_to_be_typed_next_runs(
     if "--by" in command:  # it says to keep them first
         Path("weights.json").write_text(run(*command, "-q", "--json").out, encoding="utf-8")
     follow(run, commands)
+
+
+def test_where_weights_are_to_be_looked_for_predict_tells_the_whole_command(
+    place: Path, run: Run
+) -> None:
+    """On the rows that it drew itself, in the folder that has kept what it measured."""
+    data = ["sums.jsonl", "coins.jsonl"]
+    few = superpose.Calibration(rows=6, seed=3)
+    found = superpose.predict("base", ["sums", "coins"], data, questions=few, out="kept")
+    assert found.advice is not None
+    looking = replace(found, advice=replace(found.advice, verdict=LOOK, weights=None))
+    lines = [part for part in looking.shown() if isinstance(part, Line)]
+    (command,) = [line.text for line in lines if line.strong == "Next:"]
+    ended = run(*shlex.split(command)[1:], "--json", "-q")
+    assert ended.code == 0, ended.err
+    tuned = json.loads(ended.out)
+    assert list(tuned["weights"]) == list(found.forecast.names)
+    own = superpose.tune("base", ["sums", "coins"], data, questions=few)
+    assert tuned["weights"] == own.weights
+    assert found.tuning == command
+
+
+def test_a_library_check_leads_from_near_copies_to_one_adapter(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_one, other = random_factors(0), random_factors(1)
+    near = [moved(of_one, seed, 0.02) for seed in range(3)]
+    turned = {name: (-B, A) for name, (B, A) in of_one.items()}
+    for name, factors in zip("abcde", (*near, turned, other), strict=True):
+        write_factors(tmp_path / "fleet" / name, factors)
+    assert run("index", "fleet", "-o", "fleet.index").code == 0
+    ended = run("check", "--index", "fleet.index")
+    assert ended.code == 0, ended.err
+    (command,) = [command for command in printed(ended.out) if "--rank" in command]
+    assert run(*shlex.split(command)[1:]).code == 0
+    one = superpose.load("OUT")
+    assert [Path(parent.path or "").name for parent in one.parents] == ["a", "b", "c"]
+    assert one.rank == 3
+    assert min(one.cosine(superpose.load(f"fleet/{name}")) for name in "abc") > 0.99
+    shutil.rmtree("fleet/b")
+    shutil.rmtree("fleet/c")
+    run("index", "fleet", "-o", "fleet.index")
+    assert "--rank" not in run("check", "--index", "fleet.index").out
 
 
 @pytest.mark.slow

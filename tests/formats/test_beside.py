@@ -173,7 +173,7 @@ def test_a_pipe_in_place_of_a_tokenizer_is_not_waited_for(
     folder = write_adapter("a")
     os.mkfifo(folder / "tokenizer.json")
     (said,) = said_by(lambda: library.save(library.load(folder), tmp_path / "copy"))
-    assert "is not a file" in said
+    assert "is no regular file" in said
 
 
 def test_a_folder_given_in_a_relative_way_is_found_again_from_elsewhere(

@@ -39,6 +39,9 @@ def test_what_is_below_a_folder_is_there_and_what_cannot_be_read_has_its_reason(
     assert broken["name"] == "broken"
     assert "adapter_model.safetensors" in broken["problem"]
     assert found.counts == {"unchanged": 16, "damaged": 1}
+    for one in found.to_json()["entries"]:  # as `info --json` has them
+        own = [] if one["dtypes"] is None else superpose.info(one["path"]).to_json()["dtypes"]
+        assert one["dtypes"] == (None if one["problem"] else list(own))
 
 
 def test_the_table_is_read_without_superpose_and_holds_the_dense_figures(indexed: Path) -> None:

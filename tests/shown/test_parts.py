@@ -35,3 +35,12 @@ def test_a_perplexity_has_four_digits_at_most() -> None:
     nats = (0.0, 2.5, 6.0, 20.0, 701.0, math.inf, -math.inf)
     texts = ["1.00", "12.18", "403", "4.9e+08", "inf", "inf", "0.00"]
     assert [perplexity(n) for n in nats] == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [(-0.0004, "+.3f", "+0.000"), (-0.0, ".2f", "0.00"), (-0.004, ".0%", "0%"),
+     (-0.0006, "+.3f", "-0.001"), (-0.04, "+.1f", "+0.0"), (-10, "d", "-10")],
+)  # fmt: skip
+def test_what_is_rounded_to_zero_is_not_below_it(value: float, form: str, text: str) -> None:
+    assert written(value, form) == text

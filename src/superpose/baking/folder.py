@@ -57,7 +57,13 @@ def carried(folder: Path) -> Iterator[Path]:
 
 
 def carry(source: Path, target: Path) -> None:
-    """Copy those files; raises OSError as the system does, Refused for links that lead out."""
+    """Copy those files; raises OSError as the system does, Refused for links that lead out.
+
+    The base's own configuration and index are looked at too: they are written anew from what they
+    say, whatever that is. Its tensors may lie elsewhere, as those do that were fetched by link.
+    """
+    for name in filter(lambda name: os.path.lexists(source / name), (CONFIG, INDEX)):
+        own_file(source / name, source)
     for path in carried(source):
         for file in own_files_below(path, source) if path.is_dir() else [own_file(path, source)]:
             copy = target / file.relative_to(source)

@@ -18,6 +18,7 @@ from superpose.cli.options import (
     Weights,
 )
 from superpose.cli.unfold import unfolded
+from superpose.option import DEVICE
 from superpose.verbs.merging import Merging
 from superpose.verbs.settings import MergeQuestions, Writing
 
@@ -86,6 +87,10 @@ def add(
             "plus the parents' own deltas.",
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help=f"--data, --verify: {DEVICE}", show_default=False),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -111,7 +116,8 @@ def add(
         found = add_all(
             adapters, out, weights, merging.chosen(), data=data or (), questions=questions,
             rank=rank, engine=engine, base=base, heads=heads, same_base=same_base,
-            ignore_keys=ignore_key or (), writing=writing, verify=verify, progress=progress,
+            ignore_keys=ignore_key or (), writing=writing, verify=verify, device=device,
+            progress=progress,
         )  # fmt: skip
     answer(found, json)
     found.insist()

@@ -20,10 +20,13 @@ from superpose.data.messages import ASSISTANT, CALLS, Message
 from superpose.errors import BadInput
 from superpose.files.text import with_an_end
 
-__all__ = ["CHAT_FILE", "ChatTemplate", "common_start"]
+__all__ = ["CHAT_FILE", "CHAT_FILES", "ChatTemplate", "common_start"]
 
 CHAT_FILE = "chat_template.jinja"
 """What transformers calls the file of it."""
+
+CHAT_FILES = (CHAT_FILE, "tokenizer_config.json")
+"""Files that may hold a chat template; the first that does counts."""
 
 _LARGEST = 1_000_000
 

@@ -17,6 +17,7 @@ from superpose.errors import BadInput, Missing, SuperposeWarning
 from superpose.files import is_here, listing, read_header
 from superpose.files.file_format import INPUT_STATISTICS, weights_pattern
 from superpose.files.hub import fetch_beside
+from superpose.files.own import own_file
 from superpose.files.pickles import PICKLES
 
 _WEIGHTS = (".safetensors", *PICKLES)
@@ -75,7 +76,7 @@ def to_carry(beside: Sequence[Beside]) -> dict[str, bytes]:
     """Give the files of a tokenizer that a written adapter carries, by name.
 
     They are carried together or not at all: where adapters have different ones, or one cannot be
-    had, that is said with a SuperposeWarning.
+    had or is a link out of its folder, that is said with a SuperposeWarning.
     """
     files: dict[str, dict[bytes, Beside]] = {}
     try:
@@ -83,8 +84,9 @@ def to_carry(beside: Sequence[Beside]) -> dict[str, bytes]:
             if one.kind == "tokenizer":
                 files.setdefault(one.file, {}).setdefault(_bytes(one), one)
     except (OSError, BadInput, Missing) as error:
+        reason = str(error).splitlines()[0]
         _say(
-            f"{one.file} of {one.adapter} cannot be read ({error}): no tokenizer is written "
+            f"{one.file} of {one.adapter} cannot be read ({reason}): no tokenizer is written "
             "beside the result"
         )
         return {}
@@ -120,11 +122,7 @@ def _tensors(path: Path) -> Iterable[str]:
 
 def _bytes(one: Beside) -> bytes:
     folder = Path(one.folder) if one.folder is not None else fetch_beside(one.adapter, TOKENIZER)
-    path = folder / one.file
-    # Before opening: opening a named pipe waits for somebody to write into it.
-    if path.exists() and not path.is_file():
-        raise BadInput("is not a file", where=path)
-    return path.read_bytes()
+    return own_file(folder / one.file, folder).read_bytes()
 
 
 def _say(message: str) -> None:

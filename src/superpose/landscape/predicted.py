@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 
 from superpose.adapter import sum_or_formula
 from superpose.errors import BadInput
-from superpose.shown import Cell, Column, Line, Part, Scale, Shown, Table, field_of, perplexity
+from superpose.shown import (
+    Cell,
+    Column,
+    Line,
+    Part,
+    Scale,
+    Shown,
+    Table,
+    field_of,
+    perplexity,
+    written,
+)
 
 __all__ = [
     "DISTURBANCE_COLUMNS",
@@ -42,7 +53,7 @@ through what was measured elsewhere."""
 
 def written_change(nats: float) -> str:
     """Write a difference of losses as that of the perplexities, in per cent."""
-    return f"{100 * math.expm1(min(nats, 700.0)):+.1f}"
+    return written(100 * math.expm1(min(nats, 700.0)), "+.1f")
 
 
 LOST = Scale("% of perplexity", "", 0.0, math.log(2.0), written_change)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
@@ -12,6 +13,7 @@ from superpose.adapter import Adapter
 from superpose.executor import Execution
 from superpose.files import without_nan
 from superpose.interference import Pair, check
+from superpose.interference.borders import NEARLY_COPY
 from superpose.interference.clusters import clusters_of
 from superpose.interference.evidence import NOTHING_FOUND
 from superpose.interference.figures import CHANCE, PAIR_COLUMNS
@@ -29,17 +31,24 @@ Tell: TypeAlias = Callable[[float, float | None, str], None]
 _WORST, _TOLD = 12, 4
 """Pairs whose every figure is computed, and those that are spoken of."""
 
+_MERGED = 12
+"""Near copies of which one adapter is made, at most: a command of more would not be read."""
+
 _LABEL = Column("pair", lambda pair: f"{pair.a} + {pair.b}")
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedBase:
-    """All pairs of one base model's adapters. names (N). worst: the largest cosines, whole."""
+    """All pairs of one base model's adapters. names (N). worst: the largest cosines, whole.
+
+    merging: the command that makes one adapter of near copies; empty where there are none.
+    """
 
     base: str
     names: tuple[str, ...]
     pairs: AllPairs
     worst: tuple[Pair, ...]
+    merging: str = ""
 
     def parts(self, most: int = ON_A_MAP) -> tuple[Part, ...]:
         """Give clusters, map and worst pairs. most: adapters of the map."""
@@ -59,6 +68,7 @@ class CheckedBase:
             *as_many(self.names, cosine, multiple, most),
             Table.of("Pairs", (_LABEL, *PAIR_COLUMNS), self.worst, CHANCE + some),
             *self._told(),
+            *([Line(self.merging, "One adapter of near copies:", whole=True)] * bool(self.merging)),
         )
 
     def _told(self) -> tuple[Part, ...]:
@@ -138,7 +148,27 @@ def _of_base(library: Library, base: str) -> CheckedBase:
             (pair,) = check([_called(a, n) for a, n in zip(two, called, strict=True)], True).pairs
             worst.append(pair)
     names = tuple(library.names[at] for at in members)
-    return CheckedBase(base, names, found, tuple(worst))
+    return CheckedBase(base, names, found, tuple(worst), _merging(library, members, found.cosine))
+
+
+def _merging(library: Library, members: Sequence[int], cosine: Array) -> str:
+    """Give the command that writes the average of near copies, at the rank of the largest.
+
+    Of several groups it is the largest that a command can name. members (N): of one base model.
+    cosine (N, N).
+    """
+    near = np.nan_to_num(cosine) >= NEARLY_COPY
+    np.fill_diagonal(near, True)
+    counts = np.where(near.sum(axis=1) <= _MERGED, near.sum(axis=1), 0)
+    first = int(np.argmax(counts))
+    if counts[first] < 2:
+        return ""
+    group = [members[int(at)] for at in np.flatnonzero(near[first])]
+    entries = [library.entries[at] for at in group]
+    typed = check([library.adapter(at) for at in group[:2]], True).pairs[0].typed
+    rank = max(entry.rank for entry in entries)
+    how = ("--weights", "average", "--rank", str(rank), *typed.options, "-o", typed.out)
+    return shlex.join(("superpose", "add", *(entry.given for entry in entries), *how))
 
 
 def _called(adapter: Adapter, name: str) -> Adapter:

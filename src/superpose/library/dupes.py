@@ -42,7 +42,7 @@ class Copied:
     cosine: float
     scale: float
     difference: float
-    dtypes: str
+    dtypes: tuple[str, ...]
     rank: int
     format: str
 
@@ -65,7 +65,7 @@ _COLUMNS = (
     Column("cosine", lambda pair: pair[1].cosine, "+.6f"),
     Column("difference", lambda pair: pair[1].difference, ".2g"),
     Column("rank", lambda pair: pair[1].rank, "d"),
-    Column("dtype", lambda pair: pair[1].dtypes),
+    Column("dtype", lambda pair: ", ".join(pair[1].dtypes)),
     Column("format", lambda pair: pair[1].format),
 )
 
@@ -185,8 +185,8 @@ def _told(held: HeldAdapters, base: str, members: Sequence[int]) -> Copies:
             entry = library.entries[at]
             cosine, scale, difference, _ = held.compare(kept, at)
             copies.append(
-                Copied(library.names[at], entry.given, cosine, scale, difference, entry.dtypes,
-                       entry.rank, entry.format)
+                Copied(library.names[at], entry.given, cosine, scale, difference,
+                       entry.dtype_names, entry.rank, entry.format)
             )  # fmt: skip
     path = library.entries[kept].given
     return Copies(library.names[kept], path, reason, base, tuple(copies))
@@ -198,7 +198,7 @@ def _to_keep(library: Library, members: Sequence[int]) -> tuple[int, str]:
 
     def worth(at: int) -> tuple[float, ...]:
         one = entries[at]
-        return -_bits(one.dtypes), -one.stored, float(one.made is not None), one.parameters, at
+        return -_bits(one.dtype_names), -one.stored, float(one.made is not None), one.parameters, at
 
     best, *rest = sorted(members, key=worth)
     mine, other = worth(best), worth(rest[0])
@@ -212,7 +212,7 @@ def _to_keep(library: Library, members: Sequence[int]) -> tuple[int, str]:
     return best, next(text for x, y, text in zip(mine, other, said, strict=True) if x != y) + "."
 
 
-def _bits(dtypes: str) -> float:
+def _bits(dtypes: Sequence[str]) -> float:
     """Give the precision of the coarsest of some dtypes: bits behind the point."""
     known = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
-    return min((known.get(name, 3) for name in dtypes.split(", ")), default=0)
+    return min((known.get(name, 3) for name in dtypes), default=0)

@@ -72,6 +72,11 @@ class LibraryEntry:
         """Whether it is in the figures."""
         return self.problem is None
 
+    @property
+    def dtype_names(self) -> tuple[str, ...]:
+        """The dtypes that its factors are stored in, one by one."""
+        return tuple(self.dtypes.split(", ")) if self.dtypes else ()
+
     def without_figures(self, problem: str) -> LibraryEntry:
         """Give the entry of an adapter that is in no figure any more, and why."""
         return replace(self, problem=problem, modules=(), sketch=None, starts=None)

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from superpose.arguments import typed
 from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing_extra
 from superpose.executor.cores import granted_cores
@@ -100,20 +102,29 @@ def _load(
         # that lies, with the adapter in it.
         raise adapter_for_base(name.given)
     path = str(folder)
+    tokenizer = _tokenizer(folder)
     try:
         with without_bars(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
             check_safetensors(folder)
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 path, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _not_loaded(folder, error) from error
     model = model.to(place or "cpu").requires_grad_(False)
     # PEFT writes this name into every adapter trained here and into its card; a cache path would
     # tell nobody, and the revision has a field of its own.
     model.name_or_path = model.config.name_or_path = name.name
     return BaseModel(name.given, path, model.eval(), tokenizer, name.revision, device)
+
+
+def _tokenizer(folder: Path) -> Any:
+    _, transformers = _libraries()
+    try:
+        with without_bars(transformers):
+            return transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:  # what tokenizers cannot parse is an Exception of no kind
+        raise _not_loaded(folder, error) from error
 
 
 def _folder(name: BaseName) -> Path:

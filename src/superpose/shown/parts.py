@@ -230,10 +230,18 @@ Part: TypeAlias = Table | Heat | Facts | Line
 
 
 def written(value: Any, form: Form) -> str:
-    """Write a figure; a dash for one that does not exist (None, NaN)."""
+    """Write a figure; a dash for one that does not exist (None, NaN).
+
+    What is rounded to zero is not below it: -0.0001 in three digits is 0.000, signed +0.000.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    return form(value) if callable(form) else format(value, form)
+    if callable(form):
+        return form(value)
+    text = format(value, form)
+    if text.startswith("-0") and not text.strip("-0.%"):
+        return "+" * form.startswith("+") + text[1:]
+    return text
 
 
 def perplexity(nll: float) -> str:

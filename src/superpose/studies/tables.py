@@ -193,15 +193,16 @@ def _because(advice: SeedAdvice) -> str:
 
 def _change(figure: SpreadChange) -> str:
     """Write `+1.2`, with the standard deviation over seeds where there are several."""
-    return f"{figure.mean:+.1f}" + ("" if figure.spread is None else f" ±{figure.spread:.1f}")
+    spread = "" if figure.spread is None else f" ±{figure.spread:.1f}"
+    return written(figure.mean, "+.1f") + spread
 
 
 def _between(figure: SpreadChange) -> str:
     """Write `+1.2 [-0.3, +2.7]` where there are several seeds, and as `_change` for one."""
     if figure.spread is None or figure.ends is None:
         return _change(figure)
-    low, high = figure.ends
-    return f"{figure.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    mean, low, high = (written(value, "+.1f") for value in (figure.mean, *figure.ends))
+    return f"{mean} [{low}, {high}]"
 
 
 def _sum(field: str) -> Column:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import transformers
 
+from superpose.data.chat import CHAT_FILES, ChatTemplate
 from superpose.errors import BadSetting
+from superpose.files.own import own_file
 from superpose.model.base_model import BaseModel
 from superpose.shown.words import joined, meant
 
-__all__ = ["ALL_LINEAR", "check_targets", "check_trainer"]
+__all__ = ["ALL_LINEAR", "check_targets", "check_template", "check_trainer"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer that is no head; it stands alone."""
@@ -35,6 +38,18 @@ def check_targets(base: BaseModel, targets: Collection[str]) -> None:
                 where="targets",
                 hint=f"{meant(target, held)}It has {joined(held)}.",
             )
+
+
+def check_template(base: BaseModel, chat: ChatTemplate | None) -> None:
+    """Raise Refused where the base's chat template is a link out of its folder.
+
+    It is written beside the adapter, as it stands. One of another file was chosen by the user.
+    """
+    if chat is not None and chat.of == base.name:
+        folder = Path(base.path)
+        for path in (folder / name for name in CHAT_FILES):
+            if path.is_symlink():
+                own_file(path, folder)
 
 
 def check_trainer(given: Mapping[str, Any]) -> None:

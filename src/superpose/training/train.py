@@ -28,7 +28,7 @@ from superpose.files import new_folder
 from superpose.files.file_format import INPUT_STATISTICS, PEFT
 from superpose.model.base_model import BaseModel
 from superpose.shown import Line, Part, Shown
-from superpose.training.refused import ALL_LINEAR, check_targets, check_trainer
+from superpose.training.refused import ALL_LINEAR, check_targets, check_template, check_trainer
 from superpose.training.settings import LoraSettings, TrainingSettings
 from superpose.training.trainer import AnswerTrainer, Progress
 
@@ -94,13 +94,15 @@ def train(
 
     Raises BadSetting for a target module that the base does not have and for unknown Trainer
     settings, BadInput for no examples and for a training that diverges; OutputExists where `out`
-    stands and `force` is not given; MissingExtra where `report_to` names what is not installed.
+    stands and `force` is not given; Refused for a chat template that is none of the base's own
+    files; MissingExtra where `report_to` names what is not installed.
     """
     lora = lora or LoraSettings()
     training = training or TrainingSettings()
     if not examples:
         raise BadInput("no rows to train on")
     check_targets(base, lora.targets)
+    check_template(base, chat)
     arguments = _arguments(training, seed, Path(out), on_cpu=base.model.device.type == "cpu")
     with _place(out, force) as beside:
         started = time.perf_counter()

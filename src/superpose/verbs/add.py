@@ -14,7 +14,7 @@ from superpose.compose import BestRank, Method, OnBase, Sum
 from superpose.errors import BadSetting
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.at_hand import read_back
-from superpose.verbs.base import Base, base_name
+from superpose.verbs.base import Base, base_name, check_device
 from superpose.verbs.engine import check_rank, fitted, tell_of_ranks
 from superpose.verbs.from_rows import DomainData
 from superpose.verbs.merging import at_rank
@@ -139,6 +139,7 @@ def add(
     ignore_keys: Sequence[str] = (),
     writing: Writing = Writing(),
     verify: Base | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Added:
     """Add adapters exactly, write the sum as one adapter, and read it back as its engine would.
@@ -150,7 +151,8 @@ def add(
     folder, a .gguf or, of image LoRAs, a .safetensors file. rank: write the best approximation of
     this rank instead of the whole. engine: "peft", "vllm" or "llama.cpp": refuse what it does not
     read, and fit the rank to what it serves. verify: a base model on which PEFT is asked whether
-    what was written is the sum; the result's `insist` raises where it is not.
+    what was written is the sum; the result's `insist` raises where it is not. device: where the
+    base model of `data` and of `verify` is, as for `superpose.merge`.
 
     Raises as `superpose.merge` and `superpose.save`, all that can be told before anything is read
     or computed first.
@@ -160,7 +162,8 @@ def add(
     from superpose.formats import check_output, engines_of, save
 
     held(writing, Writing, "writing")
-    given, rows = given_weights(adapters, weights), DomainData(data, questions, base)
+    given, rows = given_weights(adapters, weights), DomainData(data, questions, base, device)
+    check_device(device, bool(data) or verify is not None)
     check_rank(rank, engine)
     if verify is not None and not isinstance(method, BestRank | OnBase | Sum):
         raise BadSetting(f"PEFT knows no `{method.name}` to compare with", where="verify")
@@ -178,7 +181,7 @@ def add(
     if verify is not None:
         from superpose.verbs.witness import compared, expected_sum
 
-        expected = expected_sum(verify, given, total)
+        expected = expected_sum(verify, given, total, device)
     written = save(total, out, base=name, **options)
     if expected is not None:
         checked = compared(expected, written.path, total.made.exact is not False)

@@ -20,6 +20,7 @@ __all__ = [
     "Base",
     "base_name",
     "base_name_or_none",
+    "check_device",
     "loaded_base",
     "loaded_base_of",
     "located",
@@ -37,7 +38,13 @@ def base_name(base: Base) -> str:
     return _checked(base).name
 
 
-def loaded_base(base: Base, dtype: str = "float32", device: str = "auto") -> BaseModel:
+def check_device(device: str | None, loads: bool) -> None:
+    """Raise BadSetting for a device where no base model is loaded that could be there."""
+    if device is not None and not loads:
+        raise BadSetting("goes with data or verify, which load a base model", where="device")
+
+
+def loaded_base(base: Base, dtype: str = "float32", device: str | None = "auto") -> BaseModel:
     """Load it where it is a name; a loaded one stays as it is. Raises as `load_base` does."""
     if not isinstance(base, str | os.PathLike):
         return _checked(base)

@@ -29,13 +29,14 @@ _DEFAULT = MergeQuestions()
 class DomainData:
     """Rows of each adapter's own domain, in the adapters' order, and the base that reads them.
 
-    data: empty where there are none. base: None for the one that the adapters name. Raises
-    BadSetting for questions that are chosen of no data.
+    data: empty where there are none. base: None for the one that the adapters name. device: where
+    that is. Raises BadSetting for questions that are chosen of no data.
     """
 
     data: Data = ()
     questions: MergeQuestions = _DEFAULT
     base: Base | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         held(self.questions, MergeQuestions, "questions")
@@ -47,13 +48,14 @@ class DomainData:
         from superpose.adapter.same_base import base_with_revision
         from superpose.verbs.calibrating import calibrating
 
+        loading = Loading() if self.device is None else Loading(device=self.device)
         if self.base is not None:
-            return calibrating(self.base, parts, self.data, self.questions, Loading(), same_base)
+            return calibrating(self.base, parts, self.data, self.questions, loading, same_base)
         named = next(filter(None, map(base_with_revision, parts)), None)
         if named is None:
             raise BadSetting("no adapter names its base model, which reads the rows", where="base")
         try:
-            return calibrating(named, parts, self.data, self.questions, Loading(), same_base)
+            return calibrating(named, parts, self.data, self.questions, loading, same_base)
         except MissingBase as error:
             raise MissingBase(
                 f"{error.problem}. The adapters name it, and the rows are read by it",

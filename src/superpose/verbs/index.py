@@ -66,7 +66,7 @@ class HeldBase:
         """Sum up the entries of one base model."""
         ranks = sorted({one.rank for one in entries})
         told = ", ".join(map(str, ranks)) if len(ranks) <= _FEW else f"{ranks[0]} to {ranks[-1]}"
-        dtypes = ", ".join(sorted({name for one in entries for name in one.dtypes.split(", ")}))
+        dtypes = ", ".join(sorted({name for one in entries for name in one.dtype_names}))
         return cls(base, len(entries), told, dtypes, sum(one.parameters for one in entries))
 
 
@@ -152,6 +152,7 @@ def _record(one: LibraryEntry) -> dict[str, Any]:
     """Give what JSON and CSV tell of an adapter; of one that is left out there are no figures."""
     figures = "base rank dtypes format parameters norm made".split()
     known = {name: getattr(one, name) if one.sound else None for name in figures}
+    known["dtypes"] = list(one.dtype_names) if one.sound else None
     known["stored_count"] = one.stored if one.sound else None
     return {"name": one.name, "path": one.given, **known, "problem": one.problem,
             "remark": one.remark}  # fmt: skip

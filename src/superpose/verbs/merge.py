@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from superpose.arguments import typed
 from superpose.compose import Method, Sum
 from superpose.verbs.adapters import Weighted
-from superpose.verbs.base import Base, base_name
+from superpose.verbs.base import Base, base_name, check_device
 from superpose.verbs.from_rows import DomainData
 from superpose.verbs.progress import Progress
 from superpose.verbs.settings import MergeQuestions, held
@@ -35,6 +35,7 @@ def merge(
     same_base: bool = False,
     tree: Tree | None = None,
     heads: Heads = "sum",
+    device: str | None = None,
     ignore_keys: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Adapter:
@@ -49,8 +50,9 @@ def merge(
     for DoRA at a rank, and for GGUF files. tree: the base's own names, where it is not on this
     machine. heads: what becomes of the layers that classifiers were given anew: "sum" merges them
     as all the rest, "none" leaves them out, and an adapter's name, path or number (from 1) takes
-    that adapter's whole, at weight 1. progress: called with the modules done, or rows measured, how
-    many there are, and what is done.
+    that adapter's whole, at weight 1. device: where the base model that reads the rows is: `cpu`,
+    `cuda:1`; None is an accelerator where torch finds one. progress: called with the modules done,
+    or rows measured, how many there are, and what is done.
 
     A result that is zero (an adapter minus itself) is said with a SuperposeWarning.
 
@@ -62,13 +64,14 @@ def merge(
     >>> superpose.merge(["math", "medicine:0.5"], method=BestRank(rank=8))  # doctest: +SKIP
     """
     held(method, Method, "method")
+    check_device(device, bool(data))
     total, _ = summed(
         given(adapters, weights),
         method,
         base=None if base is None else base_name(base),
         same_base=same_base,
         ignore_keys=ignore_keys,
-        rows=DomainData(data, questions, base),
+        rows=DomainData(data, questions, base, device),
         tree=tree,
         heads=heads,
         progress=progress,

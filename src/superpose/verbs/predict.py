@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from superpose.arguments import typed
 from superpose.executor import Execution
 from superpose.shown import Framed, Line, Part, Shown
 from superpose.verbs.adapters import Adapters
+from superpose.verbs.advised import advised_command
 from superpose.verbs.base import Base
 from superpose.verbs.calibrating import calibrating, data_rows, few_rows
 from superpose.verbs.choosing import ChoicesAsked, RightFound, right_of
@@ -31,6 +31,7 @@ from superpose.verbs.planning import (
 from superpose.verbs.predict_rows import measured_on_tests, tests_of
 from superpose.verbs.progress import Progress
 from superpose.verbs.questions import Data, encoded
+from superpose.verbs.same_rows import tune_command
 from superpose.verbs.settings import Calibration, Loading
 from superpose.verbs.shared_work import check_place
 
@@ -57,6 +58,7 @@ class Prediction(Framed, Shown):
     test rows, of weights, domain and nll. calibration: rows, tokens, forward passes of one row
     each, seconds. adapters, given, data, seed: what the page says of its making. right: what is
     known of questions with choices. merged: the sum of all by another method, where measured.
+    tuning: the command that finds the best weights on the same rows.
     """
 
     TABLE: ClassVar[str] = "predictions"
@@ -75,6 +77,7 @@ class Prediction(Framed, Shown):
     seconds: float
     right: RightFound
     merged: MergedSum | None
+    tuning: str
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:
@@ -141,15 +144,8 @@ class Prediction(Framed, Shown):
 
     @property
     def command(self) -> str:
-        """The command that writes the sum as it is advised; empty where none is."""
-        found = self.advice
-        if found is None or len(self.given) < 2 or not found.verdict.startswith("add them"):
-            return ""
-        words = ["superpose", "add", *self.given, "-o", "OUT"]
-        if found.verdict != "add them" and found.weights is not None:
-            numbers = ",".join(f"{weight:.4g}" for weight in found.weights.values())
-            words.append(f"--weights={numbers}")
-        return shlex.join(words)
+        """The command that writes the sum as it is advised, or looks for weights; may be empty."""
+        return advised_command(self.advice, self.given, self.tuning)
 
     @property
     def costs(self) -> dict[str, Any]:
@@ -276,21 +272,12 @@ def predict(
         merged = measured_merge(wanted, found, ready, asked, questions, meter_in(folder), progress)
     used = data_rows(ready.read, ready.examples, "calibration") + data_rows(tests, asked, "test")
     prediction = Prediction(
-        base=ready.base.name,
-        prompt=ready.asked,
-        forecast=found,
-        plan=chosen,
-        advice=None if asked_of else advise(found),
-        measured=measured,
-        calibration=cost,
-        adapters=ready.adapters,
-        given=ready.given,
-        data=used,
-        seed=questions.seed,
-        seconds=time.perf_counter() - started,
-        right=right,
-        merged=merged,
-    )
+        base=ready.base.name, prompt=ready.asked, forecast=found, plan=chosen,
+        advice=None if asked_of else advise(found), measured=measured, calibration=cost,
+        adapters=ready.adapters, given=ready.given, data=used, seed=questions.seed,
+        seconds=time.perf_counter() - started, right=right, merged=merged,
+        tuning=tune_command(ready, questions, loading, out),
+    )  # fmt: skip
     for caution in prediction.cautions:
         note("warning", caution)
     return prediction

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superpose.data.chat import CHAT_FILE, ChatTemplate
+from superpose.data.chat import CHAT_FILE, CHAT_FILES, ChatTemplate
 from superpose.data.prompt import AS_IT_STANDS, CHAT, DEFAULT_TEMPLATE, Prompt
 from superpose.errors import BadInput, BadSetting
 from superpose.formats.peft import TRAINING
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from superpose.model import BaseModel
 
 __all__ = ["asked_in", "prompt_of"]
-
-_HOLDING = (CHAT_FILE, "tokenizer_config.json")
-"""Files beside an adapter that may hold a chat template, the first that does counts."""
 
 
 def prompt_of(
@@ -136,7 +133,7 @@ def _beside(adapters: Sequence[Adapter]) -> ChatTemplate | None:
 def _has_chat_template(adapter: Adapter) -> bool:
     """Whether a chat template lies beside an adapter, as far as that is told without the hub."""
     held = {one.file: one.folder for one in adapter.beside if one.kind == "tokenizer"}
-    here = all(held[name] is not None for name in _HOLDING if name in held)
+    here = all(held[name] is not None for name in CHAT_FILES if name in held)
     return CHAT_FILE in held or (here and _own(adapter) is not None)
 
 
@@ -149,9 +146,9 @@ def _own(adapter: Adapter) -> ChatTemplate | None:
 def _files(adapter: Adapter) -> list[Path]:
     """Give the files beside an adapter that may hold its chat template; fetched from the hub."""
     found = {one.file: one for one in adapter.beside if one.kind == "tokenizer"}
-    held = [found[name] for name in _HOLDING if name in found]
+    held = [found[name] for name in CHAT_FILES if name in found]
     if any(one.folder is None for one in held):
         from superpose.files.hub import fetch_beside
 
-        return [fetch_beside(one.adapter, _HOLDING) / one.file for one in held]
+        return [fetch_beside(one.adapter, CHAT_FILES) / one.file for one in held]
     return [Path(one.folder or "") / one.file for one in held]

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["compared", "expected_sum"]
 
 
-def expected_sum(base: Base, given: Given, total: Adapter) -> ExpectedSum:
+def expected_sum(
+    base: Base, given: Given, total: Adapter, device: str | None = None
+) -> ExpectedSum:
     """Ask PEFT what base and parents make together; reads all that a comparison needs of them.
+
+    device: where the base is; None is an accelerator where torch finds one.
 
     Raises BadInput and BadSetting for what PEFT's deltas of linear layers do not tell, and as
     `expect_sum` and loading do.
@@ -43,7 +47,9 @@ def expected_sum(base: Base, given: Given, total: Adapter) -> ExpectedSum:
         weights = tuple(found[name] for name in names)
     from superpose.model.verify import expect_sum
 
-    return expect_sum(loaded_base(base).model, list(zip(names, weights, strict=True)))
+    return expect_sum(
+        loaded_base(base, device=device).model, list(zip(names, weights, strict=True))
+    )
 
 
 def _name(adapter: AdapterName) -> str:

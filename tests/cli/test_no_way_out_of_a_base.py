@@ -1,0 +1,191 @@
+"""Links in a base model's folder that lead out of it: what lies there is not passed on.
+
+A base from elsewhere can call any file of this machine its own. What is read as a configuration, a
+tokenizer or tensors is checked for being that; what is written into a result or said is the base's
+own. Weights may lie elsewhere, as they do where a folder was fetched by link.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.chat_templates import write_chat_llama
+from tests.cli.conftest import SECRET
+
+from superpose.files import read_header
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Ended, Run
+    from tests.conftest import WriteAdapter
+
+INDEX = "model.safetensors.index.json"
+
+CHAT = {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]}
+
+CARRIED = ("LICENSE", "added_tokens.json", "vocab.txt", "additional_chat_templates/x.jinja")
+"""What the base itself has not, and would be carried along."""
+
+FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+         "chat_template.jinja", "model.safetensors")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model of two layers with a chat template."""
+    folder = tmp_path_factory.mktemp("bases") / "clean"
+    write_chat_llama(folder)
+    return folder
+
+
+@pytest.fixture
+def place(world: Path, clean: Path, write_adapter: WriteAdapter, run: Run) -> Path:
+    """Beside `here/clean` an adapter of it, what it makes, and questions."""
+    shutil.copytree(clean, "clean")
+    write_adapter("here/own", width=32, modules=("model.layers.0.self_attn.q_proj",))
+    Path("chats.jsonl").write_text(f"{json.dumps(CHAT)}\n" * 4, encoding="utf-8")
+    ended = run("bake", "clean", "own", "-o", "baked")
+    assert ended.code == 0, ended.err
+    return world
+
+
+@pytest.fixture
+def elsewhere(place: Path) -> list[tuple[str, str, Path]]:
+    """What each file of a base is replaced by."""
+    return list(lying_elsewhere(place))
+
+
+def lying_elsewhere(place: Path) -> Iterator[tuple[str, str, Path]]:
+    """Write what each file of a base is replaced by: file, kind, and where it lies.
+
+    The secret as it stands, and a file that is what it should be and holds the secret too.
+    """
+    for file in (*FILES, INDEX, *CARRIED):
+        whole = Path("clean") / file
+        fitting = SECRET
+        if whole.suffix == ".json":
+            held = json.loads(whole.read_text(encoding="utf-8")) if whole.exists() else {}
+            fitting = json.dumps({**held, "note": SECRET})
+        elif whole.suffix == ".jinja":
+            held = whole.read_text(encoding="utf-8") if whole.exists() else ""
+            fitting = f"{{# {SECRET} #}}{held}"
+        for kind, text in (("a secret", SECRET), ("one with a secret", fitting)):
+            target = place / "outside" / f"{whole.name} is {kind}"
+            target.write_text(text, encoding="utf-8")
+            yield file, kind, target
+
+
+def tried(
+    elsewhere: list[tuple[str, str, Path]], files: tuple[str, ...], run: Run, *words: str
+) -> Iterator[tuple[str, str, Ended]]:
+    """Run a command on bases in which one of these files is a link; what it wrote holds no secret.
+
+    Gives file, kind and how it ended.
+    """
+    there = {*Path().iterdir(), Path("base")}
+    for file, kind, target in elsewhere:
+        if file not in files:
+            continue
+        shutil.rmtree("base", ignore_errors=True)
+        shutil.copytree("clean", "base")
+        link = Path("base") / file
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        ended = run(*words)
+        assert ended.code in (0, 2), (file, kind, ended)
+        assert "Traceback" not in ended.err
+        for new in set(Path().iterdir()) - there:
+            held = [path for path in (new, *new.rglob("*")) if path.is_file()]
+            assert not [p for p in held if SECRET.encode() in p.read_bytes()], (file, kind)
+            shutil.rmtree(new) if new.is_dir() else new.unlink()
+        yield file, kind, ended
+
+
+def test_what_bake_copies_or_writes_anew_is_the_bases_own(
+    elsewhere: list[tuple[str, str, Path]], run: Run, unharmed: Callable[..., None]
+) -> None:
+    for file, _, ended in tried(
+        elsewhere, (*FILES, *CARRIED), run, "bake", "base", "own", "-o", "out"
+    ):
+        unharmed(ended.out, ended.err)
+        assert ended.code == 2, file
+        assert Path(file).name in ended.err
+
+
+def test_an_index_of_shards_that_lies_elsewhere_is_not_written_anew(place: Path, run: Run) -> None:
+    shard = "model-00001-of-00001.safetensors"
+    shutil.move("clean/model.safetensors", f"clean/{shard}")
+    names = read_header(Path("clean") / shard).entries
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, shard)}
+    (Path("clean") / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    assert run("bake", "clean", "own", "-o", "whole").code == 0
+    shutil.copy(Path("clean") / INDEX, place / "outside/adapter")
+    shutil.copytree("clean", "base")
+    (Path("base") / INDEX).unlink()
+    (Path("base") / INDEX).symlink_to(place / "outside/adapter" / INDEX)
+    ended = run("bake", "base", "own", "-o", "out")
+    assert ended.code == 2
+    assert f"{INDEX}: is a link out of its folder" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["verify base own baked", "verify clean own base", "extract base baked -o out --rank 2",
+     "extract clean base -o out --rank 2", "add own -o out.gguf --base base",
+     "check own own --base base"],
+)  # fmt: skip
+def test_what_reads_a_base_without_loading_it_passes_nothing_on(
+    command: str, elsewhere: list[tuple[str, str, Path]], run: Run, unharmed: Callable[..., None]
+) -> None:
+    for _, _, ended in tried(elsewhere, (*FILES, *CARRIED), run, *command.split()):
+        unharmed(ended.out, ended.err)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["train base chats.jsonl -o out --targets q_proj --epochs 1 -q",
+     "eval base own --data chats.jsonl --json -q",
+     "statistics base chats.jsonl -o out -q", "add own -o out --verify base"],
+)  # fmt: skip
+def test_what_loads_a_base_passes_nothing_on(
+    command: str, elsewhere: list[tuple[str, str, Path]], run: Run, unharmed: Callable[..., None]
+) -> None:
+    codes = {}
+    for file, kind, ended in tried(elsewhere, FILES, run, *command.split()):
+        unharmed(ended.out, ended.err)
+        codes[file, kind] = ended.code
+    for file in ("config.json", "tokenizer.json", "model.safetensors"):
+        assert codes[file, "a secret"] == 2, file
+    assert codes["config.json", "one with a secret"] == 0
+    if command.startswith("train"):  # which writes the template beside the adapter
+        assert codes["chat_template.jinja", "one with a secret"] == 2
+
+
+def test_weights_that_lie_elsewhere_are_read(place: Path, run: Run) -> None:
+    """As in a folder that an earlier huggingface-cli made of links into its cache."""
+    shutil.copytree("clean", "base")
+    shutil.move("base/model.safetensors", place / "outside/weights")
+    Path("base/model.safetensors").symlink_to(place / "outside/weights")
+    ended = run("bake", "base", "own", "-o", "out")
+    assert ended.code == 0, ended.err
+    made, right = (Path(name, "model.safetensors").read_bytes() for name in ("out", "baked"))
+    assert made == right
+
+
+@pytest.mark.filterwarnings("default")  # as a command has them
+@pytest.mark.parametrize("file", ["vocab.txt", "tokenizer.json", "chat_template.jinja"])
+def test_no_tokenizer_is_carried_that_is_a_link_out_of_an_adapters_folder(
+    file: str, world: Path, run: Run, unharmed: Callable[..., None]
+) -> None:
+    (Path("a") / file).symlink_to(world / "outside/secret")
+    ended = run("add", "a", "b", "-o", "out")
+    unharmed(ended.out, ended.err)
+    assert ended.code == 0, ended.err
+    assert f"{file} of a cannot be read" in ended.err
+    assert "is a link out of its folder" in ended.err
+    assert not (Path("out") / file).exists()
