@@ -17,6 +17,7 @@ from typing import Any
 
 from superpose.statistics import over_seeds
 from superpose.studies.cells import TITLES
+from superpose.studies.summary import told_from
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = DOCS / "results"
@@ -79,9 +80,10 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What the naive sums cost against merged data, a line a study."""
     yield "## In short\n"
     yield (
-        "Perplexity of each study's naive sum against fine-tuning on the merged data, on the union "
-        "of the test sets (dPPL %, below), and what is kept of the own adapters' gain over the "
-        "base:\n"
+        "Perplexity of each study's naive sum against fine-tuning on the merged data for as many "
+        "epochs, on the union of the test sets (dPPL %, below); the same against fine-tuning of as "
+        "many steps as one adapter had, where that was trained; and what is kept of the own "
+        "adapters' gain over the base:\n"
     )
     for summary in found:
         *some, whole = sorted(summary["subsets"], key=lambda one: len(one["domains"]))
@@ -98,10 +100,36 @@ def _in_short(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         ]
         yield (
             f"- `{summary['name']}`: {two}"
-            f"all {len(whole['domains'])} {_change(whole['measured'][-1]['dppl_merged'])} %."
+            f"all {len(whole['domains'])} {_change(whole['measured'][-1]['dppl_merged'])} %"
+            + _of_equal_steps(summary, pairs, whole)
             + (f" Of all {len(whole['domains'])} is kept: {', '.join(said)}." if said else "")
         )
     yield ""
+
+
+def _of_equal_steps(
+    summary: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]
+) -> str:
+    """Say the same against merged data of one adapter's steps, where that was trained."""
+    found = {tuple(one["domains"]): _changes(summary, one) for one in (*pairs, whole)}
+    if not all(found.values()):
+        return "."
+    of_pairs = [fmean(found[tuple(pair["domains"])]) for pair in pairs]
+    two = f"{min(of_pairs):+.1f} to {max(of_pairs):+.1f} % and " if pairs else ""
+    return f"; of equal steps {two}{_with_spread(found[tuple(whole['domains'])])} %."
+
+
+def _changes(summary: Mapping[str, Any], subset: Mapping[str, Any]) -> list[float]:
+    """Give the naive sum's dPPL % against merged data of equal steps, by seed; none where not."""
+    return [
+        100 * (mine / theirs - 1)
+        for row in summary.get("methods") or ()
+        if (row["method"], row["domain"]) == ("merged_steps", "union")
+        and row["subset"] == subset["domains"]
+        for mine, theirs in zip(
+            subset["measured"][-1]["sum"]["values"], row["perplexity"]["values"], strict=True
+        )
+    ]
 
 
 def _study(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -177,20 +205,14 @@ def _sums(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def _beside_the_paper(summary: Mapping[str, Any]) -> Iterator[str]:
     """Set the paper's changes beside ours, against merged data of both budgets where measured."""
-    equal_steps = {
-        tuple(row["subset"]): row["perplexity"]["values"]
-        for row in summary.get("methods", ())
-        if row["method"] == "merged_steps" and row["domain"] == "union"
-    }
-    rows, turned = [], 0
+    rows, turned, equal_steps = [], 0, False
     for subset in summary["subsets"]:
         claimed = PAPER.get(frozenset(subset["domains"]))
         if claimed is not None:
             union = subset["measured"][-1]
             row = [" + ".join(subset["domains"]), f"{claimed:+.2f}", _change(union["dppl_merged"])]
-            if steps := equal_steps.get(tuple(subset["domains"])):
-                pairs = zip(union["sum"]["values"], steps, strict=True)
-                changes = [100 * (mine / theirs - 1) for mine, theirs in pairs]
+            if changes := _changes(summary, subset):
+                equal_steps = True
                 turned += union["dppl_merged"]["mean"] * fmean(changes) < 0
                 row.append(_with_spread(changes))
             rows.append(row)
@@ -240,13 +262,15 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "seeds; neither trained nor tested on), and measured on the test rows. Interference: nats "
         "more than under the domain's own adapter.\n"
     )
+    sizes = {len(row["subset"]) for row in found["predictions"]}
+    known = f"What is *predicted* is told from calibration rows: {told_from(sizes)}."
     if summary["name"] in EARLIER:
-        yield (
-            "Recorded when the fit still lay between the values that it had measured and slopes. "
-            "Every sum of two and of all three was itself measured on calibration rows, and the "
-            "fit goes through those losses now: these columns would be others, and their intervals "
-            "those of a measurement.\n"
+        known += (
+            " Recorded when the fit still lay between the values that it had measured and slopes; "
+            "it goes through those losses now: these columns would be others, and their intervals "
+            "those of a measurement."
         )
+    yield known + "\n"
     rows = [
         [
             " + ".join(row["subset"]),

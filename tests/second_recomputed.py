@@ -1,4 +1,7 @@
-"""The second run's headlines from its row losses, by NumPy alone: no line of superpose is used."""
+"""The second run's headlines from its row losses, by NumPy alone: no line of superpose is used.
+
+Lambda space too is fitted anew (`second_refitted`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    order = np.sort(values)
-    return np.searchsorted(order, values) + np.searchsorted(order, values, side="right")
+from tests.mid_ranks import ranks
+from tests.second_refitted import check_lambda_space
 
 
 def check_second_run(record: dict[str, Any], file: Path) -> None:
@@ -61,9 +61,32 @@ def check_second_run(record: dict[str, Any], file: Path) -> None:
             met = [abs(t[8] - t[-2]) <= np.hypot(t[7], t[-1]) for t in those]
             assert group["fresh"] == [sum(then), len(those)]
             assert group["fresh_met"] == [sum(met), len(those)]
+    check_lambda_space(record, arrays)
+    check_predictors(record)
     if record["right"]:
         check_right_answers(record, arrays, names)
     check_beside(record, arrays)
+
+
+def check_predictors(record: dict[str, Any]) -> None:
+    """Hold every predictor's correlation, error and bias against the figures of its points."""
+    truth = np.array([point[4] for point in record["points"]])
+    sizes = np.array([point[2].count("+") + 1 for point in record["points"]])
+    for place, predictor in enumerate(record["predictors"]):
+        figures = np.array([p[5][place] for p in record["points"]], dtype=float)
+        for group, size in (("all", None), ("pairs", 2), ("triples", 3), ("quadruples", 4)):
+            told = predictor["groups"][group]
+            chosen = np.isfinite(figures) & ((sizes == size) | (size is None))
+            x, y = figures[chosen], truth[chosen]
+            if told is None or told["spearman"] is None:
+                assert not len(x) or not np.ptp(x)
+                continue
+            assert told["n"] == len(x)
+            found = np.corrcoef(ranks(x), ranks(y))[0, 1]
+            assert told["spearman"] == pytest.approx(found, abs=1e-3), predictor["name"]
+            if predictor["in_nats"]:
+                assert told["error"] == pytest.approx(np.abs(x - y).mean(), rel=1e-3)
+                assert told["bias"] == pytest.approx((x - y).mean(), rel=1e-3, abs=1e-5)
 
 
 def check_beside(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -17,9 +17,10 @@ from superpose.adapter import Adapter, Delta
 from superpose.interference import check
 from superpose.landscape.advice import advise
 from superpose.report import check_page, study_page, write_page
+from superpose.report.relation import relation_charts
 from superpose.shown import Table
 from superpose.studies.screenful import MOST_ROWS
-from superpose.studies.summary import Summary
+from superpose.studies.summary import Summary, told_from
 from superpose.studies.tables import study_parts
 
 if TYPE_CHECKING:
@@ -200,3 +201,28 @@ def test_no_table_of_six_domains_is_longer_than_a_screen_of_a_terminal() -> None
     assert ties.rows[-1][0].names == tuple("abcdef")
     assert ties.remark.startswith(f"{MOST_ROWS} of 57 rows")
     assert max(len(table.rows) for table in tables) == MOST_ROWS
+
+
+def test_a_study_says_which_of_its_predicted_sums_were_measured_on_calibration_rows() -> None:
+    demo = Summary.from_json(json.loads(DEMO.read_text("utf-8")))
+    for summary, said in (
+        (demo, "each of these sums was itself measured on them"),
+        (of_six(tuple("abcdef")), "sums of two and of all were measured on them, those between"),
+    ):
+        tables = [part for part in study_parts(summary) if isinstance(part, Table)]
+        assert sum(said in table.title for table in tables) == 1
+        (chart,) = (each for each in relation_charts(summary) if each.key == "foreseen")
+        assert said in chart.note
+
+
+@pytest.mark.parametrize("adapters", [2, 3, 4, 6])
+def test_the_sums_that_are_said_to_be_measured_are_those_of_a_forecast(adapters: int) -> None:
+    found: dict[int, set[str]] = {}
+    for row in Known(adapters, 0.3).forecast().every_subset():
+        size = int(sum(row.weights.values()))
+        if size > 1 and row.weights[row.domain.removesuffix(".jsonl")]:
+            found.setdefault(size, set()).add(row.how)
+    assert found[2] == found[adapters] == {"measured"}
+    between = set().union(*(found[size] for size in range(3, adapters)))
+    assert between == ({"foretold"} if adapters > 3 else set())
+    assert ("foretold" in told_from(found)) == bool(between)

@@ -113,8 +113,9 @@ def _foreseen(forecast: ForecastSummary) -> Chart:
         f"{figure(agreement.mean_absolute_error, '.3f')} of "
         f"{figure(agreement.mean_measured, '.3f')} nats; {inside.inside} of {inside.of} "
         "lie in their predicted 95 % interval.",
-        note="Test rows are another sample than calibration rows; the points share adapters and "
-        "are not independent.",
+        note="What is predicted is told from calibration rows: "
+        f"{forecast.told_from}. Test rows are another sample than these; the points share "
+        "adapters and are not independent.",
         x=Axis.over("predicted, nats", [*ends, *across]),
         y=Axis.over("measured, nats", [*ends, *across]),
         dots=_by_size((p.subset, _dot_of_row(p)) for p in rows),

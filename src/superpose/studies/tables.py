@@ -164,8 +164,8 @@ def _forecast_table(found: ForecastSummary, summary: Summary) -> Table:
     cost = found.calibration
     title = (
         f"The naive sum, predicted from {cost.rows} calibration rows in {cost.seconds:.0f} s "
-        "(95 % interval) and measured on the test rows: nats an answer token, and how much more "
-        "than under the domain's own adapter"
+        f"(95 % interval; {found.told_from}) and measured on the test rows: nats an answer token, "
+        "and how much more than under the domain's own adapter"
     )
     every = sorted(found.predictions, key=lambda row: (len(row.subset), row.subset))
     rows, fewer = screenful(every, lambda row: (row.subset, row.domain), summary.whole)

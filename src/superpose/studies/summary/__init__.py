@@ -9,6 +9,7 @@ from superpose.studies.summary.foreseen import (
     InsideOf,
     SeedAdvice,
     TunedWeights,
+    told_from,
 )
 from superpose.studies.summary.measured import (
     AccuracyRow,
@@ -47,4 +48,5 @@ __all__ = [
     "SumRow",
     "Summary",
     "TunedWeights",
+    "told_from",
 ]

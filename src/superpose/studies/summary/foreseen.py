@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from superpose.studies.summary.measured import Held, Names
@@ -16,7 +16,18 @@ __all__ = [
     "InsideOf",
     "SeedAdvice",
     "TunedWeights",
+    "told_from",
 ]
+
+
+def told_from(sizes: Collection[int]) -> str:
+    """Say which naive sums a forecast had measured itself, on its calibration rows.
+
+    sizes: numbers of adapters of the sums that are shown, the largest being that of all.
+    """
+    if any(2 < size < max(sizes) for size in sizes):
+        return "sums of two and of all were measured on them, those between are foretold"
+    return "each of these sums was itself measured on them"
 
 
 @dataclass(frozen=True)
@@ -107,3 +118,8 @@ class ForecastSummary(Held):
     advice: tuple[SeedAdvice, ...]
     tuned: tuple[TunedWeights, ...]
     calibration: ForecastCost
+
+    @property
+    def told_from(self) -> str:
+        """Say which of these sums were measured on the calibration rows, and which foretold."""
+        return told_from({len(row.subset) for row in self.predictions})
