@@ -8,6 +8,7 @@ import pkgutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import superpose
@@ -31,6 +32,7 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
         yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def defined() -> dict[str, list[str]]:
     """Give the modules that define each public class or function, but for commands and verbs."""
     homes: dict[str, list[str]] = defaultdict(list)
