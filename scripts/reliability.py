@@ -66,7 +66,8 @@ is not what it says, and what was tried. `make docs` makes this page; the figure
   model, a module, a domain and a question, and read in a terminal, JSON, CSV, pages, model cards,
   SARIF, JUnit, LaTeX, SVG, GGUF and notebooks (`tests/cli/test_every_name_everywhere.py`).
 - **Memory grows with what is compared.** Of a pair among many no record of a module is held, and
-  `--json` is written pair by pair; [the growth](benchmarks.md#many) is a benchmark.
+  `--json` is written pair by pair, as Python has it by `check(...).in_parts()`;
+  [the growth](benchmarks.md#many) is a benchmark.
 - **Code is read for what bandit looks for**: ruff's rules of that family are on in `make lint`, and
   each that is off, or a line that is let pass, says why (`pyproject.toml`, `noqa`). `make audit`
   holds every pinned version against PyPI's advisories, and fails where the index has none to give.

@@ -183,6 +183,20 @@ def test_how_rough_a_forecast_is_at_drawn_weights_stands_in_readme_and_limits() 
         "docs/limits.md"
     )
     assert f"its intervals reach {half} nats either way" in words("docs/limits.md")
+    three, four = (
+        f"{100 * each['fresh'][0] / each['fresh'][1]:.0f} %"
+        for kind in ("triples", "quadruples")
+        for each in second["coverage"]["groups"]
+        if (each["adapters"], each["kind"]) == (9, kind)
+    )
+    assert f"last with nine ({three} at sums of three, {four} of four)" in words("README.md")
+    off, worse = (
+        f"{each['error']:.2f} {nats}of {each['mean']:.2f}"
+        for kind, nats in (("triples", "nats off "), ("quadruples", ""))
+        for each in second["coverage"]["groups"]
+        if (each["adapters"], each["kind"]) == (9, kind)
+    )
+    assert f"it was {off} at sums of three and {worse} at sums of four" in words("README.md")
 
 
 def test_the_readme_says_beside_the_arena_what_tuned_weights_closed_in_the_studies() -> None:

@@ -93,6 +93,23 @@ def test_json_that_comes_pair_by_pair_is_that_of_the_whole(
     assert capsys.readouterr().out == json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
+def test_in_python_pairs_come_one_by_one_too(build: Callable[..., Adapter]) -> None:
+    """What stands in memory for a pair goes before the next comes."""
+    layout = {f"m{n}": (8, 8) for n in range(60)}
+    found = check([build(f"a{n}", n, layout, rank=1) for n in range(20)])
+    whole = found.to_json()["pairs"]
+    assert list(found.in_parts()["pairs"]) == whole
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for pair in found.in_parts()["pairs"]:
+            assert len(pair["modules"]) == 60
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * len(json.dumps(whole[0])) < len(json.dumps(whole)) / 10
+
+
 def test_the_page_of_many_shows_the_foremost_and_tells_of_all(
     build: Callable[..., Adapter],
 ) -> None:

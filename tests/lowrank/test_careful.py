@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -117,6 +118,18 @@ def test_a_stack_is_of_float32_at_least(dtype, least):
     found = stack(tuple(terms))
     assert (found.B.dtype.name, found.A.dtype.name) == (least, least)
     np.testing.assert_allclose(found.B @ found.A, dense(tuple(terms)), rtol=1e-5, atol=1e-6)
+
+
+def test_terms_in_dtypes_that_have_none_in_common_are_stacked_widened():
+    """NumPy knows no dtype for both bfloat16 and float16."""
+    rng = np.random.default_rng(2)
+    terms = tuple(
+        Term(0.5, *(rng.normal(size=n).astype(dtype) for n in ((5, 2), (2, 4))))
+        for dtype in (ml_dtypes.bfloat16, np.float16)
+    )
+    found = stack(terms)
+    assert (found.B.dtype.name, found.A.dtype.name) == ("float32", "float32")
+    np.testing.assert_allclose(found.B @ found.A, dense(terms), rtol=1e-5, atol=1e-6)
 
 
 def test_a_term_is_zero_by_its_coefficient_or_one_of_its_factors():

@@ -88,6 +88,17 @@ def test_dependent_columns_do_not_count_twice(draw, make, plain):
     assert np.isfinite(expected)
 
 
+def test_one_direction_written_twice_is_one(draw, make, plain):
+    """Beside it nothing is left: the second strength is zero, give or take a rounding."""
+    ((c, B, A),) = draw(1, dtype="float64")
+    for times in (1.0, -3.0, 0.7):
+        B2, A2 = np.hstack([plain(B), times * plain(B)]), np.vstack([plain(A), plain(A) / 7])
+        outputs, inputs = from_grams((Term(c, make(B2), make(A2)),), draw(1))
+        for side in (outputs, inputs):
+            assert side.ranks.tolist() == [[1, 1]]
+            assert side.values[0, 0, 0] == pytest.approx(1.0)
+
+
 def test_padding_with_zeros_changes_nothing(draw, make, plain):
     ((c, B, A),) = x = draw(3)
     y = draw(4)

@@ -84,6 +84,12 @@ def oracle(terms: Terms) -> np.ndarray:
     return sum(map(of_entries, terms))  # type: ignore[return-value]
 
 
+@given(TERMS)
+def test_a_product_gives_its_factors_as_a_plain_term_does(term: Unformed | Term) -> None:
+    assert (term.B.shape, term.A.shape) == ((OUT, term.rank), (term.rank, IN))
+    np.testing.assert_allclose(term.coefficient * (term.B @ term.A), of_entries(term), atol=1e-10)
+
+
 @given(st.one_of(kronecker(), hadamard()), st.integers(0, OUT - 1))
 def test_a_product_acts_on_vectors_as_its_entries_do_and_as_its_factors_do(
     term: Unformed, begin: int

@@ -95,11 +95,21 @@ class Check(Framed, Shown):
     energy_ratio: float
 
     def to_json(self) -> dict[str, object]:
-        """Give what `superpose check --json` prints: a figure that does not exist is None."""
+        """Give what `superpose check --json` prints: a figure that does not exist is None.
+
+        All pairs with their modules at once; `in_parts` gives them one by one.
+        """
         return {name: gathered(value) for name, value in self.in_parts().items()}
 
     def in_parts(self) -> dict[str, object]:
-        """Give the same, with pairs one by one: of many adapters they are far larger than these."""
+        """Give the same, `pairs` an iterator that makes each as it is read.
+
+        Of many adapters they are far larger than all else: the command writes them so.
+
+        >>> import json, superpose  # doctest: +SKIP
+        >>> for pair in superpose.check(fleet).in_parts()["pairs"]:  # doctest: +SKIP
+        ...     print(json.dumps(pair), file=lines)
+        """
         return {
             "adapters": without_nan([vars(adapter) for adapter in self.adapters]),
             "pairs": (without_nan(_pair_json(pair)) for pair in self.pairs),
