@@ -28,7 +28,9 @@ HEAD = """\
 Made by `python -m benchmarks.methods judge` and `judge-inputs` from `methods.json`, `inputs.json`
 and the row losses beside them in `benchmarks/results`, whatever they say. What is asked, and what
 counts, was committed before anything was measured: `benchmarks/methods/REGISTERED.md` and
-`REGISTERED-INPUTS.md`.
+`REGISTERED-INPUTS.md`. Adapters are those of [the second run of predictors](prediction.md): base
+`smollm2` (tuned for instructions, held in four bits (Q4_1) and dequantised, asked without its chat
+template), rank 4, 24 optimiser steps each; four of the six domains are trivia, alike in form.
 """
 
 NOT_PLAYED = """\
@@ -57,7 +59,7 @@ rank at the same learning rate. All rows are of the same sums.
 
 BRIEF = """\
 What tuned weights gain on test rows, and training in their place, on the same {sums} of
-[the arena](docs/methods.md).{rest} In brackets 95 % intervals:
+[the arena](docs/methods.md).{rest} In brackets 95 % intervals, over questions{too}:
 """
 
 PLAINLY = {
@@ -93,7 +95,9 @@ def brief(arena: Record) -> str:
     """Give what the README says of it: tuned weights, and training in their place."""
     sums = counted(len(arena["sums"]), "sum")
     rest = " No seed of it is finished yet." if _none_finished(arena) else ""
-    return "\n".join([BRIEF.format(sums=sums, rest=rest), *_beside(arena)]).strip("\n")
+    too = " and sums" if len(arena["sums"]) >= 5 else " alone, as these are too few sums"
+    said = BRIEF.format(sums=sums, rest=rest, too=too)
+    return "\n".join([said, *_beside(arena)]).strip("\n")
 
 
 def page(arena: Record | None, inputs: Record | None) -> str:

@@ -21,7 +21,7 @@ def brief(record: Mapping[str, Any]) -> str:
     by_name = {each["name"]: each["groups"] for each in record["predictors"]}
     groups = {name: title for name, title in GROUPS.items() if record["groups"][name]}
     told = {
-        "lambda space, as `superpose predict` fits it to nine adapters": "lambda space",
+        "lambda space of nine adapters, fitted as it was then": "lambda space",
         "every pair evaluated on the calibration rows": "pairs evaluated",
         "RMS cosine, for pairs the paper's": "rms cosine",
     }
@@ -63,7 +63,13 @@ def in_short(record: Mapping[str, Any]) -> Iterator[str]:
             f"best without data {spearman(by_name[free]['pairs'])} ({PLAINLY.get(free, free)}), "
             f"RMS cosine {spearman(by_name['rms cosine']['pairs'])}."
         )
-    yield ""
+    for group in ("triples", "quadruples"):
+        if record["groups"][group]:
+            yield (
+                f"- Within {group}, of pairs and the sum of all: lambda space "
+                f"{spearman(by_name['lambda space'][group])}, what pairs cost added up "
+                f"{spearman(by_name['pairs evaluated'][group])}."
+            )
 
 
 def _leads(record: Mapping[str, Any]) -> Iterator[str]:
