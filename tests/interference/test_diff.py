@@ -55,6 +55,21 @@ def test_figures_are_those_of_the_dense_deltas() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", np.float16, ml_dtypes.bfloat16])
+def test_what_other_factors_of_a_dtype_leave_is_no_difference(dtype: Any) -> None:
+    """The same delta in other factors, each rounded to the dtype; a hundredth more is one."""
+    a = adapter(1, dtype=dtype)
+    turned, more = {}, {}
+    for module, delta in a.items():
+        ((c, B, A),) = delta.terms
+        R = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0]
+        B, A = (x.astype(np.float64) for x in (B, A))
+        turned[module] = Delta.of((B @ R).astype(dtype), (R.T @ A).astype(dtype), c)
+        more[module] = Delta.of((1.05 * B @ R).astype(dtype), (R.T @ A).astype(dtype), c)
+    assert diff(a, replace(a, deltas=turned)).same
+    assert not diff(a, replace(a, deltas=more)).same
+
+
 @given(share=st.floats(-14, 0), seed=st.integers(0, 9))
 @settings(max_examples=25, deadline=None)
 def test_a_difference_down_to_rounding_is_measured_right(share: float, seed: int) -> None:

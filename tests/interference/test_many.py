@@ -21,7 +21,9 @@ import superpose
 from superpose.adapter import Adapter
 from superpose.cli.console import answer
 from superpose.interference import Check, check
+from superpose.interference.many import as_many
 from superpose.report import check_page, render
+from superpose.shown import Heat, Line, Table
 
 LAYOUTS = (
     {"q": (60, 50), "k": (40, 50), "v": (60, 80)},
@@ -138,3 +140,34 @@ def test_a_few_have_all_their_pairs_on_the_page(
     page, whole = found.page("check"), check_page(found.to_json(), MADE)
     assert page.sections[1].data == whole.sections[1].data
     assert "These are the pairs of" not in render(page)
+
+
+def test_of_a_few_every_pair_is_spoken_of_and_of_many_the_foremost(
+    build: Callable[..., Adapter],
+) -> None:
+    made = [build(f"a{n:02d}", n, {"q": (30, 30)}, 2) for n in range(13)]
+    for count, told in ((12, 66), (13, 4)):
+        found = check(made[:count])
+        parts = found.shown()
+        labels = {f"{p.a} + {p.b}: {p.judgement.verdict}." for p in found.pairs}
+        spoken = [each for each in parts if isinstance(each, Line) and each.strong in labels]
+        assert min(told, 24) == len(spoken), count
+        titles = [each.title for each in parts if isinstance(each, Table)]
+        assert titles[:2] == ["Adapters", "Pairs"]
+
+
+@pytest.mark.parametrize(("alone", "said"), [(0, ""), (1, "1 of 6 adapters stands alone: no cosine "
+                         "of its reaches 0.25."), (2, "2 of 7 adapters stand alone: no cosine of "
+                         "theirs reaches 0.25.")])  # fmt: skip
+def test_clusters_are_numbered_and_those_that_stand_alone_counted(alone: int, said: str) -> None:
+    groups = [0, 0, 1, 1, 1, *range(2, 2 + alone)]
+    same = np.equal.outer(groups, groups)
+    cosine = np.where(same, 0.9, 0.1)
+    np.fill_diagonal(cosine, np.nan)
+    names = [f"a{n}" for n in range(len(groups))]
+    table, heat = as_many(names, cosine, 10.0 * cosine)
+    assert isinstance(table, Table)
+    assert isinstance(heat, Heat)
+    assert [[cell.value for cell in row[:2]] for row in table.rows] == [[1, 3], [2, 2]]
+    assert table.remark == f"Joined by cosines of 0.25 or more in size. {said}".strip()
+    assert heat.rows[:5] == ("a2", "a3", "a4", "a0", "a1")

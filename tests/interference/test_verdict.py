@@ -17,6 +17,7 @@ from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.interference import VERDICTS, borders, check
 from superpose.interference.agreement import sign_test
+from superpose.interference.reading import is_explained
 from superpose.shown.words import true_minus
 
 SOME = settings(max_examples=15)
@@ -25,6 +26,11 @@ SOME = settings(max_examples=15)
 
 AT_SOME_SIZES = ("crowded outputs", "shared A", "a faint relation", "mixed signs")
 """What chance hides, or makes, in narrow modules of rank 1: one direction is all that they have."""
+
+
+SENTENCES = EXPLAINED, MORE, CHANCE = (
+    "which the overlap of their sides explains", "more than chance gives", "as chance would be",
+)  # fmt: skip
 
 
 def pair_of(two):
@@ -41,6 +47,20 @@ def test_every_verdict_is_reached_by_a_pair_made_for_it():
     assert {word: verdict(make(Size())).verdict for word, make in READ_AS.items()} == {
         word: word for word in READ_AS
     }
+
+
+def test_what_is_said_of_a_cosine_is_what_it_is():
+    """Beyond chance or not, and explained by the sides or not, for every kind of pair."""
+    said = set()
+    for make in READ_AS.values():
+        pair = pair_of(make(Size()))
+        sentence = next((s for s in SENTENCES if s in pair.judgement.reason), None)
+        if sentence is not None:
+            beyond = abs(pair.multiple) >= borders.CLEAR_OF_CHANCE
+            expected = (EXPLAINED if is_explained(pair) else MORE) if beyond else CHANCE
+            assert sentence == expected, pair.judgement
+            said.add(sentence)
+    assert said == set(SENTENCES)
 
 
 @pytest.mark.parametrize("word", [w for w in READ_AS if w not in AT_SOME_SIZES])

@@ -107,3 +107,11 @@ def test_what_is_rounding_beside_the_first_does_not_count_whatever_its_size(size
     values = np.array([1.0, 0.1, 2 * NEGLIGIBLE, NEGLIGIBLE / 2, 0.0])
     assert significant(size * values) == 3
     assert significant(np.zeros(3)) == significant(np.zeros(0)) == 0
+
+
+def test_deltas_of_one_direction_have_bases_of_one_column() -> None:
+    """What else comes out of their stack is rounding, however small the second strength is."""
+    term = drawn(3, rank=1)
+    found = shared([canonical((each,)) for each in (term, term._replace(coefficient=-1.7))])
+    assert found.outputs.shape == (12, 1)
+    assert found.inputs.shape == (9, 1)

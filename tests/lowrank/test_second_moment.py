@@ -144,3 +144,12 @@ def test_a_weak_rest_is_not_taken_for_none(
     A = rng.standard_normal((2, 12))
     (found,) = regressed([A], moments, 0.0)
     np.testing.assert_allclose(found, A / 2, rtol=1e-6, atol=1e-8)
+
+
+def test_the_strongest_of_many_are_exact_where_few_are_left_out(rng: np.random.Generator) -> None:
+    """Of nearly equal strengths a random range would tell no more than about."""
+    turn = basis(rng, 60, 60)
+    strengths = np.linspace(1.2, 1.0, 60)
+    found = SecondMoment.of((turn * strengths) @ turn.T).sketched(30)
+    np.testing.assert_allclose(found.values, strengths[:30], rtol=1e-12)
+    assert found.rest == pytest.approx(strengths[30:].mean())

@@ -81,3 +81,18 @@ def test_singular_values_are_those_of_the_dense_delta(draw, oracle):
 def test_a_rank_below_one_is_refused(draw):
     with pytest.raises(ValueError, match="at least 1"):
         truncate(draw(2), 0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_term_far_below_the_others_is_told_where_each_is_large_on_another_side(rng, turned):
+    """Rounding is that of the products |b_j| |a_j|, 1e10 each, and not of 1e10 times 1e10."""
+    B, A = np.linalg.qr(rng.normal(size=(9, 3)))[0], np.linalg.qr(rng.normal(size=(7, 3)))[0].T
+    B[:, 1] += B[:, 0]
+    terms = tuple(
+        Term(1.0, b * B[:, k : k + 1], a * A[k : k + 1])
+        for k, (b, a) in enumerate([(1.0, 1e10), (1e10, 1.0), (1.0, 1e3)])
+    )
+    if turned:
+        terms = tuple(Term(1.0, t.A.T, t.B.T) for t in terms)
+    expected = np.linalg.svd(sum(t.B @ t.A for t in terms), compute_uv=False)[:3]
+    np.testing.assert_allclose(singular_values(terms)[:3], expected, rtol=1e-6)
