@@ -263,7 +263,7 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         "more than under the domain's own adapter.\n"
     )
     sizes = {len(row["subset"]) for row in found["predictions"]}
-    known = f"What is *predicted* is told from calibration rows: {told_from(sizes)}."
+    known = f"*Predicted* is from calibration rows: {told_from(sizes)}."
     if summary["name"] in EARLIER:
         known += (
             " Recorded when the fit still lay between the values that it had measured and slopes; "

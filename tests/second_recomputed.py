@@ -1,7 +1,4 @@
-"""The second run's headlines from its row losses, by NumPy alone: no line of superpose is used.
-
-Lambda space too is fitted anew (`second_refitted`).
-"""
+"""The second run's headlines from its row losses, by NumPy alone: no line of superpose is used."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.mid_ranks import ranks
-from tests.second_refitted import check_lambda_space
 
 
 def check_second_run(record: dict[str, Any], file: Path) -> None:
@@ -61,7 +57,6 @@ def check_second_run(record: dict[str, Any], file: Path) -> None:
             met = [abs(t[8] - t[-2]) <= np.hypot(t[7], t[-1]) for t in those]
             assert group["fresh"] == [sum(then), len(those)]
             assert group["fresh_met"] == [sum(met), len(those)]
-    check_lambda_space(record, arrays)
     check_predictors(record)
     if record["right"]:
         check_right_answers(record, arrays, names)

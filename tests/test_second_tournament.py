@@ -36,6 +36,7 @@ from benchmarks.second.signs import signs
 from benchmarks.second.turning import signs_judged
 from benchmarks.second.ways import Place, Ways
 from tests.second_recomputed import check_second_run
+from tests.second_refitted import check_lambda_space
 
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
@@ -191,6 +192,16 @@ def test_the_committed_record_follows_from_its_row_losses() -> None:
     assert RECORD.exists() == ROWS.exists()
     if RECORD.exists():
         check_second_run(json.loads(RECORD.read_text(encoding="utf-8")), ROWS)
+
+
+def test_lambda_space_is_fitted_anew_by_numpy_alone(judged: tuple[dict[str, Any], Path]) -> None:
+    record, file = judged
+    check_lambda_space(record, dict(np.load(file)))
+
+
+@pytest.mark.hard  # 756 fits, of which the test above has as few as there are domains
+def test_the_recorded_lambda_space_is_fitted_anew_by_numpy_alone() -> None:
+    check_lambda_space(json.loads(RECORD.read_text(encoding="utf-8")), dict(np.load(ROWS)))
 
 
 def test_judging_the_record_anew_gives_the_record(judged: tuple[dict[str, Any], Path]) -> None:

@@ -33,7 +33,9 @@ def pair(write_adapter: WriteAdapter, monkeypatch: pytest.MonkeyPatch) -> list[P
     base = BaseModel("tiny", "tiny", model, None)
     loaded_base = witness.loaded_base
     monkeypatch.setattr(
-        witness, "loaded_base", lambda name: base if name == "tiny" else loaded_base(name)
+        witness,
+        "loaded_base",
+        lambda name, **where: base if name == "tiny" else loaded_base(name, **where),
     )
     return [write_adapter("a", seed=1), write_adapter("b", seed=2, use_rslora=True)]
 

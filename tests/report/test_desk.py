@@ -172,6 +172,7 @@ def test_the_command_is_copied_as_a_shell_takes_it(open_page: Open, hostile: For
     assert words[-3:] == ["--weights=1,1,1,1", "-o", "OUT"]
 
 
+@pytest.mark.hard  # it measures time, which other work on the machine takes
 def test_twelve_adapters_keep_up_with_the_hand(open_page: Open, twelve: Foreseen) -> None:
     """A quarter of all drawings takes less than 50 ms; in the best of a few drags so does a frame.
 

@@ -113,9 +113,8 @@ def _foreseen(forecast: ForecastSummary) -> Chart:
         f"{figure(agreement.mean_absolute_error, '.3f')} of "
         f"{figure(agreement.mean_measured, '.3f')} nats; {inside.inside} of {inside.of} "
         "lie in their predicted 95 % interval.",
-        note="What is predicted is told from calibration rows: "
-        f"{forecast.told_from}. Test rows are another sample than these; the points share "
-        "adapters and are not independent.",
+        note=f"Predicted from calibration rows: {forecast.told_from}. Test rows are another "
+        "sample; the points share adapters and are not independent.",
         x=Axis.over("predicted, nats", [*ends, *across]),
         y=Axis.over("measured, nats", [*ends, *across]),
         dots=_by_size((p.subset, _dot_of_row(p)) for p in rows),

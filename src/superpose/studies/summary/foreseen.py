@@ -26,8 +26,8 @@ def told_from(sizes: Collection[int]) -> str:
     sizes: numbers of adapters of the sums that are shown, the largest being that of all.
     """
     if any(2 < size < max(sizes) for size in sizes):
-        return "sums of two and of all were measured on them, those between are foretold"
-    return "each of these sums was itself measured on them"
+        return "sums of two and of all measured there, those between foretold"
+    return "each of these sums measured there"
 
 
 @dataclass(frozen=True)
