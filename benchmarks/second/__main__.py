@@ -5,6 +5,7 @@
     python -m benchmarks.second match --out runs/second    # pairs of adapters of one norm
     python -m benchmarks.second sign --out runs/second     # one pair, trained longer and faster
     python -m benchmarks.second nine --out runs/second     # nine adapters, for their intervals
+    python -m benchmarks.second rivals --out runs/second   # what two rivals read, of one seed
     python -m benchmarks.second judge --out runs/second    # the record, and docs/prediction.md
     python -m benchmarks.second again                      # the record, from its own row losses
 
@@ -24,6 +25,7 @@ from benchmarks.second.judge import again, judge
 from benchmarks.second.matched import match_missing
 from benchmarks.second.measure import measure_missing
 from benchmarks.second.nine import nine_missing
+from benchmarks.second.rivals import rival_missing
 from benchmarks.second.settings import second_field
 from benchmarks.second.signs import sign_missing
 
@@ -33,6 +35,7 @@ STEPS = {
     "match": match_missing,
     "sign": sign_missing,
     "nine": nine_missing,
+    "rivals": rival_missing,
     "judge": judge,
     "again": again,
 }

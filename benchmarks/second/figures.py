@@ -14,6 +14,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.prediction.measured import Measured
 from benchmarks.prediction.points import Point
 from benchmarks.second.plan import NORM_MATCHED, Part
+from benchmarks.second.rivals import Seen
 from benchmarks.second.rows import Array, Measurements, PartRows
 from superpose.adapter import Adapter, Delta
 from superpose.interference.predictors import DATA_FREE, Case
@@ -25,7 +26,10 @@ from superpose.measure.evaluate import Score
 __all__ = ["AVAILABLE", "aware", "calibration", "free", "rows_of", "score_at", "told", "whole_sums"]
 
 AVAILABLE = frozenset({"slope", "slopes", "values", "pairs", "sums"})
-"""Parts of a calibration that this tournament has."""
+"""Parts of a calibration that this tournament has of every seed."""
+
+RIVALS = frozenset({"inner", "merges"})
+"""Parts that `benchmarks.second.rivals` measures of one seed."""
 
 _NOBODY = Adapter({"m": Delta.of(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32))})
 """Stands where adapters would: what is told from data reads no weights."""
@@ -54,15 +58,22 @@ def score_at(rows: PartRows, at: int) -> Score:
     return Score(tuple(rows.nll[at].tolist()), tuple(rows.tokens.tolist()))
 
 
-def calibration(found: Measurements, seed: int, domain: str) -> Calibrated:
-    """Give what predictors may look at: a domain's calibration rows with all adapters beside."""
+def calibration(
+    found: Measurements, seed: int, domain: str, seen: Seen | None = None
+) -> Calibrated:
+    """Give what predictors may look at: a domain's calibration rows with all adapters beside.
+
+    seen: what was measured for rivals.
+    """
     count = len(found.adapters)
     slopes, values = (found[Part(seed, domain, part)] for part in ("slopes", "evaluated"))
     design = [values.at(np.zeros(count)), values.at(np.ones(count))]
     sample = slopes.sample().joined(values.sample(np.array(design)))
+    nothing = np.zeros((1, count, count))
     return Calibrated(
         sample,
-        DataInner(np.zeros((1, count, count)), np.zeros((1, count, count)), ("none",)),
+        DataInner(nothing, nothing, ("none",)) if seen is None else seen.inner,
+        merges={} if seen is None else seen.merges,
         sums=_without_slopes(slopes.sample()).joined(values.sample()),
         slopes=np.stack([_own_slope(found, seed, name) for name in found.adapters]),
     )
@@ -82,12 +93,18 @@ def _own_slope(found: Measurements, seed: int, domain: str) -> Array:
     return np.asarray(rows.slopes[at].sum(axis=0) / rows.tokens.sum())
 
 
-def aware(found: Measurements) -> Callable[[Measured], Mapping[str, float]]:
-    """Give the function from a point to what data tell of it; NaN where it was not measured."""
-    names = found.adapters
-    known = cache(lambda seed, domain: calibration(found, seed, domain))
+def aware(
+    found: Measurements, seen: Mapping[tuple[int, str], Seen] | None = None
+) -> Callable[[Measured], Mapping[str, float]]:
+    """Give the function from a point to what data tell of it; NaN where it was not measured.
+
+    seen: by seed and domain, what was measured for rivals.
+    """
+    names, more = found.adapters, seen or {}
+    known = cache(lambda seed, domain: calibration(found, seed, domain, more.get((seed, domain))))
 
     def figures(row: Measured) -> Mapping[str, float]:
+        available = AVAILABLE | (RIVALS if (row.point.seed, row.domain) in more else set())
         place = names.index(row.domain)
         places = tuple(names.index(name) for name in row.point.domains if name != row.domain)
         case = DataCase(
@@ -98,7 +115,7 @@ def aware(found: Measurements) -> Callable[[Measured], Mapping[str, float]]:
             places,
         )
         return {
-            each.name: each.predict(case) if each.needs <= AVAILABLE else math.nan
+            each.name: each.predict(case) if each.needs <= available else math.nan
             for each in DATA_AWARE
         }
 

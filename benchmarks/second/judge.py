@@ -19,12 +19,13 @@ from benchmarks.prediction.workers import Jobs
 from benchmarks.result import stamp, write_record
 from benchmarks.second.accuracy import right_answers
 from benchmarks.second.coverage import coverage
-from benchmarks.second.figures import AVAILABLE, aware, free, rows_of, told
+from benchmarks.second.figures import AVAILABLE, RIVALS, aware, free, rows_of, told
 from benchmarks.second.forms import forms
 from benchmarks.second.merged import merged_pairs
 from benchmarks.second.nine import collected_nine, recorded_nine
 from benchmarks.second.norms import norms_judged, scales
 from benchmarks.second.plan import Part
+from benchmarks.second.rivals import Seen, collected_rivals, recorded_rivals
 from benchmarks.second.rows import (
     RECORD,
     Measurements,
@@ -64,7 +65,8 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         },
         "measured_with": stamp(),
     }
-    write_record(RECORD, judged_rows(found, of_weights, about, collected_nine(field)))
+    seen = collected_rivals(field)
+    write_record(RECORD, judged_rows(found, of_weights, about, collected_nine(field), seen))
     write(field)
 
 
@@ -88,8 +90,8 @@ def again(field: Field, jobs: Jobs = 1) -> None:
     if not RECORD.exists():
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.second judge")
     before = json.loads(RECORD.read_text(encoding="utf-8"))
-    rows = judged_rows(recorded_rows(), told(before), before["about"], recorded_nine())
-    write_record(RECORD, rows)
+    beside = recorded_nine(), recorded_rivals()
+    write_record(RECORD, judged_rows(recorded_rows(), told(before), before["about"], *beside))
     write(field)
 
 
@@ -98,13 +100,14 @@ def judged_rows(
     of_weights: Figures,
     about: Mapping[str, Any],
     nine: Measurements | None = None,
+    seen: Mapping[tuple[int, str], Seen] | None = None,
 ) -> dict[str, Any]:
     """Give the record: everything that row losses tell, and figures of the weights.
 
     about: what rows do not tell, such as the settings and the calibration rows' lengths. nine: what
-    was measured with nine adapters.
+    was measured with nine adapters. seen: by seed and domain, what was measured for rivals.
     """
-    rows, of_data = list(rows_of(found)), aware(found)
+    rows, of_data = list(rows_of(found)), aware(found, seen)
     figures = [{**of_weights(row), **of_data(row)} for row in rows]
     entered = [
         predictor
@@ -114,7 +117,8 @@ def judged_rows(
     by_sum: dict[Point, dict[str, Mapping[str, float]]] = {}
     for row, each in zip(rows, figures, strict=True):
         by_sum.setdefault(row.point, {})[row.domain] = each
-    spent = _costs(found, about["lengths"])
+    available = AVAILABLE | (RIVALS if seen else set())
+    spent = _costs(found, about["lengths"], seen or {})
     record = {
         "about": dict(about),
         "tournament": about["tournament"],
@@ -131,7 +135,7 @@ def judged_rows(
             }
             for predictor in entered
         ],
-        "not_measured": [each.name for each in PREDICTORS if not each.needs <= AVAILABLE],
+        "not_measured": [each.name for each in PREDICTORS if not each.needs <= available],
         "weights": {},
         "points": [
             _point(row, [each[predictor.name] for predictor in entered])
@@ -182,7 +186,9 @@ def _domains(found: Measurements, about: Mapping[str, Any]) -> dict[str, dict[st
     return said
 
 
-def _costs(found: Measurements, lengths: Mapping[str, int]) -> dict[str, dict[str, float]]:
+def _costs(
+    found: Measurements, lengths: Mapping[str, int], seen: Mapping[tuple[int, str], Seen]
+) -> dict[str, dict[str, float]]:
     """Tokens times passes of each part, and seconds at the pace of values, for one domain.
 
     The mean over domains and seeds. Sums: those that are asked on the test rows.
@@ -201,6 +207,9 @@ def _costs(found: Measurements, lengths: Mapping[str, int]) -> dict[str, dict[st
                 "pairs": adapters,
                 "sums": asked,
             }
+            if (seed, name) in seen:
+                merges = seen[seed, name].merges.values()
+                each |= {"inner": 2, "merges": sum(len(sample.points) for sample in merges)}
             for part, count in each.items():
                 spent.setdefault(part, []).append((count * lengths[name], count * pace))
     return {
