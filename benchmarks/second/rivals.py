@@ -159,7 +159,8 @@ def recorded_rivals() -> Mapping[tuple[int, str], Seen]:
 
 
 def _seen(parts: dict[str, dict[str, NDArray[Any]]]) -> Seen:
-    inputs, curvature, modules = (parts.pop("inner")[key] for key in _INNER)
+    of_inner = parts.pop("inner")
+    inputs, curvature, modules = (of_inner[key] for key in _INNER)
     inner = DataInner(inputs.astype(float), curvature.astype(float), tuple(modules.tolist()))
     merges = {}
     for part, of in parts.items():
