@@ -1,4 +1,4 @@
-"""Rivals that read more of the data: what is measured of them, and where it enters the judgement."""
+"""Rivals that read more of the data: what is measured of them, and where it enters."""
 
 from __future__ import annotations
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.prediction.as_the_paper import as_the_paper
 from benchmarks.prediction.markdown import figure, nats, spearman, table
 from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.second.accuracy import BOUNDS, FORETOLD
-from benchmarks.second.coverage import CROSS_AT_NINE, ENOUGH, HONEST, NINE
 from benchmarks.second.page_beside import norms_page, signs_page
+from benchmarks.second.page_coverage import coverage_page
 from benchmarks.second.rows import RECORD
-from benchmarks.second.settings import PARTNERS
-from superpose.landscape.polynomial import CROSS
 
 __all__ = ["second_page", "second_run"]
 
@@ -52,41 +50,9 @@ forecast pays from {own} adapters on, for all subsets from {every} on. What a fo
 that are other weights than 1, slopes, and shares by module.
 """
 
-COVERAGE = """\
-How often a 95 % interval holds what was measured, L(weighting) - L(own), where the forecast had no
-measurement: triples, quadruples and weights drawn from [0, 1.5], forecast with all {all} adapters,
-and with each drawn four that hold the domain's own. On *test* rows that is the interval of
-`predict` as it is printed; registered: at least 90 % in each group of at least {enough}. On the
-*calibration* rows, which the forecast was fitted to, no other rows come in, so only its part for
-what the polynomial may miss is asked.
-
-*As registered* and the columns behind it are of the intervals as they were when this was measured:
-there *elsewhere* leaves out television and world of seed 0, on which their width had been set.
-Where they held less than 90 %, at drawn weights and at triples of six, the forecast had been too
-high: with next to nothing of the own adapter the others' alone bring most of its gain, and losses
-far out grow less than a quadratic does. So intervals were widened until every group had its 90 %
-(`AWAY`, `CROSS` in the mathematics) with seeds 0 and 1 at hand, and what saturates came in: *held
-now* is a fit to these and no test, but of *new seeds*, which had not been looked at. In brackets
-Clopper and Pearson's interval of the share, as if all were independent, which those that share rows
-and adapters are not.
-"""
-
-WITH_NINE = """\
-With nine adapters (the six and {partners}; `python -m benchmarks.second nine`) nothing had been
-looked at before the first two widths were set: seed 0, the first 64 of each row kind, seven
-weightings of a kind on each of the six domains. Three and four of nine held less than 90 %, so
-intervals were widened once more (`CROSS` from {then} to {cross}): *held now* is a fit to nine too,
-and *new seeds* is how intervals held before that. Most of what fell out is the rows' own: 64 test
-rows differ from 64 calibration rows by as much as what is foretold, and an interval of `predict` is
-of the domain's loss, not of a measurement on other few rows. With the test rows' sampling error
-counted beside it, the intervals as they were held {met}. And the
-loss of the sum of nine, at which what saturates is set, lies far from sums of three.
-"""
-
-WITHOUT_NINE = """\
-With nine adapters nothing can be counted yet: the first run's record holds forecasts and what was
-measured, but neither row losses nor intervals, and its folder was not kept.
-"""
+MAP_DESIGN = """
+*MAP, one merge* is at the design of its paper, on the triples: as many values as a quadratic of
+three weights has coefficients, on all calibration rows; its tokens are of all triples of a domain."""
 
 FORMS = """\
 *Measured* is of lambda space as it was registered: one coefficient of all triple products met the
@@ -134,7 +100,7 @@ def second_page(record: Mapping[str, Any]) -> Iterator[str]:
     yield from sizes(record)
     yield from _bounds(record)
     yield from _passes(record)
-    yield from _coverage(record)
+    yield from coverage_page(record)
     yield from _right(record)
     yield from signs_page(record)
     yield from norms_page(record)
@@ -182,7 +148,17 @@ def _counted(part: Mapping[str, int]) -> str:
 
 def _entered(record: Mapping[str, Any]) -> str:
     missing = record["not_measured"]
+    every = record["groups"]["all"]["n"]
+    fewer = {
+        each["name"]: found["n"]
+        for each in record["predictors"]
+        if (found := each["groups"]["all"]) and found["n"] < every
+    }
     said = f"{len(record['predictors'])} predictors were entered."
+    if fewer:
+        those = ", ".join(f"{name} ({count})" for name, count in fewer.items())
+        said += f" Of the first seed alone, of so many of the {every} points: {those}."
+        said += MAP_DESIGN if "MAP, one merge" in fewer else ""
     return said + (f" Not measured here: {', '.join(missing)}.\n" if missing else "\n")
 
 
@@ -233,49 +209,6 @@ def _passes(record: Mapping[str, Any]) -> Iterator[str]:
     keys = ("adapters", "forecast", "one", "own", "every")
     head = ["adapters", "lambda space", "one sum", "all that hold the own adapter", "all subsets"]
     yield from table(head, [[str(each[key]) for key in keys] for each in found])
-
-
-def _coverage(record: Mapping[str, Any]) -> Iterator[str]:
-    groups = record["coverage"]["groups"]
-    if not groups:
-        return
-    yield "## Second run: are the intervals honest?\n"
-    yield COVERAGE.format(all=len(record["adapters"]), enough=ENOUGH)
-    head = ["forecast with", "of", "rows", "number", "as registered", "elsewhere", "at least 90 %"]
-    rows = [
-        [f"{each['adapters']} adapters", each["kind"], each["rows"], str(each["n"])]
-        + [f"{100 * each['held_before'] / each['n']:.0f} %"]
-        + ["{} of {}".format(*each["fresh_before"]), _honest(each), _share(each)]
-        + ["{} of {}".format(*each["fresh"]) if each["fresh"][1] else "none yet"]
-        + [nats(each[key]) for key in ("half_width", "error")]
-        + [f"{each['mean']:+.4f}"]
-        for each in groups
-    ]
-    more = ["held now", "new seeds", "half width now", "error", "mean (nats)"]
-    yield from table([*head, *more], rows)
-    yield _of_nine([each for each in groups if each["adapters"] == NINE])
-
-
-def _of_nine(groups: Sequence[Mapping[str, Any]]) -> str:
-    if not groups:
-        return WITHOUT_NINE
-    met = ["{} of {} {kind}".format(*each["fresh_met"], kind=each["kind"]) for each in groups]
-    partners = ", ".join(PARTNERS)
-    return WITH_NINE.format(partners=partners, then=CROSS_AT_NINE, cross=CROSS, met=", ".join(met))
-
-
-def _honest(group: Mapping[str, Any]) -> str:
-    """Say whether the registered bound held; of too few it is not asked."""
-    if group["rows"] != "test":
-        return ""
-    if group["n"] < ENOUGH:
-        return f"fewer than {ENOUGH}"
-    return "yes" if group["held_before"] >= HONEST * group["n"] else "**no**"
-
-
-def _share(group: Mapping[str, Any]) -> str:
-    low, high = group["interval"]
-    return f"{100 * group['held'] / group['n']:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _right(record: Mapping[str, Any]) -> Iterator[str]:
