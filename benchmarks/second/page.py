@@ -52,7 +52,7 @@ that are other weights than 1, slopes, and shares by module.
 
 MAP_DESIGN = """
 *MAP, one merge* is at the design of its paper, on the triples: as many values as a quadratic of
-three weights has coefficients, on all calibration rows; its tokens are of all triples of a domain."""
+three weights has coefficients, on all calibration rows; its tokens are of all of a domain."""
 
 FORMS = """\
 *Measured* is of lambda space as it was registered: one coefficient of all triple products met the
