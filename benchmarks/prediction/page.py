@@ -66,9 +66,10 @@ weights other than 1 and what several do together. *Lambda space* fits one polyn
 adapters' weights to each domain. MAP has two evaluations for each of its
 coefficients, on so many fewer rows that it sees as many tokens as lambda space; it was measured for
 the first seed alone. At the design of its paper, fitted to each merge by itself on all rows, it was
-not measured. Controls are calibrated on half of the rows. Tokens are counted
-once a forward pass, and a gradient as two passes; what reads inputs is charged for the gradients
-that are taken with them, and pairs evaluated for values alone, though its slopes were taken too.
+measured in the second run, for triples of one seed. Controls are calibrated on half of the rows.
+Tokens are counted once a forward pass, and a gradient as two passes; what reads inputs is charged
+for the gradients that are taken with them, and pairs evaluated for values alone, though its slopes
+were taken too.
 What is named *after* a paper is a figure of ours in its spirit, and so is the *RMS cosine* of more
 than two adapters, which the paper does not have; summed over the others it knows their number.
 *Data-free, combined* is a ridge regression of all figures that need no data on the sums that were
