@@ -25,6 +25,7 @@ from benchmarks.methods.rows import (
     recorded_rows,
     unfinished_seeds,
 )
+from benchmarks.methods.sums import FEWEST_DRAWN
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
 from benchmarks.result import stamp
@@ -32,10 +33,7 @@ from superpose.errors import BadInput
 from superpose.measure.contenders import CONTENDERS
 from superpose.statistics.shares import clopper_pearson
 
-__all__ = ["FEWEST_DRAWN", "again", "judge", "judged_rows"]
-
-FEWEST_DRAWN = 5
-"""Sums below which intervals are over questions alone: so few have only a few resamples."""
+__all__ = ["again", "judge", "judged_rows"]
 
 
 def judge(field: Field, jobs: Jobs = 1) -> None:

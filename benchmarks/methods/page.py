@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.methods.beside import NAIVE
 from benchmarks.methods.page_inputs import inputs_section
+from benchmarks.methods.sums import FEWEST_DRAWN
 from benchmarks.prediction.markdown import table
 from benchmarks.readme import README, write_block
 from superpose.files import new_file
@@ -95,7 +96,7 @@ def brief(arena: Record) -> str:
     """Give what the README says of it: tuned weights, and training in their place."""
     sums = counted(len(arena["sums"]), "sum")
     rest = " No seed of it is finished yet." if _none_finished(arena) else ""
-    too = " and sums" if len(arena["sums"]) >= 5 else " alone, as these are too few sums"
+    too = " and sums" if len(arena["sums"]) >= FEWEST_DRAWN else " alone, as these are too few sums"
     said = BRIEF.format(sums=sums, rest=rest, too=too)
     return "\n".join([said, *_beside(arena)]).strip("\n")
 

@@ -9,13 +9,16 @@ from itertools import combinations
 from benchmarks.prediction.field import Field
 from superpose.data.prompt import Example
 
-__all__ = ["CALIBRATION", "PASSES", "TEST", "core_sums", "drawn_sums", "first_rows"]
+__all__ = ["CALIBRATION", "FEWEST_DRAWN", "PASSES", "TEST", "core_sums", "drawn_sums", "first_rows"]
 
 CALIBRATION, TEST = 32, 64
 """Rows a domain, the first ones of the parts that the tournament has."""
 
 PASSES = 4
 """Over the calibration rows, of every method."""
+
+FEWEST_DRAWN = 5
+"""Sums below which intervals are over questions alone: so few have only a few resamples."""
 
 SIZES: Mapping[int, int] = {2: 3, 3: 2, 4: 1}
 """Sums of each size, drawn by the seed."""

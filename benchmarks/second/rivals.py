@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.prediction.adapters import trained
-from benchmarks.prediction.calibration_file import digits
+from benchmarks.prediction.calibration_file import digits, of_inner
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs, work_off
 from benchmarks.result import RESULTS, write_arrays
@@ -46,8 +46,6 @@ RIVAL_ROWS = RESULTS / "rivals.npz"
 SIZE = 3
 """Adapters of the merges that MAP is fitted to: of pairs lambda space measures all, and of four
 there are too many values."""
-
-_INNER = ("inputs", "curvature", "modules")
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,7 @@ def _measurer(field: Field) -> Iterator[Callable[[Rival], None]]:
                 found |= {"nll": digits(sample.nll, 7)}
             else:
                 own = np.eye(len(adapters))[field.names.index(rival.domain)]
-                inner = measure_inner(model, rows, own)
-                found = {"modules": list(inner.modules)}
-                found |= {key: digits(getattr(inner, key), 7) for key in _INNER[:2]}
+                found = of_inner(measure_inner(model, rows, own))
         field.folder.write(rival.file, found)
 
     yield do
@@ -159,9 +155,9 @@ def recorded_rivals() -> Mapping[tuple[int, str], Seen]:
 
 
 def _seen(parts: dict[str, dict[str, NDArray[Any]]]) -> Seen:
-    of_inner = parts.pop("inner")
-    inputs, curvature, modules = (of_inner[key] for key in _INNER)
-    inner = DataInner(inputs.astype(float), curvature.astype(float), tuple(modules.tolist()))
+    held = parts.pop("inner")
+    inputs, curvature = (held[key].astype(float) for key in ("inputs", "curvature"))
+    inner = DataInner(inputs, curvature, tuple(held["modules"].tolist()))
     merges = {}
     for part, of in parts.items():
         places = tuple(map(int, part.split("+")))
