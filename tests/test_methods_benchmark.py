@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -236,6 +237,36 @@ def test_sums_on_record_are_judged_without_their_folder_and_not_played_again(
     others = replace(field.tournament, seeds=(1,))
     monkeypatch.setattr(elsewhere, "tournament", others)
     assert not rows.on_record(elsewhere)
+
+
+def test_sums_of_a_seed_that_is_not_finished_are_kept_and_count_when_it_is(
+    field: Field, played: Path, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (played / "methods.json").unlink()
+    (tmp_path / "both").mkdir()
+    both = field_of(tmp_path / "both", tiny_base, ASKED)
+    for name in ("contending", "beside"):
+        shutil.copytree(field.folder.path / name, both.folder.path / name)
+    for first in both.folder.path.glob("*/**/seed-0"):
+        if "same-a" not in first.parts:
+            shutil.copytree(first, first.with_name("seed-1"))
+    monkeypatch.setattr(both, "tournament", replace(field.tournament, seeds=(0, 1)))
+    missing = both.folder.path / Beside("tuned", 0, DOMAINS).file
+    content = missing.read_bytes()
+    missing.unlink()
+
+    def judged() -> tuple[list[int], Counter[int]]:
+        judge.judge(both)
+        record = json.loads((played / "methods.json").read_text(encoding="utf-8"))
+        return record["about"]["unfinished"], Counter(each["seed"] for each in record["sums"])
+
+    assert judged() == ([0], {1: 4})
+    # Another machine, with the record alone, plays what was missing.
+    for file in both.folder.path.glob("*/**/seed-0/*.json"):
+        if file.stem != "+".join(DOMAINS):
+            file.unlink()
+    missing.write_bytes(content)
+    assert judged() == ([], {0: 4, 1: 4})
 
 
 def test_of_a_sum_on_record_only_what_is_missing_is_played(

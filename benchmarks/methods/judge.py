@@ -20,6 +20,7 @@ from benchmarks.methods.rows import (
     Measurements,
     cell_of,
     collected,
+    counting,
     kept,
     played,
     recorded_rows,
@@ -40,8 +41,8 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
     """Judge the seeds that are finished; write row losses, record and page. jobs: of no use here.
 
     Where none is, the sums that are. What an earlier judgement has put on record counts too: an
-    arena can be played sum by sum, on one machine after another. Raises BadInput where no sum is
-    finished.
+    arena can be played sum by sum, on one machine after another; row losses of sums that do not
+    count yet are kept for a later one. Raises BadInput where no sum is finished.
     """
     collection, before = collected(field), recorded(records.ARENA)
     chosen = _chosen(field, collection, before["about"]["chosen"] if before else [])
@@ -53,7 +54,7 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
         "chosen": chosen,
         "measured_with": stamp(),
     }
-    write_recorded(records.ARENA, judged_rows(found, about))
+    write_recorded(records.ARENA, judged_rows(counting(field, found), about))
 
 
 def again(field: Field, jobs: Jobs = 1) -> None:
@@ -65,7 +66,8 @@ def again(field: Field, jobs: Jobs = 1) -> None:
     if arena is None and inputs is None:
         raise BadInput("nothing was judged yet", hint="Run: python -m benchmarks.methods judge")
     if arena is not None:
-        write_recorded(records.ARENA, judged_rows(recorded_rows(), arena["about"]))
+        found = counting(field, recorded_rows())
+        write_recorded(records.ARENA, judged_rows(found, arena["about"]))
     if inputs is not None:
         write_recorded(records.INPUTS, judged_inputs(recorded_rows(INPUT_ROWS), inputs["about"]))
 

@@ -29,6 +29,7 @@ __all__ = [
     "Rows",
     "cell_of",
     "collected",
+    "counting",
     "kept",
     "on_record",
     "played",
@@ -75,7 +76,7 @@ Measurements: TypeAlias = Mapping[Cell, Mapping[str, Rows]]
 
 
 def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
-    """Give the sums of the seeds that are finished; where none is, those that are.
+    """Give the sums of which everything is measured.
 
     What lies in the folder is read there; the rest is taken from what an earlier judgement has put
     on record, which needs no folder. Raises BadInput where no sum has every method and all that
@@ -84,10 +85,7 @@ def collected(field: Field) -> dict[Cell, dict[str, Rows]]:
     files, before = dict(_files(field)), on_record(field)
     here = {cell for cell, file in files.items() if (field.folder.path / file).exists()}
     broken = {_sum(cell) for cell in files if cell not in here and cell not in before}
-    there = [cell for cell in files if _sum(cell) not in broken]
-    finished = _finished(field, files, set(there))
-    seeds = finished or set(field.tournament.seeds)
-    whole = [cell for cell in there if cell.seed in seeds]
+    whole = [cell for cell in files if _sum(cell) not in broken]
     if not any(cell.condition == "main" for cell in whole):
         raise BadInput(
             "no sum is measured to its end",
@@ -114,6 +112,12 @@ def played(field: Field) -> dict[str, Any]:
     rows = {"calibration": CALIBRATION, "test": TEST, "passes": PASSES}
     settings = json.loads(json.dumps(field.tournament.to_json()))
     return {"tournament": settings, "rows": rows}
+
+
+def counting(field: Field, found: Measurements) -> Measurements:
+    """Give the sums of the seeds that are finished; where none is, all."""
+    finished = _finished(field, dict(_files(field)), set(found))
+    return {cell: rows for cell, rows in found.items() if not finished or cell.seed in finished}
 
 
 def unfinished_seeds(field: Field, found: Measurements) -> list[int]:
