@@ -34,8 +34,13 @@ def statistics(
     ],
     questions: InputQuestions,
     directions: Annotated[
-        int, typer.Option(help="Kept of each input; of the others their mean.")
-    ] = 48,
+        int | None,
+        typer.Option(
+            help="Kept of each input; of the others their mean. Left out: 48, or beside an adapter "
+            "as many as it would have room for at rank 16.",
+            show_default=False,
+        ),
+    ] = None,
     dtype: Dtype = "float32",
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
