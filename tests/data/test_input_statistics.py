@@ -120,3 +120,17 @@ def test_a_module_of_which_it_does_not_tell_is_not_found(known: InputStatistics)
     names = (UP, f"language_model.{UP}")
     twice = InputStatistics({name: sketch(1) for name in names}, None, 1, 1)
     assert UP.removeprefix("model.") not in twice
+
+
+@pytest.mark.parametrize("tokens", [8, 400])
+def test_what_it_tells_of_few_tokens_is_which_they_are(tokens: int) -> None:
+    """As docs/merging.md says: the first layer's inputs are the embedding's rows, normed."""
+    rng = np.random.default_rng(0)
+    vocabulary = rng.standard_normal((1000, 64))
+    vocabulary /= np.linalg.norm(vocabulary, axis=1)[:, None]
+    seen = rng.choice(1000, tokens, replace=False)
+    X = vocabulary[seen].T
+    V = SecondMoment.of(X @ X.T / tokens).sketched(16).vectors
+    likely = np.argsort(-np.sum((vocabulary @ V) ** 2, axis=1))[:tokens]
+    share = len(set(likely) & set(seen)) / tokens
+    assert (share == 1.0) is (tokens < 16), "of many tokens it does not tell all"

@@ -52,7 +52,8 @@ def statistics(
     A merge by regression (RegMean) needs the second moment of each layer's inputs on rows of every
     domain, and nothing else of them: no answers, no gradients, one forward pass. The base model's
     own inputs serve; so this can be made once, and travels with the adapter. PEFT and engines pass
-    over the file. No row can be read off it, but how alike two domains are can.
+    over the file. It tells which words are frequent and how alike two domains are: of a handful of
+    rows, what they are about.
 
     Example: superpose statistics smollm2 math.jsonl -o runs/math
     """

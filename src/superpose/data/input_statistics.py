@@ -5,8 +5,10 @@ goes into the target modules. Base model and adapter hardly change it, so it can
 whoever has the rows, and travel with the adapter: a safetensors file that PEFT and engines ignore.
 A module's inputs are one tensor for several modules (q, k and v), and are kept once.
 
-What it tells of the data: the directions and sizes of hidden states averaged over all tokens; no
-row, token or order can be read off, but whether two domains are alike can.
+What it tells of the data: the directions and sizes of hidden states averaged over all tokens. No
+order of words is in it, but with the base model at hand the first layer's inputs tell which tokens
+are frequent: of hundreds of rows stop words and the like, of four their subject, of a single one
+most of its words. Whether two domains are alike can be read off too.
 """
 
 from __future__ import annotations

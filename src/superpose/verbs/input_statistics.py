@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.files.file_format import INPUT_STATISTICS
+from superpose.shown.words import counted
 from superpose.verbs.base import Base, loaded_base
 from superpose.verbs.kept_statistics import DIRECTIONS, adapter_in, fitting, modules_in
+from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.prompts import asked_in, prompt_of
 from superpose.verbs.questions import Data, Source, encoded, read_one_domain
@@ -20,6 +22,11 @@ from superpose.verbs.told import Told, size
 
 if TYPE_CHECKING:
     from superpose.data.input_statistics import InputStatistics
+
+FEW = 16
+"""Rows of a domain below which its statistics tell what they are about."""
+
+_TOLD = "are few: whoever has the base model can tell many of their words from the file"
 
 __all__ = ["InputQuestions", "MeasuredInputs", "input_statistics"]
 
@@ -112,6 +119,8 @@ def input_statistics(
     prompt = prompt_of(model, questions.max_tokens, questions.template, rows)
     asked_in(prompt, {domain.name: domain.rows for domain in read})
     examples = encoded(name, rows, prompt, questions.rows, questions.seed)
+    if path is not None and len(examples) < FEW:
+        note("note", f"{counted(len(examples), 'row')} {_TOLD}")
     found = measure_inputs(
         model.model,
         linear_layers(model.model) if adapter is None else modules_in(model, adapter),
