@@ -13,7 +13,7 @@ import pytest
 
 import superpose
 from superpose.cli.app import main
-from superpose.compose import RegMean, Ssr
+from superpose.compose import RegMean, RegMeanTuned, Ssr, TunedSum
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadSetting, DifferentBase, OutputExists
 from superpose.files.file_format import INPUT_STATISTICS
@@ -265,3 +265,54 @@ def test_layers_that_text_does_not_reach_are_left_out_of_a_base_models(
     found = superpose.input_statistics(base, question_files["sums"], None, FEW).statistics
     assert "vision" not in found
     assert len(found) == 14
+
+
+@pytest.mark.parametrize("method", [RegMean(), Ssr()])
+def test_questions_alone_are_enough(method: RegMean | Ssr, tiny_base: Path, adapters: list[Path],
+                                    tmp_path: Path) -> None:  # fmt: skip
+    """Of rows that have answers and choices too the same is taken."""
+    texts = [f"What is {n}?" for n in range(6)]
+    forms = [
+        [{"question": text} for text in texts],
+        [{"question": text, "answer": "n", "choices": ["n", "o"]} for text in texts],
+    ]
+    alone = superpose.InputQuestions(answer="", template="{question}")
+    ways = [superpose.input_statistics(tiny_base, rows, None, alone).statistics for rows in forms]
+    for known in ways[1:]:
+        assert known.tokens == ways[0].tokens
+        for module, moment in known.items():
+            assert moment.trace == pytest.approx(ways[0][module].trace, rel=1e-6)
+    asked = superpose.MergeQuestions(answer="", template="{question}")
+    merged = superpose.merge(
+        adapters, method=method, data=forms[:2], questions=asked, base=tiny_base
+    )  # fmt: skip
+    right = superpose.merge(adapters, method=replace(method, statistics=(ways[0], ways[0])))
+    assert (merged - right).norm() < 0.05 * right.norm()
+
+
+@pytest.mark.parametrize("method", [TunedSum(), RegMeanTuned()])
+def test_what_fits_weights_to_answers_does_not_take_questions_alone(
+    method: TunedSum | RegMeanTuned, tiny_base: Path, adapters: list[Path]
+) -> None:
+    rows = [{"question": "What?"}] * 4
+    asked = superpose.MergeQuestions(answer="")
+    with pytest.raises(BadSetting, match="fits weights to answers") as caught:
+        superpose.merge(adapters, method=method, data=[rows] * 2, questions=asked, base=tiny_base)
+    assert caught.value.where == "answer"
+
+
+def test_everything_else_asks_for_answers_and_says_what_does_not(
+    tiny_base: Path, adapters: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "What?"}\n' * 4, encoding="utf-8")
+    for words in (["eval", tiny_base, adapters[0]], ["predict", tiny_base, adapters[0]],
+                  ["compare", tiny_base, adapters[0]], ["statistics", tiny_base]):  # fmt: skip
+        data = [rows, "-o", tmp_path / "s"] if words[0] == "statistics" else ["--data", rows]
+        for more in ([], ["--answer", ""]) if words[0] != "statistics" else ([],):
+            with pytest.raises(SystemExit) as end:
+                main([*map(str, (*words, *data)), *more])
+            said = " ".join(capsys.readouterr().err.split())
+            assert end.value.code == 2
+            assert "rows.jsonl, line 1: no text under" in said
+            assert "takes questions alone with --answer ''" in said

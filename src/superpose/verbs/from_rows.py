@@ -100,6 +100,8 @@ def informed(
         raise BadSetting(f"`{method.name}` has what it needs, and rows as well", where="data")
     if isinstance(method, TunedSum) and any(weight != 1.0 for weight in weights):
         raise BadSetting(f"`{method.name}` finds the task weights itself", where="weights")
+    if isinstance(method, TunedSum | RegMeanTuned) and not rows.questions.answer:
+        raise BadSetting(f"`{method.name}` fits weights to answers", where="answer")
     method.check(parts, weights)
     ready = rows.ready(parts, same_base)
     if isinstance(method, TunedSum):

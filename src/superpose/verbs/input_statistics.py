@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.arguments import typed
 from superpose.errors import BadSetting
@@ -33,9 +33,12 @@ __all__ = ["InputQuestions", "MeasuredInputs", "input_statistics"]
 
 @dataclass(frozen=True)
 class InputQuestions(Questions):
-    """Questions whose way through the base model is measured; their answers need not be right."""
+    """Questions whose way through the base model is measured; answers need not be right, or be."""
+
+    unanswered: ClassVar[bool] = True
 
     rows: Annotated[int | None, "So many rows, drawn by seed."] = 64
+    answer: Annotated[str, "Column of the answer; empty to take questions alone."] = "answer"
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,8 @@ def input_statistics(
     from superpose.files import check_free_file, new_file
     from superpose.measure.inputs import linear_layers, measure_inputs
 
-    path = None if out is None else Path(out)
-    adapter = None if path is None else adapter_in(path)
-    path = path / INPUT_STATISTICS if path is not None and path.is_dir() else path
+    adapter = None if out is None else adapter_in(Path(out))
+    path = None if out is None else _file_in(Path(out))
     if path is not None:
         check_free_file(path, force=force)
     read = read_one_domain(data, questions)
@@ -136,3 +138,7 @@ def input_statistics(
         with new_file(path) as part:
             found.save(part)
     return MeasuredInputs(found, path, path.stat().st_size if path else 0)
+
+
+def _file_in(out: Path) -> Path:
+    return out / INPUT_STATISTICS if out.is_dir() else out
