@@ -64,6 +64,8 @@ class FromInputs(Method):
     counts_all: ClassVar[bool]
     """Whether a domain counts in modules that its adapter lacks: there it asks for no change."""
 
+    adds: ClassVar[bool] = False
+
     statistics: tuple[InputStatistics, ...] = field(default=(), repr=False)
     ridge: float | None = None
     rank: int | None = field(default=None, kw_only=True)
