@@ -228,6 +228,24 @@ def test_how_it_was_made_is_true(entry: Entry, method: Method) -> None:
         assert str(made) in repr(found)
 
 
+def test_an_adapter_that_stands_twice_is_told_as_it_was_merged(
+    entry: Entry, method: Method, tmp_path: Path
+) -> None:
+    """A sum has it once with both weights; what is no sum has each."""
+    one, other = three()[:2]
+    found = merged([one, other, one], method, (1.0, -0.5, 0.25))
+    given = [("math", 1.0), ("law", -0.5), ("math", 0.25)]
+    joined = [("math", 1.25), ("law", -0.5)]
+    told = [(parent.name, parent.weight) for parent in found.parents]
+    assert told == (joined if method.adds else given)
+    assert_defined(entry, method, [one, other, one], (1.0, -0.5, 0.25))
+    superpose.save(found, tmp_path / "out", dtype="float32")
+    back = superpose.load(tmp_path / "out")
+    assert [(parent.name, parent.weight) for parent in back.parents] == told
+    if method.adds:
+        assert_close(dense(found), dense(merged([one, other], method, (1.25, -0.5))))
+
+
 def test_what_is_written_and_read_back_says_how_it_was_made(method: Method, tmp_path: Path) -> None:
     found = merged(three(), method, WEIGHTS)
     written = superpose.save(found, tmp_path / "out", dtype="float32")

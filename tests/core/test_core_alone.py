@@ -222,6 +222,42 @@ def test_image_loras_are_added_without_them(
     assert ended.stdout == "0.0\n"
 
 
+def test_every_method_that_asks_for_no_answers_merges_without_them_and_without_the_base(
+    write_adapter: WriteAdapter,
+    tmp_path: Path,
+    without_them: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    """A merge by regression has what lies beside the adapters."""
+    names = [str(write_adapter(name, seed=seed)) for seed, name in enumerate("ab")]
+    ended = without_them(
+        f"""
+import numpy as np
+import superpose
+from superpose.compose import FROM_DATA, METHODS
+from superpose.data.input_statistics import InputStatistics
+from superpose.lowrank.second_moment import SecondMoment
+from superpose.verbs.merging import offered
+
+names = {names!r}
+for n, name in enumerate(names):
+    X = np.random.default_rng(n).standard_normal((8, 30))
+    known = dict.fromkeys(superpose.load(name), SecondMoment.of(X @ X.T / 30))
+    InputStatistics(known, "org/tiny-llama", 3, 30).sketched(4).save(
+        name + "/input_statistics.safetensors"
+    )
+methods = {{**METHODS, **FROM_DATA}}
+for name in offered():
+    if "tuned" not in name:
+        superpose.add(names, {str(tmp_path)!r} + "/" + name, method=methods[name]())
+        print(name, superpose.load({str(tmp_path)!r} + "/" + name).made.method)
+"""
+    )
+    assert ended.returncode == 0, ended.stderr
+    done = dict(line.split() for line in ended.stdout.splitlines())
+    assert {"sum", "ties", "regmean", "ssr"} <= set(done)
+    assert all(name == method for name, method in done.items())
+
+
 def test_a_forecast_is_made_without_them_and_best_weights_say_what_to_install(
     without_them: Callable[[str], subprocess.CompletedProcess[str]],
 ) -> None:

@@ -22,6 +22,7 @@ from superpose.measure import ranking
 from superpose.measure.contenders import BEYOND, CONTENDERS, USUAL, contenders
 from superpose.measure.ranking import ranked
 from superpose.report import render
+from superpose.statistics import wilson
 from superpose.verbs.comparing_cost import time_text
 from superpose.verbs.notes import heard_by
 
@@ -152,3 +153,37 @@ def test_without_names_the_usual_methods_are_compared_and_all_are_all() -> None:
     assert {one.name for one in contenders(["all"])} == {*CONTENDERS, *BEYOND}
     assert len(CONTENDERS) == 23, "what the benchmark of methods has registered"
     assert not set(CONTENDERS) & set(BEYOND)
+
+
+def test_right_answers_stand_with_their_intervals_beside_chance_in_every_form(
+    here: None, tiny_base: Path, tmp_path: Path
+) -> None:
+    """One domain has two and three choices in turn, and the other is open."""
+    rows = [
+        {"question": f"{n}?", "answer": "a", "choices": ["b", "a", "c"][: 2 + n % 2]}
+        for n in range(20)
+    ]
+    open_ones = [{"question": f"And {n}?", "answer": "b"} for n in range(20)]
+    found = superpose.compare(
+        tiny_base, ["sums", "coins"], {"chosen": rows, "open": open_ones}, out=tmp_path / "kept",
+        methods=("ties",), questions=FEW,
+    )  # fmt: skip
+    said = found.to_json()
+    assert set(said["chance"]) == {"chosen"}
+    assert 1 / 3 <= said["chance"]["chosen"] <= 1 / 2
+    (table,) = (each for each in found.tables() if each.title.startswith("Right answers"))
+    told = {name.text: share.text for name, share in table.rows}
+    assert told.pop("chance") == f"{said['chance']['chosen']:.0%}"
+    for one in (*(each.standing for each in found.ranked), *found.references):
+        right = one.right["chosen"]
+        low, high = one.accuracy_intervals["chosen"]
+        assert (low, high) == wilson(sum(right), len(right))
+        assert told.pop(one.method) == f"{one.accuracy:.0%} [{100 * low:.0f}, {100 * high:.0f}]"
+    assert not told
+    with (tmp_path / "kept" / "table.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            known = [row[name] for name in ("accuracy", "accuracy_low", "accuracy_high", "chance")]
+            assert all(known) if row["domain"] == "chosen" else not any(known)
+    page = render(found.page("superpose compare"))
+    assert "Right answers of the questions with choices, with 95" in page
+    assert "chance" in page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ import pytest
 
 import superpose
 from superpose.cli.app import main
-from superpose.compose import RegMean
+from superpose.compose import RegMean, RegMeanTuned, Ssr, TunedSum
 from superpose.data.input_statistics import InputStatistics
-from superpose.errors import BadSetting, OutputExists
+from superpose.errors import BadSetting, DifferentBase, OutputExists
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.lowrank import dense
 
@@ -31,8 +33,8 @@ def test_the_command_writes_what_the_verb_gives(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     data = question_files["sums"]
-    found = superpose.input_statistics(tiny_base, data, questions=FEW, directions=5)
-    assert not measured(tiny_base, data, adapters[0], "--directions", 5, "--json")
+    found = superpose.input_statistics(tiny_base, data, adapters[0], FEW, directions=5)
+    assert not measured(tiny_base, data, adapters[0], "--directions", 5, "--json", "--force")
     said = json.loads(capsys.readouterr().out)
     path = adapters[0] / INPUT_STATISTICS
     assert said == {
@@ -44,7 +46,7 @@ def test_the_command_writes_what_the_verb_gives(
     assert said["rows"] == 6
     written = InputStatistics.load(adapters[0])
     assert list(written) == list(found.statistics)
-    assert set(superpose.load(adapters[0])) <= set(written)
+    assert set(superpose.load(adapters[0])) == set(written)
     for name, moment in written.items():
         np.testing.assert_allclose(moment.values, found.statistics[name].values, rtol=1e-5)
 
@@ -167,3 +169,150 @@ def test_an_adapter_is_trained_with_its_statistics_which_are_smaller_than_one_of
     assert superpose.merge([out], None, RegMean((found,))).norm() <= adapter.norm()
     superpose.train(tiny_base, data, out, *settings, asked, force=True)
     assert not (out / INPUT_STATISTICS).exists(), "those of another training do not stay"
+
+
+PLACES = [(n, part) for n in range(2) for part in ("self_attn.q", "self_attn.o", "mlp.down")]
+WIDTHS = {"self_attn.q": (32, 32), "self_attn.o": (32, 32), "mlp.down": (32, 48)}
+
+
+def adapter_of(
+    folder: Path, parts: tuple[str, ...], prefix: str = "model.", dtype: str = "float32",
+    base: str = "tiny-llama",
+) -> Path:  # fmt: skip
+    """Write an adapter of rank 1 of some modules of the tiny base."""
+    rng = np.random.default_rng(3)
+    deltas = {
+        f"{prefix}layers.{n}.{part}_proj": superpose.Delta.of(
+            *(rng.standard_normal(shape) for shape in ((WIDTHS[part][0], 1), (1, WIDTHS[part][1])))
+        )
+        for n, part in PLACES
+        if part in parts
+    }
+    superpose.save(superpose.Adapter(deltas, folder.name, base), folder, dtype=dtype)
+    return folder
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("parts", [("self_attn.q",), ("self_attn.q", "mlp.down"), tuple(WIDTHS)])
+@pytest.mark.parametrize("prefix", ["model.", "", "language_model.model."])
+def test_beside_an_adapter_they_are_of_its_modules_and_no_larger_than_it_at_rank_16(
+    prefix: str, parts: tuple[str, ...], dtype: str, tiny_base: Path,
+    question_files: dict[str, Path], tmp_path: Path,
+) -> None:  # fmt: skip
+    out = adapter_of(tmp_path / "mine", parts, prefix, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", superpose.errors.SuperposeWarning)  # of other names
+        found = superpose.input_statistics(tiny_base, question_files["sums"], out, FEW)
+    adapter = superpose.load(out)
+    assert len(found.statistics) == len(adapter)
+    assert all(key in found.statistics for key in adapter)
+    header = 8 + int.from_bytes((out / INPUT_STATISTICS).read_bytes()[:8], "little")
+    numbers = sum(16 * sum(delta.shape) for delta in adapter.values())
+    assert found.bytes - header <= numbers * (4 if dtype == "float32" else 2)
+    merged = superpose.merge([out, out], method=RegMean())
+    assert 0.0 < merged.norm() <= adapter.norm() * 1.001
+
+
+def test_beside_an_adapter_of_another_shape_none_are_written(
+    tiny_base: Path, question_files: dict[str, Path], write_adapter: Any
+) -> None:
+    narrow = write_adapter("narrow", base_model="tiny-llama")
+    elsewhere = write_adapter("elsewhere", modules=("model.layers.7.mlp.up_proj",), width=32)
+    for folder, said in ((narrow, "8 inputs, and the base model 32"), (elsewhere, "no such")):
+        with pytest.raises(DifferentBase, match=said):
+            superpose.input_statistics(tiny_base, question_files["sums"], folder, FEW)
+        assert not (folder / INPUT_STATISTICS).exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "passes"),
+    [
+        ("org/tiny-llama", "tiny-llama", True),
+        ("TinyLlama", "/models/tiny-llama", True),
+        ("model", "tiny-llama", True),
+        ("org/other", "tiny-llama", False),
+    ],
+)
+def test_statistics_of_another_base_model_are_refused_unless_it_is_said_to_be_one(
+    theirs: str, ours: str, passes: bool, tiny_base: Path, question_files: dict[str, Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    out = adapter_of(tmp_path / "mine", ("self_attn.q",), base=theirs)
+    found = superpose.input_statistics(tiny_base, question_files["sums"], None, FEW).statistics
+    replace(found, base_model=ours).save(out / INPUT_STATISTICS)
+    if passes:
+        assert superpose.merge([out], method=RegMean()).norm() > 0.0
+        return
+    for method in (RegMean(), Ssr(), RegMean((InputStatistics.load(out),))):
+        with pytest.raises(DifferentBase, match="are of `tiny-llama`, and the adapter is of `org"):
+            superpose.merge([out], method=method)
+    assert superpose.merge([out], method=RegMean(), same_base=True).norm() > 0.0
+    with pytest.raises(SystemExit) as end:
+        main(["add", str(out), "--method", "ssr", "-o", str(tmp_path / "sum")])
+    assert end.value.code == 2
+    assert not (tmp_path / "sum").exists()
+
+
+def test_layers_that_text_does_not_reach_are_left_out_of_a_base_models(
+    tiny_base: Path, question_files: dict[str, Path]
+) -> None:
+    from torch import nn
+
+    from superpose.model import load_base
+
+    base = load_base(tiny_base)
+    base.model.vision = nn.Linear(3, 3)
+    found = superpose.input_statistics(base, question_files["sums"], None, FEW).statistics
+    assert "vision" not in found
+    assert len(found) == 14
+
+
+@pytest.mark.parametrize("method", [RegMean(), Ssr()])
+def test_questions_alone_are_enough(method: RegMean | Ssr, tiny_base: Path, adapters: list[Path],
+                                    tmp_path: Path) -> None:  # fmt: skip
+    """Of rows that have answers and choices too the same is taken."""
+    texts = [f"What is {n}?" for n in range(6)]
+    forms = [
+        [{"question": text} for text in texts],
+        [{"question": text, "answer": "n", "choices": ["n", "o"]} for text in texts],
+    ]
+    alone = superpose.InputQuestions(answer="", template="{question}")
+    ways = [superpose.input_statistics(tiny_base, rows, None, alone).statistics for rows in forms]
+    for known in ways[1:]:
+        assert known.tokens == ways[0].tokens
+        for module, moment in known.items():
+            assert moment.trace == pytest.approx(ways[0][module].trace, rel=1e-6)
+    asked = superpose.MergeQuestions(answer="", template="{question}")
+    merged = superpose.merge(
+        adapters, method=method, data=forms[:2], questions=asked, base=tiny_base
+    )  # fmt: skip
+    right = superpose.merge(adapters, method=replace(method, statistics=(ways[0], ways[0])))
+    assert (merged - right).norm() < 0.05 * right.norm()
+
+
+@pytest.mark.parametrize("method", [TunedSum(), RegMeanTuned()])
+def test_what_fits_weights_to_answers_does_not_take_questions_alone(
+    method: TunedSum | RegMeanTuned, tiny_base: Path, adapters: list[Path]
+) -> None:
+    rows = [{"question": "What?"}] * 4
+    asked = superpose.MergeQuestions(answer="")
+    with pytest.raises(BadSetting, match="fits weights to answers") as caught:
+        superpose.merge(adapters, method=method, data=[rows] * 2, questions=asked, base=tiny_base)
+    assert caught.value.where == "answer"
+
+
+def test_everything_else_asks_for_answers_and_says_what_does_not(
+    tiny_base: Path, adapters: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "What?"}\n' * 4, encoding="utf-8")
+    for words in (["eval", tiny_base, adapters[0]], ["predict", tiny_base, adapters[0]],
+                  ["compare", tiny_base, adapters[0]], ["statistics", tiny_base]):  # fmt: skip
+        data = [rows, "-o", tmp_path / "s"] if words[0] == "statistics" else ["--data", rows]
+        for more in ([], ["--answer", ""]) if words[0] != "statistics" else ([],):
+            with pytest.raises(SystemExit) as end:
+                main([*map(str, (*words, *data)), *more])
+            said = " ".join(capsys.readouterr().err.split())
+            assert end.value.code == 2
+            assert "rows.jsonl, line 1: no text under" in said
+            assert "takes questions alone with --answer ''" in said

@@ -34,8 +34,13 @@ def statistics(
     ],
     questions: InputQuestions,
     directions: Annotated[
-        int, typer.Option(help="Kept of each input; of the others their mean.")
-    ] = 48,
+        int | None,
+        typer.Option(
+            help="Kept of each input; of the others their mean. Left out: 48, or beside an adapter "
+            "as many as it would have room for at rank 16.",
+            show_default=False,
+        ),
+    ] = None,
     dtype: Dtype = "float32",
     device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
@@ -47,7 +52,8 @@ def statistics(
     A merge by regression (RegMean) needs the second moment of each layer's inputs on rows of every
     domain, and nothing else of them: no answers, no gradients, one forward pass. The base model's
     own inputs serve; so this can be made once, and travels with the adapter. PEFT and engines pass
-    over the file. No row can be read off it, but how alike two domains are can.
+    over the file. It tells which words are frequent and how alike two domains are: of a handful of
+    rows, what they are about.
 
     Example: superpose statistics smollm2 math.jsonl -o runs/math
     """

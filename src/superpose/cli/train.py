@@ -38,7 +38,7 @@ def train(
         typer.Option(
             "--statistics",
             help="Keep beside the adapter what the rows send into its modules, for add --method "
-            "regmean; no row can be read off it, but how alike two domains are can.",
+            "regmean; it tells which words are frequent, and how alike domains are.",
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT.")] = False,

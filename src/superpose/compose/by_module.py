@@ -68,6 +68,8 @@ class ByModule(Method):
     what: ClassVar[str]
     """What the result is, in words, before `of deltas`."""
 
+    adds: ClassVar[bool] = False
+
     rank: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

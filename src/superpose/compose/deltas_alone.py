@@ -17,9 +17,9 @@ def check_deltas_alone(parts: Sequence[Adapter], weights: Sequence[float], metho
         if weight == 0.0 or not part.replacements:
             continue
         key, stored = next(iter(part.replacements.items()))
-        what = "stores it whole" if stored.absolute else "changes it by DoRA"
+        what = "stores this whole" if stored.absolute else "changes this by DoRA"
         raise Refused(
-            f"`{key}`: {part.label} {what}, and `{method}` merges deltas alone",
+            f"{part.label} {what}, and `{method}` merges deltas alone",
             where=key,
             hint=_way_out(part),
         )

@@ -35,6 +35,8 @@ class EqualNorm(Method):
 
     name: ClassVar[str] = "equal-norm"
 
+    adds: ClassVar[bool] = False
+
     rule: str = "mean"
 
     def __post_init__(self) -> None:

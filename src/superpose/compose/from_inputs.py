@@ -37,6 +37,12 @@ _RAISED = tuple(10.0**power for power in range(-6, 1))
 """Ridges of which the first that serves is taken where second moments cannot be inverted."""
 
 
+_OF_ALL = (
+    "Make them of all its modules: superpose statistics BASE ROWS.jsonl -o ADAPTER --force. Or "
+    "give rows of each domain: --data ROWS.jsonl."
+)
+
+
 @dataclass(frozen=True)
 class FromInputs(Method):
     """A method that keeps each adapter's B in a module, and finds its A from a regression there.
@@ -57,6 +63,8 @@ class FromInputs(Method):
 
     counts_all: ClassVar[bool]
     """Whether a domain counts in modules that its adapter lacks: there it asks for no change."""
+
+    adds: ClassVar[bool] = False
 
     statistics: tuple[InputStatistics, ...] = field(default=(), repr=False)
     ridge: float | None = None
@@ -156,6 +164,7 @@ class FromInputs(Method):
             raise BadInput(
                 f"the input statistics of {parts[missing[0]].name}'s domain do not tell of `{key}`",
                 where="statistics",
+                hint=_OF_ALL,
             )
         have = {
             k: split
@@ -174,7 +183,9 @@ class FromInputs(Method):
         moment = self.statistics[domain][key]
         if moment.size != size:
             raise BadInput(
-                f"`{key}` has {size} inputs, and statistics of {moment.size}", where="statistics"
+                f"`{key}` has {size} inputs, and statistics of {moment.size}",
+                where="statistics",
+                hint="Were they made with another base model?",
             )
         return moment
 

@@ -16,6 +16,7 @@ from superpose.adapter.heads import HEADS, TASKS, chosen, with_head_of
 from superpose.arguments import typed
 from superpose.compose.method import Method
 from superpose.compose.sum import Sum
+from superpose.compose.weighted import with_each_parent
 from superpose.errors import BadInput, SuperposeWarning
 from superpose.lowrank import norm
 from superpose.shown.words import counted
@@ -64,6 +65,8 @@ def merge(
     base = next((a.base_model for a in adapters if a.base_model is not None), None)
     one = base or "one base model"
     total = method.merged([a.on_base(one) for a in adapters], checked, progress).on_base(base)
+    if not method.adds:
+        total = with_each_parent(total, adapters, checked)
     total = _headed(total, heads, head, task)
     if _adds_nothing(total):
         warnings.warn(

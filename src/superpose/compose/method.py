@@ -21,10 +21,12 @@ class Method:
     A method says what it does in one of two places: `merged`, where it makes another adapter of the
     parts than their sum, or `of`, where it does something to that sum. Neither is the sum itself.
 
-    name: in METHODS and in the note of a written file.
+    name: in METHODS and in the note of a written file. adds: one adapter that was given twice is
+    that adapter with both task weights, as in a sum.
     """
 
     name: ClassVar[str]
+    adds: ClassVar[bool] = True
 
     def merged(
         self, parts: Sequence[Adapter], weights: Sequence[float], progress: Progress | None

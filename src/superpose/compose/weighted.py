@@ -25,3 +25,12 @@ def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
         parents = joined_parents(parent for part in weighted for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
     return total
+
+
+def with_each_parent(total: Adapter, parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
+    """Give a merged adapter whose parents are all that were given, one that stands twice too."""
+    pairs = zip(parts, weights, strict=True)
+    each = tuple(p.with_weight(w * p.weight) for part, w in pairs for p in part.as_parents())
+    if len(each) == len(total.parents):
+        return total
+    return replace(total, parents=each, name=sum_name(each))

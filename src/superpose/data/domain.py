@@ -79,7 +79,7 @@ def read_rows(
     source: str | os.PathLike[str],
     *,
     question: str = "question",
-    answer: str = "answer",
+    answer: str | None = "answer",
     choices: str = "choices",
     split: str = "train",
 ) -> list[Row]:
@@ -88,10 +88,10 @@ def read_rows(
     source: a path (`.jsonl`, a JSON array in `.json`, `.csv` or `.tsv` with a header), or a hub
     name: `org/name`, `org/name@revision:config`, `org/name/folder`, one file of it such as
     `org/name/train.jsonl`, or an address from a browser.
-    question, answer: the columns that hold them. Where no others are named and there is no
-    `question`, `messages` or `prompt` and `completion` are read. choices: the column of a list of
-    texts to choose from, which rows need not have; empty to read none. split: the hub data set's
-    split.
+    question, answer: the columns that hold them; None in place of the answers' takes questions
+    alone. Where no others are named and there is no `question`, `messages` or `prompt` and
+    `completion` are read. choices: the column of a list of texts to choose from, which rows need
+    not have; empty to read none. split: the hub data set's split.
 
     Raises BadInput for an empty or malformed file (with its line), for rows without a question or
     an answer and for choices without the answer among them; Missing where the hub cannot be
@@ -120,7 +120,7 @@ def rows_of(
     records: Iterable[Row | Mapping[str, Any]],
     *,
     question: str = "question",
-    answer: str = "answer",
+    answer: str | None = "answer",
     choices: str = "choices",
     where: object = "rows",
 ) -> list[Row]:

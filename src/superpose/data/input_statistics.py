@@ -5,17 +5,20 @@ goes into the target modules. Base model and adapter hardly change it, so it can
 whoever has the rows, and travel with the adapter: a safetensors file that PEFT and engines ignore.
 A module's inputs are one tensor for several modules (q, k and v), and are kept once.
 
-What it tells of the data: the directions and sizes of hidden states averaged over all tokens; no
-row, token or order can be read off, but whether two domains are alike can.
+What it tells of the data: the directions and sizes of hidden states averaged over all tokens. No
+order of words is in it, but with the base model at hand the first layer's inputs tell which tokens
+are frequent: of hundreds of rows stop words and the like, of four their subject, of a single one
+most of its words. Whether two domains are alike can be read off too.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,20 @@ from superpose.errors import BadInput
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.files.tensors import open_tensors, write_tensors
 from superpose.lowrank.second_moment import SecondMoment
+from superpose.names.identity import by_identity, parse
 
 __all__ = ["InputStatistics"]
 
 _FORMAT = "superpose-input-statistics"
 _VERSION = 1
+
+_ASKEW = 0.01
+"""How far, entry by entry, products of directions may be from those of orthonormal ones: of unit
+vectors in float16 they are off by at most a thousandth."""
+
+_LARGEST = sys.float_info.max
+
+_ANEW = "Make the statistics anew: superpose statistics BASE ROWS.jsonl -o ADAPTER --force."
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +50,9 @@ class InputStatistics(Mapping[str, SecondMoment]):
 
     moments: by module; modules that read one tensor share one object. base_model: whose hidden
     states they are. rows, tokens: how many they were made from.
+
+    A module is found by what it is, whatever a file calls it: `model.layers.0.mlp.up_proj` by
+    `layers.0.mlp.up_proj` too, where no other has that identity.
     """
 
     moments: Mapping[str, SecondMoment]
@@ -46,7 +61,16 @@ class InputStatistics(Mapping[str, SecondMoment]):
     tokens: int
 
     def __getitem__(self, module: str) -> SecondMoment:
-        return self.moments[module]
+        if module in self.moments:
+            return self.moments[module]
+        name = self._by_identity.get(parse(f"{module}.weight").identity)
+        if name is None:
+            raise KeyError(module)
+        return self.moments[name.removesuffix(".weight")]
+
+    @cached_property
+    def _by_identity(self) -> dict[str, str]:
+        return by_identity(f"{module}.weight" for module in self.moments)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.moments)
@@ -94,26 +118,27 @@ class InputStatistics(Mapping[str, SecondMoment]):
         """
         file = Path(path)
         file = file / INPUT_STATISTICS if file.is_dir() else file
-        found = open_tensors(file).read()
+        try:
+            found = open_tensors(file).read()
+        except BadInput as error:  # whose hint is for a training's weights
+            raise BadInput(error.problem, where=error.where or file, hint=_ANEW) from None
         note = _note(found.metadata.get(_FORMAT), file)
-        moments = {}
+        moments: dict[str, SecondMoment] = {}
         for at, entry in enumerate(note["inputs"]):
-            moment = _moment(found.tensors, at, entry, file)
-            moments.update(dict.fromkeys(entry["modules"], moment))
+            moment = _moment(found.tensors, at, float(entry["rest"]), file)
+            moments |= dict.fromkeys(entry["modules"], moment)
         return cls(moments, note["base_model"], note["rows"], note["tokens"])
 
 
 def _note(text: str | None, file: Path) -> dict[str, Any]:
     """Read the header's note, and check that it holds what it must."""
     if text is None:
-        raise BadInput("these are no input statistics of superpose", where=file)
+        raise BadInput("these are no input statistics of superpose", where=file, hint=_ANEW)
     try:
         note = json.loads(text)
         version = note["version"]
-        if version == _VERSION:
-            lists = all(isinstance(e["modules"], list) and e["rest"] >= 0 for e in note["inputs"])
-            if lists and note["rows"] > 0 and note["tokens"] > 0 and "base_model" in note:
-                return dict(note)
+        if version == _VERSION and _is_whole(note):
+            return dict(note)
     except (ValueError, TypeError, KeyError, RecursionError):
         version = None
     if isinstance(version, int) and version > _VERSION:
@@ -122,20 +147,41 @@ def _note(text: str | None, file: Path) -> dict[str, Any]:
             where=file,
             hint="pip install --upgrade superpose",
         )
-    raise BadInput("the note of these input statistics is damaged", where=file)
+    raise BadInput("the note of these input statistics is damaged", where=file, hint=_ANEW)
 
 
-def _moment(
-    tensors: Mapping[str, Any], at: int, entry: Mapping[str, Any], file: Path
-) -> SecondMoment:
+def _is_whole(note: Mapping[str, Any]) -> bool:
+    """Say whether a note holds what `save` writes. Raises KeyError or TypeError for some that not.
+
+    No module stands twice, and every number is one that float64 holds.
+    """
+    counts = (note["rows"], note["tokens"])
+    if not all(type(count) is int and count > 0 for count in counts):
+        return False
+    if not isinstance(note["base_model"], str | None) or not isinstance(note["inputs"], list):
+        return False
+    modules = [module for entry in note["inputs"] for module in entry["modules"]]
+    if not all(isinstance(module, str) for module in modules):
+        return False
+    rests = [entry["rest"] for entry in note["inputs"]]
+    known = all(type(rest) in (int, float) and 0 <= rest <= _LARGEST for rest in rests)
+    return known and 0 < len(modules) == len(set(modules))
+
+
+def _moment(tensors: Mapping[str, Any], at: int, rest: float, file: Path) -> SecondMoment:
     """Read one moment; raises BadInput for tensors that are missing or do not fit together."""
     names = f"{at}.vectors", f"{at}.values"
     for name in names:
         if name not in tensors:
-            raise BadInput(f"there is no tensor `{name}`", where=file)
-    vectors, values = (np.asarray(tensors[name], np.float32) for name in names)
-    if vectors.ndim != 2 or values.shape != vectors.shape[1:] or (values < 0).any():
-        raise BadInput(f"`{names[0]}` and `{names[1]}` are no second moment", where=file)
-    if not math.isfinite(entry["rest"]):
-        raise BadInput(f"the rest of `{names[1]}` is not finite", where=file)
-    return SecondMoment(vectors, values, float(entry["rest"]))
+            raise BadInput(f"there is no tensor `{name}`", where=file, hint=_ANEW)
+    with np.errstate(over="ignore"):  # of what is beyond float32, and refused
+        vectors, values = (np.asarray(tensors[name], np.float32) for name in names)
+    fit = vectors.ndim == 2 and values.shape == vectors.shape[1:]
+    if not fit or not ((values >= 0) & np.isfinite(values)).all():
+        raise BadInput(
+            f"`{names[0]}` and `{names[1]}` are no second moment", where=file, hint=_ANEW
+        )
+    unit = np.isfinite(vectors).all() and np.abs(vectors).max(initial=0.0) <= 1.0 + _ASKEW
+    if not unit or np.abs(vectors.T @ vectors - np.eye(len(values))).max(initial=0.0) > _ASKEW:
+        raise BadInput(f"`{names[0]}` holds no orthonormal directions", where=file, hint=_ANEW)
+    return SecondMoment(vectors, values, rest)

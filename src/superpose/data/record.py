@@ -12,8 +12,8 @@ from superpose.errors import BadInput
 
 __all__ = ["USUAL", "Columns", "fields_of"]
 
-Columns: TypeAlias = tuple[str, str, str]
-"""Names of the columns of questions, answers and choices."""
+Columns: TypeAlias = tuple[str, str | None, str]
+"""Names of the columns of questions, answers and choices; None where answers are not wanted."""
 
 USUAL = ("question", "answer")
 """The columns of question and answer unless others are named."""
@@ -37,19 +37,20 @@ def fields_of(record: object, columns: Columns) -> dict[str, Any]:
         raise BadInput("not a JSON object")
     question, answer, choices = columns
     offered = read_choices(record, choices)
-    if (question, answer) == USUAL and question not in record:
+    if question == USUAL[0] and answer in (USUAL[1], None) and question not in record:
         for column in _WHOLE:
             if record.get(column) is not None:
                 return _of_messages(read_conversation(record[column], column), record, offered)
         if {*_PAIR} & {*record}:
-            return _of_pair(record, *_PAIR, offered, as_given=True)
+            asked, answering = _PAIR
+            return _of_pair(record, asked, answer and answering, offered, as_given=True)
     return _of_pair(record, question, answer, offered, as_given=False)
 
 
 def _of_pair(
     record: Mapping[str, Any],
     question: str,
-    answer: str,
+    answer: str | None,
     choices: tuple[str, ...],
     *,
     as_given: bool,
@@ -58,11 +59,11 @@ def _of_pair(
     if is_conversation(record.get(question)):
         messages = json_list(record[question])
         assert isinstance(messages, list | tuple)
-        if record.get(answer) is None:
+        if answer is None or record.get(answer) is None:
             return _of_messages(read_conversation(messages, question), record, choices)
         whole = [*messages, *_answering(record, answer)]
         return _of_messages(read_conversation(whole, question), record, choices)
-    texts = [_text(record, column) for column in (question, answer)]
+    texts = [_text(record, question), "" if answer is None else _text(record, answer)]
     if not as_given:
         texts = [text.strip() for text in texts]
     return {"question": texts[0], "answer": texts[1], "choices": choices, "joined": as_given}
@@ -106,6 +107,7 @@ def _text(record: Mapping[str, Any], column: str) -> str:
             f"no text under {column!r} (it has: {found})",
             hint="Name the columns of questions and answers: --question NAME --answer NAME, in "
             "Python and in a study file question and answer. Read without names are question and "
-            "answer, messages, and prompt and completion.",
+            "answer, messages, and prompt and completion. What asks for no answers (add --method "
+            "regmean or ssr, statistics) takes questions alone with --answer ''.",
         )
     return whole_text(text, column)

@@ -46,13 +46,17 @@ def measure_inputs(
     widest: int = WIDEST,
     seed: int = 0,
     batch_tokens: int = BATCH_TOKENS,
+    all_of_them: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> InputStatistics:
     """Give the second moment of each module's inputs over all tokens of the examples.
 
     model: the base, or the base with an adapter on it. modules: names of linear layers. directions:
-    kept of inputs wider than `widest`. seed: of the random directions there. progress: called with
-    the rows done. Raises BadInput without examples.
+    kept of inputs wider than `widest`. seed: of the random directions there. all_of_them: False
+    leaves out modules that text does not reach, as those of an image's encoder. progress: called
+    with the rows done.
+
+    Raises BadInput without examples, and for a module that no input reached.
     """
     if not examples:
         raise BadInput("there are no rows to take the inputs of")
@@ -69,9 +73,9 @@ def measure_inputs(
     tokens = sum(example.length for example in examples)
     moments = {name: each.moment(tokens, directions) for name, each in sums.items()}
     silent = [name for name in modules if shared.get(name) not in moments]
-    if silent:
+    if silent and (all_of_them or not moments):
         raise BadInput("no input reached this module", where=silent[0])
-    by_module = {name: moments[shared[name]] for name in modules}
+    by_module = {name: moments[shared[name]] for name in modules if name in shared}
     return InputStatistics(by_module, base_model, len(examples), tokens)
 
 

@@ -62,6 +62,7 @@ class Ranked:
             "mean_nll": one.objective,
             "union_nll": one.union.nll,
             "accuracy": {d: sum(each) / len(each) for d, each in one.right.items() if each},
+            "accuracy_interval": one.accuracy_intervals,
             "mean_accuracy": one.accuracy,
             "against_sum": None if against is None else against.difference,
             "error": error,

@@ -10,6 +10,8 @@ from typing import Any
 from superpose.adapter.delta import FineWeight
 from superpose.adapter.made import Setting
 from superpose.measure.evaluate import Score
+from superpose.statistics.bootstrap import Interval
+from superpose.statistics.shares import wilson
 
 __all__ = ["Standing", "Trial"]
 
@@ -81,6 +83,11 @@ class Standing:
         """The mean over the domains of the share of questions answered right; None without any."""
         shares = [sum(each) / len(each) for each in self.right.values() if each]
         return math.fsum(shares) / len(shares) if shares else None
+
+    @property
+    def accuracy_intervals(self) -> dict[str, Interval]:
+        """By domain with choices, Wilson's interval of the share answered right."""
+        return {name: wilson(sum(each), len(each)) for name, each in self.right.items() if each}
 
     def to_json(self) -> dict[str, Any]:
         """Give all of it; `from_json` gives it back."""

@@ -27,17 +27,18 @@ TERMS = ("perplexity", "task weights", "merged data", "dPPL")
 
 def compare_page(
     found: Mapping[str, Any],
-    tables: tuple[Table, Table, Table],
+    tables: Sequence[Table],
     csv: tuple[Sequence[str], Sequence[Sequence[object]]],
     made: Making,
 ) -> Page:
     """Give the page of what `compare --json` holds.
 
-    tables: the order, the domains, the costs. csv: columns and rows, a row a method and domain.
+    tables: the order, and what else is told of the methods. csv: columns and rows, a row a method
+    and domain.
     """
-    order, domains, costs = tables
+    order, *others = tables
     sections = (
-        _verdict(found, [plain_table(domains), plain_table(costs)]),
+        _verdict(found, [plain_table(each) for each in others]),
         DataTable("order", order, "methods.csv", csv).section("The methods", order.remark),
         made_section(made, TERMS),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -114,6 +115,7 @@ def compare(
             ),
             seed=questions.seed,
             seconds=time.perf_counter() - started,
+            chance=_chance(tests),
         )
         records.finish(*found.csv(), found.to_json())
     return found
@@ -164,6 +166,12 @@ def _tests(ready: Calibrating, rows: Sequence[Split]) -> ArenaRows:
         if kept := [question for question in offered if question is not None]:
             choices[domain.name] = kept
     return ArenaRows(tests, choices)
+
+
+def _chance(tests: ArenaRows) -> dict[str, float]:
+    """Give how often guessing is right, by domain with choices."""
+    asked = tests.choices.items()
+    return {name: math.fsum(one.chance for one in of) / len(of) for name, of in asked if of}
 
 
 def _asked(

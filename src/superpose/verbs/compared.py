@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from superpose.shown import Cell, Column, Framed, Line, Part, Shown, Table, perplexity
@@ -22,7 +22,8 @@ class Compared(Framed, Shown):
 
     prompt: what rows were asked in. references: the base, each adapter on its own domain, the naive
     sum, merged data where an adapter of it was given. commands: that write the best one. data,
-    seed, seconds: what the page says of its making.
+    seed, seconds: what the page says of its making. chance: by domain, the share of its questions
+    with choices that guessing gets right; none of a domain without such questions.
     """
 
     TABLE: ClassVar[str] = "methods"
@@ -36,6 +37,7 @@ class Compared(Framed, Shown):
     data: tuple[tuple[str, str, str], ...]
     seed: int
     seconds: float
+    chance: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Standing:
@@ -48,6 +50,7 @@ class Compared(Framed, Shown):
             "base": self.base,
             "domains": list(self.domains),
             "prompt": dict(self.prompt),
+            "chance": dict(self.chance),
             "methods": [each.to_json() for each in self.ranked],
             "references": {
                 one.method: {
@@ -55,6 +58,7 @@ class Compared(Framed, Shown):
                     "mean_nll": one.objective,
                     "union_nll": one.union.nll,
                     "mean_accuracy": one.accuracy,
+                    "accuracy_interval": one.accuracy_intervals,
                 }
                 for one in self.references
             },
@@ -74,7 +78,8 @@ class Compared(Framed, Shown):
     def csv(self) -> tuple[list[str], list[list[object]]]:
         """Give columns and rows, a row a method and domain, references among them."""
         columns = ["method", "setting", "scale", "domain", "nll", "accuracy", "verdict", "rank",
-                   "bytes", "merging_seconds"]  # fmt: skip
+                   "bytes", "merging_seconds", "accuracy_low", "accuracy_high",
+                   "chance"]  # fmt: skip
         verdicts = {each.standing.method: each.verdict for each in self.ranked}
         rows: list[list[object]] = []
         for one in (*(each.standing for each in self.ranked), *self.references):
@@ -83,12 +88,14 @@ class Compared(Framed, Shown):
                 share = sum(right) / len(right) if right else None
                 found = (one.method, setting_of(one), one.scale, domain, score.nll, share)
                 costs = (verdicts.get(one.method), one.rank, one.bytes, one.merging)
-                rows.append([*found, *costs])
+                ends = one.accuracy_intervals.get(domain, (None, None))
+                rows.append([*found, *costs, *ends, self.chance.get(domain)])
         return columns, rows
 
-    def tables(self) -> tuple[Table, Table, Table]:
-        """Give the order, the domains, and what the methods cost."""
-        return self._order(), self._domains(), self._costs()
+    def tables(self) -> tuple[Table, ...]:
+        """Give the order, the domains, right answers where rows have choices, and the costs."""
+        right = (self._right(),) if self.chance else ()
+        return self._order(), self._domains(), *right, self._costs()
 
     def shown(self) -> tuple[Part, ...]:
         """Give the tables, and the commands that write the best one."""
@@ -136,6 +143,23 @@ class Compared(Framed, Shown):
         )
         return Table("Perplexity of the answers on each domain's test rows", columns, tuple(rows))
 
+    def _right(self) -> Table:
+        standings = [*self.references, *(each.standing for each in self.ranked)]
+        columns = (Column("right"), *(Column(d, form="") for d in self.chance))
+        guess = (Cell("chance"), *(Cell(f"{share:.0%}", value=share)
+                                   for share in self.chance.values()))  # fmt: skip
+        rows = ((Cell(one.method), *(_share(one, d) for d in self.chance)) for one in standings)
+        remark = (
+            "The share of questions whose answer is the likeliest choice, of equals the first, "
+            "with Wilson's 95 % interval over questions; chance is blind guessing."
+        )
+        return Table(
+            "Right answers of the questions with choices, with 95 % intervals",
+            columns,
+            (*rows, guess),
+            remark,
+        )
+
     def _costs(self) -> Table:
         columns = (
             Column("method", lambda each: each.standing.method),
@@ -154,6 +178,15 @@ def setting_of(one: Standing) -> str:
     return ", ".join(
         f"{k} {v}" for k, v in one.settings.items() if v is not None and v is not False
     )
+
+
+def _share(one: Standing, domain: str) -> Cell:
+    right = one.right.get(domain)
+    if not right:
+        return Cell("")
+    low, high = one.accuracy_intervals[domain]
+    share = sum(right) / len(right)
+    return Cell(f"{share:.0%} [{100 * low:.0f}, {100 * high:.0f}]", value=share)
 
 
 def _figure(nll: float) -> Cell:

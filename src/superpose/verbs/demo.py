@@ -16,7 +16,7 @@ from superpose.arguments import typed
 from superpose.files import new_file
 from superpose.files.file_format import INPUT_STATISTICS
 from superpose.shown import Cell, Column, Part, Shown, Table
-from superpose.verbs.input_statistics import keep_statistics
+from superpose.verbs.kept_statistics import keep_statistics
 from superpose.verbs.progress import Progress
 from superpose.verbs.study import Studied, Telling, studied
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from superpose.errors import BadSetting, MissingBase
+from superpose.verbs.kept_statistics import check_statistics, statistics_beside
 from superpose.verbs.settings import Loading, MergeQuestions, held
 
 if TYPE_CHECKING:
@@ -82,19 +83,25 @@ def informed(
     lies beside its adapters.
 
     Raises BadSetting for rows that the method does not ask for or that are missing, for task
-    weights where rows are to find them, and as `calibrating`.
+    weights where rows are to find them, DifferentBase for statistics of another base model than
+    the adapters', and as `calibrating`.
     """
     from superpose.compose import RegMeanTuned, TunedSum
     from superpose.compose.from_inputs import FromInputs
 
     if not rows.data:
-        return _from_beside(method, parts), tree
+        told = _from_beside(method, parts)
+        if isinstance(told, FromInputs):
+            check_statistics(parts, told.statistics, same_base)
+        return told, tree
     if not isinstance(method, FromInputs | TunedSum):
         raise BadSetting(f"`{method.name}` asks for none: {_asking()} do", where="data")
     if method.statistics if isinstance(method, FromInputs) else method.weights:
         raise BadSetting(f"`{method.name}` has what it needs, and rows as well", where="data")
     if isinstance(method, TunedSum) and any(weight != 1.0 for weight in weights):
         raise BadSetting(f"`{method.name}` finds the task weights itself", where="weights")
+    if isinstance(method, TunedSum | RegMeanTuned) and not rows.questions.answer:
+        raise BadSetting(f"`{method.name}` fits weights to answers", where="answer")
     method.check(parts, weights)
     ready = rows.ready(parts, same_base)
     if isinstance(method, TunedSum):
@@ -118,8 +125,6 @@ def _from_beside(method: Method, parts: Sequence[Adapter]) -> Method:
             + (_OR_WEIGHTS if isinstance(method, TunedSum) else ""),
         )
     if isinstance(method, FromInputs) and not method.statistics:
-        from superpose.verbs.input_statistics import statistics_beside
-
         beside = tuple(statistics_beside(part, method.name) for part in parts)
         return replace(method, statistics=beside)
     return method

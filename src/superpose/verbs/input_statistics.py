@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.files.file_format import INPUT_STATISTICS
+from superpose.shown.words import counted
 from superpose.verbs.base import Base, loaded_base
+from superpose.verbs.kept_statistics import DIRECTIONS, adapter_in, fitting, modules_in
+from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress, advancing
 from superpose.verbs.prompts import asked_in, prompt_of
 from superpose.verbs.questions import Data, Source, encoded, read_one_domain
@@ -20,31 +21,24 @@ from superpose.verbs.settings import Questions, held
 from superpose.verbs.told import Told, size
 
 if TYPE_CHECKING:
-    from superpose.adapter import Adapter
     from superpose.data.input_statistics import InputStatistics
-    from superpose.data.prompt import Example
-    from superpose.model import BaseModel
 
-DIRECTIONS = 48
-"""Kept of each input: they take no more room than an adapter of rank 16."""
+FEW = 16
+"""Rows of a domain below which its statistics tell what they are about."""
 
-MOST_ROWS = 256
-"""Rows that statistics are made from when training: more of one domain change nothing."""
+_TOLD = "are few: whoever has the base model can tell many of their words from the file"
 
-__all__ = [
-    "InputQuestions",
-    "MeasuredInputs",
-    "input_statistics",
-    "keep_statistics",
-    "statistics_beside",
-]
+__all__ = ["InputQuestions", "MeasuredInputs", "input_statistics"]
 
 
 @dataclass(frozen=True)
 class InputQuestions(Questions):
-    """Questions whose way through the base model is measured; their answers need not be right."""
+    """Questions whose way through the base model is measured; answers need not be right, or be."""
+
+    unanswered: ClassVar[bool] = True
 
     rows: Annotated[int | None, "So many rows, drawn by seed."] = 64
+    answer: Annotated[str, "Column of the answer; empty to take questions alone."] = "answer"
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ def input_statistics(
     out: str | os.PathLike[str] | None = None,
     questions: InputQuestions = InputQuestions(),
     *,
-    directions: int = DIRECTIONS,
+    directions: int | None = None,
     dtype: str = "float32",
     device: str = "auto",
     force: bool = False,
@@ -99,23 +93,25 @@ def input_statistics(
 
     base: a name, or a loaded base model; no adapter is needed. data: a question file, a hub data
     set or rows in memory; of several the rows are one domain's. out: a file, or the folder of the
-    domain's adapter, where `superpose add --method regmean` finds them. directions: kept of each
-    input, and of the others their mean; 48 take no more room than an adapter of rank 16. dtype,
+    domain's adapter, where `superpose add --method regmean` finds them: then they are of its own
+    modules, and else of all linear layers. directions: kept of each input, and of the others their
+    mean; None is 48, or beside an adapter as many as it would have room for at rank 16. dtype,
     device: of a base by its name, as `load_base` has them. force: replace the file. progress:
     called with rows done, how many there are, and what is done.
 
-    Raises BadSetting for directions below 1, OutputExists where the file stands, and what reading
-    and loading raise.
+    Raises BadSetting for directions below 1, OutputExists where the file stands, DifferentBase for
+    an adapter whose modules the base does not have, and what reading and loading raise.
     """
     held(questions, Questions, "questions")
-    held(directions, int, "directions")
-    if directions < 1:
+    if directions is not None:
+        held(directions, int, "directions")
+    if directions is not None and directions < 1:
         raise BadSetting(f"{directions} is below 1", where="directions")
     from superpose.files import check_free_file, new_file
     from superpose.measure.inputs import linear_layers, measure_inputs
 
-    path = None if out is None else Path(out)
-    path = path / INPUT_STATISTICS if path is not None and path.is_dir() else path
+    adapter = None if out is None else adapter_in(Path(out))
+    path = None if out is None else _file_in(Path(out))
     if path is not None:
         check_free_file(path, force=force)
     read = read_one_domain(data, questions)
@@ -125,65 +121,24 @@ def input_statistics(
     prompt = prompt_of(model, questions.max_tokens, questions.template, rows)
     asked_in(prompt, {domain.name: domain.rows for domain in read})
     examples = encoded(name, rows, prompt, questions.rows, questions.seed)
+    if path is not None and len(examples) < FEW:
+        note("note", f"{counted(len(examples), 'row')} {_TOLD}")
     found = measure_inputs(
         model.model,
-        linear_layers(model.model),
+        linear_layers(model.model) if adapter is None else modules_in(model, adapter),
         examples,
         base_model=model.name,
-        directions=directions,
+        directions=directions or DIRECTIONS,
+        all_of_them=adapter is not None,
         progress=advancing(progress, "statistics", len(examples)),
-    ).sketched(directions)
+    )
+    room = DIRECTIONS if adapter is None else fitting(adapter, found)
+    found = found.sketched(directions or room)
     if path is not None:
         with new_file(path) as part:
             found.save(part)
     return MeasuredInputs(found, path, path.stat().st_size if path else 0)
 
 
-def keep_statistics(
-    base: BaseModel,
-    examples: Sequence[Example],
-    adapter: Path,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Path:
-    """Write beside an adapter what rows send into its modules in the bare base; give the file.
-
-    As many directions as fit into the room of an adapter of rank 16 in float32, at most DIRECTIONS.
-    seed: draws MOST_ROWS of more rows.
-    """
-    from superpose.files import new_file
-    from superpose.formats import load
-    from superpose.measure.inputs import measure_inputs
-
-    parts = load(adapter)
-    rows = random.Random(seed).sample(list(examples), min(MOST_ROWS, len(examples)))
-    advance = advancing(progress, "statistics", len(rows))
-    found = measure_inputs(base.model, parts.modules, rows, base_model=base.name, progress=advance)
-    distinct = {id(moment): moment for moment in found.values()}.values()
-    numbers = 16 * sum(sum(delta.shape) for delta in parts.values())
-    # A direction's number takes two bytes, an adapter's four.
-    directions = 2 * numbers // sum(moment.size for moment in distinct)
-    with new_file(adapter / INPUT_STATISTICS) as part:
-        found.sketched(max(1, min(DIRECTIONS, directions))).save(part)
-    return adapter / INPUT_STATISTICS
-
-
-def statistics_beside(adapter: Adapter, method: str) -> InputStatistics:
-    """Read what lies beside an adapter that was loaded from a folder here. method: that needs it.
-
-    Raises BadSetting where there is none, BadInput for a damaged file.
-    """
-    from superpose.data.input_statistics import InputStatistics
-
-    folder = None if adapter.path is None else Path(adapter.path)
-    folder = folder.parent if folder is not None and folder.is_file() else folder
-    if folder is None or not (folder / INPUT_STATISTICS).is_file():
-        raise BadSetting(
-            f"`{method}` needs statistics of each adapter's domain, and beside {adapter.label} "
-            f"lies no {INPUT_STATISTICS}",
-            where="data",
-            hint="Give rows of each adapter's domain, in the adapters' order: --data ROWS.jsonl, "
-            "and --base BASE where the adapters name none. Or make the statistics once, which "
-            "needs no base model afterwards: superpose statistics BASE ROWS.jsonl -o ADAPTER.",
-        )
-    return InputStatistics.load(folder)
+def _file_in(out: Path) -> Path:
+    return out / INPUT_STATISTICS if out.is_dir() else out

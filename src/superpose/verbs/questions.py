@@ -67,6 +67,8 @@ def read_domains(data: Data, questions: Questions) -> list[DomainRows]:
     found: dict[str, DomainRows] = {}
     for position, (name, source) in enumerate(given):
         columns = {name: getattr(questions, name) for name in ("question", "answer", "choices")}
+        if questions.unanswered and not questions.answer:
+            columns |= {"answer": None, "choices": ""}
         if isinstance(source, str | os.PathLike):
             text = os.fspath(source)
             rows = read_rows(source, **columns)

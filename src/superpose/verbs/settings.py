@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from superpose.errors import BadSetting
 from superpose.option import DEVICE, Option
@@ -105,8 +105,11 @@ class Loading(TypedSettings):
 class Questions(TypedSettings):
     """Which rows of question files are taken, and how they become tokens.
 
-    template: empty for what the rows are made for.
+    template: empty for what the rows are made for. unanswered: whether questions alone will do, by
+    an empty name of the answers' column.
     """
+
+    unanswered: ClassVar[bool] = False
 
     rows: Annotated[int | None, "Up to so many rows of each, drawn by seed."] = None
     max_tokens: Annotated[int, "Longest question and answer, in tokens."] = MAX_TOKENS
@@ -131,7 +134,12 @@ class MergeQuestions(Calibration):
     seed: that of what is drawn, in the shell.
     """
 
+    unanswered: ClassVar[bool] = True
+
     rows: Annotated[int | None, "Up to so many rows of each domain's --data, drawn by seed."] = 64
+    answer: Annotated[
+        str, "Column of the answer; empty to take questions alone, for regmean and ssr."
+    ] = "answer"
     seed: Annotated[int, Option("Draws the rows.", in_shell=False)] = 0
 
 

@@ -11,7 +11,7 @@ from superpose.arguments import typed
 from superpose.errors import BadSetting
 from superpose.training.settings import LoraSettings, TrainingSettings, checked
 from superpose.verbs.base import Base, loaded_base
-from superpose.verbs.input_statistics import keep_statistics
+from superpose.verbs.kept_statistics import keep_statistics
 from superpose.verbs.notes import note
 from superpose.verbs.progress import Progress
 from superpose.verbs.prompts import asked_in, prompt_of
