@@ -147,6 +147,17 @@ def test_the_json_of_a_difference_has_what_others_rely_on() -> None:
     assert written["tensors"] == []
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_a_difference_does_not_depend_on_the_size_of_both(size: float) -> None:
+    """Of a module that one has alone it is 1, however small the module is."""
+    a, b = adapter(1), adapter(2, modules=(Q,))
+    usual, sized = diff(a, b), diff(size * a, size * b)
+    assert sized.difference == pytest.approx(usual.difference)
+    for one, other in zip(sized.modules, usual.modules, strict=True):
+        assert one.difference == pytest.approx(other.difference)
+    assert [m.difference for m in sized.modules if m.norm_b is None] == [1.0]
+
+
 def test_facts_tell_what_is_held_differently() -> None:
     a = adapter(6)
     b = replace(

@@ -93,3 +93,22 @@ def test_a_side_that_fills_its_space_is_no_evidence_of_a_part(
     """A sum of rank 6 in ten dimensions holds most of whatever is there."""
     pair = pair_of(made.part_of_a_sum(Size(4, width, narrow, 3)))
     assert (pair.contained is not None) is found
+
+
+def test_beside_an_adapter_of_zeros_the_sum_has_the_energy_of_the_other() -> None:
+    a, b = made.unrelated(Size())
+    zero = Adapter((0.0 * b).deltas, "b")
+    for two in ((a, zero), (zero, a)):
+        assert pair_of(two).energy_shared == 0.0
+    assert math.isnan(pair_of((zero, Adapter(zero.deltas, "again"))).energy_shared)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_no_module_s_cosine_is_past_one(sign: float) -> None:
+    """Rounding carries some of a delta's products with its own double past those of the norms."""
+    found = []
+    for seed in range(8):
+        a = made.random(Size(24, 30, 20, 3, seed), 0)
+        found += [m.cosine for m in pair_of((a, Adapter((sign * 3.0 * a).deltas, "b"))).modules]
+    assert np.abs(found).max() == 1.0
+    assert sign * np.mean(found) > 0.999999
