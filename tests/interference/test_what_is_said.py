@@ -81,7 +81,7 @@ def test_what_either_stores_whole_is_an_option_of_the_sum(
     for at in which:
         two[at] = replace(two[at], replacements={held.key: held})
     step = pair_of((two[0], two[1])).judgement.next
-    assert re.findall("--.*", step) == [said]
+    assert re.findall("-o OUT (.*)", step) == [said]
 
 
 @pytest.mark.parametrize(
