@@ -134,6 +134,7 @@ class Passing:
         import coverage
 
         self.seconds: dict[str, float] = {}
+        self.failed = ""
         self._begun = 0.0
         self._eyes = coverage.Coverage(
             data_file=None, source_pkgs=["superpose"], config_file=False, messages=False
@@ -148,6 +149,13 @@ class Passing:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Keep how long a test took, with what it needed before and after."""
         self.seconds[nodeid] = time.process_time() - self._begun
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep which test failed, and why."""
+        if report.failed:
+            self.failed = f"{report.nodeid}\n{report.longreprtext}"
+
+    pytest_collectreport = pytest_runtest_logreport
 
     def lines(self) -> dict[str, dict[int, list[str]]]:
         """Give the tests of each line of each file."""
@@ -165,15 +173,15 @@ def baseline(room: str) -> tuple[dict[str, float], dict[str, dict[int, list[str]
         passing = Passing()
         code = _tested([*TESTS[room], "-m", "not slow and not hard"], [passing])
         with os.fdopen(writing, "w") as answer:
-            json.dump([code, passing.seconds, passing.lines()], answer)
+            json.dump([code, passing.failed, passing.seconds, passing.lines()], answer)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answer:
         told = answer.read()
     os.waitpid(child, 0)
-    code, seconds, lines = json.loads(told or "[1, {}, {}]")
+    code, failed, seconds, lines = json.loads(told or '[1, "their process ended", {}, {}]')
     if code:
-        sys.exit(f"the tests of {room} do not pass as they are")
+        sys.exit(f"the tests of {room} do not pass as they are: {failed}")
     return seconds, {
         file: {int(line): tests for line, tests in of.items()} for file, of in lines.items()
     }
