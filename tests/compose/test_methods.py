@@ -203,6 +203,14 @@ def test_equal_norm_by_squares_weighs_each_adapter_by_its_own() -> None:
     shares = [w * s for w, s in zip(WEIGHTS, squares / squares.sum(), strict=True)]
     found = merged(adapters, EqualNorm(rule="meta"), WEIGHTS)
     assert_close(dense(found), weighted([dense(a) for a in adapters], shares))
+    assert "a sum by squared norms" in str(found.made)
+    assert "a sum at the mean norm" in str(merged(adapters, EqualNorm(), WEIGHTS).made)
+
+
+def test_sums_that_cancel_have_no_size_to_be_brought_to() -> None:
+    one = adapter(5, "one")
+    found = merged([one, replace(-1.0 * one, name="opposite")], EqualNorm())
+    assert not any(x.any() for x in dense(found).values())
 
 
 def test_pico_turns_down_what_all_write_to_and_nothing_that_one_does() -> None:
@@ -234,6 +242,15 @@ def test_wudi_of_adapters_from_one_start_takes_a_ridge_and_does_not_blow_up() ->
 def test_two_copies_of_an_adapter_calibrated_are_one() -> None:
     same = [replace(adapter(5, "x"), name=f"copy {i}") for i in range(2)]
     assert_close(dense(merged(same, Svc())), dense(same[0]))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+def test_an_adapter_that_does_not_write_to_a_direction_counts_there_by_alpha(alpha: float) -> None:
+    """Of three that write to other outputs each: s is 1 for one of them and 0 for two."""
+    adapters = unrelated()
+    total = sum(map(one, adapters))
+    found = one(merged(adapters, Svc(alpha=alpha)))
+    np.testing.assert_allclose(found, total * 3.0 / (1.0 + 2.0 * alpha), atol=1e-9)
 
 
 @pytest.mark.parametrize("each", [False, True])
