@@ -53,7 +53,13 @@ TESTS = {
         f"{PAGES}::test_the_mathematics_states_every_predictor_with_its_formula_and_source",
         f"{PAGES}::test_the_mathematics_states_every_border_between_two_readings",
     ),
-    "compose": ("tests/compose",),
+    "compose": (
+        "tests/compose",
+        "tests/formats/test_kinds.py",
+        "tests/formats/test_kinds_dora.py",
+        "tests/formats/test_kinds_resized.py",
+        "tests/formats/test_kinds_together.py",
+    ),
 }
 """Of each room, its own tests, which a mutant meets first, and others that are of its files. A test
 named alone holds what its modules define, and passes none of their lines."""
