@@ -44,6 +44,7 @@ from superpose.compose import (
     Tsv,
     Wudi,
 )
+from superpose.compose.shared_inputs import overlapping
 from superpose.lowrank import singular_values
 from superpose.lowrank.joint import subspaces
 
@@ -297,3 +298,22 @@ def test_one_adapter_in_two_splits_stored_in_float32_is_one_to_its_rounding(
     ]
     for module, value in results[0].items():
         assert np.abs(results[1][module] - value).max() < 1e-4 * np.abs(value).max()
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_two_that_read_the_same_overlap_and_two_that_do_not_do_not(rank: int) -> None:
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((9, 6)))[0]
+    assert overlapping([Q[:, :rank], Q[:, :rank]])
+    assert not overlapping([Q[:, :rank], Q[:, 3 : 3 + rank]])
+
+
+def test_a_sum_made_orthogonal_is_called_so() -> None:
+    what = "a sum, each without the inputs of those before it,"
+    assert merged(three(), Orthogonal(), WEIGHTS).made.what == what
+
+
+def test_a_module_of_zeros_takes_no_part_in_the_energy_kept() -> None:
+    alone = adapter(5, "alone")
+    silent = replace(alone, deltas={**alone, "silent": Delta.of(np.zeros((4, 1)), np.ones((1, 5)))})
+    found, right = (merged([each], Tsv(rank=1)) for each in (silent, alone))
+    assert found.made.energy_kept == right.made.energy_kept
