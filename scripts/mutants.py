@@ -1,6 +1,7 @@
 """How many small changes of the code the tests notice: of a room's own, a seeded sample.
 
 python scripts/mutants.py --room lowrank --sample 100 --seed 0
+python scripts/mutants.py --room lowrank --again
 
 A mutant is a room with one change (scripts/mutations.py). It is made in memory, in a fork of a
 process that has loaded what the tests import from elsewhere, and meets the tests of its own room
@@ -8,7 +9,9 @@ that pass the changed lines, the quick ones first, until one fails. One that no 
 imported with is not counted; one that takes many times as long as all its tests is killed.
 
 What is found goes into docs/results/mutants.json. A survivor that changes nothing that a test could
-see has its explanation there, by its module and change, and does not count as tried.
+see has its explanation there, by its module and change, and does not count as tried. After tests
+were written, --again tries the survivors that stand there once more; what was killed before stays
+so, and how many that were is kept beside as "killed at first".
 """
 
 from __future__ import annotations
@@ -40,13 +43,26 @@ from mutations import Mutation, mutated, mutations
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 RECORD = ROOT / "docs" / "results" / "mutants.json"
+PAGES = "tests/docs/test_site.py"
 TESTS = {
     "lowrank": ("tests/lowrank",),
     "names": ("tests/names", "tests/formats/image"),
-    "interference": ("tests/interference", "tests/formats/test_products_folder.py"),
-    "compose": ("tests/compose",),
+    "interference": (
+        "tests/interference",
+        "tests/formats/test_products_folder.py",
+        f"{PAGES}::test_the_mathematics_states_every_predictor_with_its_formula_and_source",
+        f"{PAGES}::test_the_mathematics_states_every_border_between_two_readings",
+    ),
+    "compose": (
+        "tests/compose",
+        "tests/formats/test_kinds.py",
+        "tests/formats/test_kinds_dora.py",
+        "tests/formats/test_kinds_resized.py",
+        "tests/formats/test_kinds_together.py",
+    ),
 }
-"""Of each room, its own tests, which a mutant meets first, and others that are of its files."""
+"""Of each room, its own tests, which a mutant meets first, and others that are of its files. A test
+named alone holds what its modules define, and passes none of their lines."""
 
 BUDGET = 30
 """A mutant meets so many seconds of tests, the quick ones first."""
@@ -124,6 +140,7 @@ class Passing:
         import coverage
 
         self.seconds: dict[str, float] = {}
+        self.failed = ""
         self._begun = 0.0
         self._eyes = coverage.Coverage(
             data_file=None, source_pkgs=["superpose"], config_file=False, messages=False
@@ -138,6 +155,13 @@ class Passing:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Keep how long a test took, with what it needed before and after."""
         self.seconds[nodeid] = time.process_time() - self._begun
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep which test failed, and why."""
+        if report.failed:
+            self.failed = f"{report.nodeid}\n{report.longreprtext}"
+
+    pytest_collectreport = pytest_runtest_logreport
 
     def lines(self) -> dict[str, dict[int, list[str]]]:
         """Give the tests of each line of each file."""
@@ -155,15 +179,15 @@ def baseline(room: str) -> tuple[dict[str, float], dict[str, dict[int, list[str]
         passing = Passing()
         code = _tested([*TESTS[room], "-m", "not slow and not hard"], [passing])
         with os.fdopen(writing, "w") as answer:
-            json.dump([code, passing.seconds, passing.lines()], answer)
+            json.dump([code, passing.failed, passing.seconds, passing.lines()], answer)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answer:
         told = answer.read()
     os.waitpid(child, 0)
-    code, seconds, lines = json.loads(told or "[1, {}, {}]")
+    code, failed, seconds, lines = json.loads(told or '[1, "their process ended", {}, {}]')
     if code:
-        sys.exit(f"the tests of {room} do not pass as they are")
+        sys.exit(f"the tests of {room} do not pass as they are: {failed}")
     return seconds, {
         file: {int(line): tests for line, tests in of.items()} for file, of in lines.items()
     }
@@ -222,25 +246,40 @@ def sampled(room: str, sample: int, seed: int) -> Iterator[tuple[Mutant, str]]:
     for mutant in drawn:
         if sample == 0:
             return
-        of = lines.get(str(mutant.path), {})
-        passing = {test for line in mutant.mutation.lines for test in of.get(line, ())}
-        if "" in passing:  # at the import, so that any test of the module may meet it
-            passing = {test for tests in of.values() for test in tests} - {""} or set(seconds)
-        tests, total = _chosen(room, passing, seconds)
-        found = outcome(mutant, tests, total) if tests else "survived"
-        sys.stderr.write(f"{found:10} {mutant.key}\n")
+        found = _became(room, mutant, seconds, lines)
         yield mutant, found
         sample -= found != "not importable"
+
+
+def _became(
+    room: str,
+    mutant: Mutant,
+    seconds: Mapping[str, float],
+    lines: Mapping[str, Mapping[int, Iterable[str]]],
+) -> str:
+    """Let a mutant meet its tests; gives and tells what became of it."""
+    of = lines.get(str(mutant.path), {})
+    passing = {test for line in mutant.mutation.lines for test in of.get(line, ())}
+    if "" in passing:  # at the import, so that any test of the module may meet it
+        passing = {test for tests in of.values() for test in tests} - {""} or set(seconds)
+        passing |= seconds.keys() & TESTS[room]
+    tests, total = _chosen(room, passing, seconds)
+    found = outcome(mutant, tests, total) if tests else "survived"
+    sys.stderr.write(f"{found:10} {mutant.key}\n")
+    return found
 
 
 def _chosen(
     room: str, passing: Iterable[str], seconds: Mapping[str, float]
 ) -> tuple[list[str], float]:
     """Give the tests that a mutant meets, in order, and how long they take."""
-    own = f"tests/{room}/"
+    own, named = f"tests/{room}/", TESTS[room]
     chosen: list[str] = []
     total = 0.0
-    for test in sorted(passing, key=lambda t: (not t.startswith(own), seconds.get(t, 0.0), t)):
+    for test in sorted(
+        passing,
+        key=lambda t: (not t.startswith(own) and t not in named, seconds.get(t, 0.0), t),
+    ):
         if not chosen or total + seconds.get(test, 0.0) <= BUDGET:
             chosen.append(test)
             total += seconds.get(test, 0.0)
@@ -269,6 +308,23 @@ def judged(room: str, sample: int, seed: int) -> dict[str, Any]:
     }
 
 
+def again(room: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Try the survivors of a record once more; gives its figures as they are now.
+
+    Two changes of one line and text have one key: where both survive, as many are kept as before.
+    """
+    seconds, lines = baseline(room)
+    known = Counter(before["survivors"])
+    survived: Counter[str] = Counter()
+    for mutant in mutants_of(room):
+        if mutant.key in known:
+            survived[mutant.key] += _became(room, mutant, seconds, lines) == "survived"
+    left = sorted((known & survived).elements())
+    first = before.get("killed at first", before["killed"])
+    figures = {"killed": before["tried"] - len(left), "killed at first": first, "survivors": left}
+    return {name: before[name] for name in before if name not in figures} | figures
+
+
 def kept(record: Path, room: str, result: Mapping[str, object]) -> Mapping[str, str]:
     """Write what came of a room beside the others; gives why survivors have no effect, by key."""
     known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
@@ -287,13 +343,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--least", type=float, default=0.85, help="share that must be killed")
     parser.add_argument("--record", type=Path, default=RECORD)
+    parser.add_argument("--again", action="store_true", help="the record's survivors alone")
     asked = parser.parse_args()
     for name in HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     weak = []
     for room in asked.room or TESTS:
-        result = judged(room, asked.sample, asked.seed)
+        if asked.again:
+            before = json.loads(asked.record.read_text(encoding="utf-8"))["rooms"][room]
+            result = again(room, before)
+        else:
+            result = judged(room, asked.sample, asked.seed)
         explained = kept(asked.record, room, result)
         tried, killed = result["tried"], result["killed"]
         without_effect = sum(name in explained for name in result["survivors"])

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Processes", "served"]
+__all__ = ["Ended", "Processes", "served"]
 
 LOADED = (
     "rich.console",
@@ -28,6 +28,13 @@ LOADED = (
 )
 
 
+class Ended(subprocess.CompletedProcess[str]):
+    """A command that has ended. seconds: of a core. memory: the most that it held, in kB."""
+
+    seconds: float
+    memory: int
+
+
 class Processes:
     """Runs commands one after another. folder: where their outputs lie until they are read."""
 
@@ -35,7 +42,7 @@ class Processes:
         self._server = server
         self._outputs = folder / "out", folder / "err"
 
-    def run(self, args: Sequence[str], cwd: Path | None) -> subprocess.CompletedProcess[str]:
+    def run(self, args: Sequence[str], cwd: Path | None) -> Ended:
         """Run `superpose ARGS` as `subprocess.run` would, with nothing on standard input."""
         out, err = self._outputs
         asked = {
@@ -50,9 +57,11 @@ class Processes:
         assert answering is not None
         asking.write(json.dumps(asked) + "\n")
         asking.flush()
-        code = int(answering.readline())
+        code, seconds, memory = answering.readline().split()
         said, told = (path.read_text(encoding="utf-8") for path in (out, err))
-        return subprocess.CompletedProcess(["superpose", *args], code, said, told)
+        ended = Ended(["superpose", *args], int(code), said, told)
+        ended.seconds, ended.memory = float(seconds), int(memory)
+        return ended
 
 
 @contextmanager
@@ -66,7 +75,7 @@ def served(folder: Path) -> Iterator[Processes]:
 
 
 def serve() -> None:
-    """Fork for every line that comes in, and answer with the exit code, until no more come."""
+    """Fork for every line that comes in, and answer with the exit code and what was used."""
     from importlib import import_module
 
     for name in LOADED:
@@ -76,8 +85,9 @@ def serve() -> None:
         child = os.fork()
         if not child:
             become(**json.loads(line))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        sys.stdout.write(f"{code}\n")
+        _, status, used = os.wait4(child, 0)
+        code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        sys.stdout.write(f"{code} {seconds} {used.ru_maxrss}\n")
         sys.stdout.flush()
 
 

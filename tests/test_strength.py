@@ -121,13 +121,17 @@ def test_what_a_test_holds_is_killed_and_what_none_holds_survives(
     record.write_text('{"rooms": {}, "explained": {"a": "why"}}')
     command = [sys.executable, "scripts/mutants.py", "--room", "lowrank", "--record", str(record)]
     paths = f"{tmp_path / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    ended = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-    )
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+        )
+
+    ended = run()
     assert ended.returncode == 1, ended.stderr
     assert "less than 85% were killed in lowrank" in ended.stdout
     found = json.loads(record.read_text())
@@ -136,3 +140,10 @@ def test_what_a_test_holds_is_killed_and_what_none_holds_survives(
     assert found["rooms"]["lowrank"]["killed"] == 6
     names = Counter(name.rpartition(": ")[2] for name in found["rooms"]["lowrank"]["survivors"])
     assert names == {"Add becomes Sub": 2, "2 becomes 3": 2, "None is returned": 1}
+    tests = tmp_path / "tests" / "lowrank" / "test_it.py"
+    tests.write_text(tests.read_text().replace("is not None", "== 2"))
+    ended = run("--again")
+    assert ended.returncode == 1, ended.stderr
+    now = json.loads(record.read_text())["rooms"]["lowrank"]
+    assert (now["tried"], now["killed"], now["killed at first"]) == (11, 8, 6)
+    assert {name.partition(": ")[0] for name in now["survivors"]} == {"superpose.lowrank:8"}

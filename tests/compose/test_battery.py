@@ -153,6 +153,15 @@ def test_an_adapter_of_zeros_breaks_nothing(entry: Entry, method: Method) -> Non
         assert_close(found, dense(merged(three(), method, WEIGHTS)))
 
 
+def test_an_adapter_and_its_opposite_break_nothing(entry: Entry, method: Method) -> None:
+    one = adapter(5, "one")
+    opposite = rebuilt(one, lambda B, A: (-B, A.copy()))
+    pair = [one, dataclasses.replace(opposite, name="opposite")]
+    assert all(np.isfinite(x).all() for x in dense(merged(pair, method)).values())
+    if entry.oracle is weighted and not entry.seeds and entry.oracle_of is None:
+        assert_close(dense(merged(pair, method)), weighted([dense(a) for a in pair], (1.0, 1.0)))
+
+
 def sized(given: Adapter, power: int) -> Adapter:
     """Give the adapter times 2^power, under its name, by which draws at random go."""
     deltas = {
@@ -161,9 +170,9 @@ def sized(given: Adapter, power: int) -> Adapter:
     return dataclasses.replace(given, deltas=deltas)
 
 
-@pytest.mark.parametrize("power", [-900, -600, 600, 900])
+@pytest.mark.parametrize("power", [-900, -600, -200, 200, 600, 900])
 def test_adapters_of_any_size_are_merged_as_usual_ones(method: Method, power: int) -> None:
-    """2^900 is 8e270: no square of it, or of its inverse, is a float64."""
+    """2^900 is 8e270, whose square is no float64. That of 2^200 is one: nothing is taken out."""
     found = merged([sized(each, power) for each in three()], method)
     assert_close(dense(sized(found, -power)), dense(merged(three(), method)))
 

@@ -11,7 +11,9 @@ from tests.compose.battery import LAYER, SHAPES, WEIGHTS, assert_close, dense, m
 from tests.compose.test_heads import made as classifier
 from tests.compose.test_methods import of, one
 
-from superpose.compose import Ties
+from superpose.adapter import Adapter, Delta, Place
+from superpose.compose import Pico, Ties
+from superpose.lowrank import rank as terms_rank
 
 
 def test_an_adapter_at_weight_0_asks_for_nothing() -> None:
@@ -31,6 +33,27 @@ def test_entries_are_worked_on_in_memory_for_one_adapter_whatever_their_number()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * side * side * 8
+
+
+def test_the_groups_of_a_convolution_share_the_rank_that_is_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    places = [Place("conv", kind="convolution", kernel=(1,), block=n, blocks=2) for n in (0, 1)]
+    parts = [
+        Adapter(
+            {
+                place.key: Delta.of(
+                    rng.standard_normal((9, 3)), rng.standard_normal((3, 8)), place=place
+                )
+                for place in places
+            },
+            name,
+        )
+        for name in "ab"
+    ]
+    for method in (Ties(density=1.0, rank=4), Pico(rank=4)):
+        found = merged(parts, method)
+        assert [terms_rank(delta.terms) for delta in found.values()] == [2, 2]
+        assert found.rank == 4
 
 
 def test_a_result_on_entries_of_a_wide_module_is_the_best_of_its_rank() -> None:

@@ -44,6 +44,7 @@ from superpose.compose import (
     Tsv,
     Wudi,
 )
+from superpose.compose.shared_inputs import overlapping
 from superpose.lowrank import singular_values
 from superpose.lowrank.joint import subspaces
 
@@ -203,6 +204,14 @@ def test_equal_norm_by_squares_weighs_each_adapter_by_its_own() -> None:
     shares = [w * s for w, s in zip(WEIGHTS, squares / squares.sum(), strict=True)]
     found = merged(adapters, EqualNorm(rule="meta"), WEIGHTS)
     assert_close(dense(found), weighted([dense(a) for a in adapters], shares))
+    assert found.made.what == "a sum by squared norms"
+    assert merged(adapters, EqualNorm(), WEIGHTS).made.what == "a sum at the mean norm"
+
+
+def test_sums_that_cancel_have_no_size_to_be_brought_to() -> None:
+    one = adapter(5, "one")
+    found = merged([one, replace(-1.0 * one, name="opposite")], EqualNorm())
+    assert not any(x.any() for x in dense(found).values())
 
 
 def test_pico_turns_down_what_all_write_to_and_nothing_that_one_does() -> None:
@@ -234,6 +243,19 @@ def test_wudi_of_adapters_from_one_start_takes_a_ridge_and_does_not_blow_up() ->
 def test_two_copies_of_an_adapter_calibrated_are_one() -> None:
     same = [replace(adapter(5, "x"), name=f"copy {i}") for i in range(2)]
     assert_close(dense(merged(same, Svc())), dense(same[0]))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+@pytest.mark.parametrize("rounding", [0.0, 1e-8])
+def test_an_adapter_that_does_not_write_to_a_direction_counts_there_by_alpha(
+    alpha: float, rounding: float
+) -> None:
+    """Of three that write to other outputs each, but for rounding: s is 1 of one, 0 of two."""
+    adapters = unrelated()
+    adapters[0] = replace(adapters[0] + rounding * adapters[1], name="a0")
+    total = sum(map(one, adapters))
+    found = one(merged(adapters, Svc(alpha=alpha)))
+    np.testing.assert_allclose(found, total * 3.0 / (1.0 + 2.0 * alpha), atol=1e-6)
 
 
 @pytest.mark.parametrize("each", [False, True])
@@ -276,3 +298,22 @@ def test_one_adapter_in_two_splits_stored_in_float32_is_one_to_its_rounding(
     ]
     for module, value in results[0].items():
         assert np.abs(results[1][module] - value).max() < 1e-4 * np.abs(value).max()
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_two_that_read_the_same_overlap_and_two_that_do_not_do_not(rank: int) -> None:
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((9, 6)))[0]
+    assert overlapping([Q[:, :rank], Q[:, :rank]])
+    assert not overlapping([Q[:, :rank], Q[:, 3 : 3 + rank]])
+
+
+def test_a_sum_made_orthogonal_is_called_so() -> None:
+    what = "a sum, each without the inputs of those before it,"
+    assert merged(three(), Orthogonal(), WEIGHTS).made.what == what
+
+
+def test_a_module_of_zeros_takes_no_part_in_the_energy_kept() -> None:
+    alone = adapter(5, "alone")
+    silent = replace(alone, deltas={**alone, "silent": Delta.of(np.zeros((4, 1)), np.ones((1, 5)))})
+    found, right = (merged([each], Tsv(rank=1)) for each in (silent, alone))
+    assert found.made.energy_kept == right.made.energy_kept

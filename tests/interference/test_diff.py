@@ -98,7 +98,7 @@ def test_rounding_to_a_dtype_is_no_difference_and_ten_times_as_much_is(
         },
     )
     found = diff(exact, rounded)
-    assert found.tolerance == pytest.approx(limit, rel=0.1)
+    assert found.tolerance == pytest.approx(limit, rel=0.1, abs=0.0)
     assert found.same
     other = diff(exact, (1.0 + 10 * limit) * rounded)
     assert not other.same
@@ -128,6 +128,34 @@ def test_a_module_only_one_has_is_a_difference_unless_it_is_zero() -> None:
     assert [(m.name, m.difference) for m in found.differing] == [(V, 1.0)]
     zero = replace(a, deltas={Q: a[Q], V: a[V].with_coefficients(lambda c: 0.0)})
     assert diff(zero, less).same
+
+
+def test_the_json_of_a_difference_has_what_others_rely_on() -> None:
+    a, b = adapter(5), adapter(6, modules=(V, "layers.1.v_proj"))
+    found = diff(a, b.on_base("org/other"))
+    written = found.to_json()
+    assert list(written) == [
+        "a", "b", "same", "difference", "tolerance", "one_base", "facts", "only_a", "only_b",
+        "modules", "tensors",
+    ]  # fmt: skip
+    assert (written["a"], written["b"], written["same"]) == ("a5", "a6", False)
+    assert (written["only_a"], written["only_b"]) == ([Q], ["layers.1.v_proj"])
+    assert (written["one_base"], written["tolerance"]) == (False, found.tolerance)
+    assert written["difference"] == found.difference
+    assert [each["name"] for each in written["modules"]] == [Q, V, "layers.1.v_proj"]
+    assert [each["name"] for each in written["facts"]] == ["base_model"]
+    assert written["tensors"] == []
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_a_difference_does_not_depend_on_the_size_of_both(size: float) -> None:
+    """Of a module that one has alone it is 1, however small the module is."""
+    a, b = adapter(1), adapter(2, modules=(Q,))
+    usual, sized = diff(a, b), diff(size * a, size * b)
+    assert sized.difference == pytest.approx(usual.difference)
+    for one, other in zip(sized.modules, usual.modules, strict=True):
+        assert one.difference == pytest.approx(other.difference)
+    assert [m.difference for m in sized.modules if m.norm_b is None] == [1.0]
 
 
 def test_facts_tell_what_is_held_differently() -> None:

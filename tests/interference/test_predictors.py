@@ -180,6 +180,17 @@ def test_angles_and_overlaps_do_not_see_sizes_and_norms_do(seed: int, size: floa
             assert after == pytest.approx(before, rel=1e-4, abs=1e-7), predictor.name
 
 
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_one_size_of_all_changes_no_ratio(size: float) -> None:
+    """Adapters far below or above length 1 have the figures of others."""
+    own, rest = adapter(0), adapter(1)
+    case, sized = Case(own, (rest,)), Case(size * own, (size * rest,))
+    powers = {"norm": 1, "singular task interference": 1, "isotropic quadratic": 2}
+    for predictor in DATA_FREE:
+        expected = predictor.predict(case) * size ** powers.get(predictor.name, 0)
+        assert predictor.predict(sized) == pytest.approx(expected, rel=1e-5), predictor.name
+
+
 @pytest.mark.parametrize("predictor", DATA_FREE, ids=lambda each: each.name)
 def test_the_order_of_the_others_does_not_matter(predictor: Predictor[Case]) -> None:
     one, two, three = (adapter(seed) for seed in (0, 1, 2))

@@ -12,6 +12,8 @@ from tests.shown.reading import Reading
 from superpose.adapter import Adapter
 from superpose.interference import check
 from superpose.interference.difference import diff
+from superpose.interference.figures import CHANCE, COSINE
+from superpose.shown import Table
 from superpose.shown.words import true_minus
 
 
@@ -39,6 +41,15 @@ def test_a_check_shows_pairs_with_verdict_and_reason_and_a_heat_map(
     assert shown.lines[-1].startswith("The sum of all 3 has ")
 
 
+def test_of_a_few_adapters_nothing_is_left_out_and_nothing_said_to_be(
+    build: Callable[..., Adapter],
+) -> None:
+    adapters, pairs, *_ = check([build("a", 0), build("b", 1), build("c", 2)]).shown()
+    assert isinstance(adapters, Table)
+    assert isinstance(pairs, Table)
+    assert (adapters.remark, pairs.remark) == ("", CHANCE)
+
+
 def background(found: Reading) -> str:
     return found.tables[2].cells[1][2][1].get("style", "")
 
@@ -51,6 +62,19 @@ def test_opposites_are_deep_blue_and_unrelated_adapters_nearly_white(
     unrelated = background(Reading(check([one, build("b", 1, {"q": (600, 700)})])._repr_html_()))
     assert opposed.startswith("background:rgba(0,114,178,0.5")
     assert float((unrelated or "0.0)").rpartition(",")[2].rstrip(")")) < 0.1
+
+
+def test_the_legend_of_cosines_goes_from_opposites_over_chance_to_agreement() -> None:
+    """What chance gives has no shade, whatever is beyond it has one, of either sign alike."""
+    shades = [COSINE.shade(step) for step in COSINE.steps]
+    assert list(COSINE.steps) == sorted(COSINE.steps)
+    assert shades == sorted(shades)
+    assert [step for step in COSINE.steps if COSINE.shade(step) == 0.0] == [1.0]
+    beyond = [step for step in COSINE.steps if abs(step) > 1.0]
+    assert beyond == [-step for step in reversed(beyond)]
+    assert (shades[0], shades[-1]) == (-1.0, 1.0)
+    assert COSINE.shade(-1.01) < 0.0 < COSINE.shade(1.01)
+    assert COSINE.shade(99.0) < 1.0
 
 
 def test_figures_that_do_not_exist_are_dashes(build: Callable[..., Adapter]) -> None:

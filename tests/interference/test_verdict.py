@@ -63,6 +63,14 @@ def test_what_is_said_of_a_cosine_is_what_it_is():
     assert said == set(SENTENCES)
 
 
+def test_a_cosine_is_more_than_chance_from_its_border_on():
+    pair = replace(pair_of(made.unrelated(Size())), cosine_floor=2.0**-7)
+    at = borders.CLEAR_OF_CHANCE * 2.0**-7
+    for cosine, said in ((at, MORE), (math.nextafter(at, 0.0), CHANCE)):
+        for sign in (-1.0, 1.0):
+            assert said in replace(pair, cosine=sign * cosine).judgement.reason
+
+
 @pytest.mark.parametrize("word", [w for w in READ_AS if w not in AT_SOME_SIZES])
 @given(size=SIZES)
 @SOME
@@ -111,6 +119,35 @@ def test_at_most_three_in_a_hundred_unrelated_pairs_are_read_as_anything_else(
         for seed in range(seeds)
     ]
     assert sum(word != "unrelated" for word in found) <= 0.03 * seeds
+
+
+@pytest.mark.parametrize(
+    ("figures", "word"),
+    [
+        ({"cosine": borders.COPY, "norm_ratio": borders.EQUAL_NORMS}, "the same adapter"),
+        ({"cosine": borders.COPY, "norm_ratio": 1.02}, "a scaled copy"),
+        ({"cosine": -borders.COPY}, "a negated copy"),
+        ({"cosine": borders.NEARLY_COPY}, "nearly the same adapter"),
+        ({"cosine": borders.CANCELLING}, "cancelling"),
+        (
+            {"cosine": borders.ONE_RUN, "input_overlap": borders.ONE_RUN_INPUTS},
+            "continued training",
+        ),
+        ({"norm_ratio": borders.DROWNED}, "one drowns the other"),
+        ({"cosine": borders.LARGE}, "a large common direction"),
+        ({"cosine": -borders.LARGE}, "a large opposing direction"),
+        ({"cosine": borders.FAINT, "cosine_floor": 1e-4}, "a small common direction"),
+        ({"cosine": -borders.FAINT, "cosine_floor": 1e-4}, "a small opposing direction"),
+    ],
+)
+def test_a_border_belongs_to_the_reading_that_begins_there(figures, word):
+    """And a hair before it the pair is read as something else."""
+    pair = pair_of(made.unrelated(Size()))
+    assert replace(pair, **figures).judgement.verdict == word
+    before = {name: math.nextafter(value, 0.0) for name, value in figures.items()}
+    if figures.get("norm_ratio") == borders.EQUAL_NORMS:
+        before["norm_ratio"] = math.nextafter(borders.EQUAL_NORMS, 2.0)
+    assert replace(pair, **before).judgement.verdict != word
 
 
 @given(size=SIZES, cosine=st.floats(0.03, 0.2), sign=st.sampled_from([-1, 1]))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -172,14 +170,11 @@ def test_two_parents_of_flux_single_blocks_take_little_memory(
 ) -> None:
     """57 modules of 3072 x 15360, 51.6 GB as exact factors of the sum; measured: 24 s, 250 MB."""
     a, b = (lokr(tmp_path / f"{seed}.safetensors", seed, blocks=blocks) for seed in (1, 2))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    started = time.monotonic()
     done = superpose("add", a, f"{b}:0.5", "-o", tmp_path / "sum.safetensors", "--rank", 16)
     assert done.returncode == 0
     assert f"would be {exact} as exact factors" in done.stderr
-    assert time.monotonic() - started < 300
-    # Of the largest child there was: another test's may have been larger.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 1_000_000)  # kB
+    assert done.seconds < 300  # of a core, whoever else is on the machine
+    assert done.memory <= 1_000_000  # kB
 
 
 def test_lohas_are_checked_in_a_memory_that_does_not_grow_with_their_modules(
