@@ -1,4 +1,4 @@
-"""Install what `pip install` would, with uv where the package index has it: in a fifth of the time.
+"""Install what `pip install` would, with uv where the package index has it: a third of the work.
 
 python scripts/install.py [--into PYTHON] -c constraints.txt -e ".[study,dev]"
 
