@@ -17,10 +17,13 @@ from superpose.errors import SuperposeWarning
 from superpose.files import embedded
 from superpose.files.checksum import sha256
 
-__all__ = ["FIRST", "keep_first_layers"]
+__all__ = ["DEMO", "FIRST", "keep_first_layers"]
 
-FIRST = 4
-"""Layers that are kept, of 30."""
+FIRST = 2
+"""Layers that are kept for pages and notebooks, of 30."""
+
+DEMO = 4
+"""Layers that are kept for CI's demo, which has promises of its own (scripts/demo_holds.py)."""
 
 
 def keep_first_layers(cache: Path, layers: int = FIRST) -> None:
@@ -49,4 +52,4 @@ def keep_first_layers(cache: Path, layers: int = FIRST) -> None:
 
 
 if __name__ == "__main__":
-    keep_first_layers(Path(sys.argv[1]))
+    keep_first_layers(Path(sys.argv[1]), DEMO)
