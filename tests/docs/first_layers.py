@@ -17,13 +17,10 @@ from superpose.errors import SuperposeWarning
 from superpose.files import embedded
 from superpose.files.checksum import sha256
 
-__all__ = ["DEMO", "FIRST", "keep_first_layers"]
+__all__ = ["FIRST", "keep_first_layers"]
 
 FIRST = 2
-"""Layers that are kept for pages and notebooks, of 30."""
-
-DEMO = 4
-"""Layers that are kept for CI's demo, which has promises of its own (scripts/demo_holds.py)."""
+"""Layers that are kept, of 30."""
 
 
 def keep_first_layers(cache: Path, layers: int = FIRST) -> None:
@@ -52,4 +49,4 @@ def keep_first_layers(cache: Path, layers: int = FIRST) -> None:
 
 
 if __name__ == "__main__":
-    keep_first_layers(Path(sys.argv[1]), DEMO)
+    keep_first_layers(Path(sys.argv[1]))
