@@ -19,7 +19,7 @@ from superpose.files.checksum import sha256
 
 __all__ = ["FIRST", "keep_first_layers"]
 
-FIRST = 4
+FIRST = 2
 """Layers that are kept, of 30."""
 
 

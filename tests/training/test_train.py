@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from tests.docs.forks import superpose_on_path
 
 import superpose
 from superpose.data.domain import read_rows
@@ -147,12 +149,16 @@ def test_two_processes_train_the_adapter_of_one(
     )
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-        *("-m", "superpose", "train", str(tiny_base), str(rows), "-o", str(out["two"]), "--json"),
+        *("--no-python", "superpose", "train", str(tiny_base), str(rows)),
+        *("-o", str(out["two"]), "--json"),
         *("--rank", "2", "--alpha", "16", "--dropout", "0", "--targets", "q_proj,v_proj"),
         *("--lr", "0.02", "--seed", "3", "--epochs", "2", "--max-tokens", "64", "--quiet"),
         *("--batch-size", "16"),
     ]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "program").mkdir()
+    with superpose_on_path(tmp_path / "program") as program:
+        there = os.environ | {"PATH": f"{program}{os.pathsep}{os.environ['PATH']}"}
+        ended = subprocess.run(command, env=there, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     said = {"one": alone.to_json(), "two": json.loads(ended.stdout)}
     assert [said[name]["steps"] for name in out] == [2, 2]
