@@ -25,8 +25,8 @@ from superpose.model.superposed import tree_of_loaded
 
 __all__ = ["WIDEST", "inputs_of_domains", "linear_layers", "measure_inputs"]
 
-WIDEST = 2048
-"""Inputs up to which the whole second moment is summed: 17 MB each."""
+WIDEST = 1536
+"""Inputs up to which the whole second moment is kept: 19 MB each."""
 
 DIRECTIONS = 64
 """What a sketch of wider ones keeps."""
