@@ -20,7 +20,7 @@ from superpose.files.file_format import INPUT_STATISTICS
 from superpose.lowrank.second_moment import SecondMoment
 from superpose.measure.inputs import measure_inputs
 from superpose.model import SuperposedModel
-from superpose.verbs.input_statistics import keep_statistics
+from superpose.verbs.kept_statistics import keep_statistics
 
 __all__ = ["MeasuredOnce", "first_and_more", "joined_moments"]
 
