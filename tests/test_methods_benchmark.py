@@ -14,6 +14,7 @@ import pytest
 from benchmarks.methods import beside, contending, judge, page, playing, records, rows
 from benchmarks.methods.beside import WAYS, Beside, besides, doer
 from benchmarks.methods.contending import Contending, contender, contendings
+from benchmarks.methods.page_registered import registered_section
 from benchmarks.methods.sums import TEST, core_sums, drawn_sums
 from benchmarks.prediction.field import Field
 from benchmarks.second.matched import Matched, matcher
@@ -295,6 +296,34 @@ def test_where_naive_sums_lose_nothing_there_is_no_share_of_a_gap(played: Path) 
     assert "no gap" not in row_of(page.page(record, None), "regmean")
     record["gap"] |= {"none": True}
     assert "no gap" in row_of(page.page(record, None), "regmean")
+
+
+@pytest.mark.parametrize(
+    ("gap", "hits", "ratio", "said"),
+    [
+        (0.6, 19, 1.05, ["yes", "yes", "yes", "**no**"]),
+        (0.59, 18, 1.06, ["**no**", "**no**", "**no**", "**no**"]),
+        (0.99, 20, 0.98, ["yes", "yes", "yes", "yes"]),
+    ],
+)
+def test_bounds_are_held_against_what_was_measured(
+    gap: float, hits: int, ratio: float, said: list[str]
+) -> None:
+    better = {"hits": hits, "of": 20}
+    record = {
+        "gap": {"none": False},
+        "ways": {"regmean": {"gap_closed": {"value": gap}, "better": better}},
+        "against": {
+            "tuned": {"better": {"hits": 18, "of": 20}},
+            "merged-epochs": {"pairs_union_ratio": ratio},
+            "merged-steps": {"pairs_union_ratio": ratio},
+        },
+        "same_a": {"regmean": {"less_than_scaled": 0.02, "error": 0.01}},
+    }
+    rows = [line for line in registered_section(record) if line.startswith("| ")][2:]
+    found = [row.rstrip(" |").rpartition("| ")[2] for row in rows]
+    assert found[:2] + found[3:5] == said
+    assert found[2] == found[5] == "yes"
 
 
 def row_of(text: str, way: str) -> str:

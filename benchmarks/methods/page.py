@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.methods.beside import NAIVE
 from benchmarks.methods.page_inputs import inputs_section
+from benchmarks.methods.page_registered import registered_section
 from benchmarks.methods.sums import FEWEST_DRAWN
 from benchmarks.prediction.markdown import table
 from benchmarks.readme import README, write_block
@@ -126,6 +127,7 @@ def _arena(record: Record) -> Iterator[str]:
             for other, found in record["against"].items()
         ],
     )
+    yield from registered_section(record)
     if record["same_a"]:
         yield from ("## Adapters that started from the same A", "")
         alike = [
