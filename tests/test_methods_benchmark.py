@@ -319,6 +319,7 @@ def test_bounds_are_held_against_what_was_measured(
             "merged-steps": {"pairs_union_ratio": ratio},
         },
         "same_a": {"regmean": {"less_than_scaled": 0.02, "error": 0.01}},
+        "own_against": {"pairs_union_ratio": 1.1},
     }
     rows = [line for line in registered_section(record) if line.startswith("| ")][2:]
     found = [row.rstrip(" |").rpartition("| ")[2] for row in rows]

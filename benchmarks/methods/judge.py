@@ -97,6 +97,7 @@ def judged_rows(found: Measurements, about: Mapping[str, Any]) -> dict[str, Any]
             other: _against(found, "regmean", other, sums)
             for other in ("tuned", "merged-epochs", "merged-steps")
         },
+        "own_against": _against(found, "own", "merged-epochs", sums),
     }
 
 
