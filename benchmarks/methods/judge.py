@@ -26,7 +26,7 @@ from benchmarks.methods.rows import (
     recorded_rows,
     unfinished_seeds,
 )
-from benchmarks.methods.sums import FEWEST_DRAWN
+from benchmarks.methods.sums import FEWEST_DRAWN, drawn_sums
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.workers import Jobs
 from benchmarks.result import stamp
@@ -51,6 +51,7 @@ def judge(field: Field, jobs: Jobs = 1) -> None:
     about = {
         **played(field),
         "unfinished": unfinished_seeds(field, found),
+        "drawn": sum(len(drawn_sums(field, seed)) for seed in field.tournament.seeds),
         "chosen": chosen,
         "measured_with": stamp(),
     }

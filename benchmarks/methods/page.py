@@ -61,7 +61,8 @@ rank at the same learning rate. All rows are of the same sums.
 
 BRIEF = """\
 What tuned weights gain on test rows, and training in their place, on the same {sums} of
-[the arena](docs/methods.md).{rest} In brackets 95 % intervals, over questions{too}:
+[the arena](docs/methods.md), where {apart} of {pairs} pairs of merge methods can be told
+apart.{rest} In brackets 95 % intervals, over questions{too}:
 """
 
 PLAINLY = {
@@ -98,7 +99,7 @@ def brief(arena: Record) -> str:
     sums = counted(len(arena["sums"]), "sum")
     rest = " No seed of it is finished yet." if _none_finished(arena) else ""
     too = " and sums" if len(arena["sums"]) >= FEWEST_DRAWN else " alone, as these are too few sums"
-    said = BRIEF.format(sums=sums, rest=rest, too=too)
+    said = BRIEF.format(sums=sums, rest=rest, too=too, **arena["told_apart"])
     return "\n".join([said, *_beside(arena)]).strip("\n")
 
 
@@ -113,7 +114,7 @@ def page(arena: Record | None, inputs: Record | None) -> str:
 def _arena(record: Record) -> Iterator[str]:
     apart, about = record["told_apart"], record["about"]
     yield from _unfinished(record)
-    sums = counted(len(record["sums"]), "sum")
+    sums = f"{len(record['sums'])} of the {counted(about['drawn'], 'sum')} that were drawn"
     yield PLAYED.format(**apart, sums=sums, rows=about["rows"])
     yield from ("## All sums", "")
     yield from _table(record["ways"], record["gap"])
