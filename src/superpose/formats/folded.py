@@ -186,7 +186,11 @@ def wider_than(dtype: str) -> str:
 
 
 def rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> float:
-    """Give |written - exact| / |exact|, Frobenius norms over all of these deltas together."""
+    """Give |written - exact| / |exact|, Frobenius norms over all of these deltas together.
+
+    To four digits: from the eleventh on, what a library of linear algebra sums hangs on the number
+    of its threads, and files that hold the figure have the same bytes with any.
+    """
     lost = math.hypot(*(found.lost for found in losses.values()))
     if lost == 0.0:
         return 0.0
@@ -195,7 +199,7 @@ def rounding_error(deltas: Mapping[str, Delta], losses: Mapping[str, Loss]) -> f
         for module, found in losses.items()
     ]
     size = math.hypot(*sizes)
-    return lost / size if size > 0.0 else 0.0
+    return float(f"{lost / size:.4g}") if size > 0.0 else 0.0
 
 
 def exact_term(delta: Delta, dtype: str, precision: str) -> Term:
