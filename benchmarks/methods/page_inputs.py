@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.methods.ways import REFERENCE
-from benchmarks.prediction.markdown import table
+from benchmarks.prediction.markdown import table, yes_or_no
 
 __all__ = ["inputs_section"]
 
@@ -191,7 +191,7 @@ def _bound(found: Mapping[str, Any], way: str, key: str, sense: str, bound: floa
     points = key == "beyond"
     wanted = f"{said} {100 * bound:+.0f} points" if points else f"{said} {100 * bound:.0f} %"
     shown = _points(found[key]) if points else _percent(found[key])
-    return [f"`{way}`", wanted, shown, "yes" if holds else "**no**"]
+    return [f"`{way}`", wanted, shown, yes_or_no(holds)]
 
 
 def _percent(share: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.prediction.markdown import table
+from benchmarks.prediction.markdown import table, yes_or_no
 
 __all__ = ["registered_section"]
 
@@ -31,16 +31,12 @@ def registered_section(record: Mapping[str, Any]) -> Iterator[str]:
         yield OWN.format(100 * (ratio - 1))
 
 
-def _holds(found: bool) -> str:
-    return "yes" if found else "**no**"
-
-
 def _gap(record: Mapping[str, Any]) -> list[str]:
     share = record["ways"]["regmean"]["gap_closed"]["value"]
     asked = ["gap closed", "at least 60 %"]
     if record["gap"]["none"]:
         return [*asked, "no gap", ""]
-    return [*asked, f"{100 * share:.0f} %", _holds(share >= 0.6)]
+    return [*asked, f"{100 * share:.0f} %", yes_or_no(share >= 0.6)]
 
 
 def _better(record: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -50,7 +46,7 @@ def _better(record: Mapping[str, Any]) -> Iterator[list[str]]:
     }
     for other, (found, least) in bounds.items():
         share = f"{found['hits']} of {found['of']} sums"
-        holds = _holds(100 * found["hits"] >= least * found["of"])
+        holds = yes_or_no(100 * found["hits"] >= least * found["of"])
         yield [f"better than {other}", f"in at least {least} %", share, holds]
 
 
@@ -63,7 +59,7 @@ def _union(record: Mapping[str, Any]) -> Iterator[list[str]]:
         asked = [f"union's perplexity, pairs, against `{other}`", said]
         if ratio is not None:
             holds = ratio <= most if most > 1 else ratio < most
-            yield [*asked, f"{100 * (ratio - 1):+.1f} %", _holds(holds)]
+            yield [*asked, f"{100 * (ratio - 1):+.1f} %", yes_or_no(holds)]
 
 
 def _same_a(record: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -71,4 +67,4 @@ def _same_a(record: Mapping[str, Any]) -> Iterator[list[str]]:
     if found is not None:
         worse, error = found["less_than_scaled"], found["error"]
         asked = ["nats against `sum`, the same A", "no more beyond two standard errors"]
-        yield [*asked, f"{worse:+.4f} ± {error:.4f}", _holds(worse <= 2 * error)]
+        yield [*asked, f"{worse:+.4f} ± {error:.4f}", yes_or_no(worse <= 2 * error)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["figure", "nats", "percent", "plain", "signed", "spearman", "table"]
+__all__ = ["figure", "nats", "percent", "plain", "signed", "spearman", "table", "yes_or_no"]
 
 
 def spearman(found: Mapping[str, Any] | None) -> str:
@@ -35,6 +35,11 @@ def signed(interval: Sequence[float] | None) -> str:
 def nats(value: float | None) -> str:
     """Give nats to four digits."""
     return "" if value is None else f"{value:.4f}"
+
+
+def yes_or_no(holds: bool) -> str:
+    """Say whether a bound holds; that it does not stands out."""
+    return "yes" if holds else "**no**"
 
 
 def plain(value: float | None) -> str:

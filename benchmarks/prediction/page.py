@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.prediction.brief import COMMAND, best_without_data, brief, in_short
 from benchmarks.prediction.elsewhere import elsewhere
 from benchmarks.prediction.judging import BEST
-from benchmarks.prediction.markdown import figure, nats, percent, spearman, table
+from benchmarks.prediction.markdown import figure, nats, percent, spearman, table, yes_or_no
 from benchmarks.prediction.page_measured import CONTROLS, group_name, what_was_measured
 from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.readme import write_block
@@ -233,7 +233,7 @@ def _targets(record: Mapping[str, Any]) -> Iterator[str]:
         0 < share["value"] <= 1 / 3,
         abs(free["spearman"]) < found["spearman"],
     ]
-    marked = [[*row, "yes" if kept else "**no**"] for row, kept in zip(rows, holds, strict=True)]
+    marked = [[*row, yes_or_no(kept)] for row, kept in zip(rows, holds, strict=True)]
     yield from table(["figure", "promised", "measured", "the point value holds"], marked)
     yield from leads(record)
 

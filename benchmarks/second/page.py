@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.prediction.as_the_paper import as_the_paper
-from benchmarks.prediction.markdown import figure, nats, spearman, table
+from benchmarks.prediction.markdown import figure, nats, spearman, table, yes_or_no
 from benchmarks.prediction.tables import leads, sizes, standing
 from benchmarks.second.accuracy import BOUNDS, FORETOLD
 from benchmarks.second.page_beside import norms_page, signs_page
@@ -172,12 +172,12 @@ def _bounds(record: Mapping[str, Any]) -> Iterator[str]:
     rows = []
     for group in ("triples", "quadruples"):
         if group in told and told[group]["spearman"] is not None:
-            kept = "yes" if told[group]["spearman"] >= BOUNDS["spearman"] else "**no**"
+            kept = yes_or_no(told[group]["spearman"] >= BOUNDS["spearman"])
             ranks = spearman(told[group]), kept, spearman(now[group])
             rows.append([f"Spearman within {group}", "at least 0.8", *ranks])
     share = told["all"]["share"]
     shares = [figure(each["value"], each["interval"]) for each in (share, now["all"]["share"])]
-    kept = "yes" if 0 < share["value"] <= 1 / 3 else "**no**"
+    kept = yes_or_no(0 < share["value"] <= 1 / 3)
     rows.append(["error / mean interference, all sums", "at most 1/3", shares[0], kept, shares[1]])
     head = ["figure", "registered", "measured", "the point value holds", "as it foretells now"]
     yield from table(head, rows)
@@ -242,4 +242,4 @@ def _right(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _kept(way: Mapping[str, Any]) -> str:
     ranked = way["spearman"] is not None and way["spearman"] >= BOUNDS["spearman"]
-    return "yes" if ranked and way["points"] <= BOUNDS["points"] else "**no**"
+    return yes_or_no(bool(ranked and way["points"] <= BOUNDS["points"]))

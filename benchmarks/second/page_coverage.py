@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.prediction.markdown import nats, table
+from benchmarks.prediction.markdown import nats, table, yes_or_no
 from benchmarks.second.coverage import CROSS_AT_NINE, ENOUGH, HONEST, NINE
 from benchmarks.second.settings import PARTNERS
 from superpose.landscape.polynomial import CROSS
@@ -85,7 +85,7 @@ def _honest(group: Mapping[str, Any]) -> str:
         return ""
     if group["n"] < ENOUGH:
         return f"fewer than {ENOUGH}"
-    return "yes" if group["held_before"] >= HONEST * group["n"] else "**no**"
+    return yes_or_no(group["held_before"] >= HONEST * group["n"])
 
 
 def _share(group: Mapping[str, Any]) -> str:
