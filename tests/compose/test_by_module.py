@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,10 @@ from tests.compose.test_heads import made as classifier
 from tests.compose.test_methods import of, one
 
 from superpose.adapter import Adapter, Delta, Place
-from superpose.compose import Pico, Ties
-from superpose.lowrank import rank as terms_rank
+from superpose.compose import Dare, Pico, Ties
+from superpose.compose.by_module import ModuleSource
+from superpose.compose.entries import OnEntries
+from superpose.lowrank import Term, rank as terms_rank
 
 
 def test_an_adapter_at_weight_0_asks_for_nothing() -> None:
@@ -33,6 +36,33 @@ def test_entries_are_worked_on_in_memory_for_one_adapter_whatever_their_number()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * side * side * 8
+
+
+@pytest.mark.parametrize(("more", "dtype"), [(0, np.float64), (1, np.float32)])
+def test_entries_are_of_float64_up_to_four_million(more: int, dtype: type) -> None:
+    class Seen(Dare):
+        def kept(self, x: np.ndarray, label: str) -> np.ndarray:
+            assert x.dtype == dtype
+            return x
+
+    assert issubclass(Seen, OnEntries)
+    split = Term(1.0, np.ones((1 << 11, 1)), np.ones((1, (1 << 11) + more)))
+    assert Seen().of_module([ModuleSource("q|a|1", split)]).dtype == dtype
+
+
+def test_draws_go_by_module_name_and_number_among_those_of_one_name() -> None:
+    """So that a seed gives the same again: in another order, beside others, in a later version."""
+    labels: list[str] = []
+
+    class Labelled(Pico):
+        def of_module(self, sources: Sequence[ModuleSource]) -> tuple[Term, ...]:
+            labels.extend(source.label for source in sources)
+            return super().of_module(sources)
+
+    B, A = np.ones((3, 1)), np.ones((1, 4))
+    parts = [replace(each, name=name) for each, name in zip(of(*[(B, A)] * 3), "aba", strict=True)]
+    merged(parts, Labelled())
+    assert labels == ["q|a|1", "q|b|1", "q|a|2"]
 
 
 def test_the_groups_of_a_convolution_share_the_rank_that_is_asked_for() -> None:

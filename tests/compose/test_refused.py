@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from tests.compose.battery import merged, three
 from tests.compose.test_heads import made as classifier
 
 import superpose
+from superpose import compose
 from superpose.adapter import Adapter, Delta
 from superpose.compose import (
     Average,
@@ -33,6 +35,7 @@ from superpose.compose import (
     Tsv,
     Wudi,
 )
+from superpose.compose.by_module import ByModule
 from superpose.errors import BadInput, BadSetting, Refused
 from superpose.lowrank import Kronecker
 
@@ -64,6 +67,10 @@ BAD: dict[str, tuple[Callable[[], Method], str, str]] = {
 }
 
 
+METHODS = [vars(compose)[name] for name in compose.__all__]
+RANKED = [m for m in METHODS if inspect.isclass(m) and issubclass(m, ByModule)]
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_setting_that_is_none_is_refused_by_its_name(case: str) -> None:
     make, where, what = BAD[case]
@@ -81,9 +88,12 @@ def test_a_rank_above_what_exists_is_refused_with_the_highest(method: Method, mo
 
 
 @pytest.mark.parametrize("rank", [0, -1, 1.5])
-def test_a_rank_that_is_no_whole_number_of_at_least_1_is_bad_input(rank: int) -> None:
+@pytest.mark.parametrize("method", RANKED, ids=lambda method: str(method.__name__))
+def test_a_rank_that_is_no_whole_number_of_at_least_1_is_bad_input(
+    method: type[ByModule], rank: int
+) -> None:
     with pytest.raises(BadInput, match="rank"):
-        Ties(rank=rank)
+        method(rank=rank)
 
 
 def test_weights_that_sum_to_nothing_have_no_average() -> None:
