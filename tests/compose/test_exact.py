@@ -36,6 +36,12 @@ def test_deltas_are_added_with_their_weights_and_modules_united(
         np.testing.assert_allclose(dense(total[module].terms), right, atol=1e-5)
 
 
+def test_a_weight_that_overflows_is_refused_with_its_adapter(write_adapter: WriteAdapter) -> None:
+    a, b = (superpose.load(write_adapter(name, alpha=64.0)) for name in "ab")
+    with pytest.raises(BadInput, match=r"/b`: at task weight 1e\+308 .* finite"):
+        exact_sum([a, b], [1.0, 1e308])
+
+
 def test_without_weights_each_counts_once_and_the_parents_are_kept(
     write_adapter: WriteAdapter,
 ) -> None:
