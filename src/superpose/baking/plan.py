@@ -22,6 +22,7 @@ from superpose.baking.layout import (
 from superpose.baking.rows import Resized
 from superpose.baking.ties import (
     End,
+    check_no_end,
     ends_of,
     expanded,
     free_name,
@@ -181,6 +182,8 @@ def _add(
             for end in ends:
                 by_end[end].append(change)
         else:
+            if not ends:
+                check_no_end(checkpoint, tensor)
             found.plain.setdefault(tensor, []).append(change)
 
 

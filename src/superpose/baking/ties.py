@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from superpose.adapter import Adapter, Replacement, Stored, untied
+from superpose.baking.beside import parts_with_words
 from superpose.baking.change import Band
 from superpose.baking.layout import not_there
 from superpose.errors import Refused
@@ -25,6 +26,23 @@ OUTPUT = "lm_head.weight"
 
 _MASKED = ("ForMaskedLM", "ForPreTraining")
 """Architectures whose output layer also ties its bias, to one that stands elsewhere."""
+
+_OTHERWISE = frozenset(
+    "BertGenerationDecoder BertLMHeadModel BigBirdForCausalLM BioGptForCausalLM "
+    "BlipForConditionalGeneration BlipForQuestionAnswering BlipTextLMHeadModel "
+    "CamembertForCausalLM CanaryForConditionalGeneration CohereAsrForConditionalGeneration "
+    "Data2VecTextForCausalLM ElectraForCausalLM ErnieForCausalLM FlaubertWithLMHeadModel "
+    "FSMTForConditionalGeneration FSMTModel GPTNeoXJapaneseForCausalLM GitForCausalLM "
+    "Kosmos2ForConditionalGeneration MegatronBertForCausalLM ModernBertDecoderForCausalLM "
+    "MoonshineForConditionalGeneration MoonshineStreamingForConditionalGeneration "
+    "RoCBertForCausalLM RoFormerForCausalLM RobertaForCausalLM RobertaPreLayerNormForCausalLM "
+    "RwkvForCausalLM SpeechT5ForSpeechToText T5Gemma2ForConditionalGeneration "
+    "T5GemmaForConditionalGeneration TrOCRForCausalLM VisualBertForRegionToPhraseAlignment "
+    "WhisperForCausalLM WhisperForConditionalGeneration XLMRobertaForCausalLM "
+    "XLMRobertaXLForCausalLM XLMWithLMHeadModel XLNetLMHeadModel XmodForCausalLM".split()
+)
+"""Architectures whose output layer has another name than OUTPUT, by `_tied_weights_keys` of
+transformers 5.24."""
 
 
 def ends_of(parameter: str) -> tuple[End, ...]:
@@ -91,20 +109,39 @@ def free_name(checkpoint: Checkpoint, tensor: str, end: End, named: Sequence[str
     """Name the tensor that an end of tied weights gets for its own.
 
     named: what the adapter calls the output layer's, where it has one. Raises Refused where more
-    than an embedding and one output layer share the tensor, or that layer shares a bias too.
+    than an embedding and one output layer share the tensor, that layer shares a bias too, or has
+    another name in this architecture.
     """
-    masked = any(name.endswith(_MASKED) for name in _architectures(checkpoint))
+    names = _architectures(checkpoint)
+    masked = any(name.endswith(_MASKED) or name in _OTHERWISE for name in names)
     if checkpoint.config.get("is_encoder_decoder") or masked or end == "input":
-        raise Refused(
-            f"the adapter changes one end of `{tensor}`, which several layers of the base model "
-            "share, and superpose does not know how this architecture parts them",
-            where=tensor,
-            hint="Untie them in the base model first: load it with tie_word_embeddings=False, copy "
-            "the embedding's weight into the output layer, and save it.",
-        )
+        raise _not_parted(tensor)
     if tensor.startswith("language_model."):
         return f"language_model.{OUTPUT}"
     return next(iter(named), OUTPUT)
+
+
+def check_no_end(checkpoint: Checkpoint, tensor: str) -> None:
+    """Raise Refused for what may be tied weights under a name that superpose does not know.
+
+    That is a matrix with a row for each word of a base that ties weights, of which no tensor is
+    known to be the embedding.
+    """
+    words = {part.get("vocab_size") for part in parts_with_words(checkpoint.config)}
+    shape = checkpoint.entry(tensor).shape
+    may_be = len(shape) == 2 and shape[0] in words and checkpoint.tied and has_output(checkpoint)
+    if may_be and not any(end_of(name) == "input" for name in checkpoint.names):
+        raise _not_parted(tensor)
+
+
+def _not_parted(tensor: str) -> Refused:
+    return Refused(
+        f"the adapter changes one end of `{tensor}`, which several layers of the base model share, "
+        "and superpose does not know how this architecture parts them",
+        where=tensor,
+        hint="Untie them in the base model first: load it with tie_word_embeddings=False, copy the "
+        "embedding's weight into the output layer, and save it.",
+    )
 
 
 def _architectures(checkpoint: Checkpoint) -> list[str]:

@@ -49,18 +49,30 @@ _RENAMED = (
 _OUTPUTS = (
     "lm_head.weight",
     "lm_head.decoder.weight",
+    "lm_head.out_proj.weight",
     "language_model.lm_head.weight",
+    "generator_lm_head.weight",
     "cls.predictions.decoder.weight",
+    "predictions.decoder.weight",
+    "decoder.weight",
     "proj_out.weight",
     "embed_out.weight",
+    "output_projection.weight",
+    "pred_layer.proj.weight",
+    "vocab_projector.weight",
+    "lm_loss.weight",
 )
 _EMBEDDINGS = (
     "model.embed_tokens.weight",
     "transformer.wte.weight",
     "transformer.word_embeddings.weight",
     "transformer.tokens_embed.weight",
+    "transformer.word_embedding.weight",
+    "transformer.embeddings.weight",
+    "transformer.w.weight",
     "model.language_model.embed_tokens.weight",
     "model.decoder.embed_tokens.weight",
+    "model.embeddings.tok_embeddings.weight",
     "model.shared.weight",
     "shared.weight",
     "gpt_neox.embed_in.weight",
@@ -69,10 +81,16 @@ _EMBEDDINGS = (
     "bert.embeddings.word_embeddings.weight",
     "roberta.embeddings.word_embeddings.weight",
 )
+"""Both as transformers 5.24 has them in `_tied_weights_keys` of its models."""
 
-_INPUT = re.compile(
-    r"(^|\.)(embed_tokens|wte|word_embeddings|tokens_embed|shared|embed_in|backbone\.embeddings?)"
+_OUTPUT = re.compile(
+    r"(lm_head|(^|\.)(lm_head\.decoder|lm_head\.out_proj|predictions\.decoder|embed_out|vocab_projector"
+    r"|output_projection|pred_layer\.proj|mlm_score\.decoder|lm_loss)|proj_out|^(head\.)?decoder)"
     r"\.weight$"
+)
+_INPUT = re.compile(
+    r"(^|\.)(embed_tokens|wte|word_embeddings?|tokens_embed|tok_embeddings|shared|embed_in"
+    r"|(backbone|rwkv)\.embeddings?|transformer\.(w|embeddings))\.weight$"
 )
 
 _INNER = "coder.embed_tokens.weight"
@@ -118,7 +136,7 @@ def _respelled(parameter: str) -> list[str]:
 
 def end_of(parameter: str) -> Literal["input", "output"] | None:
     """Say which end of weights that a configuration may tie a parameter is, None for neither."""
-    if parameter.endswith(_OUTPUTS):
+    if _OUTPUT.search(parameter):
         return "output"
     return "input" if _INPUT.search(parameter) else None
 
