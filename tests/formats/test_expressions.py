@@ -32,6 +32,7 @@ REAL = [
     r"layers\.\d+\.(self_attn|mlp)\.\w+",
     r"(?i)Q_PROJ",
     r"a{2}b{1,3}[\]a][^]b]|m\.a\+b",
+    r"layers\.[[]?\d+.*",
     UNSLOTH,
 ]
 BOMBS = [

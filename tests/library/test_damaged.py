@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,6 +33,23 @@ def _without_norm(table: Path) -> None:
     pq.write_table(held.drop_columns(["norm"]), table)
 
 
+def _of_four_bits(table: Path) -> None:
+    """Let Arrow's own schema, which Parquet keeps in base64, say that an integer has four bits."""
+    data = table.read_bytes()
+    written = max(re.findall(rb"[A-Za-z0-9+/]{100,}={0,2}", data), key=len)
+    schema = base64.b64decode(written)
+    for width in re.finditer(rb"[\x08\x10\x20\x40]\x00\x00\x00", schema):
+        other = schema[: width.start()] + b"\x04" + schema[width.start() + 1 :]
+        table.write_bytes(data.replace(written, base64.b64encode(other)))
+        try:
+            pq.ParquetFile(table)
+        except pa.ArrowNotImplementedError:
+            return
+        except (OSError, ValueError):
+            continue
+    pytest.fail("no integer was found")
+
+
 DAMAGE = {
     "an empty manifest": ("manifest.json", lambda path: path.write_text("")),
     "a manifest without a seed": (
@@ -41,6 +61,7 @@ DAMAGE = {
         lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     ),
     "a table without a column": ("adapters.parquet", _without_norm),
+    "a table of integers that Arrow does not have": ("adapters.parquet", _of_four_bits),
 }
 
 

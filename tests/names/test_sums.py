@@ -26,6 +26,11 @@ def test_a_sum_is_written_one_way(terms: list[tuple[str, float]]) -> None:
     assert write_sum(parse_sum(text)) == text
 
 
+def test_a_name_that_needs_quotes_has_single_ones_unless_it_holds_one() -> None:
+    terms = [("a b", 1.0), ("it's", 1.0), ("'a' \"b\" ", 1.0)]
+    assert write_sum(terms) == "'a b' + \"it's\" + '''a'' \"b\" '"
+
+
 @given(st.text(st.sampled_from(" +-*:'\"./\\@0e1.ab,") | st.characters()))
 def test_any_text_is_a_sum_or_refused_with_the_character_that_is_wrong(text: str) -> None:
     problem = ""

@@ -156,7 +156,7 @@ def rows_on_disk(path: Path, *, modules: bool = True) -> tuple[pa.Table, Groups]
         if missing := {*_NUMBERS, *_TEXTS, *_SKETCHES} - set(table.column_names):
             raise KeyError(f"no column {min(missing)}")
         groups = Groups.of_json(table.schema.metadata[_GROUPS].decode())
-    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are of these
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise BadInput(
             f"is no table of an index ({error})",
             where=path,

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 import superpose
 from superpose.errors import SuperposeWarning
+from superpose.names.image_tables import Piece, translated
 
 from .families import Changes, Tensors, changes_of, factors, saved
 from .tiny import layers, zeroed
@@ -86,6 +87,15 @@ def sdxl_changes(path: Path) -> Changes:
     state, alphas = XLLoader.lora_state_dict(load_file(path), unet_config=model.config)
     XLLoader.load_lora_into_unet(state, alphas, model)
     return {n: c.reshape(len(c), -1) for n, c in changes_of(model).items()}
+
+
+def test_each_of_its_own_names_is_diffusers_one() -> None:
+    """Norms beside what its loader reads, by diffusers' `single_file_utils`: "in_layers.0"."""
+    norms = {"input_blocks_1_0_in_layers_0": "down_blocks.0.resnets.0.norm1",
+             "output_blocks_8_0_out_layers_0": "up_blocks.2.resnets.2.norm2"}  # fmt: skip
+    for own, there in {**sdxl_names_and_shapes()[0], **norms}.items():
+        flat = own.removeprefix("lora_unet_")
+        assert translated("sgm", flat, (8, 8)) == (Piece(there),), own
 
 
 @pytest.mark.parametrize("pair", [*itertools.permutations(("own", "kohya", "diffusers"), 2)])

@@ -166,6 +166,30 @@ def test_a_module_that_only_the_other_has_gets_the_firsts_way_of_calling(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:nothing shows that")
+@pytest.mark.parametrize(
+    ("more", "starts"),
+    [
+        ((f"text_encoder.{K}",), ("lora_te_text_model_",)),
+        ((f"text_encoder.{K}", f"text_encoder_2.{K}"),
+         ("lora_te1_text_model_", "lora_te2_text_model_")),
+        (("text_encoder_2.encoder.block.0.layer.0.SelfAttention.q",), ("lora_te3_",)),
+    ],
+)  # fmt: skip
+def test_kohyas_names_for_text_encoders_that_only_the_other_has(
+    more: tuple[str, ...], starts: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Source: sd-scripts, `lora_te`; of SDXL `lora_te1` and `lora_te2`, of SD3's T5 `lora_te3`."""
+    a = written(UNET["kohya"], tmp_path, "a")
+    dotted = {f"unet.{Q}": (8, 8), **dict.fromkeys(more, (8, 8))}
+    b = written(factors(dotted, 3), tmp_path, "b")
+    with pytest.warns(SuperposeWarning, match="one weight under two names"):
+        total = superpose.load(a) + superpose.load(b)
+    paths = [module.partition(".")[2].removeprefix("text_model.") for module in more]
+    right = {f"{start}{kohya(path)}" for start, path in zip(starts, paths, strict=True)}
+    assert {*total} == {f"lora_unet_{kohya(Q)}"} | right
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows that")
 def test_a_bare_text_encoder_beside_others_is_refused_with_the_way_out(tmp_path: Path) -> None:
     bare = written(factors({f"text_model.{K}": (8, 8)}, 1), tmp_path, "bare")
     named = written(TEXT["text_model"], tmp_path, "named")

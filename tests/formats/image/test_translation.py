@@ -15,7 +15,7 @@ from tests.pasted import follow
 import superpose
 from superpose.errors import Refused, SuperposeWarning
 from superpose.lowrank import dense
-from superpose.names.image_tables import translated
+from superpose.names.image_tables import IMAGE_FAMILIES, LOADERS, translated
 
 from .families import Changes, Tensors, factors, loader_of, saved
 
@@ -109,6 +109,13 @@ def test_a_files_own_names_meet_what_diffusers_converter_makes_of_them(
     assert found.keys() == expected.keys()
     for name, change in expected.items():
         np.testing.assert_allclose(found[name], 2 * change, atol=1e-3)
+
+
+def test_each_loader_that_makes_one_way_of_another_is_diffusers() -> None:
+    families = {family.name for family in IMAGE_FAMILIES}
+    for ways, loader in LOADERS.items():
+        assert set(ways) <= families
+        assert hasattr(loader_of(loader), "lora_state_dict")
 
 
 @pytest.mark.filterwarnings("ignore:nothing shows that")

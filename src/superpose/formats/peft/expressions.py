@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -106,7 +107,9 @@ def compiled(expression: str, name: str, *, ends: bool = False) -> tuple[re.Patt
     if _IGNORES_CASE.search(expression) and _BEYOND_ASCII.search(expression):
         raise _refused(expression, name, "it ignores the case of letters beyond ASCII")
     try:
-        pattern = re.compile(rf"(.*\.)?({expression})$" if ends else expression)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # `[[` may mean a set in a set one day
+            pattern = re.compile(rf"(.*\.)?({expression})$" if ends else expression)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         raise BadInput(
             f"{expression[:80]!r} of {name} is no regular expression ({error})"
