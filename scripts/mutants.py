@@ -46,7 +46,12 @@ RECORD = ROOT / "docs" / "results" / "mutants.json"
 PAGES = "tests/docs/test_site.py"
 TESTS = {
     "lowrank": ("tests/lowrank",),
-    "names": ("tests/names", "tests/formats/image"),
+    "names": (
+        "tests/names",
+        "tests/formats/image",
+        "tests/files/test_checkpoint.py",
+        "tests/baking/test_ends.py",
+    ),
     "interference": (
         "tests/interference",
         "tests/formats/test_products_folder.py",

@@ -166,6 +166,12 @@ def mixtral() -> Any:
     return tf.MixtralForCausalLM(tf.MixtralConfig(**_ONE_LAYER, num_local_experts=3))
 
 
+def granite() -> Any:
+    return tf.GraniteMoeForCausalLM(
+        tf.GraniteMoeConfig(**_ONE_LAYER, num_local_experts=3, num_experts_per_tok=2)
+    )
+
+
 def qwen3_moe() -> Any:
     own = {"num_experts": 3, "moe_intermediate_size": 12, "head_dim": 4, "num_experts_per_tok": 2}
     return tf.Qwen3MoeForCausalLM(tf.Qwen3MoeConfig(**_ONE_LAYER, **own, decoder_sparse_step=1))
@@ -245,6 +251,22 @@ def _experts(
         return linear(factors), {f"{module}.gate_up_proj": whole, f"{module}.down_proj": below}
 
     return make
+
+
+def _granite_before(g: np.random.Generator) -> Made:
+    """A stack each, the parameter of a layer of its own."""
+    module = "model.layers.0.block_sparse_moe"
+    found = {"input_linear": (48, 16), "output_linear": (16, 24)}
+    tensors: dict[str, Array] = {}
+    targets, dense = [], {}
+    today = {"input_linear": "gate_up_proj", "output_linear": "down_proj"}
+    for layer, shape in found.items():
+        experts = [pair(g, *shape) for _ in range(3)]
+        one, config = stacked({"weight": experts}, f"{module}.{layer}")
+        tensors |= one
+        targets += list(config["target_parameters"])  # type: ignore[call-overload]
+        dense[f"{module}.experts.{today[layer]}"] = np.stack([product(x) for x in experts])
+    return (tensors, {"target_modules": [], "target_parameters": targets}), dense
 
 
 def _gpt_oss_single(g: np.random.Generator) -> Made:
@@ -358,6 +380,13 @@ FAMILIES = {
                 "model.layers.0.mlp.experts", "layers.0.mlp.experts",
                 ("gate_proj", "up_proj", "down_proj"), 12, 16,
             ),
+        },
+    ),
+    "Granite": Family(
+        granite,
+        {
+            "stack": _stack("model.layers.0.block_sparse_moe.experts", 24, 16, False),
+            "before 5": _granite_before,
         },
     ),
     "gpt-oss": Family(

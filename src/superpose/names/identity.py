@@ -55,7 +55,14 @@ _VITS = "vit deit beit ijepa vit_mae vit_msn vivit audio-spectrogram-transformer
 _DETRS = "detr deformable_detr conditional_detr rt_detr rt_detr_v2"
 
 RENAMINGS = (
-    # Mixtures of experts.
+    # Mixtures of experts; Granite's become a `block_sparse_moe.experts`, renamed by the next.
+    _family(
+        "granitemoe granitemoeshared granitemoehybrid",
+        (r"(?<=block_sparse_moe)\.input_linear\.weight$", r"\.experts\.gate_up_proj$",
+         ".experts.gate_up_proj"),
+        (r"(?<=block_sparse_moe)\.output_linear\.weight$", r"\.experts\.down_proj$",
+         ".experts.down_proj"),
+    ),
     _family(
         "mixtral minimax minimax_m2 phimoe",
         (r"(^|\.)block_sparse_moe\.(?=experts\b|gate\b|router\b|shared)",
@@ -66,13 +73,6 @@ RENAMINGS = (
         (r"\.experts\.(\d+)\.w1(?=\.|$)", r"\.experts\.\d+\.gate_proj\b", r".experts.\1.gate_proj"),
         (r"\.experts\.(\d+)\.w3(?=\.|$)", r"\.experts\.\d+\.up_proj\b", r".experts.\1.up_proj"),
         (r"\.experts\.(\d+)\.w2(?=\.|$)", r"\.experts\.\d+\.down_proj\b", r".experts.\1.down_proj"),
-    ),
-    _family(
-        "granitemoe granitemoeshared granitemoehybrid",
-        (r"(?<=block_sparse_moe)\.input_linear\.weight$", r"\.experts\.gate_up_proj$",
-         ".experts.gate_up_proj"),
-        (r"(?<=block_sparse_moe)\.output_linear\.weight$", r"\.experts\.down_proj$",
-         ".experts.down_proj"),
     ),
     _family(
         "aria_text",
