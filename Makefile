@@ -120,8 +120,8 @@ lint: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/lint-imports --no-logo
 
 # Which lines and branches of the rooms below torch their tests pass; fails below 95 % of branches.
-coverage: $(VENV)/.dev  ## branch coverage of the NumPy rooms (a quarter of an hour of a core)
-	$(BIN)/python scripts/room_coverage.py
+coverage: $(VENV)/.dev  ## branch coverage of the NumPy rooms (half an hour of a core)
+	JOBS=$(JOBS) $(BIN)/python scripts/room_coverage.py
 
 # Small changes of the code, of which some test should fail: a seeded sample of each room.
 SAMPLE ?= 100

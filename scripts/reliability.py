@@ -131,9 +131,10 @@ STRENGTH = """
 """
 
 PASSED = """
-`make coverage` runs the tests of the rooms that need NumPy alone, and counts which lines they pass
-and which of the ways that a line can go on, such as the two of an `if`. Only what runs in the
-tests' own process counts. It fails below 95 % of all branches.
+`make coverage` runs CI's tests, but for those of pages, and counts which lines of the rooms that
+need NumPy alone they pass, and which of the ways that a line can go on, such as the two of an `if`.
+Commands and workers that a test starts count as well, unless they are killed. It fails below 95 %
+of all branches.
 
 | room | lines | passed | branches | passed |
 | --- | --: | --: | --: | --: |
