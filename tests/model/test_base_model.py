@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from superpose.errors import BadInput, BadSetting, MissingBase, MissingExtra
-from superpose.files import embedded
+from superpose.errors import BadInput, BadSetting, MissingBase, MissingExtra, Refused
+from superpose.files import embedded, read_header
 from superpose.files.checksum import sha256
 from superpose.model import base_model, load_base
 
@@ -72,6 +73,68 @@ def test_weights_that_are_a_pickle_are_refused_and_not_opened(
         (named / name).write_bytes(b"a pickle")
         with pytest.raises(BadInput, match=f"has its weights read from '{name}'"):
             load_base(named)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+     "model.safetensors", "model.safetensors.index.json", "model-00001-of-00001.safetensors"],
+)  # fmt: skip
+def test_what_is_no_regular_file_is_refused_by_name_and_not_waited_for(
+    file: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    folder = copied(tiny_base, tmp_path / "piped")
+    if file.startswith("model-"):
+        (folder / "model.safetensors").unlink()
+        index = {"metadata": {}, "weight_map": {"lm_head.weight": file}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / file).unlink(missing_ok=True)
+    os.mkfifo(folder / file)
+    with pytest.raises(BadInput, match=f"{file}: is a pipe"):
+        load_base(folder)
+
+
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "chat_template.jinja", "vocab.txt"])
+def test_a_model_is_not_loaded_without_what_is_in_its_folder_and_is_no_file(
+    file: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    """Transformers passes it over: tokens would be others, and nobody would know."""
+    folder = copied(tiny_base, tmp_path / "without")
+    (folder / file).unlink(missing_ok=True)
+    (folder / file).symlink_to("nowhere")
+    with pytest.raises(BadInput, match=f"{file}: is a link to what is not there"):
+        load_base(folder)
+    (folder / file).unlink()
+    (folder / file).mkdir()
+    with pytest.raises(BadInput, match=f"{file}: is a folder"):
+        load_base(folder)
+    (folder / file).rmdir()
+    (folder / f".#{file}").symlink_to("somebody@here.123")  # as an editor locks a file
+    load_base(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "x.safetensors"])
+def test_weights_are_read_of_the_models_own_folder(
+    name: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    """As `bake` reads them; transformers follows an index to any folder."""
+    named = {} if name == "model.safetensors" else {"transformers_weights": f"{name}.index.json"}
+    folder = copied(tiny_base, tmp_path / "indexed", **named)
+    (folder / "model.safetensors").unlink()
+    for there in (f"../{tiny_base.name}/model.safetensors", str(tiny_base / "model.safetensors")):
+        index = {"metadata": {}, "weight_map": dict.fromkeys(weights_of(tiny_base), there)}
+        (folder / f"{name}.index.json").write_text(json.dumps(index), encoding="utf-8")
+        with pytest.raises(BadInput, match="no file's name"):
+            load_base(folder)
+        (folder / f"{name}.index.json").unlink()
+    out = copied(tiny_base, tmp_path / "out", transformers_weights="../x.safetensors.index.json")
+    with pytest.raises(Refused, match="outside"):
+        load_base(out)
+
+
+def weights_of(base: Path) -> list[str]:
+    """The names of a base model's tensors."""
+    return list(read_header(base / "model.safetensors").entries)
 
 
 def test_code_that_a_model_brings_is_not_run_and_nobody_is_asked(

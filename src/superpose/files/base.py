@@ -24,6 +24,7 @@ from superpose.files.hub_base import (
 )
 from superpose.files.hub_name import HubName, parse_base_name
 from superpose.files.names import exists, folder_of, is_hub_name
+from superpose.files.text import with_an_end
 
 __all__ = [
     "BaseName",
@@ -235,7 +236,7 @@ def check_base(given: str | os.PathLike[str]) -> None:
     if path is None or not path.is_dir():
         return
     check_no_adapter(path, given)
-    if not any((path / name).is_file() for name in (CONFIG, "model_index.json")):
+    if not any(with_an_end(path / name).is_file() for name in (CONFIG, "model_index.json")):
         raise BadInput(
             f"holds no {CONFIG}: it is no base model's folder",
             where=given,

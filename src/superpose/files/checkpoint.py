@@ -22,6 +22,7 @@ from superpose.files.header import SIZES, TensorEntry
 from superpose.files.index import weight_map
 from superpose.files.json_values import read_json
 from superpose.files.tensors import EIGHT_BITS, FLOATS, numpy_dtype, read_header
+from superpose.files.text import with_an_end
 from superpose.names.identity import by_identity, parse
 from superpose.names.stored import candidates, is_conv1d, model_types, tied_partner
 
@@ -68,7 +69,7 @@ class Checkpoint:
         files.
         """
         path = Path(folder)
-        if not (path / CONFIG).is_file():
+        if not with_an_end(path / CONFIG).is_file():
             raise BadInput(
                 f"holds no {CONFIG}: it is no base model's folder",
                 where=path,
@@ -213,21 +214,22 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     return numpy_dtype({**EIGHT_BITS, "F8_E8M0": "float8_e8m0fnu"}[name])
 
 
-def check_safetensors(folder: Path) -> None:
-    """Raise BadInput where a folder of transformers' files would not be loaded from safetensors.
-
-    folder: of a base model. A configuration can name the file of the weights by itself
-    (`transformers_weights`): one that is no safetensors file is a pickle.
-    """
-    named = read_json(folder / CONFIG).get("transformers_weights")
-    if named is None and not any((folder / name).is_file() for name in (SINGLE, INDEX)):
-        raise _no_weights(folder, SINGLE, INDEX)
-    if named is not None and not str(named).endswith((".safetensors", ".safetensors.index.json")):
-        raise Refused(
-            f"has its weights read from {str(named)!r}, which is no safetensors file",
-            where=folder / CONFIG,
-            hint="superpose opens no pickle: write the model anew with save_pretrained.",
+def no_weights(folder: Path, single: str, listed: str) -> BadInput:
+    """Say what lies in a folder in place of safetensors weights."""
+    try:
+        found = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        return BadInput(f"cannot be read: {error.strerror or error}", where=folder)
+    pickles = [name for name in found if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".h5"))]
+    others = [name for name in found if name.endswith((".safetensors", ".gguf"))]
+    if pickles or others:
+        return Refused(
+            f"its weights are {', '.join((pickles or others)[:3])}, not {single} or shards "
+            f"with {listed}",
+            where=folder,
+            hint="Load it with from_pretrained and write it anew with save_pretrained.",
         )
+    return BadInput(f"holds neither {single} nor {listed}", where=folder)
 
 
 def _check_plain(config: Mapping[str, Any], folder: Path) -> None:
@@ -258,28 +260,10 @@ def _called(config: Mapping[str, Any], folder: Path, diffusers: bool) -> tuple[s
 
 def _index(folder: Path, single: str, listed: str) -> dict[str, Any]:
     if not (folder / listed).exists():
-        raise _no_weights(folder, single, listed)
+        raise no_weights(folder, single, listed)
     index = read_json(folder / listed)
     weight_map(index, folder / listed)
     return index
-
-
-def _no_weights(folder: Path, single: str, listed: str) -> BadInput:
-    """Say what lies in a folder in place of safetensors weights."""
-    try:
-        found = sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        return BadInput(f"cannot be read: {error.strerror or error}", where=folder)
-    pickles = [name for name in found if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".h5"))]
-    others = [name for name in found if name.endswith((".safetensors", ".gguf"))]
-    if pickles or others:
-        return Refused(
-            f"its weights are {', '.join((pickles or others)[:3])}, not {single} or shards "
-            f"with {listed}",
-            where=folder,
-            hint="Load it with from_pretrained and write it anew with save_pretrained.",
-        )
-    return BadInput(f"holds neither {single} nor {listed}", where=folder)
 
 
 def _add_file(path: Path, locations: dict[str, Location]) -> Mapping[str, str]:

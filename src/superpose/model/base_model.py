@@ -19,8 +19,8 @@ from superpose.errors import BadInput, BadSetting, MissingBase, Refused, missing
 from superpose.executor.cores import granted_cores
 from superpose.files.bars import without_bars
 from superpose.files.base import BaseName, read_base_name
-from superpose.files.checkpoint import check_safetensors
 from superpose.files.file_format import PEFT
+from superpose.files.for_transformers import check_files, check_safetensors
 from superpose.files.hub_base import adapter_for_base
 from superpose.model.device import AUTO, device_here
 
@@ -101,6 +101,7 @@ def _load(
         # Beside a model too: transformers would load the adapter's own base model, from wherever
         # that lies, with the adapter in it.
         raise adapter_for_base(name.given)
+    check_files(folder)
     path = str(folder)
     tokenizer = _tokenizer(folder)
     try:

@@ -124,4 +124,4 @@ def _is_model(result: str | os.PathLike[str]) -> bool:
     from superpose.files.file_format import PEFT
 
     folder = with_home(result)
-    return (folder / "config.json").is_file() and not (folder / PEFT.folder[0]).is_file()
+    return (folder / "config.json").exists() and not (folder / PEFT.folder[0]).is_file()
