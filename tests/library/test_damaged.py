@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,23 @@ DAMAGE = {
     ),
     "a table without a column": ("adapters.parquet", _without_norm),
 }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", -1), ("seed", True), ("sketch", 0), ("sketch", -5), ("sketch", 10**12),
+     ("sources", [1]), ("sources", "own-1"), ("sources", [None])],
+)  # fmt: skip
+def test_a_manifest_of_other_values_is_refused_by_its_key(
+    shelf: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    out = tmp_path / "library.index"
+    superpose.index(shelf / "own-1", out)
+    told = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    (out / "manifest.json").write_text(json.dumps({**told, key: value}), encoding="utf-8")
+    for ask in (superpose.dupes, lambda i: superpose.index((), i)):
+        with pytest.raises(BadInput, match=f"manifest.json: has no {key}"):
+            ask(out)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
