@@ -242,3 +242,23 @@ def test_a_name_is_not_read_as_an_emoji(capsys: pytest.CaptureFixture[str]) -> N
     show([Line("runs/:smile:")], out())
     out.cache_clear()
     assert re.findall(":smile:", capsys.readouterr().out) == [":smile:"] * 2
+
+
+def test_a_machine_without_the_memory_says_so_in_one_line(tmp_path: Path) -> None:
+    side = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+    size, small = 1024 * 2_000_000, 8192
+    entries = {
+        "A.weight": {"dtype": "F32", "shape": [256, 2_000_000], "data_offsets": [0, size]},
+        "B.weight": {"dtype": "F32", "shape": [8, 256], "data_offsets": [size, size + small]},
+    }
+    header = json.dumps({side + name: entry for name, entry in entries.items()}).encode()
+    with (tmp_path / "adapter_model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size + small)  # a file of holes
+    config = {"peft_type": "LORA", "r": 256, "lora_alpha": 1, "target_modules": ["q_proj"]}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    command = f"ulimit -v 1500000; exec {sys.executable} -m superpose info {tmp_path}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: the system refuses: Unable to allocate 1.91 GiB")
+    assert ended.stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,7 @@ def test_a_damaged_file_of_statistics_is_refused_by_name(tmp_path: Path) -> None
         "version 9": (tensors, {key: metadata[key].replace('"version": 1', '"version": 9')}),
         "no tensor `1.values`": ({k: v for k, v in tensors.items() if k != "1.values"}, metadata),
         "no second moment": ({**tensors, "1.values": tensors["1.values"][:2]}, metadata),
+        "is damaged": (tensors, {key: re.sub(r'"rest": [^}]+', '"rest": 1e300', metadata[key])}),
     }
     for message, (held, note) in cases.items():
         path.unlink()
@@ -297,6 +299,19 @@ def test_a_damaged_file_of_statistics_is_refused_by_name(tmp_path: Path) -> None
         with pytest.raises(BadInput, match=message) as caught:
             InputStatistics.load(path)
         assert str(path) in str(caught.value)
+
+
+def test_moments_as_large_as_a_file_holds_have_a_sum(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    statistics(1).sketched(4).save(path)
+    file = open_tensors(path).read()
+    full = np.finfo(np.float32).max
+    held = {k: np.full_like(v, full) if "values" in k else v for k, v in file.tensors.items()}
+    path.unlink()
+    write_tensors(path, held, file.metadata)
+    for moment in InputStatistics.load(path).values():
+        assert moment.trace >= 4.0 * float(full)
+        assert moment.sketched(2).trace == pytest.approx(moment.trace, rel=1e-6)
 
 
 def test_its_parts_sum_to_it_and_weights_of_one_leave_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 from pathlib import Path
@@ -63,6 +64,23 @@ DAMAGE = {
     "a table without a column": ("adapters.parquet", _without_norm),
     "a table of integers that Arrow does not have": ("adapters.parquet", _of_four_bits),
 }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", -1), ("seed", True), ("sketch", 0), ("sketch", -5), ("sketch", 10**12),
+     ("sources", [1]), ("sources", "own-1"), ("sources", [None])],
+)  # fmt: skip
+def test_a_manifest_of_other_values_is_refused_by_its_key(
+    shelf: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    out = tmp_path / "library.index"
+    superpose.index(shelf / "own-1", out)
+    told = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    (out / "manifest.json").write_text(json.dumps({**told, key: value}), encoding="utf-8")
+    for ask in (superpose.dupes, lambda i: superpose.index((), i)):
+        with pytest.raises(BadInput, match=f"manifest.json: has no {key}"):
+            ask(out)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

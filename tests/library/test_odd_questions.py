@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.library.making import random_factors, write_factors
 
 import superpose
 from superpose.adapter import Adapter, Delta
-from superpose.errors import BadInput
+from superpose.errors import BadInput, SuperposeWarning
 from superpose.library.opened import open_library
 from superpose.shown import Line
 
@@ -103,6 +104,34 @@ def test_what_lies_behind_a_link_is_found_once_and_under_its_own_name_where_it_h
     assert (problem["name"], problem["problem"]) == (
         "gone.safetensors", "cannot be read: No such file or directory"
     )  # fmt: skip
+
+
+def test_a_link_to_what_holds_the_library_is_left_out_and_told(tmp_path: Path) -> None:
+    top = tmp_path / "all"
+    write_factors(top / "own", random_factors(1))
+    write_factors(tmp_path / "other", random_factors(2))
+    (top / "own-again").symlink_to(top)
+    for name, target in (("out", tmp_path), ("root", Path("/")), ("up", Path(".."))):
+        (top / name).symlink_to(target)
+    with pytest.warns(SuperposeWarning, match="is a link to .*, which holds") as told:
+        found = superpose.index(top, tmp_path / "i")
+    assert len(told) == 3
+    assert [e.name for e in found.entries] == ["own"]
+
+
+def test_what_never_ends_is_listed_with_its_reason(tmp_path: Path) -> None:
+    top = tmp_path / "all"
+    write_factors(top / "own", random_factors(1))
+    write_factors(top / "piped", random_factors(2))
+    (top / "piped" / "adapter_model.safetensors").unlink()
+    for name in ("piped/adapter_model.safetensors", "a.gguf", "b.safetensors"):
+        os.mkfifo(top / name)
+    (top / "zero.gguf").symlink_to("/dev/zero")
+    found = superpose.index(top, tmp_path / "i")
+    problems = {one["name"]: one["problem"] for one in found.to_json()["problems"]}
+    assert sorted(problems) == ["a.gguf", "b.safetensors", "piped", "zero.gguf"]
+    assert all("pipe, a device or a socket" in problem for problem in problems.values())
+    assert [e.name for e in found.entries if e.sound] == ["own"]
 
 
 def test_ranks_and_modules_may_differ_from_adapter_to_adapter_and_parents_are_found(

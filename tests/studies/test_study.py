@@ -175,6 +175,14 @@ domains:
         (GOOD + "  a+b: {data: c.jsonl}", "cannot be named 'a\\+b'"),
         (GOOD + "  c: {train: c.jsonl}", "`train` and `test` go together"),
         (GOOD + "  c: {}", "give either `data`"),
+        *(
+            (GOOD + f'  "c{odd}d": {{data: c.jsonl}}', r"a domain cannot be named 'c.*d'")
+            for odd in (r"\0", r"\n", r"\e[31m", r"\ud800", r"\u202e", r"\u0085")
+        ),
+        (GOOD + f"  {'c' * 190}: {{data: c.jsonl}}", r"names are too long: .* 2\d\d bytes of at"),
+        (GOOD.replace("good", "g" * 300), "name: longer than the 200 bytes"),
+        (GOOD + "split_seed: 1" + "0" * 30, r"split_seed: Input should be less than 9223"),
+        (GOOD + "seeds: [-1" + "0" * 30 + "]", r"seeds\.0: Input should be greater than -9223"),
         ("name: x\ndomains: [", "line 2: not YAML"),
         ("- a\n- b", "holds keys and values"),
         (GOOD + "seeds: [0]\nseeds: [1]", r"line 7: not YAML: the key `seeds` stands twice"),

@@ -114,12 +114,14 @@ def test_a_comparison_that_was_stopped_goes_on_and_another_is_refused(
         compared(("ties",), out=folder)
 
 
-def test_what_is_given_wrongly_is_named(compared: Callable[..., Any]) -> None:
+def test_what_is_given_wrongly_is_named(compared: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="`tis` is no method") as caught:
         compared(("tis",))
     assert caught.value.where == "methods"
+    asked = Comparing(rows=4, test_rows=2, passes=2, max_tokens=80)
     with pytest.raises(BadSetting, match="too few for 2 settings of `regmean`"):
-        compared(("regmean",), Comparing(rows=4, test_rows=2, passes=2, max_tokens=80))
+        compared(("regmean",), asked, out=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()  # refused before the plain sum was measured
     with pytest.raises(BadSetting, match="0 is below 1"):
         Comparing(passes=0)
     with pytest.raises(BadSetting, match="has no rows beside its"):

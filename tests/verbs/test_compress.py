@@ -353,3 +353,30 @@ def test_no_description_of_a_shared_form_makes_a_traceback(shelf: dict[str, Fact
                 superpose.expand("wrong", f"to-{count}")
             count += 1
     assert count > 150
+
+
+def test_a_delta_is_in_a_basis_that_there_is_and_zeros_are_of_a_size_that_can_be(
+    shelf: dict[str, Factors],
+) -> None:
+    superpose.compress(["a0", "a1"], "out", rank=2, form="shared")
+    file = open_tensors(Path("out", FILE)).read()
+    told = json.loads(file.metadata["superpose_shared"])
+
+    def refused(change: Any) -> None:
+        changed = copy.deepcopy(told)
+        change(changed)
+        Path("wrong").unlink(missing_ok=True)
+        write_tensors(Path("wrong"), file.tensors, {"superpose_shared": json.dumps(changed)})
+        with pytest.raises(BadInput, match=r"^wrong: is damaged"):
+            superpose.expand("wrong", "to")
+        assert not Path("to").exists()
+
+    for at in (-1, True, len(told["modules"]), 0.0, "x"):
+        refused(lambda t, at=at: t["adapters"][0]["deltas"][0].update(module=at))
+    refused(lambda t: t.update(modules="abcdefgh"[: len(t["modules"])]))
+    refused(lambda t: t.update(modules=[t["modules"][0]] * len(t["modules"])))
+    for sizes in ([10**10, 4], [4, 0], [-1, 4], [1.5, 4], [True, 4]):
+        zero = {"key": "model.layers.7.mlp.up_proj", "zero": sizes}
+        refused(lambda t, zero=zero: t["adapters"][0]["deltas"].append(zero))
+    many = [{"key": f"model.layers.{n}.mlp.up_proj", "zero": [10**6] * 2} for n in range(99)]
+    refused(lambda t: t["adapters"][0]["deltas"].extend(many))

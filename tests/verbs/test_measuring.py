@@ -100,6 +100,9 @@ def test_a_setting_is_named_as_python_names_it_and_as_an_option_in_the_shell(
 ) -> None:
     with pytest.raises(BadSetting, match=r"^least, most: 1 to 1 is no range"):
         superpose.Goal(least=1.0, most=1.0)
+    for least, most in ((0.0, 1e308), (-1e9, 1.0), (float("nan"), 1.0), (0.0, float("inf"))):
+        with pytest.raises(BadSetting, match="is no range of weights"):
+            superpose.Goal(least=least, most=most)
     with pytest.raises(SystemExit):
         main(["tune", str(tiny_base), "a", "-d", "a", "--least", "1", "--most", "1"])
     assert "error: --least, --most: 1 to 1 is no range" in capsys.readouterr().err

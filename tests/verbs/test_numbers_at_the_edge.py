@@ -15,7 +15,8 @@ from hypothesis import given, settings, strategies as st
 from safetensors.numpy import save_file
 
 import superpose
-from superpose.errors import BadInput, SuperposeWarning
+from superpose.compose import Svc
+from superpose.errors import BadInput, BadSetting, SuperposeWarning
 from superpose.files.json_values import without_nan
 from superpose.report.page import render
 from superpose.verbs.settings import Writing
@@ -130,3 +131,26 @@ def test_the_error_of_a_tiny_delta_cut_to_a_rank_in_float16_is_a_number(tmp_path
     names = [write(tmp_path / f"x{n}", n, 1e-300, 1.0, 1.0, "float16") for n in range(2)]
     with pytest.raises(BadInput, match="too small for float16"):
         superpose.add(names, tmp_path / "sum", rank=2)
+
+
+@pytest.mark.parametrize("side", ["scaling", "factors"])
+def test_what_float32_does_not_hold_is_named_where_a_model_takes_it_up(
+    tiny_base: Path, question_files: dict[str, Path], tmp_path: Path, side: str
+) -> None:
+    alpha, dtype, size = (1e300, "float32", 1.0) if side == "scaling" else (2.0, "float64", 1e150)
+    folder = Path(write(tmp_path / "large", 0, alpha, size, 1.0, dtype))
+    tensors = {}
+    for module in MODULES:
+        out = 32 if module.endswith("q_proj") else 16
+        for name, shape in (("A", (2, 32)), ("B", (out, 2))):
+            key = f"base_model.model.model.layers.0.{module}.lora_{name}.weight"
+            tensors[key] = np.full(shape, size if name == "B" else 1.0, dtype)
+    save_file(tensors, folder / "adapter_model.safetensors")
+    with pytest.raises(BadInput, match=r"large`: `.*q_proj` holds values too large for float32"):
+        superpose.evaluate(tiny_base, [str(folder)], [question_files["sums"]])
+
+
+def test_a_least_that_counts_beyond_all_others_is_refused() -> None:
+    for alpha in (1e308, float("inf"), float("nan"), 0.0):
+        with pytest.raises(BadSetting, match=r"alpha is .*; it must be above 0, and at most"):
+            Svc(alpha=alpha)

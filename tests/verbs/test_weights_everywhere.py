@@ -54,3 +54,25 @@ def test_what_predict_wrote_gives_the_weights_that_it_advises() -> None:
         path = written({"adapters": NAMES, "advice": advice})
         with pytest.raises(BadInput, match="advises no weights"):
             read_weights_file(path)
+
+
+def test_weights_written_by_hand_say_each_name_once_and_may_begin_with_a_mark() -> None:
+    path = Path("weights.json")
+    path.write_text('\ufeff{"weights": {"sums": 0.5, "coins": 1}}', encoding="utf-8")
+    assert read_weights_file(path).weights == {"sums": 0.5, "coins": 1.0}
+    for text in ('{"weights": {"sums": 1, "coins": 2, "sums": 3}}', '{"weights": 1, "weights": 2}'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(BadInput, match=r"^weights\.json: .*`(sums|weights)` stands twice"):
+            read_weights_file(path)
+
+
+def test_a_weight_beyond_all_numbers_is_told_with_its_adapter() -> None:
+    for weights in ([10**400, 1], {"sums": 10**400, "coins": 1}):
+        with pytest.raises(BadSetting, match="is no task weight"):
+            superpose.merge(NAMES, weights=weights)
+    with pytest.raises(BadInput, match=r"coins.*must be a finite number"):
+        superpose.load("coins") * 1e308 * 1e308
+    adapter = superpose.load("coins")
+    finer = {key: [1e308] * delta.rank for key, delta in adapter.items()}
+    with pytest.raises(BadInput, match=r"^coins: a task weight of 1e\+308 makes values beyond"):
+        adapter.scaled_by_module(finer)

@@ -289,12 +289,10 @@ class Adapter(Shown, Mapping[str, Delta]):
 
     def _scaled(self, change: Callable[[float], float], *, unchanged: bool = False) -> Adapter:
         parents = tuple(p.with_weight(change(p.weight)) for p in self.as_parents())
+        with placed(self.label):
+            deltas = {m: delta.with_coefficients(change) for m, delta in self.items()}
+            kept = {k: r.with_coefficients(change) for k, r in self.replacements.items()}
+        name, made = sum_name(parents), made_by_scaling(self, parents, unchanged=unchanged)
         return replace(
-            self,
-            deltas={m: delta.with_coefficients(change) for m, delta in self.items()},
-            replacements={k: r.with_coefficients(change) for k, r in self.replacements.items()},
-            name=sum_name(parents),
-            path=None,
-            parents=parents,
-            made=made_by_scaling(self, parents, unchanged=unchanged),
+            self, deltas=deltas, replacements=kept, name=name, path=None, parents=parents, made=made
         )

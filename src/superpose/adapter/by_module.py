@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from superpose.adapter.delta import FineWeight, fine_numbers
 from superpose.adapter.made import made_by_sum
 from superpose.adapter.parents import Parent
-from superpose.errors import BadInput
+from superpose.errors import BadInput, placed
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -25,7 +25,8 @@ def scaled_by_module(adapter: Adapter, weights: Mapping[str, FineWeight]) -> Ada
         what = missing[0] if missing else next(iter(adapter.replacements))
         raise BadInput(f"`{what}` has no task weight of its own", where=adapter.label)
     each = {key: fine_numbers(weights[key]) for key in adapter}
-    deltas = {key: delta.scaled(weights[key]) for key, delta in adapter.items()}
+    with placed(adapter.label):
+        deltas = {key: delta.scaled(weights[key]) for key, delta in adapter.items()}
     count = sum(map(len, each.values()))
     mean = math.fsum(weight for found in each.values() for weight in found) / count
     how = "module" if count == len(adapter) else "direction"

@@ -11,7 +11,7 @@ from superpose.adapter.made import made_by_sum
 from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.adapter.trigger_words import trigger_words
-from superpose.errors import BadInput
+from superpose.errors import BadInput, placed
 from superpose.names.image import DENOISER, image_name
 from superpose.names.sums import written_parts
 
@@ -45,11 +45,12 @@ def scaled_by_part(adapter: Adapter, weights: Mapping[str, float]) -> Adapter:
             if part in each:
                 raise BadInput(f"`{part}` has two task weights", where=adapter.label)
             each[part] = float(weight)
-    deltas = {key: delta.scaled(each.get(part_of[key], 1.0)) for key, delta in adapter.items()}
-    replacements = {
-        key: one.with_coefficients(_times(each.get(stored[key], 1.0)))
-        for key, one in adapter.replacements.items()
-    }
+    with placed(adapter.label):
+        deltas = {key: delta.scaled(each.get(part_of[key], 1.0)) for key, delta in adapter.items()}
+        replacements = {
+            key: one.with_coefficients(_times(each.get(stored[key], 1.0)))
+            for key, one in adapter.replacements.items()
+        }
     name = f"{adapter.name}:{written_parts(weights)}"
     own = Parent(name, adapter.path, 1.0, object(), trigger_words(adapter))
     made = made_by_sum((adapter,), (own,))

@@ -130,7 +130,11 @@ class Delta(Shown):
         _, B, A = canonical(self.terms)
         if len(each) != len(A):
             raise BadInput(f"{len(each)} task weights, and the delta has {len(A)} directions")
-        return Delta((Term(1.0, B * np.asarray(each), A),), self.stored, self.place)
+        with np.errstate(over="ignore"):
+            B = B * np.asarray(each)
+        if not np.isfinite(B).all():
+            raise BadInput(f"a task weight of {max(map(abs, each)):g} makes values beyond float64")
+        return Delta((Term(1.0, B, A),), self.stored, self.place)
 
     def __repr__(self) -> str:
         out_features, in_features = self.shape

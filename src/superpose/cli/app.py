@@ -207,9 +207,9 @@ def _run(args: Sequence[str] | None) -> int:
         return _fail(missing)
     except SuperposeError as error:
         return _fail(error)
-    except OSError as error:  # no folder to work in, no right to write: the system said so
-        reason = error.strerror or str(error) or type(error).__name__
-        return _fail(BadInput(f"the system refuses: {reason}", where=error.filename))
+    except (OSError, MemoryError) as error:  # no right to write, no room: the system said so
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return _fail(BadInput(f"the system refuses: {why}", where=getattr(error, "filename", None)))
     return code
 
 

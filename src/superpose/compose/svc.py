@@ -15,6 +15,9 @@ from superpose.compose.with_rule import WithRule
 from superpose.errors import BadSetting
 from superpose.lowrank.canonical_split import NEGLIGIBLE
 
+_MOST = 1e100
+"""Of `alpha`: a sum over adapters of as much is a number, and leaves nothing long before."""
+
 
 @dataclass(frozen=True)
 class Svc(WithRule):
@@ -36,8 +39,9 @@ class Svc(WithRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 < self.alpha < np.inf:
-            raise BadSetting(f"alpha is {self.alpha:g}; it must be above 0", where="alpha")
+        if not 0.0 < self.alpha <= _MOST:
+            said = f"alpha is {self.alpha:g}; it must be above 0, and at most {_MOST:g}"
+            raise BadSetting(said, where="alpha")
 
     def highest_rank(self, delta: Delta) -> int:
         """Give the most that the result can have in a module: what the rule's can."""

@@ -8,17 +8,14 @@ from dataclasses import replace
 from superpose.adapter import Adapter
 from superpose.adapter.parents import joined_parents, sum_name
 from superpose.adapter.united import united
-from superpose.errors import placed
 
 
 def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
     """Give sum_k weights_k * parts_k: terms are joined, and nothing is rounded.
 
     parts: at least one, of one base model's name. weights: one each, finite.
-
-    Raises BadInput, which names the adapter, where a weight times its scaling overflows.
     """
-    weighted = [_times(weight, part) for part, weight in zip(parts, weights, strict=True)]
+    weighted = [weight * part for part, weight in zip(parts, weights, strict=True)]
     # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
     counted = [p for p, w in zip(weighted, weights, strict=True) if w != 0.0] or weighted
     total = counted[0]
@@ -28,11 +25,6 @@ def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
         parents = joined_parents(parent for part in weighted for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
     return total
-
-
-def _times(weight: float, part: Adapter) -> Adapter:
-    with placed(part.label, f"at task weight {weight:g}"):
-        return weight * part
 
 
 def with_each_parent(total: Adapter, parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:

@@ -214,7 +214,7 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     return numpy_dtype({**EIGHT_BITS, "F8_E8M0": "float8_e8m0fnu"}[name])
 
 
-def no_weights(folder: Path, single: str, listed: str) -> BadInput:
+def weights_missing(folder: Path, single: str, listed: str) -> BadInput:
     """Say what lies in a folder in place of safetensors weights."""
     try:
         found = sorted(entry.name for entry in folder.iterdir())
@@ -260,7 +260,7 @@ def _called(config: Mapping[str, Any], folder: Path, diffusers: bool) -> tuple[s
 
 def _index(folder: Path, single: str, listed: str) -> dict[str, Any]:
     if not (folder / listed).exists():
-        raise no_weights(folder, single, listed)
+        raise weights_missing(folder, single, listed)
     index = read_json(folder / listed)
     weight_map(index, folder / listed)
     return index

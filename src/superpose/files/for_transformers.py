@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from superpose.errors import BadInput, Refused
-from superpose.files.checkpoint import CONFIG, INDEX, SINGLE, no_weights
+from superpose.files.checkpoint import CONFIG, INDEX, SINGLE, weights_missing
 from superpose.files.index import weight_map
 from superpose.files.json_values import read_json
 from superpose.files.text import with_an_end
@@ -37,7 +37,7 @@ def check_safetensors(folder: Path) -> None:
     if named is None:
         named = next((name for name in (SINGLE, INDEX) if (folder / name).is_file()), None)
         if named is None:
-            raise no_weights(folder, SINGLE, INDEX)
+            raise weights_missing(folder, SINGLE, INDEX)
     weights = Path(str(named))
     if not weights.name.endswith((".safetensors", ".safetensors.index.json")):
         raise Refused(

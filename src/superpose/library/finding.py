@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from superpose.errors import BadInput, SuperposeError
+from superpose.errors import BadInput, SuperposeError, SuperposeWarning
 from superpose.files import is_here, locate, with_home
 from superpose.files.checksum import sha256
 from superpose.files.file_format import ENDINGS, PEFT
 from superpose.files.names import is_hub_name
+from superpose.files.text import with_an_end
 
 _CONFIG = PEFT.folder[0]
 _HIDDEN = (".", "__")
@@ -104,16 +106,31 @@ def _below(top: Path) -> Iterator[Path]:
     for each in tops:
         for folder, below, files in os.walk(each):
             place, real = Path(folder), os.path.realpath(folder)
-            names = sorted(name for name in below if not name.startswith(_HIDDEN))
-            tops += [place / name for name in names if (place / name).is_symlink()]
-            below[:] = [] if real in seen else [n for n in names if not (place / n).is_symlink()]
             if real in seen:
+                below.clear()
                 continue
             seen.add(real)
+            names = sorted(name for name in below if not name.startswith(_HIDDEN))
+            links = [place / name for name in names if (place / name).is_symlink()]
+            tops += [link for link in links if not _leads_above(link, top)]
+            below[:] = [name for name in names if place / name not in links]
             if _CONFIG in files:
                 yield place
             elif not place.name.endswith(".index"):
                 yield from (place / name for name in sorted(files) if _may_be_one(name))
+
+
+def _leads_above(link: Path, top: Path) -> bool:
+    """Say whether a link leads out to a folder that holds `top`, and tell so: `/` is no library."""
+    real, own = Path(os.path.realpath(link)), Path(os.path.realpath(top))
+    if real == own or not own.is_relative_to(real):
+        return False
+    warnings.warn(
+        f"{link} is a link to {real}, which holds {top}; what else lies there is left out",
+        SuperposeWarning,
+        stacklevel=2,
+    )
+    return True
 
 
 def _may_be_one(name: str) -> bool:
@@ -123,11 +140,12 @@ def _may_be_one(name: str) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    """Give the files that an adapter is read from."""
+    """Give the files that an adapter is read from; raises BadInput where one has no end."""
     if not path.is_dir():
-        return [path]
+        return [with_an_end(path)]
     kept = (".safetensors", ".json", ".bin")
-    return sorted(p for p in path.iterdir() if p.suffix in kept and _of_adapter(p.name))
+    names = (p for p in path.iterdir() if p.suffix in kept and _of_adapter(p.name))
+    return sorted(map(with_an_end, names))
 
 
 def _of_adapter(name: str) -> bool:

@@ -82,7 +82,9 @@ def index_adapters(
     given = [str(with_home(s).resolve()) if is_here(s) else s for s in sources]
     if _manifest_of(out) is None and not given:
         raise BadInput("nothing to index was named", hint="superpose index FOLDER -o OUT.index")
-    found_below(given)  # a name that means nothing is refused before any work
+    with warnings.catch_warnings():  # said when it is gone through
+        warnings.simplefilter("ignore", SuperposeWarning)
+        found_below(given)  # a name that means nothing is refused before any work
     with at_work_on(out):
         return _indexed(_Work.begun(given, out, seed), sources, progress, started)
 

@@ -8,7 +8,7 @@ or pandas read the file without superpose; the columns are those of `LibraryEntr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -59,6 +59,13 @@ rest of writing, and half as much room again."""
 
 _LARGEST = 1e6
 """Far above what a sketch of a vector of length 1 holds."""
+
+_IN_MANIFEST: dict[str, Callable[[Any], bool]] = {
+    "seed": lambda x: type(x) is int and x >= 0,
+    "sketch": lambda x: type(x) is int and 0 < x <= 1 << 20,
+    "sources": lambda x: isinstance(x, list) and all(isinstance(one, str) for one in x),
+}
+"""What a manifest holds, and whether a value is one that was written."""
 
 _DAMAGED = "It is damaged: remove the index, and make it again with superpose index."
 
@@ -112,8 +119,7 @@ def read_manifest(index: Path) -> dict[str, Any]:
             where=index,
             hint="Index the folders anew into another folder: superpose index FOLDER -o NEW.index",
         )
-    wanted = {"seed": int, "sketch": int, "sources": list}
-    if wrong := [key for key, kind in wanted.items() if type(found.get(key)) is not kind]:
+    if wrong := [key for key, is_one in _IN_MANIFEST.items() if not is_one(found.get(key))]:
         raise BadInput(f"has no {' and no '.join(wrong)}", where=path, hint=_DAMAGED)
     return found
 

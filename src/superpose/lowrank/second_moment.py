@@ -55,7 +55,7 @@ class SecondMoment:
         """The mean squared length of an input."""
         if self.whole is not None:
             return float(np.trace(self.whole))
-        return float(self.values.sum()) + self.rest * (self.size - len(self.values))
+        return float(self.values.sum(dtype=np.float64)) + self.rest * (self.size - len(self.values))
 
     @cached_property
     def strongest(self) -> float:
@@ -79,7 +79,7 @@ class SecondMoment:
         """Keep the strongest directions, and of the others their mean."""
         if self.whole is None:
             kept = min(directions, len(self.values))
-            left = self.trace - float(self.values[:kept].sum())
+            left = self.trace - float(self.values[:kept].sum(dtype=np.float64))
             rest = left / (self.size - kept) if self.size > kept else 0.0
             return SecondMoment(self.vectors[:, :kept], self.values[:kept], max(0.0, rest))
         directions = min(directions, self.size)

@@ -31,7 +31,7 @@ from superpose.compose.from_inputs import FromInputs
 from superpose.data.choices import ChoiceQuestion
 from superpose.data.input_statistics import InputStatistics
 from superpose.data.prompt import Example
-from superpose.errors import BadInput, BadSetting
+from superpose.errors import BadInput
 from superpose.measure.choices import choice_nll
 from superpose.measure.contenders import Contender
 from superpose.measure.evaluate import Score, score
@@ -202,14 +202,9 @@ class _Search:
         self.trials: list[tuple[int, Trial]] = []
         self.merged: list[Adapter] = []
         self.merging = 0.0
-        asks = any(isinstance(method, FromInputs) for method in contender.tries)
+        contender.check_passes(arena.passes)
+        asks = contender.asks
         self.spent = int(asks)
-        if self.spent + len(contender.tries) > arena.passes:
-            raise BadSetting(
-                f"{arena.passes} passes over the calibration rows are too few for "
-                f"{len(contender.tries)} settings of `{contender.name}`",
-                where="passes",
-            )
         self.fine: tuple[FineWeights, ...] = ()
         if asks and "statistics" in vars(arena):
             arena.progress(sum(map(len, arena.calibration.values())))  # measured for another

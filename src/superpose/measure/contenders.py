@@ -29,6 +29,7 @@ from superpose.compose import (
     TunedSum,
     Wudi,
 )
+from superpose.compose.from_inputs import FromInputs
 from superpose.errors import BadSetting
 
 __all__ = ["ALL", "BEYOND", "CONTENDERS", "USUAL", "Contender", "contenders"]
@@ -47,6 +48,20 @@ class Contender:
     def __post_init__(self) -> None:
         if not self.tries:
             raise BadSetting("there are no settings to try", where=self.name)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it takes a pass to measure what it needs of the domains."""
+        return any(isinstance(method, FromInputs) for method in self.tries)
+
+    def check_passes(self, passes: int) -> None:
+        """Raise BadSetting for a budget of passes that leaves a setting untried."""
+        if self.asks + len(self.tries) > passes:
+            raise BadSetting(
+                f"{passes} passes over the calibration rows are too few for "
+                f"{len(self.tries)} settings of `{self.name}`",
+                where="passes",
+            )
 
 
 _ALL: tuple[tuple[Method, ...], ...] = (

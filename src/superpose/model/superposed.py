@@ -20,7 +20,7 @@ from torch import nn
 
 from superpose.adapter import Adapter, Delta, met
 from superpose.errors import BadInput, DifferentBase, Refused, listed
-from superpose.lowrank import stack
+from superpose.lowrank import Term, stack
 from superpose.names.tree import Tree, tree_of_model
 
 __all__ = ["SuperposedModel", "tree_of_loaded"]
@@ -104,6 +104,19 @@ def tree_of_loaded(model: nn.Module) -> Tree:
     return tree_of_model(shapes, {} if config is None else config.to_dict())
 
 
+def _stacked(adapter: Adapter, name: str) -> Term:
+    """Give a delta's factors side by side; raises BadInput for what float32 does not hold."""
+    with np.errstate(over="ignore"):
+        term = stack(adapter[name].terms)
+    if max(np.abs(term.A).max(), np.abs(term.B).max()) > np.finfo(np.float32).max:
+        raise BadInput(
+            f"`{name}` holds values too large for float32, in which models compute",
+            where=adapter.label,
+            hint="An adapter that large breaks the model: train with a lower learning rate.",
+        )
+    return term
+
+
 @dataclass(eq=False)
 class _Stack:
     """One target module's factors: A (R, in), B (out, R), and the adapter of each of R rows."""
@@ -117,7 +130,7 @@ class _Stack:
     def of(cls, model: nn.Module, name: str, adapters: Sequence[Adapter]) -> _Stack:
         weight = _weight(model, name, adapters)
         terms = [
-            (k, stack(adapter[name].terms)) for k, adapter in enumerate(adapters) if name in adapter
+            (k, _stacked(adapter, name)) for k, adapter in enumerate(adapters) if name in adapter
         ]
         # As PEFT does, factors stay in float32 beside a base in half precision.
         dtype = torch.promote_types(weight.dtype, torch.float32)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import pydantic
 from pydantic import Field
@@ -19,7 +19,7 @@ from superpose.compose import FROM_DATA
 from superpose.errors import BadInput
 from superpose.files.text import with_an_end
 from superpose.shown.words import meant
-from superpose.studies.cells import MERGED_BY, SUMS, chosen_subsets
+from superpose.studies.cells import BASELINES, MERGED_BY, SUMS, StudyCell, chosen_subsets
 from superpose.studies.prompt_settings import PromptSettings, Settings
 from superpose.studies.subsets import Subsets, check_subsets
 from superpose.training.settings import LoraSettings, TrainingSettings
@@ -28,6 +28,11 @@ from superpose.training.yaml_text import yaml_value
 __all__ = ["DomainSettings", "StudySpec", "load_spec", "spec_of"]
 
 _LARGEST = 1_000_000
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that domains may take; 255 are all, and an ending stands behind them."""
+
+Seed: TypeAlias = Annotated[int, Field(gt=-(2**63), lt=2**63)]
 
 
 _TUNED_BY = " with calibration rows, its weights found by their forecast"
@@ -90,8 +95,8 @@ class StudySpec(Settings):
     device: str | None = Field(
         None, description="cpu, cuda, ...; left out, an accelerator where torch finds one"
     )
-    split_seed: int = 0
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    split_seed: Seed = 0
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
     prompt: PromptSettings = PromptSettings()
     lora: LoraSettings = LoraSettings()
     training: TrainingSettings = TrainingSettings()
@@ -104,12 +109,16 @@ class StudySpec(Settings):
                 f"{name!r} is no name of a study: letters, digits, `_`, `.`, `-` and spaces, a "
                 "letter or digit first, since its folder has that name"
             )
+        if len(name.encode()) > LONGEST_NAME:
+            raise ValueError(f"longer than the {LONGEST_NAME} bytes that a folder's name may have")
         return name
 
     @pydantic.field_validator("domains")
     @classmethod
     def _plain_names(cls, domains: dict[str, DomainSettings]) -> dict[str, DomainSettings]:
         for name in domains:
+            if not name.isprintable():
+                raise ValueError(f"a domain cannot be named {name!r}: files have its name")
             if not name or any(c in name for c in "+/\\:,") or name.startswith("."):
                 raise ValueError(f"a domain cannot be named {name!r}: no + / \\ : , in it")
             if name == "union":
@@ -148,6 +157,17 @@ class StudySpec(Settings):
     @pydantic.model_validator(mode="after")
     def _of_these_domains(self) -> Self:
         check_subsets(self.subsets, list(self.domains))
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _in_file_names(self) -> Self:
+        longest = max((*SUMS, *self.methods, *BASELINES.values()), key=len)
+        taken = len(StudyCell(longest, tuple(self.domains), None).name.encode())
+        if taken > LONGEST_NAME:
+            raise ValueError(
+                f"the domains' names are too long: files of the sum of all have them in their "
+                f"names, {taken} bytes of at most {LONGEST_NAME}"
+            )
         return self
 
     @property

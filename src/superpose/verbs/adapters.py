@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -143,8 +144,8 @@ def as_number(weight: object) -> float:
     """Give a task weight as a number; raises BadSetting where it is none."""
     try:
         return float(weight)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise BadSetting(f"{weight!r} is no task weight", where="weights") from None
+    except (TypeError, ValueError, OverflowError):
+        raise BadSetting(f"{reprlib.repr(weight)} is no task weight", where="weights") from None
 
 
 def called_by(adapter: AdapterName) -> str:

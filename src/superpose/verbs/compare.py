@@ -91,6 +91,8 @@ def compare(
 
     started = time.perf_counter()
     chosen = contenders(tuple(methods))
+    for contender in chosen:
+        contender.check_passes(questions.passes)
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     rows = list(_rows(ready, test, questions))
     union = None if merged is None else loaded([merged], base=ready.base.name)[0]

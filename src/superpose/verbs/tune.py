@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import time
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from superpose.report import Page
 
 __all__ = ["Goal", "Tuning", "tune", "tuned_on"]
+
+_MOST = 1e6
+"""Of a task weight that is looked for: its fourth power is one of the forecast's terms."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Goal(TypedSettings):
             from superpose.compose import TunedSum
 
             TunedSum(self.by)
-        if not (math.isfinite(self.least) and math.isfinite(self.most) and self.least < self.most):
+        if not -_MOST <= self.least < self.most <= _MOST:
             raise BadSetting(
                 f"{self.least:g} to {self.most:g} is no range of weights", where="least, most"
             )

@@ -157,7 +157,7 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
     try:
         if with_an_end(path).stat().st_size > LARGEST:
             raise BadInput("is far too large for a file of weights", where=path)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
         weights = _numbers(_weights_in(content))
         finer = content.get("finer")
         given = {} if finer is None else finer["weights"]
@@ -172,6 +172,15 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
         raise BadInput("`finer` and `weights` are about different adapters", where=path)
     by = str(finer.get("by", "module")) if modules else "adapter"
     return WeightsFile(path, weights, modules, by)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Give an object's values; a key that stands twice would count once, the last, unseen."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"`{next(n for n in names if names.count(n) > 1)}` stands twice")
+    return found
 
 
 def _weights_in(content: Any) -> Any:

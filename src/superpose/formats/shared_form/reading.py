@@ -27,6 +27,10 @@ from superpose.formats.shared_form.rounding import (
 )
 from superpose.lowrank import Array, Term
 
+_MOST_OF_ZEROS = 1 << 27
+"""Entries of all factors of zeros: they are told by their shapes alone. 512 MB in float32; all
+modules of a model of 70 billion parameters have 20 million."""
+
 _DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
 
 
@@ -69,6 +73,7 @@ def _damaged(path: Path, error: Exception) -> BadInput:
 
 def _form(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> SharedForm:
     keys: list[str] = told["modules"]
+    _check_places(keys, [one for each in told["adapters"] for one in each["deltas"]])
     bases = [
         SharedModule(tensors[f"basis.{n}.output"], tensors[f"basis.{n}.input"])
         for n in range(len(keys))
@@ -79,6 +84,20 @@ def _form(told: Mapping[str, Any], tensors: Mapping[str, Array]) -> SharedForm:
     )
     modules = dict(zip(keys, bases, strict=True))
     return SharedForm(modules, members, told["dtype"], bool(told["compact"]))
+
+
+def _check_places(keys: object, deltas: list[Mapping[str, Any]]) -> None:
+    """Raise ValueError unless each delta is in a basis that there is, or of a size that can be."""
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("modules are no list of names")
+    if len(set(keys)) < len(keys):
+        raise ValueError("a module stands twice")
+    places = [one["module"] for one in deltas if "module" in one]
+    if wrong := [at for at in places if type(at) is not int or not 0 <= at < len(keys)]:
+        raise ValueError(f"there is no module {wrong[0]!r}")
+    zeros = [size for one in deltas for size in one.get("zero", ())]
+    if not all(type(size) is int and size > 0 for size in zeros) or sum(zeros) > _MOST_OF_ZEROS:
+        raise ValueError("deltas of zeros of no sensible size")
 
 
 def _member(
