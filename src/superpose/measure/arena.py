@@ -202,7 +202,7 @@ class _Search:
         self.trials: list[tuple[int, Trial]] = []
         self.merged: list[Adapter] = []
         self.merging = 0.0
-        contender.check_passes(arena.passes)
+        contender.within(arena.passes)
         asks = contender.asks
         self.spent = int(asks)
         self.fine: tuple[FineWeights, ...] = ()

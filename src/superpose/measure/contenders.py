@@ -54,14 +54,15 @@ class Contender:
         """Whether it takes a pass to measure what it needs of the domains."""
         return any(isinstance(method, FromInputs) for method in self.tries)
 
-    def check_passes(self, passes: int) -> None:
-        """Raise BadSetting for a budget of passes that leaves a setting untried."""
+    def within(self, passes: int) -> Contender:
+        """Give it; raises BadSetting for a budget of passes that leaves a setting untried."""
         if self.asks + len(self.tries) > passes:
             raise BadSetting(
                 f"{passes} passes over the calibration rows are too few for "
                 f"{len(self.tries)} settings of `{self.name}`",
                 where="passes",
             )
+        return self
 
 
 _ALL: tuple[tuple[Method, ...], ...] = (

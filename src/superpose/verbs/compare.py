@@ -90,9 +90,7 @@ def compare(
     from superpose.measure.ranking import ranked
 
     started = time.perf_counter()
-    chosen = contenders(tuple(methods))
-    for contender in chosen:
-        contender.check_passes(questions.passes)
+    chosen = tuple(each.within(questions.passes) for each in contenders(tuple(methods)))
     ready = calibrating(base, adapters, data, questions, loading, same_base)
     rows = list(_rows(ready, test, questions))
     union = None if merged is None else loaded([merged], base=ready.base.name)[0]
