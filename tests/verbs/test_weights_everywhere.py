@@ -74,5 +74,6 @@ def test_a_weight_beyond_all_numbers_is_told_with_its_adapter() -> None:
         superpose.load("coins") * 1e308 * 1e308
     adapter = superpose.load("coins")
     finer = {key: [1e308] * delta.rank for key, delta in adapter.items()}
-    with pytest.raises(BadInput, match=r"^coins: a task weight of 1e\+308 makes values beyond"):
-        adapter.scaled_by_module(finer)
+    assert adapter.scaled_by_module(finer).parents[0].weight == pytest.approx(1e308)
+    with pytest.raises(BadInput, match=r"coins.*: a task weight of 1e\+308 makes values beyond"):
+        (1e9 * adapter).scaled_by_module(finer)

@@ -28,7 +28,7 @@ def scaled_by_module(adapter: Adapter, weights: Mapping[str, FineWeight]) -> Ada
     with placed(adapter.label):
         deltas = {key: delta.scaled(weights[key]) for key, delta in adapter.items()}
     count = sum(map(len, each.values()))
-    mean = math.fsum(weight for found in each.values() for weight in found) / count
+    mean = math.fsum(weight / count for found in each.values() for weight in found)
     how = "module" if count == len(adapter) else "direction"
     own = Parent(f"{adapter.name} by {how}", adapter.path, mean, adapter.identity)
     made = made_by_sum((adapter,), (own,))

@@ -18,10 +18,12 @@ def weighted_sum(parts: Sequence[Adapter], weights: Sequence[float]) -> Adapter:
     weighted = [weight * part for part, weight in zip(parts, weights, strict=True)]
     # Of a part of weight 0 the name stays, and nothing else: it must not ask for the base model.
     counted = [p for p, w in zip(weighted, weights, strict=True) if w != 0.0] or weighted
+    every = len(counted) == len(weighted)
+    while len(counted) > 1:  # neighbours by twos: one by one, the sum's terms are joined each time
+        pairs = zip(counted[::2], counted[1::2], strict=False)
+        counted = [united(x, y, (x, y)) for x, y in pairs] + counted[len(counted) & ~1 :]
     total = counted[0]
-    for part in counted[1:]:
-        total = united(total, part, (total, part))
-    if len(counted) < len(weighted):
+    if not every:
         parents = joined_parents(parent for part in weighted for parent in part.parents)
         total = replace(total, parents=parents, name=sum_name(parents))
     return total
