@@ -1,8 +1,10 @@
 """YAML that people write by hand, as plain values: what could do harm is refused by its line.
 
-Tags are refused (`!!python/object`, `!!timestamp`), dates stay text, `1e-4` is a number (YAML 1.1
-reads text), a key stands once. Nesting and what aliases stand for are bounded before anything is
-made of them: nine lines of nested anchors are a thousand million values.
+Tags are refused (`!!python/object`, `!!timestamp`), a key stands once. Plain values are YAML 1.2's:
+`1e-4` is a number, and `no`, `on`, `1:30:30`, `1_0`, `010` and dates stay text, of which YAML 1.1
+makes booleans and other numbers; a domain may be called `no`. Nesting and what aliases stand for
+are bounded before anything is made of them: nine lines of nested anchors are a thousand million
+values.
 """
 
 from __future__ import annotations
@@ -19,8 +21,6 @@ __all__ = ["yaml_value"]
 DEEPEST = 50
 MOST = 100_000
 """Values in a file, each alias counted as all that it stands for."""
-
-_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 
 
 def yaml_value(text: str, where: object) -> Any:
@@ -94,10 +94,24 @@ class _Plain(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Plain.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Plain.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(rf"^{_FLOAT}$"), list("-+0123456789.")
+_WHOLE = r"(?:0|[1-9][0-9]*)"
+_FORMS = (
+    ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", rf"[-+]?{_WHOLE}", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?",
+        "-+0123456789.",
+    ),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
 )
+"""The core schema, https://yaml.org/spec/1.2.2/#103-core-schema, without what begins with a 0 and
+with PyYAML's merge key."""
+
+_Plain.yaml_implicit_resolvers = {}
+for _tag, _form, _first in _FORMS:
+    _Plain.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_form})$"), list(_first)
+    )
