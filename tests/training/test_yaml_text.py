@@ -50,7 +50,8 @@ def test_what_could_do_harm_is_refused_at_its_line(text: str, message: str) -> N
         ("true", True), ("", None), ("[1, 2e0]", [1, 2.0]), (".inf", float("inf")), ("-", [None]),
         ("no", "no"), ("On", "On"), ("y", "y"), ("1:30:30", "1:30:30"), ("1_0", "1_0"), ("~", None),
         ("010", "010"), ("0x1f", "0x1f"), ("0", 0), ("-7", -7), ("+3", 3), ("0.50", 0.5),
-        ("FALSE", False), ("Null", None), ("-.INF", float("-inf")), ("no: 1", {"no": 1}), ("null: 1", {None: 1}),
+        ("FALSE", False), ("Null", None), ("-.INF", float("-inf")), ("no: 1", {"no": 1}),
+        ("null: 1", {None: 1}),
         ("a: &x {b: 1}\nc: {<<: *x, d: 2}", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
     ],
 )  # fmt: skip
