@@ -265,6 +265,9 @@ def _became(
     """Let a mutant meet its tests; gives and tells what became of it."""
     of = lines.get(str(mutant.path), {})
     passing = {test for line in mutant.mutation.lines for test in of.get(line, ())}
+    if not passing:  # a constant within a table, of which Python passes the first line alone
+        before = [line for line in of if line < mutant.mutation.lines.start]
+        passing = set(of[max(before)]) if before else passing
     if "" in passing:  # at the import, so that any test of the module may meet it
         passing = {test for tests in of.values() for test in tests} - {""} or set(seconds)
         passing |= seconds.keys() & TESTS[room]
