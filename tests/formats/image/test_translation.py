@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tests.pasted import follow
 
 import superpose
+from superpose.compose import exact_sum
 from superpose.errors import Refused, SuperposeWarning
 from superpose.lowrank import dense
 from superpose.names.image_tables import IMAGE_FAMILIES, LOADERS, translated
@@ -20,6 +21,7 @@ from superpose.names.image_tables import IMAGE_FAMILIES, LOADERS, translated
 from .families import Changes, Tensors, factors, loader_of, saved
 
 DOWN_UP = ("lora_down", "lora_up")
+LAST = "transformer.norm_out.linear"
 D = 3072  # diffusers knows the width of FLUX.1's and HunyuanVideo's single blocks alone
 
 NATIVE: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
@@ -135,6 +137,25 @@ def test_what_is_no_part_of_the_tables_is_refused_with_the_way_out(tmp_path: Pat
     expected = products(loader_of("Flux").lora_state_dict(load_file(own)))
     own_changes = {n: dense(d.terms) for n, d in superpose.load(converted).items()}
     assert len(own_changes) == len(expected) == 3
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows that")
+def test_a_third_file_whose_names_tell_no_family_keeps_them(tmp_path: Path) -> None:
+    """Where the model's own names become diffusers', which it has already."""
+    files = [
+        factors({"diffusion_model.double_blocks.0.img_attn.proj": (16, 16)}, 1, ends=DOWN_UP),
+        factors({"transformer.transformer_blocks.0.attn.to_q": (16, 16), LAST: (32, 16)}, 2),
+        factors({LAST: (32, 16)}, 3),
+    ]
+    paths = [saved(each, tmp_path / f"{n}.safetensors") for n, each in enumerate(files)]
+    for order in itertools.permutations(paths):
+        with pytest.warns(SuperposeWarning, match="one weight under two names"):
+            total = exact_sum([superpose.load(path) for path in order])
+        assert {*total} == {
+            "transformer.transformer_blocks.0.attn.to_out.0",
+            "transformer.transformer_blocks.0.attn.to_q",
+            LAST,
+        }
 
 
 @pytest.mark.filterwarnings("ignore:nothing shows that")
