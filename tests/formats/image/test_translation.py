@@ -22,6 +22,7 @@ from .families import Changes, Tensors, factors, loader_of, saved
 
 DOWN_UP = ("lora_down", "lora_up")
 LAST = "transformer.norm_out.linear"
+EMBEDDER = "transformer.time_text_embed.text_embedder.linear_1"
 D = 3072  # diffusers knows the width of FLUX.1's and HunyuanVideo's single blocks alone
 
 NATIVE: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
@@ -145,7 +146,7 @@ def test_a_third_file_whose_names_tell_no_family_keeps_them(tmp_path: Path) -> N
     files = [
         factors({"diffusion_model.double_blocks.0.img_attn.proj": (16, 16)}, 1, ends=DOWN_UP),
         factors({"transformer.transformer_blocks.0.attn.to_q": (16, 16), LAST: (32, 16)}, 2),
-        factors({LAST: (32, 16)}, 3),
+        factors({LAST: (32, 16), EMBEDDER: (16, 8)}, 3),
     ]
     paths = [saved(each, tmp_path / f"{n}.safetensors") for n, each in enumerate(files)]
     for order in itertools.permutations(paths):
@@ -154,6 +155,7 @@ def test_a_third_file_whose_names_tell_no_family_keeps_them(tmp_path: Path) -> N
         assert {*total} == {
             "transformer.transformer_blocks.0.attn.to_out.0",
             "transformer.transformer_blocks.0.attn.to_q",
+            EMBEDDER,
             LAST,
         }
 
