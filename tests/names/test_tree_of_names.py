@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from superpose.names.identity import parse
 from superpose.names.image import image_name
-from superpose.names.image_tables import family_of
+from superpose.names.image_tables import IMAGE_FAMILIES, LOADERS, SAME_MODEL, family_of
 from superpose.names.tree import Tree, tree_of, tree_of_model
 
 SHAPES = {
@@ -78,6 +80,11 @@ def test_a_loaded_models_names_decide() -> None:
 )
 def test_a_flat_name_tells_its_family(module: str, family: str | None) -> None:
     assert family_of([module]) == family
+
+
+def test_what_is_translated_or_converted_is_a_family() -> None:
+    families = {family.name for family in IMAGE_FAMILIES}
+    assert {*SAME_MODEL, *SAME_MODEL.values(), *itertools.chain(*LOADERS)} <= families
 
 
 def test_a_text_encoders_layer_is_flat_without_what_says_which_it_is() -> None:
