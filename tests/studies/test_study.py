@@ -191,6 +191,7 @@ domains:
         (GOOD.replace("good", "../evil"), "name: '../evil' is no name of a study"),
         ("[" * 5000, "not YAML of a sensible depth|not YAML"),
         ("", "holds keys and values"),
+        (GOOD + "#" * 200_000, "larger than 200,000 bytes; is it a study file"),
     ],
 )
 def test_a_bad_study_file_is_refused_by_key_or_line(

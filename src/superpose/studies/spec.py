@@ -27,7 +27,8 @@ from superpose.training.yaml_text import yaml_value
 
 __all__ = ["DomainSettings", "StudySpec", "load_spec", "spec_of"]
 
-_LARGEST = 1_000_000
+_LARGEST = 200_000
+"""Bytes of a study file: Python reads them for seconds."""
 
 LONGEST_NAME = 200
 """Bytes of a file's name that domains may take; 255 are all, and an ending stands behind them."""
