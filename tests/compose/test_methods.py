@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.compose.battery import (
 )
 
 import superpose
+from superpose import compose
 from superpose.adapter import Adapter, Delta
 from superpose.compose import (
     Average,
@@ -317,3 +319,39 @@ def test_a_module_of_zeros_takes_no_part_in_the_energy_kept() -> None:
     silent = replace(alone, deltas={**alone, "silent": Delta.of(np.zeros((4, 1)), np.ones((1, 5)))})
     found, right = (merged([each], Tsv(rank=1)) for each in (silent, alone))
     assert found.made.energy_kept == right.made.energy_kept
+
+
+def test_star_keeps_as_few_directions_as_hold_the_share_rounding_aside() -> None:
+    """Two equal singular values: half of the nuclear norm is one of them."""
+    B = np.diag([0.1, 0.1, 0.0])[:, :2] / 3.0
+    (alone,) = of((B, np.eye(2)))
+    kept = np.linalg.svd(one(merged([alone], Star(eta=0.5))), compute_uv=False)
+    np.testing.assert_allclose(kept, [0.2 / 3.0, 0.0], atol=1e-15)
+
+
+WHAT = {
+    "core": "a merge in core space",
+    "ctm": "a merge after compression (CtM)",
+    "dare": "a DARE merge",
+    "dare-ties": "a DARE-TIES merge",
+    "della": "a DELLA merge",
+    "iso": "an isotropic merge",
+    "knots": "a merge by shared outputs (KnOTS)",
+    "orthogonal": "a sum, each without the inputs of those before it,",
+    "pico": "a sum, shared outputs turned down (Pico),",
+    "regmean": "the regression",
+    "regmean-tuned": "the regression with tuned weights",
+    "ssr": "the regression in the space of the ranks",
+    "star": "a merge with its spectrum truncated and rescaled (STAR)",
+    "svc": "a merge with calibrated singular values (SVC)",
+    "ties": "a TIES merge",
+    "tsv": "a merge of singular vectors (TSV)",
+    "wudi": "a least-squares merge (WUDI)",
+}
+
+
+def test_a_files_note_says_what_each_method_gives() -> None:
+    methods = [vars(compose)[name] for name in compose.__all__]
+    said = {m.name: m.what for m in methods if inspect.isclass(m) and hasattr(m, "what")}
+    assert said == WHAT
+    assert str(merged(three(), Ties()).made).startswith("a TIES merge of deltas")

@@ -57,6 +57,7 @@ BAD: dict[str, tuple[Callable[[], Method], str, str]] = {
     "beta": (lambda: Ctm(beta=-0.1), "beta", "from 0 to 1"),
     "ridge": (lambda: Wudi(ridge=-1.0), "ridge", "at least 0"),
     "alpha": (lambda: Svc(alpha=0.0), "alpha", "above 0"),
+    "much alpha": (lambda: Svc(alpha=1.1e100), "alpha", r"at most 1e\+100"),
     "eta": (lambda: Star(eta=1.1), "eta", "at most 1"),
     "mu": (lambda: Orthogonal(mu=-1.0), "mu", "at least 0"),
     "equal-norm's rule": (lambda: EqualNorm(rule="x"), "rule", "none of mean, meta"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from superpose.compose.by_module import Array
 from superpose.compose.drawing import check_seed, drawn
-from superpose.compose.entries import OnEntries, check_share
+from superpose.compose.entries import OnEntries
 from superpose.errors import BadSetting
 
 
@@ -37,7 +37,6 @@ class Della(OnEntries):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_seed(self.seed)
-        check_share(self.density, "density")
         if not 0.0 <= self.epsilon < 1.0:
             raise BadSetting(
                 f"epsilon is {self.epsilon:g}; it must be at least 0, and below the density",
