@@ -84,6 +84,8 @@ def test_heads_are_left_out_and_the_rest_is_the_sum() -> None:
     total = sp.exact_sum([a, b], [0.5, 0.5], heads="none")
     assert set(total.replacements) == {"model.norm.weight"}
     assert not in_head(total)
+    assert a.settings["task_type"] == "SEQ_CLS"
+    assert "task_type" not in total.settings
     assert [(p.name, p.weight) for p in total.parents] == [("a", 0.5), ("b", 0.5)]
     assert total.inner(a) == pytest.approx(0.5 * a.inner(a) + 0.5 * b.inner(a))
 

@@ -80,6 +80,13 @@ def test_a_setting_that_is_none_is_refused_by_its_name(case: str) -> None:
     assert error.value.where == where
 
 
+def test_what_lies_on_a_border_is_a_setting() -> None:
+    assert Della(density=0.5, epsilon=0.5 - 2**-50).epsilon < 0.5
+    assert Della(density=1.0, epsilon=0.0).epsilon == 0.0
+    assert Svc(alpha=1e100).alpha == 1e100
+    assert Star(eta=1.0).eta == Tsv(share=1.0).share == Ties(density=1.0).density == 1.0
+
+
 @pytest.mark.parametrize(("method", "most"), [(Ties(rank=11), 10), (Tsv(rank=7), 6)])
 def test_a_rank_above_what_exists_is_refused_with_the_highest(method: Method, most: int) -> None:
     with pytest.raises(BadSetting, match=f"at most {most}") as error:
