@@ -1,4 +1,4 @@
-"""Sums that one PEFT folder, one image LoRA or one dtype cannot hold: nothing is written of them."""
+"""Sums that one PEFT folder or one dtype cannot hold: refused by name, and nothing is written."""
 
 from __future__ import annotations
 
