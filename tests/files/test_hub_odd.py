@@ -10,12 +10,13 @@ import pytest
 from tests.loopback_hub import TOKEN
 
 from superpose.errors import BadInput, Missing
-from superpose.files import locate
-from superpose.files.base import locate_base, read_base_name
+from superpose.files import embedded, locate
+from superpose.files.base import locate_base, named_base, read_base_name
 from superpose.files.hub import fetch_beside
 from superpose.files.hub_base import cached_config
+from superpose.files.hub_errors import hub_errors
 from superpose.files.hub_name import HubName
-from superpose.files.hub_upload import upload
+from superpose.files.hub_upload import _card_taken, upload
 from superpose.files.hub_wait import _Silence
 
 if TYPE_CHECKING:
@@ -62,6 +63,19 @@ def test_without_a_cache_no_configuration_is_there_and_no_client_is_loaded(
     assert "huggingface_hub" not in sys.modules
 
 
+def test_the_embedded_model_by_its_hub_name_is_at_hand_where_the_hubs_cache_has_it(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is where it was converted, and that is in no cache of this test."""
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(tmp_path / "cache"))
+    meant = named_base(embedded.HUB_NAME)
+    assert meant is not None
+    assert meant.at_hand() is None
+    hub.put(embedded.HUB_NAME, {"config.json": b"{}", "model.safetensors": b"large"})
+    path = meant.config()
+    assert meant.at_hand() == path.parent
+
+
 @pytest.mark.parametrize("name", ["org/math", "org/math/adapter_model.safetensors"])
 def test_what_lies_beside_an_adapter_is_fetched_by_either_of_its_names(name: str, hub: Hub) -> None:
     hub.put("org/math", {**ADAPTER, "chat_template.jinja": b"{{ x }}"})
@@ -73,6 +87,27 @@ def test_a_status_that_nobody_expects_is_said(hub: Hub) -> None:
     hub.broken = 418
     with pytest.raises(BadInput, match=r"org/math: the hub refuses it \(418\)"):
         locate("org/math")
+
+
+def test_a_file_that_the_repository_lacks_is_said_to_be_missing(hub: Hub) -> None:
+    from huggingface_hub import hf_hub_download
+
+    hub.put("org/math", ADAPTER)
+    with (
+        pytest.raises(BadInput, match="org/math/x: org/math has no such file"),
+        hub_errors("org/math/x", HubName("org/math")),
+    ):
+        hf_hub_download("org/math", "x")
+
+
+def test_of_what_the_hub_has_against_a_commit_only_the_card_is_told_as_the_cards() -> None:
+    with (
+        pytest.raises(BadInput, match=r"org/math: .*card README\.md: \"a\" is wrong; b is too"),
+        _card_taken("org/math"),
+    ):
+        raise ValueError('Invalid metadata in README.md.\n- "a" is wrong\n- b is too')
+    with pytest.raises(ValueError, match=r"^another$"), _card_taken("org/math"):
+        raise ValueError("another")
 
 
 @pytest.mark.usefixtures("hub")

@@ -47,6 +47,27 @@ def test_a_t5_goes_by_the_number_that_it_has_in_the_pipeline(
     assert found == start + T5
 
 
+@pytest.mark.parametrize(
+    ("module", "called"),
+    [
+        (f"text_encoder_2.{T5}", f"lora_te3_{kohya(T5)}"),
+        (f"text_encoder_2.{K}", f"lora_te2_text_model_{kohya(K)}"),
+        (f"text_encoder.{K}", f"lora_te_text_model_{kohya(K)}"),
+    ],
+)
+def test_a_text_encoder_that_only_the_other_has_gets_kohyas_name(module: str, called: str) -> None:
+    found = names(file("a", f"lora_unet_{kohya(Q)}"), file("b", module))
+    assert found == [[f"lora_unet_{kohya(Q)}"], [called]]
+
+
+def test_a_layer_with_one_name_in_both_ways_of_calling_keeps_it() -> None:
+    """`proj_out` shows no model by itself; a file beside it has it among diffusers' names."""
+    known = file("a", f"transformer.{FLUX}", "transformer.proj_out")
+    own = file("b", "diffusion_model.double_blocks.0.img_attn.proj")
+    found = names(known, own, file("c", "diffusion_model.proj_out"))
+    assert found[2] == ["transformer.proj_out"]
+
+
 def test_a_word_whose_dots_are_not_told_makes_all_names_kohyas() -> None:
     """Else its name would have to be guessed, and no loader would find it."""
     strange = "lora_unet_down_blocks_0_some_odd_word_proj"
