@@ -14,9 +14,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from superpose import extract
-from superpose.errors import BadInput, DifferentBase, MissingBase, Refused, SuperposeWarning
+from superpose.errors import (
+    BadInput,
+    BadSetting,
+    DifferentBase,
+    MissingBase,
+    Refused,
+    SuperposeWarning,
+)
 
 if TYPE_CHECKING:
+    from tests.conftest import WriteAdapter
     from tests.extraction.conftest import Tuned
 
     MakeTuned = Callable[..., Tuned]
@@ -51,6 +59,44 @@ def test_a_layer_of_another_shape_is_refused(tuned: MakeTuned) -> None:
     problem = rf"`{Q}` has shape \(8, 32\), in the base model \(32, 32\)"
     with pytest.raises(DifferentBase, match=problem):
         extract(made.base, made.finetuned, rank=3)
+
+
+@pytest.mark.parametrize(
+    "name", ["v_head.summary.weight", "model.projector.weight", "score.weight"]
+)
+def test_a_head_of_any_name_that_one_model_lacks_is_left_out_and_said(
+    tuned: MakeTuned, name: str
+) -> None:
+    """As trl's value head: it is no repeated layer, so that the model is no other one for it."""
+    made = tuned()
+    path = made.finetuned / "model.safetensors"
+    save_file({**load_file(path), name: torch.ones(4, 32)}, path)
+    for first, second in ((made.base, made.finetuned), (made.finetuned, made.base)):
+        found = extract(first, second, rank=3)
+        assert [left.name for left in found.leftovers] == [name]
+        assert "without 1 that have no counterpart of their shape" in found.left_out
+        assert "only in one model" in found._repr_html_()
+        with pytest.raises(BadSetting, match=r"differs in shape, or only one model has it"):
+            extract(first, second, rank=3, targets=[name.removesuffix(".weight")])
+
+
+def test_an_output_layer_of_another_vocabulary_is_left_out_and_said(tuned: MakeTuned) -> None:
+    made = tuned()
+    name = "lm_head.weight"
+    broken(made.finetuned / "model.safetensors", name, lambda x: x[:50].clone())
+    found = extract(made.base, made.finetuned, rank=3)
+    assert [(x.name, x.shape, x.base_shape) for x in found.leftovers] == [
+        (name, (50, 32), (61, 32))
+    ]
+    assert "resized" in found._repr_html_()
+
+
+def test_an_adapter_in_place_of_the_model_is_said_to_be_one(
+    tuned: MakeTuned, write_adapter: WriteAdapter
+) -> None:
+    with pytest.raises(BadInput, match="is an adapter already, and no model") as caught:
+        extract(tuned().base, write_adapter("math"), rank=1)
+    assert "superpose diff" in str(caught.value)
 
 
 def signalling(x: torch.Tensor) -> torch.Tensor:

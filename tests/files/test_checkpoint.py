@@ -13,7 +13,14 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 from superpose.errors import BadInput, Refused
-from superpose.files.checkpoint import INDEX, SINGLE, Checkpoint
+from superpose.files.checkpoint import (
+    INDEX,
+    SINGLE,
+    Checkpoint,
+    check_safetensors,
+    stored_dtype,
+)
+from superpose.files.header import SIZES
 
 SMALL: dict[str, Any] = {
     "vocab_size": 32,
@@ -221,3 +228,34 @@ def test_a_file_that_shrinks_after_it_was_opened_is_bad_input(folder: Path) -> N
     (folder / SINGLE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadInput, match="became shorter while"):
         checkpoint.read(checkpoint.names[-1])
+
+
+def test_a_model_that_transformers_would_not_load_from_safetensors_is_refused(
+    tmp_path: Path,
+) -> None:
+    """A configuration may name the file of its weights itself, and that file may be a pickle."""
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    with pytest.raises(BadInput, match=rf"neither {SINGLE} nor {INDEX}"):
+        check_safetensors(tmp_path)
+    config.write_text(json.dumps({"transformers_weights": "weights.bin"}))
+    with pytest.raises(Refused, match=r"weights read from 'weights\.bin', which is no safetensors"):
+        check_safetensors(tmp_path)
+    for name in ("weights.safetensors", "weights.safetensors.index.json"):
+        config.write_text(json.dumps({"transformers_weights": name}))
+        check_safetensors(tmp_path)
+
+
+def test_a_model_of_diffusers_is_taken_where_it_is_asked_for_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
+    save_file({"x.weight": np.ones((2, 2), np.float32)},
+              tmp_path / "diffusion_pytorch_model.safetensors")  # fmt: skip
+    with pytest.raises(Refused, match=r"a model of diffusers' \(UNet2DConditionModel\)") as caught:
+        Checkpoint.open(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert Checkpoint.open(tmp_path, diffusers=True).names == ("x.weight",)
+
+
+def test_every_dtype_that_a_header_may_name_has_numpys_of_its_size() -> None:
+    for name, size in SIZES.items():
+        assert stored_dtype(name).itemsize == size

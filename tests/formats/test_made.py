@@ -159,6 +159,15 @@ def test_the_note_of_an_earlier_version_is_read_for_what_it_says(tmp_path: Path)
     assert "tensors with 20.00 % of the change's are left out" in str(old.made)
 
 
+def test_the_note_of_an_earlier_version_without_parents_is_of_what_was_given(
+    tmp_path: Path,
+) -> None:
+    superpose.save(made_in("peft", 1, "math"), tmp_path / "out")
+    old = rewritten(tmp_path / "out", lambda _: before({"parents": []}))
+    assert (old.made.method, old.made.rounding_error) == ("given", 1e-8)
+    assert old.parents == ()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

@@ -99,6 +99,13 @@ def test_what_is_no_lora_on_linear_layers_is_refused_for_what_it_is(
     assert "mlx_lm.fuse" in str(caught.value)
 
 
+def test_a_file_without_any_tensor_holds_no_factors(tmp_path: Path) -> None:
+    folder = write(tmp_path / "mlx", factors())
+    save_file({}, folder / "adapters.safetensors")
+    with pytest.raises(BadInput, match=r"adapters\.safetensors: holds no LoRA factors"):
+        superpose.load(folder)
+
+
 @pytest.mark.parametrize("parameters", [None, {}, {"rank": 3}, {"scale": "20"}, {"scale": True}])
 def test_without_a_scale_nobody_knows_the_scaling(parameters: Any, tmp_path: Path) -> None:
     folder = write(tmp_path / "mlx", factors(), lora_parameters=parameters)

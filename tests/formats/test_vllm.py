@@ -130,6 +130,10 @@ def test_embeddings_experts_and_the_bases_own_tensors_pass() -> None:
            for side in "AB"},
     }  # fmt: skip
     check_for_vllm(CONFIG, {**FACTORS, **more})
+    names = ["model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.experts.down_proj"]
+    check_for_vllm({**CONFIG, "target_parameters": names}, {**FACTORS, **more})
+    with pytest.raises(Refused, match=r"`model\.embed\.weight` is changed as a parameter, not"):
+        check_for_vllm({**CONFIG, "target_parameters": [*names, "model.embed.weight"]}, FACTORS)
 
 
 NOT_SERVED: dict[str, Adapter] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superpose.lowrank import Term, singular_values, truncate
+from superpose.errors import BadInput
+from superpose.lowrank import Hadamard, Term, singular_values, truncate, truncated
 
 
 def best(dense: np.ndarray, rank: int) -> np.ndarray:
@@ -81,6 +82,24 @@ def test_singular_values_are_those_of_the_dense_delta(draw, oracle):
 def test_a_rank_below_one_is_refused(draw):
     with pytest.raises(ValueError, match="at least 1"):
         truncate(draw(2), 0)
+
+
+def test_a_delta_whose_norm_no_float64_holds_is_bad_input():
+    """Each of its two directions is a float64, and the root of their squares is none."""
+    B, A = 1.5e308 * np.eye(3)[:, :2], np.eye(2, 4)
+    with pytest.raises(BadInput, match="their product lies beyond float64"):
+        truncate((Term(1.0, B, A),), 1)
+
+
+def test_a_small_product_is_truncated_by_its_factors(rng, oracle):
+    sides = [(rng.normal(size=(9, 2)), rng.normal(size=(2, 8))) for _ in "ab"]
+    product = Hadamard(0.5, *sides)
+    (first, second) = (B @ A for B, A in sides)
+    found = truncated((product,), 3)
+    expected = 0.5 * first * second
+    np.testing.assert_allclose(oracle((found.term,)), best(expected, 3), rtol=1e-9, atol=1e-12)
+    assert found.whole == pytest.approx(np.linalg.norm(expected))
+    assert not found.exact
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -139,6 +139,11 @@ def test_one_bare_name_has_no_weight_written() -> None:
     assert parse_terms("math + law") == [("math", 1.0), ("law", 1.0)]
 
 
+def test_weights_by_part_are_no_single_weight() -> None:
+    with pytest.raises(BadInput, match=r"style: weights by part \(te=0\.5,unet=1\) are not taken"):
+        parse_terms("math + style:te=0.5,unet=1")
+
+
 @pytest.mark.parametrize(
     "terms", [[], [("", 1.0)], [("a\nb", 1.0)], [("math", float("nan"))], [("math", float("inf"))]]
 )

@@ -50,6 +50,27 @@ def test_a_model_without_its_head_says_so_in_its_configuration() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("architecture", "body", "tower"),
+    [
+        ("LlavaModel", "language_model.", ""),
+        ("LlavaForConditionalGeneration", "model.language_model.", "model."),
+    ],
+)
+def test_a_model_of_pictures_without_its_head_has_no_model_in_front(
+    architecture: str, body: str, tower: str
+) -> None:
+    """As LLaVA's files of 2023 are, which transformers of today calls otherwise."""
+    files = {
+        "language_model.model.layers.0.mlp.up_proj.weight": (4, 4),
+        "vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight": (4, 4),
+    }
+    tree = tree_of(files, {"model_type": "llava", "architectures": [architecture]})
+    words, pictures = (tree.called(parse(name)) for name in files)
+    assert words == f"{body}layers.0.mlp.up_proj.weight"
+    assert pictures.startswith(f"{tower}vision_tower.")
+
+
 def test_a_loaded_models_names_decide() -> None:
     assert tree_of_model(SHAPES, {}).decides
     assert not of_llama().decides

@@ -33,9 +33,7 @@ class TensorChange(NamedTuple):
 
     @property
     def relative(self) -> float:
-        """Size of the change beside the base's tensor; infinite where that is zero."""
-        if self.norm == 0.0:
-            return 0.0
+        """Size of a change beside the base's tensor; infinite where that is zero."""
         return self.norm / self.base if self.base > 0.0 else math.inf
 
 

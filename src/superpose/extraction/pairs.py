@@ -53,7 +53,7 @@ def pairs_of(
     """Give every tensor that either model has, in the fine-tuned model's order.
 
     targets: names of layers or ends of them, as PEFT's `target_modules`; None takes every linear
-    layer that is no head and no router.
+    layer of both models that is no head and no router.
 
     Raises DifferentBase when the two are not one architecture; BadSetting when a target is not
     there or is no matrix.
@@ -136,7 +136,7 @@ def _check_shapes(pairs: list[TensorPair], base: Checkpoint, tuned: Checkpoint) 
 def _chosen(pairs: list[TensorPair], targets: Collection[str] | None, base: Checkpoint) -> set[str]:
     """Give the names of the tensors whose changes become factors."""
     if targets is None:
-        return {pair.name for pair in pairs if pair.kind == "linear"}
+        return {pair.name for pair in pairs if pair.kind == "linear" and pair.comparable}
     chosen: set[str] = set()
     for target in targets:
         hit = [p for p in pairs if p.name.endswith(".weight") and _ends(p.module, target)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from superpose.errors import BadInput, OutputExists
@@ -132,11 +133,7 @@ def _errors_of(target: str | Path) -> Iterator[None]:
 @contextmanager
 def _parents_of(final: Path) -> Iterator[None]:
     """Make the missing parent folders, and take them away again when the block fails."""
-    missing = []
-    for parent in final.parents:
-        if parent.exists():
-            break
-        missing.append(parent)
+    missing = list(takewhile(lambda parent: not parent.exists(), final.parents))
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield

@@ -57,6 +57,19 @@ DAMAGED: dict[str, tuple[dict[str, tuple[int, ...] | None], str]] = {
         f"the change of one bias twice: `{M}.diff_b`, `{M}.b_norm`",
     ),
     "a bias of another layer": ({f"{M}.lora_B.bias": (5,)}, f"`{M}.lora_B.bias` (5,)"),
+    "a bias of a whole difference": (
+        {
+            f"{M}.lora_down.weight": None,
+            f"{M}.lora_up.weight": None,
+            f"{M}.diff": (6, 4),
+            f"{M}.lora_B.bias": (6,),
+        },
+        f"`{M}.lora_B.bias` belongs to no factor",
+    ),
+    "a bias of two kinds": (
+        {f"{M}.lora_B.bias": (6,), f"{M}.diff_b": (6,)},
+        f"`{M}.lora_B.bias` belongs to no factor",
+    ),
     "a bias of none": ({"lora_unet_x.lora_B.bias": (5,)}, "`lora_unet_x.lora_B.bias` has no"),
     "a bias that is a matrix": ({f"{M}.diff_b": (6, 1)}, f"`{M}.diff_b` (6, 1)"),
     "half a LoHa": ({"lora_unet_x.hada_w1_a": (6, 2)}, "`hada_w1_b` is missing"),

@@ -214,11 +214,16 @@ def _check_name(header: GgufHeader, adapter: Adapter, base: Path, same_base: boo
 def _check_copies(
     header: GgufHeader, adapter: Adapter, base: Path, architecture: Architecture
 ) -> None:
-    """Raise DifferentBase where a copy of the base's own tensor beside an adapter is another."""
+    """Raise DifferentBase where a copy of the base's own tensor beside an adapter is another.
+
+    BadInput where the model has no such tensor.
+    """
     for tensor, copy in adapter.copies.items():
         found = llama_cpp_tensors(architecture, tensor.removesuffix(".weight"))
         name = f"{found[0].name}.weight" if found else ""
         name = name if name in header.tensors else "token_embd.weight"
+        if name not in header.tensors:
+            raise BadInput(f"has no tensor `{name}`, of which the adapter holds a copy", where=base)
         if not holds_copy(base, header, name, np.asarray(copy)):
             raise DifferentBase(
                 f"`{tensor}`, which lies beside the adapter, is another than this model's `{name}`",

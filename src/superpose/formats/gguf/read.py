@@ -146,8 +146,6 @@ def _check_pair(stem: str, a: str, b: str, header: GgufHeader) -> None:
     rank = A[-1] if stem == "token_embd.weight" else A[-2] if len(A) > 1 else 0
     if len(A) not in (2, 3) or len(A) != len(B) or rank != B[-1] or A[:-2] != B[:-2]:
         raise BadInput(f"tensors `{a}` {A} and `{b}` {B} are not the factors of a delta")
-    if 0 in (*A, *B):
-        raise BadInput(f"tensors `{a}` {A} and `{b}` {B} are empty")
     if stem == "token_embd.weight" and len(A) > 2:
         raise BadInput(f"tensor `{a}` has shape {A}; an embedding is a matrix")
 

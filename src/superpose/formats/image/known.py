@@ -40,10 +40,10 @@ def as_loaders_know_it(adapter: Adapter) -> Adapter:
     for key, delta in adapter.items():
         there = replace(places[key], module=str(spelled[places[key].module]))
         deltas[there.key] = replace(delta, place=None if delta.place is None else there)
-    before, after = next(iter(spelled.items()))
+    before = next(iter(own))
     warnings.warn(
         f"the sum of LoKrs is a LoRA, and diffusers does not find one as `{before}`: it is written "
-        f"as `{after}`, which diffusers and ComfyUI read",
+        f"as `{spelled[before]}`, which diffusers and ComfyUI read",
         SuperposeWarning,
         stacklevel=4,
     )
