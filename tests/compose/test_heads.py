@@ -112,6 +112,11 @@ def test_heads_whose_weights_sum_to_one_are_summed_and_keep_their_task() -> None
     assert total.settings["task_type"] == "SEQ_CLS"
 
 
+def test_heads_of_two_tasks_have_none_that_is_agreed_on() -> None:
+    a, b = made("a"), replace(made("b", seed=1), settings={"task_type": "TOKEN_CLS"})
+    assert "task_type" not in sp.exact_sum([a, b], [0.25, 0.75]).settings
+
+
 def test_a_head_of_no_adapter_and_one_of_several_are_refused_by_name() -> None:
     a, b = made("a"), made("a", seed=1)
     for heads, said in (("c", "is none of"), ("a", "is several of"), (3, "is none of")):

@@ -46,7 +46,10 @@ from superpose.compose import (
     Tsv,
     Wudi,
 )
+from superpose.compose.by_module import ByModule
+from superpose.compose.from_inputs import FromInputs
 from superpose.compose.shared_inputs import overlapping
+from superpose.compose.spectrum import with_spectrum
 from superpose.lowrank import singular_values
 from superpose.lowrank.joint import subspaces
 
@@ -355,3 +358,26 @@ def test_a_files_note_says_what_each_method_gives() -> None:
     said = {m.name: m.what for m in methods if inspect.isclass(m) and hasattr(m, "what")}
     assert said == WHAT
     assert str(merged(three(), Ties()).made).startswith("a TIES merge of deltas")
+
+
+def test_a_spectrum_of_one_singular_value_is_changed_and_of_none_is_not() -> None:
+    one_of_three = np.diag([2.0, 0.0, 0.0])
+    found = with_spectrum(one_of_three, lambda U, sigma, Vt: 3.0 * sigma)
+    np.testing.assert_allclose(found, np.diag([6.0, 0.0, 0.0]))
+    nothing = np.zeros((3, 2))
+    assert with_spectrum(nothing, lambda U, sigma, Vt: sigma + 1.0) is nothing
+
+
+@pytest.mark.parametrize("rule", [Ties(), Sum()])
+def test_a_rule_makes_nothing_of_nothing(rule: Method) -> None:
+    found = Knots(rule=rule).ruled_small(["a", "b"], [np.zeros((3, 2))] * 2)
+    np.testing.assert_array_equal(found, np.zeros((3, 2)))
+
+
+def test_methods_that_draw_have_one_seed_and_ranks_are_said_by_name() -> None:
+    assert Dare().seed == DareTies().seed == Della().seed == 0
+    for name in compose.__all__:
+        method = vars(compose)[name]
+        if inspect.isclass(method) and issubclass(method, ByModule | FromInputs):
+            rank = inspect.signature(method).parameters["rank"]
+            assert rank.kind is inspect.Parameter.KEYWORD_ONLY, name

@@ -69,7 +69,7 @@ BAD: dict[str, tuple[Callable[[], Method], str, str]] = {
 
 
 METHODS = [vars(compose)[name] for name in compose.__all__]
-RANKED = [m for m in METHODS if inspect.isclass(m) and issubclass(m, ByModule)]
+RANKED = [m for m in METHODS if inspect.isclass(m) and issubclass(m, ByModule | BestRank)]
 
 
 @pytest.mark.parametrize("case", BAD)

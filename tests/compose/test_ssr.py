@@ -95,3 +95,10 @@ def test_an_a_of_zeros_reads_nothing_and_breaks_nothing() -> None:
     parts, moments = three()
     zero = rebuilt(parts[0], lambda B, A: (B, 0.0 * A))
     assert np.isfinite(merge([zero, parts[1]], method=Ssr(moments[:2])).norm())
+
+
+def test_of_inputs_that_are_nothing_nothing_is_read() -> None:
+    rows = [np.ones((2, 5)), np.eye(5)[:3]]
+    found = Ssr(ridge=0.1).solved(rows, [SecondMoment.of(np.zeros((5, 5)))] * 2, 0.1)
+    for A, given in zip(found, rows, strict=True):
+        np.testing.assert_array_equal(A, np.zeros_like(given))

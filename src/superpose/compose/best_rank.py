@@ -25,9 +25,9 @@ class BestRank(Method):
     Truncated SVD, module by module, from the factors alone: Eckart and Young, The approximation of
     one matrix by another of lower rank, Psychometrika 1 (1936). At its own rank a sum stays exact.
 
-    rank: a whole number of at least 1, or merging raises BadInput, and BadSetting for one that is
-    above the sum's. base: what the weights of DoRA
-    are approximated on, which have full rank; it raises as `rescaled_deltas` does.
+    rank: a whole number of at least 1, or BadInput is raised; merging raises BadSetting for one
+    above the sum's. base: what the weights of DoRA are approximated on, which have full rank; it
+    raises as `rescaled_deltas` does.
     """
 
     name: ClassVar[str] = BEST_RANK
@@ -35,9 +35,11 @@ class BestRank(Method):
     rank: int
     base: Checkpoint | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        whole_rank(self.rank)
+
     def of(self, total: Adapter, progress: Progress | None = None) -> Adapter:
         """Give the best approximation of one adapter; its `made` has the energy that it keeps."""
-        whole_rank(self.rank)
         rescaled = [r for r in total.replacements.values() if not r.absolute]
         if not (rescaled and self.base):
             check_asked_rank(self.rank, total.rank, total.made.method)
