@@ -94,11 +94,12 @@ OTHER = "Was one of them trained on another base model?"
     [
         (Place("score"), (3, 5), (4, 5), HEAD),
         (Place("lm_head"), (9, 5), (7, 5), WORDS),
+        (Place("lm_head"), (9, 5), (8, 5), "in the vocabulary alone, by 1 token: one"),
         (Place("model.embed_tokens", kind="embedding"), (5, 9), (5, 7), WORDS),
         (Place("lm_head"), (9, 5), (7, 6), OTHER),
         (Place("model.layers.0.mlp.up_proj"), (9, 5), (7, 5), OTHER),
     ],
-    ids=["head", "output", "embedding", "both", "body"],
+    ids=["head", "output", "one token", "embedding", "both", "body"],
 )
 def test_deltas_of_other_shapes_are_told_by_what_differs(
     place: Place, one: tuple[int, int], two: tuple[int, int], hint: str
@@ -118,6 +119,7 @@ def test_deltas_of_other_shapes_are_told_by_what_differs(
     ("tensor", "one", "two", "hint"),
     [
         ("model.embed_tokens.weight", (9, 5), (7, 5), WORDS),
+        ("model.embed_tokens.weight", (9, 5), (8, 5), "by 1 token: each stores its own"),
         ("model.embed_tokens.weight", (9, 5), (7, 6), OTHER),
         ("model.norm.weight", (5,), (7,), OTHER),
         ("score.weight", (3, 5), (4, 5), HEAD),
