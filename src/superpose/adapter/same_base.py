@@ -143,8 +143,8 @@ def _hint(key: str, delta: Delta, other: Delta) -> str:
     if end_of(f"{module}.weight") and (x == y if embedding else a == b):
         count = abs(a - b) if embedding else abs(x - y)
         return (
-            f"They differ in the vocabulary alone, by {counted(count, 'token')}: one was trained on "
-            "a base model whose embedding was resized, and the other was not."
+            f"They differ in the vocabulary alone, by {counted(count, 'token')}: one was trained "
+            "on a base model whose embedding was resized, and the other was not."
         )
     return "Was one of them trained on another base model? Such deltas have no sum."
 
