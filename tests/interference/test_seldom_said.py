@@ -1,0 +1,68 @@
+"""What a check or a difference says of what is seldom: heads, approximations, two bases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.interference.test_edges import FIGURES, LAYOUT, adapter
+
+from superpose import diff
+from superpose.adapter import Adapter
+from superpose.interference import check
+from superpose.shown import Line
+
+Build = Callable[..., Adapter]
+
+
+def lines(shown: object) -> list[str]:
+    assert isinstance(shown, tuple)
+    return [part.text for part in shown if isinstance(part, Line)]
+
+
+def test_equal_deltas_on_bases_of_two_names_are_different_and_it_is_said_why(build: Build) -> None:
+    one, other = (replace(build(), base_model=name) for name in ("org/tiny", "org/large"))
+    found = diff(one, other)
+    assert not found.same
+    assert found.verdict == "different: base models of different names; relative difference 0"
+
+
+def test_heads_for_other_labels_are_counted_and_compared_in_no_figure(build: Build) -> None:
+    judges = [
+        build(f"judge-{labels}", labels, {**LAYOUT, "score": (labels, 50)}) for labels in (2, 3)
+    ]
+    found, plain = check(judges), check([build(f"judge-{n}", n) for n in (2, 3)])
+    said = [line for line in lines(found.shown()) if "of a head" in line]
+    assert len(said) == 2
+    assert "judge-2 has deltas of a head (1), in none of these figures" in said[0]
+    assert [one.norm for one in found.adapters] == pytest.approx(
+        [one.norm for one in plain.adapters]
+    )
+
+
+def test_an_approximation_is_said_to_be_one(build: Build) -> None:
+    small = replace(build("small").compress(2), path="/somewhere/small")
+    said = lines(check([small, build("law", 1)]).shown())
+    assert any(line.startswith("small is ") and "rank 2" in line for line in said)
+
+
+def test_modules_are_no_number(build: Build) -> None:
+    modules = check([build(), build("law", 1)]).pairs[0].modules
+    assert modules != 3
+    assert modules == tuple(modules)
+
+
+@pytest.mark.parametrize("size", [1e-250, 1e150])
+def test_a_module_beyond_float64s_squares_that_one_of_three_lacks_keeps_its_figures(
+    size: float,
+) -> None:
+    few = adapter("z", 2)
+    few = Adapter({key: delta for key, delta in few.items() if key != "v"}, "z")
+    usual = check([adapter("x", 0), adapter("y", 1), few])
+    found = check([adapter("x", 0, size), adapter("y", 1, size), few])
+    for name in FIGURES:
+        value = getattr(usual.pairs[0], name)
+        assert getattr(found.pairs[0], name) == pytest.approx(
+            value, rel=1e-3, abs=1e-6, nan_ok=True
+        )
