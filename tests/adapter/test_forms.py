@@ -184,6 +184,14 @@ def test_a_tower_that_nothing_tells_is_refused_where_its_shapes_are_the_other_to
     assert "`vision` `vision_model.encoder.layers.0.self_attn.q_proj`" in str(error.value)
 
 
+def test_a_tower_that_nothing_tells_keeps_its_names_where_no_shape_is_the_other_towers(
+    build: Build,
+) -> None:
+    vision = clip(build, "vision", "vision_model.", rows=7)
+    total = exact_sum([vision, text(build)])
+    assert {key.partition(".")[0] for key in total} == {"vision_model", "encoder"}
+
+
 def test_one_weight_that_is_stored_under_two_names_is_refused(build: Build) -> None:
     names = ["model.norm.weight", "model.extra.weight"]
     twice = build(replacements=stored(names[0], 5) | stored(names[1], 5))

@@ -21,6 +21,7 @@ from superpose.adapter import (
     without_heads,
 )
 from superpose.adapter.beside import Beside
+from superpose.adapter.by_part import scaled_by_part
 from superpose.adapter.same_base import base_with_revision
 from superpose.adapter.summary import summarise
 from superpose.compose import exact_sum
@@ -213,3 +214,26 @@ def test_a_parameter_of_a_block_itself_is_a_kind_by_its_own_name() -> None:
     assert [(kind.name, kind.module_count) for kind in summarise(adapter).kinds] == [
         ("scale_shift_table", 2)
     ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "right"),
+    [
+        ({"te3": 0.5}, {"t5": 0.5, "clip": 1.0, "unet": 1.0}),
+        ({"te1": 0.5, "unet": 2.0}, {"t5": 1.0, "clip": 0.5, "unet": 2.0}),
+        ({"te": 0.5}, {"t5": 0.5, "clip": 0.5, "unet": 1.0}),
+    ],
+)
+def test_each_text_encoder_of_an_image_lora_has_its_own_weight(
+    weights: dict[str, float], right: dict[str, float]
+) -> None:
+    keys = {
+        "t5": "lora_te3_encoder_block_0_layer_0_SelfAttention_q",
+        "clip": "lora_te1_text_model_encoder_layers_0_self_attn_q_proj",
+        "unet": "lora_unet_joint_blocks_0_x_block_attn_qkv",
+    }
+    one = Adapter({key: Delta.of(*FACTORS) for key in keys.values()}, "cats", format="kohya")
+    found = scaled_by_part(one, weights)
+    assert {kind: found[key].terms[0].coefficient for kind, key in keys.items()} == right
+    with pytest.raises(BadInput, match="has no part `te2`; it has te, te1, te3, unet"):
+        scaled_by_part(one, {"te2": 1.0})

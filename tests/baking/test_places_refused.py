@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tests.baking.checkpoints import normal, write_checkpoint
 
 from superpose.adapter import Adapter, Delta, Part, Place, Replacement, Stored
-from superpose.baking import bake
+from superpose.baking import bake, prove_model
 from superpose.errors import BadInput, DifferentBase, Refused
 from superpose.files.checkpoint import Checkpoint
 from superpose.lowrank import dense
@@ -185,3 +186,38 @@ def test_tied_deltas_of_a_base_without_either_end_are_refused_by_name(tmp_path: 
     tied = Adapter({place.key: delta(4, 6, place)}, tied={"lm_head": "model.embed_tokens"})
     with pytest.raises(BadInput, match=r"`lm_head\.weight`"):
         bake(base, tied, tmp_path / "out")
+
+
+def test_a_row_that_only_a_stored_embedding_has_is_nobodys_to_change(tmp_path: Path) -> None:
+    """Of the rows that one adapter brings, another cannot have trained one."""
+    tensors = {name: normal(6, 4) for name in (WORDS, "lm_head.weight")}
+    base = write_checkpoint(tmp_path / "base", tensors, tie_word_embeddings=False, vocab_size=6)
+    both = stored(WORDS, 8, 4).replacements | stored("lm_head.weight", 8, 4).replacements
+    both |= stored(WORDS, 4, row=7).replacements
+    with pytest.raises(Refused) as error:
+        bake(base, Adapter({}, replacements=both), tmp_path / "out")
+    assert f"`{WORDS}[7]`" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_copy_of_a_tensor_that_the_base_does_not_have_is_refused_by_name(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", {WORDS: normal(6, 4)}, vocab_size=6)
+    adapter = Adapter({}, replacements=stored(WORDS, 4, row=1).replacements,
+                      copies={"model.gone.weight": normal(6, 4)})  # fmt: skip
+    with pytest.raises(BadInput, match=r"`model\.gone\.weight`"):
+        bake(base, adapter, tmp_path / "out")
+
+
+def test_a_file_of_a_base_of_which_nothing_is_left_is_no_file_of_the_model(tmp_path: Path) -> None:
+    """A classifier has no layer that predicts tokens, and that may fill a file."""
+    tensors = {"model.q.weight": normal(4, 4), "lm_head.weight": normal(6, 4)}
+    base = write_checkpoint(tmp_path / "base", tensors, shards=2, pad_token_id=0)
+    head = Replacement((Part(1.0, Stored(normal(3, 4))),), "score.weight", owner="score")
+    adapter = Adapter({}, replacements={head.key: head}, settings={"task_type": "SEQ_CLS"})
+    bake(base, adapter, tmp_path / "out")
+    after = Checkpoint.open(tmp_path / "out")
+    assert set(after.names) == {"model.q.weight", "score.weight"}
+    assert np.array_equal(after.read("model.q.weight"), tensors["model.q.weight"])
+    assert prove_model(base, adapter, tmp_path / "out").holds
+    for path in (tmp_path / "out").glob("*.safetensors"):
+        assert load_file(path), path.name

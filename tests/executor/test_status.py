@@ -189,14 +189,31 @@ def test_slurm_that_is_not_there_or_does_not_answer_is_said(
         work_off(tmp_path / "work", tasks_of(1), bench_of(tmp_path), SLURM)
 
 
-def test_a_job_is_ended_when_its_worker_is_and_cancelled_when_it_is_asked(tmp_path: Path) -> None:
+LOCAL = Execution(executor="slurm", workers=1, slurm={"cluster": "local"})
+
+
+def test_a_job_is_ended_when_its_worker_is(tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     from superpose.executor.places.slurm import SlurmPlace
 
-    execution = Execution(executor="slurm", workers=1, slurm={"cluster": "local"})
-    run = WorkRun.begin(tmp_path, tasks_of(2), execution)
+    run = WorkRun.begin(tmp_path, tasks_of(2), LOCAL)
+    run.give(bench_of(tmp_path))
+    place = SlurmPlace(run, LOCAL)
+    place.start([4])
+    while not list(run.control.glob("jobs/*_result.pkl")):
+        time.sleep(0.05)
+    assert place.ended() == [4]
+    place.close(at_once=False)
+    assert work_status(tmp_path).done == 2
+
+
+def test_a_job_is_cancelled_when_that_is_asked(tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    from superpose.executor.places.slurm import SlurmPlace
+
+    run = WorkRun.begin(tmp_path, tasks_of(2), LOCAL)
     run.give(bench_of(tmp_path, pause=60.0))
-    place = SlurmPlace(run, execution)
+    place = SlurmPlace(run, LOCAL)
     place.start([4])
     assert place.ended() == []
     assert place.ended() == (), "it is not asked at every look"

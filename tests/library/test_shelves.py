@@ -14,7 +14,7 @@ import superpose
 from superpose.adapter import Adapter, Delta, Part, Replacement, Stored
 from superpose.errors import BadInput
 from superpose.library.dupes import duplicates
-from superpose.library.lineage import lineage_of
+from superpose.library.lineage import lineage_of, start_cosine
 from superpose.library.opened import open_library
 from superpose.shown import Line, Table
 
@@ -136,3 +136,25 @@ def test_sketches_of_other_numbers_are_refused_by_their_column(
     pq.write_table(held.set_column(at, field, pa.array(rows, field.type)), table)
     with pytest.raises(BadInput, match="other numbers than those of vectors of length 1"):
         superpose.near("0", tmp_path / "i")
+
+
+def test_a_name_of_the_hub_that_cannot_be_fetched_is_listed_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    write_factors(tmp_path / "here", random_factors(0))
+    for _ in range(2):  # looked at again
+        superpose.index([tmp_path / "here", "org/not-here"], tmp_path / "i")
+        library = open_library(tmp_path / "i")
+        assert library.names == ("here",)
+        (left_out,) = library.problems
+        assert left_out.name == "org/not-here"
+        assert "not-here" in left_out.problem
+
+
+def test_modules_of_other_shapes_have_no_start_in_common() -> None:
+    one = adapter(0)
+    first = next(iter(SHAPES))
+    wide = Adapter({**one, first: Delta.of(*random_factors(0, rank=5)[first])}, "wide", BASE)
+    assert start_cosine(one, wide) == pytest.approx(1.0)
+    alone = Adapter({first: wide[first]}, "alone", BASE)
+    assert start_cosine(one, alone) == 0.0
