@@ -202,7 +202,10 @@ def test_a_job_is_ended_when_its_worker_is(tmp_path: Path) -> None:
     place.start([4])
     while not list(run.control.glob("jobs/*_result.pkl")):
         time.sleep(0.05)
-    assert place.ended() == [4]
+    time.sleep(0.5)  # its process ends a little later
+    while not (ended := place.ended()):
+        time.sleep(0.1)
+    assert ended == [4]
     place.close(at_once=False)
     assert work_status(tmp_path).done == 2
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.interference.test_edges import FIGURES, LAYOUT, adapter
 
 from superpose import diff
-from superpose.adapter import Adapter
+from superpose.adapter import Adapter, Delta
 from superpose.interference import check
 from superpose.shown import Line
 
@@ -66,3 +67,23 @@ def test_a_module_beyond_float64s_squares_that_one_of_three_lacks_keeps_its_figu
         assert getattr(found.pairs[0], name) == pytest.approx(
             value, rel=1e-3, abs=1e-6, nan_ok=True
         )
+
+
+def test_what_is_held_in_several_ways_is_listed_in_a_differences_table(build: Build) -> None:
+    one = build()
+    narrow = {
+        key: Delta.of(
+            d.terms[0].B.astype(np.float16), d.terms[0].A.astype(np.float16), d.terms[0].coefficient
+        )
+        for key, d in one.items()
+    }
+    first = next(iter(one))
+    mixed = Adapter({**narrow, first: one[first]}, "mixed")
+    (table,) = [
+        part
+        for part in diff(one, mixed).shown()
+        if getattr(part, "title", "") == "Held differently"
+    ]
+    assert [c.text for row in table.rows for c in row if "float16" in c.text] == [
+        "float16, float32"
+    ]
