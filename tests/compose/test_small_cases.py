@@ -10,7 +10,7 @@ from tests.compose.battery import adapter
 from tests.compose.test_regmean import INPUTS, KEYS, dense_of
 
 from superpose.adapter import Adapter, Delta, Part, Place, Replacement, Rescaled
-from superpose.compose import CoreSpace, Knots, Ssr, Ties, merge
+from superpose.compose import BestRank, CoreSpace, Knots, Ssr, Ties, merge
 from superpose.data.input_statistics import InputStatistics
 from superpose.errors import BadInput, Refused, SuperposeWarning
 from superpose.lowrank import Term
@@ -70,3 +70,14 @@ def test_of_zeros_the_rule_of_a_method_makes_zeros(method: Knots | CoreSpace) ->
     )
     assert not found[first].any()
     assert all(found[key].any() for key in rest)
+
+
+def test_a_rank_of_usual_size_and_back_leaves_no_infinite_number() -> None:
+    """Each fits float64, and their sum does not: it is refused whatever it is cut to."""
+    large = [
+        Adapter({"q": Delta.of(1e154 * np.ones((4, 1)), 9e153 * np.ones((1, 3)))}, f"a{n}")
+        for n in range(2)
+    ]
+    with pytest.raises(BadInput, match="too large") as refused:
+        merge(large, [1.0, 1.0], method=BestRank(1))
+    assert "q" in str(refused.value)
