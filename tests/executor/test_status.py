@@ -15,7 +15,7 @@ from tests.executor.work import bench_of, tasks_of
 from tests.shown.reading import Reading
 
 from superpose.errors import BadInput, Missing, OutputExists
-from superpose.executor import Do, Execution, WorkRun, work_off, work_status
+from superpose.executor import Do, Execution, WorkFolder, WorkRun, work_off, work_status
 from superpose.executor.claims import claimed, is_held, record_of
 from superpose.executor.locks import locked_file
 from superpose.executor.worker_error import WorkerError
@@ -228,3 +228,20 @@ def test_a_job_is_cancelled_when_that_is_asked(tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     assert work_status(tmp_path).done == 0
+
+
+def test_what_may_come_later_is_taken_up_and_left_out_again(tmp_path: Path) -> None:
+    """A part of other work is refused by its name, and a look writes nothing."""
+    work = WorkFolder(tmp_path / "work", "study", ("paper",))
+    work.claim({"seeds": 2})
+    known = tmp_path / "work/study.json"
+    before = known.read_text()
+    work.claim({"seeds": 2, "paper": "a"}, begin=False)
+    assert known.read_text() == before
+    work.claim({"seeds": 2, "paper": "a"})
+    assert json.loads(known.read_text()) == {"seeds": 2, "paper": "a"}
+    work.claim({"seeds": 2})
+    assert json.loads(known.read_text()) == {"seeds": 2, "paper": "a"}
+    for other in ({"seeds": 3}, {"seeds": 2, "paper": "b"}):
+        with pytest.raises(BadInput, match=r"holds another study; it differs in (seeds|paper)"):
+            work.claim(other)

@@ -87,3 +87,16 @@ def test_what_is_held_in_several_ways_is_listed_in_a_differences_table(build: Bu
     assert [c.text for row in table.rows for c in row if "float16" in c.text] == [
         "float16, float32"
     ]
+
+
+def test_a_module_of_several_scalings_lists_them(build: Build) -> None:
+    one = build()
+    first = next(iter(one))
+    twice = Delta((*one[first].terms, *build(seed=1)[first].scaled(0.25).terms))
+    (table,) = [
+        part
+        for part in diff(one, Adapter({**one, first: twice}, "twice")).shown()
+        if getattr(part, "title", "") == "Held differently"
+    ]
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert ["scaling (1 module)", "2", "0.5, 2"] in rows
