@@ -106,6 +106,40 @@ def test_a_converted_model_holds_each_value_rounded(tmp_path: Path) -> None:
     assert [f.name for f in failures] == ["c.weight"]
 
 
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_in_the_base_is_so_in_a_converted_model_and_hides_nothing(
+    odd: float, tmp_path: Path
+) -> None:
+    base = base_of(tmp_path)
+    own = load_file(base / "model.safetensors")
+    own["c.weight"][3, 3] = odd
+    save_file(own, base / "model.safetensors", {"format": "pt"})
+    bake(base, adapter(), tmp_path / "out", dtype="bfloat16")
+    assert prove_model(base, adapter(), tmp_path / "out").holds
+    path = tmp_path / "out" / "model.safetensors"
+    written = load_file(path)
+    for row, value, reason in ((3, 1.0, "is not finite from row 0"), (4, 9.0, "is off by up to")):
+        wrong = {**written, "c.weight": written["c.weight"].copy()}
+        wrong["c.weight"][row, 3] = value
+        save_file(wrong, path, {"format": "pt"})
+        (failure,) = prove_model(base, adapter(), tmp_path / "out").failures
+        assert (failure.name, failure.reason[: len(reason)]) == ("c.weight", reason)
+
+
+def test_a_changed_tensor_that_is_not_finite_or_no_longer_of_numbers_is_named(
+    tmp_path: Path,
+) -> None:
+    base = base_of(tmp_path)
+    bake(base, adapter(), tmp_path / "out")
+    path = tmp_path / "out" / "model.safetensors"
+    tensors = load_file(path)
+    tensors["a.weight"][5, 5] = np.nan
+    tensors["b.weight"] = tensors["b.weight"].astype(np.int32)
+    save_file(tensors, path, {"format": "pt"})
+    found = {f.name: f.reason for f in prove_model(base, adapter(), tmp_path / "out").failures}
+    assert found == {"a.weight": "is not finite from row 0 on", "b.weight": "is I32, not F32"}
+
+
 def test_untied_weights_that_the_configuration_still_ties_are_told(
     bench: Callable[[Callable[[], Any]], Bench],
 ) -> None:

@@ -174,7 +174,7 @@ def test_facts_tell_what_is_held_differently() -> None:
 def test_a_value_that_some_modules_have_is_said_with_their_number() -> None:
     a = adapter(6)
     b = replace(a, deltas={**a.deltas, Q: a.compress(1)[Q]})
-    assert [f.name for f in diff(a, b).facts] == ["rank (1 modules)", "scaling (1 modules)"]
+    assert [f.name for f in diff(a, b).facts] == ["rank (1 module)", "scaling (1 module)"]
 
 
 def test_other_base_models_are_different_unless_said_to_be_one() -> None:

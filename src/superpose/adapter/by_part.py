@@ -12,7 +12,7 @@ from superpose.adapter.parents import Parent
 from superpose.adapter.place import place_of
 from superpose.adapter.trigger_words import trigger_words
 from superpose.errors import BadInput, placed
-from superpose.names.image import DENOISER, image_name
+from superpose.names.image import DENOISER, T5, UNTOLD, image_name
 from superpose.names.sums import written_parts
 
 __all__ = ["scaled_by_part"]
@@ -24,8 +24,9 @@ _OF_ENCODERS = "te"
 def scaled_by_part(adapter: Adapter, weights: Mapping[str, float]) -> Adapter:
     """Give an image LoRA whose parts have task weights of their own; what is not named keeps 1.
 
-    weights: by part: `te` is every text encoder, `te1`, `te2`, ... one of them, `unet` (also
-    `transformer`) the model that denoises. As a parent it is called `cats:te=0.5,unet=1`.
+    weights: by part: `te` is every text encoder, `te1`, `te2`, ... one of them (`te3` is T5, as in
+    kohya's names), `unet` (also `transformer`) the model that denoises. As a parent it is called
+    `cats:te=0.5,unet=1`.
 
     Raises BadInput, with the parts there are, for a part that the adapter does not have, for two
     weights of one part, and for an adapter that is no image LoRA.
@@ -76,7 +77,7 @@ def _part(module: str) -> str:
         return _OF_DENOISER[0]
     if component.startswith("text_encoder"):
         return f"te{component.removeprefix('text_encoder').lstrip('_') or '1'}"
-    return "te" if component in ("a text encoder", "T5") else component
+    return {UNTOLD: _OF_ENCODERS, T5: "te3"}.get(component, component)
 
 
 def _meant(called: str, there: set[str], adapter: Adapter) -> list[str]:

@@ -167,13 +167,13 @@ def _apart(adapter: Adapter, parent: str, fused: str, known: dict[str, int]) -> 
     for key, delta in adapter.items():
         place = place_of(key, delta.place)
         if place.module != module:
-            deltas[key] = delta
+            _add(deltas, key, delta)
             continue
         first = 0
         for part, height in known.items():
             terms = tuple(t._replace(B=t.B[first : first + height]) for t in formed(delta.terms))
             own, first = _renamed(place, f"{parent}.{part}"), first + height
-            deltas[own.key] = replace(delta, terms=terms, place=_given(delta, own))
+            _add(deltas, own.key, replace(delta, terms=terms, place=_given(delta, own)))
     return replace(adapter, deltas=deltas)
 
 
@@ -187,14 +187,18 @@ def _joined(adapter: Adapter, parent: str, fused: str, known: dict[str, int]) ->
     for key, delta in adapter.items():
         place = place_of(key, delta.place)
         if place.module not in first:
-            deltas[key] = delta
+            _add(deltas, key, delta)
             continue
         at = first[place.module]
         own = _renamed(place, f"{parent}.{fused}")
         terms = tuple(t._replace(B=among_zeros(t.B, at, total)) for t in formed(delta.terms))
-        one = replace(delta, terms=terms, place=_given(delta, own))
-        deltas[own.key] = deltas[own.key] + one if own.key in deltas else one
+        _add(deltas, own.key, replace(delta, terms=terms, place=_given(delta, own)))
     return replace(adapter, deltas=deltas)
+
+
+def _add(deltas: dict[str, Delta], key: str, delta: Delta) -> None:
+    """Add a delta where an adapter may have the layer in both forms."""
+    deltas[key] = deltas[key] + delta if key in deltas else delta
 
 
 def among_zeros(B: Any, at: int, total: int) -> Any:

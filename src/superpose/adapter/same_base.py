@@ -18,6 +18,7 @@ from superpose.files import is_here
 from superpose.files.file_format import family_of_format
 from superpose.files.hub_name import is_hub_address, parse_base_name
 from superpose.names.stored import end_of
+from superpose.shown.words import counted
 
 if TYPE_CHECKING:
     from superpose.adapter.adapter import Adapter
@@ -142,8 +143,8 @@ def _hint(key: str, delta: Delta, other: Delta) -> str:
     if end_of(f"{module}.weight") and (x == y if embedding else a == b):
         count = abs(a - b) if embedding else abs(x - y)
         return (
-            f"They differ in the vocabulary alone, by {count} tokens: one was trained on a base "
-            "model whose embedding was resized, and the other was not."
+            f"They differ in the vocabulary alone, by {counted(count, 'token')}: one was trained "
+            "on a base model whose embedding was resized, and the other was not."
         )
     return "Was one of them trained on another base model? Such deltas have no sum."
 
@@ -189,7 +190,8 @@ def _other_stored(
         hint = f"Heads for other labels have no sum. {WAYS}"
     elif end_of(replacement.tensor) and x[1:] == y[1:]:
         hint = (
-            f"They differ in the vocabulary alone, by {abs(x[0] - y[0])} tokens: each stores its "
+            f"They differ in the vocabulary alone, by "
+            f"{counted(abs(x[0] - y[0]), 'token')}: each stores its "
             "own embedding, and two of different vocabularies have no sum. Bake each by itself, or "
             "train both on one base model whose embedding was resized once."
         )

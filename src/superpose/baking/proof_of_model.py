@@ -124,10 +124,14 @@ def _compared(
     farthest = lost = change = 0.0
     as_before = True
     for low, theirs, new, base, noise in _rows(plan, written, name, target):
-        if not np.isfinite(theirs).all() or not np.isfinite(new).all():
-            if not np.array_equal(theirs, new, equal_nan=not target.changes):
+        finite = np.isfinite(theirs) & np.isfinite(new)
+        if not finite.all():
+            odd = theirs[~finite], new[~finite]
+            if target.changes or not np.array_equal(*odd, equal_nan=True):
                 return f"is not finite from row {low} on"
-            continue
+            theirs, new, base, noise = (
+                np.where(finite, x, 0.0) for x in (theirs, new, base, noise)
+            )
         as_before = as_before and np.array_equal(theirs, base)
         apart = np.abs(theirs - new)
         beyond = np.maximum(apart - noise, 0.0) / spacing(new, written.entry(name).dtype)

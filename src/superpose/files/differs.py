@@ -104,7 +104,9 @@ def resize_hint(
     With a carrier PEFT puts the embedding that its file holds into the resized base: the new rows
     are those that it was trained on, and not random ones.
     """
-    more = f"{own - stored} tokens more" if own > stored else f"{stored - own} tokens fewer"
+    count = abs(own - stored)
+    tokens = f"{count} token{'s' if count > 1 else ''}"
+    more = f"{tokens} more" if own > stored else f"{tokens} fewer"
     named = config.get("architectures")
     model = str(named[0]) if isinstance(named, list) and named else "AutoModelForCausalLM"
     start = f"from transformers import {model} as M; m = M.from_pretrained('{base}'); "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from superpose.adapter import Adapter
 from superpose.adapter.image_marks import MARKS
+from superpose.shown.words import counted
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _per_module(
     pairs = [(x[m], y[m]) for m in x if m in y]
     differing = [pair for pair in pairs if pair[0] != pair[1]]
     return [
-        Property(name if often == len(pairs) else f"{name} ({often} modules)", *pair)
+        Property(name if often == len(pairs) else f"{name} ({counted(often, 'module')})", *pair)
         for pair in dict.fromkeys(differing)
         for often in [differing.count(pair)]
     ]

@@ -16,6 +16,7 @@ from superpose.library.query import Asked
 from superpose.library.sparse import FLOOR, solved
 from superpose.library.unmixing import Search, searched
 from superpose.shown import Column, Framed, Line, Part, Shown, Table
+from superpose.shown.words import counted
 
 Array: TypeAlias = Any
 
@@ -125,7 +126,11 @@ class Unmixed(Framed, Shown):
                 )
             )
         if self.stored_count:
-            parts.append(Line(f"It also holds {self.stored_count} tensors whole, in none of this."))
+            parts.append(
+                Line(
+                    f"It also holds {counted(self.stored_count, 'tensor')} whole, in none of this."
+                )
+            )
         return tuple(parts)
 
 
