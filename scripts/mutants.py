@@ -320,6 +320,7 @@ def again(room: str, before: Mapping[str, Any]) -> dict[str, Any]:
     """Try the survivors of a record once more; gives its figures as they are now.
 
     Two changes of one line and text have one key: where both survive, as many are kept as before.
+    One that is there no more, since its line moved or went, stays a survivor.
     """
     seconds, lines = baseline(room)
     known = Counter(before["survivors"])
@@ -327,7 +328,9 @@ def again(room: str, before: Mapping[str, Any]) -> dict[str, Any]:
     for mutant in mutants_of(room):
         if mutant.key in known:
             survived[mutant.key] += _became(room, mutant, seconds, lines) == "survived"
-    left = sorted((known & survived).elements())
+    there = {mutant.key for mutant in mutants_of(room)}
+    gone = Counter({key: count for key, count in known.items() if key not in there})
+    left = sorted(((known & survived) + gone).elements())
     first = before.get("killed at first", before["killed"])
     figures = {"killed": before["tried"] - len(left), "killed at first": first, "survivors": left}
     return {name: before[name] for name in before if name not in figures} | figures

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from tests.baking.checkpoints import write_checkpoint
 from tests.names.bodies import RENAMED, TEXT, WITH_A_HEAD
 
 from superpose.files.checkpoint import Checkpoint
@@ -76,3 +77,11 @@ def test_the_ends_are_known_and_the_one_that_is_not_stored_is_the_other(
         assert stored is not None, name
         right = model.get_input_embeddings().weight.detach()
         assert np.array_equal(checkpoint.read(stored), right.to(torch.float32).numpy()), name
+
+
+def test_mamba_as_its_authors_write_it_has_its_embedding_at_both_ends(tmp_path: Path) -> None:
+    embedding = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    write_checkpoint(tmp_path / "base", {"backbone.embedding.weight": embedding})
+    base = Checkpoint.open(tmp_path / "base")
+    for name in ("lm_head.weight", "backbone.embedding.weight"):
+        assert base.resolve(name) == "backbone.embedding.weight"

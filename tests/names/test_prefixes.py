@@ -24,6 +24,13 @@ def test_a_head_goes_the_way_of_its_body() -> None:
     assert not none
 
 
+def test_a_tower_goes_the_way_of_a_body_without_its_head() -> None:
+    one = named("language_model.layers.0.mlp.up_proj", "vision_tower.layers.0.mlp.fc1")
+    changes, none = renamings([one, named(f"{NEW}layers.0.mlp.up_proj")])
+    assert changes == {("body", "language_model."): NEW, ("tower", ""): "model."}
+    assert not none
+
+
 @pytest.mark.parametrize(
     ("older", "newer"),
     [
