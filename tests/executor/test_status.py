@@ -91,8 +91,19 @@ def test_what_went_wrong_is_said_with_its_worker_and_task(
     assert wanted in failed
 
 
-def test_an_error_of_a_kind_that_this_version_does_not_have_is_told_by_its_problem() -> None:
-    newer = WorkerError("task 1", "worker 0 on here", 0.0, "TooNew", "is of tomorrow")
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"task": "1", "more": 2}', "{"])
+def test_a_damaged_file_of_an_error_is_named(tmp_path: Path, text: str) -> None:
+    run = begun(tmp_path)
+    (run.control / "error-0.json").write_text(text)
+    with pytest.raises(BadInput, match=r"error-0\.json"):
+        work_status(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["TooNew", "placed", "Iterator"])
+def test_an_error_of_a_kind_that_this_version_does_not_have_is_told_by_its_problem(
+    kind: str,
+) -> None:
+    newer = WorkerError("task 1", "worker 0 on here", 0.0, kind, "is of tomorrow")
     assert type(newer.error) is RuntimeError
     assert str(newer.error) == "task 1 (worker 0 on here): is of tomorrow"
 

@@ -178,5 +178,5 @@ class WorkRun:
     def failures(self) -> list[WorkerError]:
         """What went wrong so far, in the order of time."""
         files = (self.folder / CONTROL / self.name).glob("error-*.json")
-        found = [WorkerError(**json.loads(path.read_text(encoding="utf-8"))) for path in files]
+        found = [WorkerError.in_file(path) for path in files]
         return sorted(found, key=lambda each: each.at)

@@ -6,9 +6,11 @@ import socket
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from superpose import errors
+from superpose.files.json_values import read_json
 
 __all__ = ["WorkerError"]
 
@@ -38,12 +40,20 @@ class WorkerError:
         said = "".join(traceback.format_exception(error))
         return cls(task, here, time.time(), "", said)
 
+    @classmethod
+    def in_file(cls, path: Path) -> WorkerError:
+        """Read what was written of an error; raises BadInput for a damaged file."""
+        try:
+            return cls(**read_json(path))
+        except TypeError:
+            raise errors.BadInput("holds no error of a worker", where=path) from None
+
     @property
     def error(self) -> Exception:
         """The error again, saying which worker and task it was."""
         at = f"{self.task} ({self.worker})" if self.task else self.worker
-        kind = getattr(errors, self.kind, None) if self.kind else None
-        if kind is None:
+        kind = getattr(errors, self.kind, None)
+        if not (isinstance(kind, type) and issubclass(kind, errors.SuperposeError)):
             return RuntimeError(f"{at}: {self.problem}")  # a bug: its traceback is the message
         where = at if self.where is None else f"{at}: {self.where}"
         error: Exception = kind(self.problem, where=where, hint=self.hint)

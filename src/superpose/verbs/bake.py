@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from superpose.arguments import typed
 from superpose.errors import BadSetting
+from superpose.shown.words import counted
 from superpose.verbs.adapters import Weighted
 from superpose.verbs.base import Base, base_name
 from superpose.verbs.notes import note
@@ -57,7 +58,7 @@ class BakedModel(Told):
         copied = baked.tensors - baked.changed - len(baked.new)
         lines = [
             f"wrote {baked.path}: {self.base} + {self.adapter.name}",
-            f"  {baked.changed} tensors changed, {copied} copied as they are, "
+            f"  {counted(baked.changed, 'tensor')} changed, {copied} copied as they are, "
             f"{size(baked.bytes)} in {baked.files} file(s)",
         ]
         return "\n".join([*lines, *(f"  {said}" for said in baked.notes())])

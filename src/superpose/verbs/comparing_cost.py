@@ -47,7 +47,8 @@ class ComparisonCost:
 
     def text(self, pace: float, workers: int = 1) -> str:
         """Say it. pace: tokens a second of one worker."""
-        what = f"{counted(self.methods, 'method')} take {self.rows:,.0f} forward passes of a row"
+        take = "takes" if self.methods == 1 else "take"
+        what = f"{counted(self.methods, 'method')} {take} {self.rows:,.0f} forward passes of a row"
         took = time_text(self.tokens / pace / workers)
         return f"{what}, {self.tokens:,.0f} tokens: about {took} at the pace of this machine"
 
