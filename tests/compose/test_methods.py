@@ -357,6 +357,9 @@ def test_a_files_note_says_what_each_method_gives() -> None:
     methods = [vars(compose)[name] for name in compose.__all__]
     said = {m.name: m.what for m in methods if inspect.isclass(m) and hasattr(m, "what")}
     assert said == WHAT
+
+
+def test_a_files_note_is_of_deltas() -> None:
     assert str(merged(three(), Ties()).made).startswith("a TIES merge of deltas")
 
 
@@ -374,8 +377,11 @@ def test_a_rule_makes_nothing_of_nothing(rule: Method) -> None:
     np.testing.assert_array_equal(found, np.zeros((3, 2)))
 
 
-def test_methods_that_draw_have_one_seed_and_ranks_are_said_by_name() -> None:
+def test_methods_that_draw_have_one_seed() -> None:
     assert Dare().seed == DareTies().seed == Della().seed == 0
+
+
+def test_ranks_are_said_by_name() -> None:
     for name in compose.__all__:
         method = vars(compose)[name]
         if inspect.isclass(method) and issubclass(method, ByModule | FromInputs):
