@@ -241,9 +241,8 @@ def test_a_model_that_transformers_would_not_load_from_safetensors_is_refused(
     config.write_text(json.dumps({"transformers_weights": "weights.bin"}))
     with pytest.raises(Refused, match=r"weights read from 'weights\.bin', which is no safetensors"):
         check_safetensors(tmp_path)
-    (tmp_path / "weights.safetensors.index.json").write_text(
-        json.dumps({"weight_map": {"x": "x.safetensors"}})
-    )
+    index = {"weight_map": {"x": "x.safetensors"}}
+    (tmp_path / "weights.safetensors.index.json").write_text(json.dumps(index))
     for name in ("weights.safetensors", "weights.safetensors.index.json"):
         config.write_text(json.dumps({"transformers_weights": name}))
         check_safetensors(tmp_path)
