@@ -76,7 +76,7 @@ HEAD = "lm_head"
         (
             Adapter({}, replacements=stored("lm_head.bias", 5)),
             DifferentBase,
-            "lm_head.bias",
+            "`lm_head.bias` has shape (5,) in the adapter and (6,) in the base model",
         ),
         (
             Adapter(
