@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,8 +179,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Give an object's values; a key that stands twice would count once, the last, unseen."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"`{next(n for n in names if names.count(n) > 1)}` stands twice")
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"`{name}` stands twice")
     return found
 
 
