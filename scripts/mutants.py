@@ -51,6 +51,7 @@ TESTS = {
         "tests/formats/image",
         "tests/files/test_checkpoint.py",
         "tests/baking/test_ends.py",
+        "tests/names/test_tree_of_names.py::test_what_is_translated_or_converted_is_a_family",
     ),
     "interference": (
         "tests/interference",
@@ -60,6 +61,8 @@ TESTS = {
     ),
     "compose": (
         "tests/compose",
+        "tests/compose/test_methods.py::test_a_files_note_says_what_each_method_gives",
+        "tests/compose/test_methods.py::test_ranks_are_said_by_name",
         "tests/formats/test_kinds.py",
         "tests/formats/test_kinds_dora.py",
         "tests/formats/test_kinds_resized.py",

@@ -76,7 +76,8 @@ HEAD = "lm_head"
         (
             Adapter({}, replacements=stored("lm_head.bias", 5)),
             DifferentBase,
-            "`lm_head.bias` has shape (5,) in the adapter and (6,) in the base model",
+            "`lm_head.bias` has shape (5,) in the adapter and (6,) in the base model, and its "
+            "task weights sum to 0.5: a share of what the base has there is needed",
         ),
         (
             Adapter(
