@@ -240,3 +240,13 @@ def test_a_folder_that_takes_no_file_is_found_by_trying() -> None:
     """Whoever asks: where no rights forbid it, such as root's in /proc, the system still does."""
     with pytest.raises(BadInput, match="cannot be written"):
         check_writable("/proc/self/page.html")
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target in (pipe, Path(os.devnull)):
+        with pytest.raises(BadInput, match="no file to be replaced"), new_file(target):
+            pytest.fail("it was begun")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -48,9 +48,11 @@ def new_folder(
 def new_file(target: str | Path) -> Iterator[Path]:
     """Give a path to write to that becomes `target`, replacing it, when the block ends well.
 
-    Raises BadInput when the system refuses to write.
+    Raises BadInput when the system refuses to write, and for a device or a pipe: it would be gone.
     """
     final = Path(os.path.realpath(target))
+    if final.exists() and not (final.is_file() or final.is_dir()):
+        raise BadInput("is a pipe, a device or a socket: no file to be replaced", where=target)
     with _errors_of(target), _parents_of(final), begun_beside(final, folder=False) as part:
         yield part
         _sync(part)
