@@ -328,10 +328,11 @@ def again(room: str, before: Mapping[str, Any]) -> dict[str, Any]:
     seconds, lines = baseline(room)
     known = Counter(before["survivors"])
     survived: Counter[str] = Counter()
-    for mutant in mutants_of(room):
+    mutants = mutants_of(room)
+    for mutant in mutants:
         if mutant.key in known:
             survived[mutant.key] += _became(room, mutant, seconds, lines) == "survived"
-    there = {mutant.key for mutant in mutants_of(room)}
+    there = {mutant.key for mutant in mutants}
     gone = Counter({key: count for key, count in known.items() if key not in there})
     left = sorted(((known & survived) + gone).elements())
     first = before.get("killed at first", before["killed"])

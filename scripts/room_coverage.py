@@ -122,7 +122,8 @@ def _has_tables(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path)) as file:
             asked = "select name from sqlite_master where name = 'arc'"
-            return bool(file.execute(asked).fetchall() and file.execute("pragma quick_check"))
+            whole = file.execute("pragma quick_check").fetchone() == ("ok",)
+            return whole and bool(file.execute(asked).fetchall())
     except sqlite3.DatabaseError:
         return False
 

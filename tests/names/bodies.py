@@ -12,7 +12,7 @@ TEXT: dict[str, Any] = {
     "vocab_size": 64,
 }  # fmt: skip
 _GPT: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 64}
-_HALVES: dict[str, Any] = {
+HALVES: dict[str, Any] = {
     "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
     "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "vocab_size": 64,
 }  # fmt: skip
@@ -69,7 +69,7 @@ WITH_A_HEAD: dict[str, Make] = {
         "OPTForCausalLM", "OPTConfig", hidden_size=32, ffn_dim=48, num_hidden_layers=2,
         num_attention_heads=4, vocab_size=64, word_embed_proj_dim=32,
     ),
-    "BART": _of("BartForConditionalGeneration", "BartConfig", **_HALVES),
+    "BART": _of("BartForConditionalGeneration", "BartConfig", **HALVES),
     "GPT-NeoX": _of("GPTNeoXForCausalLM", "GPTNeoXConfig", **TEXT),
     "Falcon": _of(
         "FalconForCausalLM", "FalconConfig", hidden_size=32, num_hidden_layers=2,

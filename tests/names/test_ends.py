@@ -11,15 +11,10 @@ import pytest
 import torch
 import transformers as tf
 from tests.baking.checkpoints import write_checkpoint
-from tests.names.bodies import RENAMED, TEXT, WITH_A_HEAD
+from tests.names.bodies import HALVES, RENAMED, TEXT, WITH_A_HEAD
 
 from superpose.files.checkpoint import Checkpoint
 from superpose.names.stored import end_of
-
-_HALVES: dict[str, Any] = {
-    "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "vocab_size": 64,
-}  # fmt: skip
 
 MORE: dict[str, Callable[[], Any]] = {
     "GPT": lambda: tf.OpenAIGPTLMHeadModel(
@@ -34,7 +29,7 @@ MORE: dict[str, Callable[[], Any]] = {
         tf.T5Config(d_model=32, d_kv=8, d_ff=48, num_layers=1, num_heads=4, vocab_size=64)
     ),
     "Whisper": lambda: tf.WhisperForConditionalGeneration(
-        tf.WhisperConfig(**_HALVES, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        tf.WhisperConfig(**HALVES, pad_token_id=0, bos_token_id=1, eos_token_id=2,
                          decoder_start_token_id=1, num_mel_bins=8, max_source_positions=16)
     ),
 }  # fmt: skip

@@ -134,8 +134,7 @@ def _sources(
         seen[part.name] += 1
         if weight == 0.0 or key not in part:
             continue
-        with placed(part.label):
-            terms = part[key].with_coefficients(lambda c, w=weight: c * w).terms  # type: ignore[misc]
+        terms = part[key].with_coefficients(lambda c, w=weight: c * w).terms  # type: ignore[misc]
         split = split_of(terms, key, part.label)
         if split.B.any():
             yield ModuleSource(f"{key}|{part.name}|{seen[part.name]}", split)
