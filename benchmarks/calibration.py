@@ -17,8 +17,8 @@ from superpose.adapter import Adapter
 from superpose.data.prompt import Example, Prompt
 from superpose.data.questions import DOMAINS, generate
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import design_points
 from superpose.measure.domain_test import DomainTest
 from superpose.measure.lambda_space import forecast
 from superpose.measure.sweep import evaluate_subsets, weightings

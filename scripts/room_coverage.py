@@ -93,7 +93,7 @@ def _run(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     settings = folder / "coverage.ini"
     settings.write_text(
-        "[run]\nbranch = true\nsource = superpose\nparallel = true\npatch = subprocess\n"
+        "[run]\nbranch = true\nsource = superpose\nparallel = true\npatch = subprocess, _exit\n"
         f"data_file = {folder.absolute() / 'counted'}\n",
         encoding="utf-8",
     )

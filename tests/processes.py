@@ -15,7 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.forked import become, forks_leave_at_once
+
 __all__ = ["Ended", "Processes", "served"]
+
+ROOT = Path(__file__).resolve().parent.parent
 
 LOADED = (
     "rich.console",
@@ -49,8 +53,7 @@ class Processes:
             "args": args,
             "cwd": str(cwd or Path.cwd()),
             "environment": dict(os.environ),
-            "out": str(out),
-            "err": str(err),
+            "streams": [os.devnull, str(out), str(err)],
         }
         asking, answering = self._server.stdin, self._server.stdout
         assert asking is not None
@@ -68,7 +71,11 @@ class Processes:
 def served(folder: Path) -> Iterator[Processes]:
     """Start the server, and end it with the block."""
     server = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.processes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     with server:
         yield Processes(server, folder)
@@ -78,38 +85,28 @@ def serve() -> None:
     """Fork for every line that comes in, and answer with the exit code and what was used."""
     from importlib import import_module
 
+    forks_leave_at_once()
     for name in LOADED:
         import_module(name)
     import_module("numpy").seterr(all="raise", under="ignore")  # as in conftest.py
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            become(**json.loads(line))
+            asked = json.loads(line)
+            take(asked.pop("streams"))
+            become(**asked)
         _, status, used = os.wait4(child, 0)
         code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         sys.stdout.write(f"{code} {seconds} {used.ru_maxrss}\n")
         sys.stdout.flush()
 
 
-def become(
-    *, args: Sequence[str], cwd: str, environment: dict[str, str], out: str, err: str
-) -> None:
-    """Be `superpose ARGS` from here on; does not come back."""
-    from superpose.__main__ import main
-
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, path, flags in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-        (2, err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-    ):
-        file = os.open(path, flags)
+def take(paths: Sequence[str]) -> None:
+    """Read standard input from the first of these files, and write to the others."""
+    for number, path in enumerate(paths):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY)
         os.dup2(file, number)
         os.close(file)
-    sys.argv = ["superpose", *args]
-    main()
 
 
 if __name__ == "__main__":

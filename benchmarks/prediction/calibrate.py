@@ -21,8 +21,8 @@ from benchmarks.prediction.partners import random_partner
 from benchmarks.prediction.workers import Jobs, work_off
 from superpose.adapter import Adapter
 from superpose.data.prompt import Example
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import design_points
 from superpose.measure.calibrate import measure
 from superpose.measure.data_inner import measure_inner
 from superpose.model import SuperposedModel

@@ -25,7 +25,7 @@ from benchmarks.second.plan import LARGEST, PARTS, Part
 from benchmarks.second.rows import Measurements, kept, part_rows, recorded_rows
 from benchmarks.second.settings import SOURCES, nine_field
 from superpose.data.prompt import Example
-from superpose.landscape.polynomial import design_points
+from superpose.landscape.subsets import design_points
 from superpose.measure.calibrate import measure
 from superpose.model import SuperposedModel
 

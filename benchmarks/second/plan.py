@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.points import points
-from superpose.landscape.polynomial import design_points
+from superpose.landscape.subsets import design_points
 from superpose.studies.cells import cell_seed
 
 __all__ = [

@@ -261,6 +261,7 @@ def test_nothing_waits_for_somebody_to_write_into_a_pipe(
     unharmed(ended.out, ended.err)
     assert ended.code == 2, ended
     assert ended.err.startswith("error: ")
+    assert "a PEFT adapter is a folder" not in ended.err
     assert not Path("out").exists()
     for path in Path().rglob("*"):
         if path.is_fifo():

@@ -21,7 +21,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from tests.forked import become, forks_leave_at_once
+
 __all__ = ["superpose_on_path"]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 LOADED = (
     "superpose.cli.app",
@@ -51,7 +55,8 @@ def superpose_on_path(folder: Path) -> Iterator[Path]:
     program.parent.mkdir()
     program.write_text(CLIENT.format(python=sys.executable, address=str(address)), encoding="utf-8")
     program.chmod(0o755)
-    with subprocess.Popen([sys.executable, "-P", __file__, str(address)]) as server:
+    started = [sys.executable, "-m", "tests.docs.forks", str(address)]
+    with subprocess.Popen(started, cwd=ROOT) as server:
         while not address.exists() and server.poll() is None:
             time.sleep(0.05)
         try:
@@ -62,6 +67,7 @@ def superpose_on_path(folder: Path) -> Iterator[Path]:
 
 def serve(address: str) -> None:
     """Fork for everybody who asks."""
+    forks_leave_at_once()
     for name in LOADED:
         import_module(name)
     gc.collect()
@@ -89,19 +95,15 @@ def answer(asking: socket.socket) -> None:
     child = os.fork()
     if not child:
         asking.close()
-        become(*json.loads(text), streams)
+        take(streams)
+        become(*json.loads(text))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     asking.sendall(str(code).encode())
     os._exit(0)
 
 
-def become(args: list[str], cwd: str, environment: dict[str, str], streams: list[int]) -> None:
-    """Be `superpose ARGS` from here on; does not come back."""
-    from superpose.__main__ import main
-
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
+def take(streams: list[int]) -> None:
+    """Have these streams for standard input, output and error."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -109,8 +111,6 @@ def become(args: list[str], cwd: str, environment: dict[str, str], streams: list
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.argv = ["superpose", *args]
-    main()
 
 
 if __name__ == "__main__":

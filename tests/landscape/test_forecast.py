@@ -13,10 +13,9 @@ from tests.shown.reading import Reading
 from superpose.errors import BadInput
 from superpose.landscape.advice import advise
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.sample import Sample
 from superpose.landscape.saturation import saturated
-from superpose.landscape.subsets import subsets
+from superpose.landscape.subsets import design_points, subsets
 from superpose.statistics import student_quantile
 
 MODULES = ("layers.0.q_proj", "layers.0.v_proj", "layers.1.q_proj")

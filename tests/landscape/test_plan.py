@@ -9,7 +9,7 @@ import pytest
 
 from superpose.errors import BadInput
 from superpose.landscape.plan import asked_points, plan_of
-from superpose.landscape.polynomial import design_points
+from superpose.landscape.subsets import design_points
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from hypothesis import given, settings, strategies as st
 
 from superpose.errors import BadInput
 from superpose.landscape.basis import Basis
-from superpose.landscape.polynomial import CROSS, FULL, Polynomial, design_points
+from superpose.landscape.polynomial import CROSS, FULL, Polynomial
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import design_points
 
 
 def sample_of(

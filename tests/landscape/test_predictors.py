@@ -12,9 +12,9 @@ from hypothesis import given, settings, strategies as st
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
 from superpose.landscape.calibrated import PARTS, Calibrated, DataCase, DataInner
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.predictors import DATA_AWARE, PREDICTORS
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import design_points
 from superpose.lowrank import dense, gram
 
 BY_NAME = {predictor.name: predictor for predictor in PREDICTORS}

@@ -13,9 +13,9 @@ from superpose.errors import BadInput
 from superpose.landscape.choice_sample import ChoiceSample
 from superpose.landscape.forecast import subsets
 from superpose.landscape.margins import Margins
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.right_answers import RightAnswers
 from superpose.landscape.right_table import listed_sums, right_json, right_parts
+from superpose.landscape.subsets import design_points
 from superpose.shown import Line, Table
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from superpose.landscape.basis import own_axis
-from superpose.landscape.polynomial import Polynomial, design_points
+from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
 from superpose.landscape.saturation import saturated, unsaturated
+from superpose.landscape.subsets import design_points
 
 
 class Loss:

@@ -15,8 +15,8 @@ from superpose.adapter import Adapter, Delta
 from superpose.data.prompt import Example
 from superpose.interference.predictors import Predictor
 from superpose.landscape.calibrated import Calibrated, DataCase
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.predictors import PREDICTORS
+from superpose.landscape.subsets import design_points
 from superpose.lowrank import dense
 from superpose.measure import data_inner
 from superpose.measure.batches import collate

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from safetensors.torch import load_file
-from tests.names.bodies import RENAMED, WITH_A_HEAD
+from tests.names.bodies import RENAMED, WITH_A_HEAD, Make
 from tests.names.families import Dense, changes
 from tests.names.test_parts_of_models import assert_sum, respelled, tiny, trained
 
@@ -24,6 +26,37 @@ from superpose.files.checkpoint import Checkpoint
 pytestmark = pytest.mark.slow
 
 Respell = Callable[[str], str]
+
+
+class Made(NamedTuple):
+    """A tiny model, some of its layers, and two adapters of these as the model calls them.
+
+    folder: holds `base`, and the adapters `0` and `1`. parts: what each changes of the model.
+    """
+
+    model: Any
+    layers: list[str]
+    folder: Path
+    parts: tuple[Dense, Dense]
+
+
+MadeOf = Callable[[Make], Made]
+
+
+@pytest.fixture(scope="module")
+def made_of(tmp_path_factory: pytest.TempPathFactory) -> MadeOf:
+    """Make a model and its adapters once for all ways of spelling them."""
+
+    @functools.cache
+    def make(kind: Make) -> Made:
+        folder, model = tmp_path_factory.mktemp("made"), tiny(kind)
+        model.save_pretrained(folder / "base")
+        layers = some_layers(model)
+        pattern = "|".join(layer.replace(".", r"\.") for layer in layers)
+        one, other = (trained(model, pattern, folder / str(number), number) for number in (0, 1))
+        return Made(model, layers, folder, (one, other))
+
+    return make
 
 
 def some_layers(model: Any) -> list[str]:
@@ -42,34 +75,33 @@ def some_layers(model: Any) -> list[str]:
 
 
 def assert_two_spellings_add(
-    model: Any, folder: Path, layers: list[str], one: Respell, other: Respell, at_hand: bool
+    made: Made, folder: Path, one: Respell, other: Respell, at_hand: bool
 ) -> None:
     """Hold PEFT's reading of the sum of two adapters against what they were before respelling."""
-    pattern = "|".join(layer.replace(".", r"\.") for layer in layers)
-    parts: list[Dense] = []
     for number, respell in enumerate((one, other)):
-        parts.append(trained(model, pattern, folder / str(number), number))
+        shutil.copytree(made.folder / str(number), folder / str(number))
         respelled(folder / str(number), respell)
-    base = Checkpoint.open(folder / "base")
+    base = Checkpoint.open(made.folder / "base")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperposeWarning)
         adapters = [superpose.load(folder / str(number)) for number in (0, 1)]
         total = exact_sum(adapters, tree=tree_of_base(base) if at_hand else None)
     superpose.save(total, folder / "sum")
-    assert_sum(changes(model, folder / "sum"), *parts)
+    assert_sum(changes(made.model, folder / "sum"), *made.parts)
     assert not found_in(total, base, "base").missing
 
 
 @pytest.mark.parametrize("at_hand", [False, True])
 @pytest.mark.parametrize("kind", WITH_A_HEAD)
-def test_a_body_is_one_with_its_head_and_without(tmp_path: Path, kind: str, at_hand: bool) -> None:
-    model = tiny(WITH_A_HEAD[kind])
-    model.save_pretrained(tmp_path / "base")
+def test_a_body_is_one_with_its_head_and_without(
+    tmp_path: Path, made_of: MadeOf, kind: str, at_hand: bool
+) -> None:
+    made = made_of(WITH_A_HEAD[kind])
 
     def bare(name: str) -> str:
-        return name.removeprefix(f"{model.base_model_prefix}.")
+        return name.removeprefix(f"{made.model.base_model_prefix}.")
 
-    assert_two_spellings_add(model, tmp_path, some_layers(model), bare, str, at_hand)
+    assert_two_spellings_add(made, tmp_path, bare, str, at_hand)
 
 
 # Without the base one of the two must show what the model of today says.
@@ -84,21 +116,19 @@ def test_a_body_is_one_with_its_head_and_without(tmp_path: Path, kind: str, at_h
 )
 @pytest.mark.parametrize("kind", RENAMED)
 def test_what_files_say_and_what_models_say_is_one_weight(
-    tmp_path: Path, kind: str, ways: tuple[str, str], at_hand: bool
+    tmp_path: Path, made_of: MadeOf, kind: str, ways: tuple[str, str], at_hand: bool
 ) -> None:
     """It is transformers that tells the older names: it writes them, and the numbers show which."""
-    model = tiny(RENAMED[kind])
-    model.save_pretrained(tmp_path / "base")
+    made = made_of(RENAMED[kind])
     stored = {
         tuple(tensor.flatten()[:8].tolist()): name
-        for name, tensor in load_file(tmp_path / "base/model.safetensors").items()
+        for name, tensor in load_file(made.folder / "base/model.safetensors").items()
     }
-    layers = some_layers(model)
     older = {
-        layer: stored[tuple(model.get_submodule(layer).weight.flatten()[:8].tolist())]
-        for layer in layers
+        layer: stored[tuple(made.model.get_submodule(layer).weight.flatten()[:8].tolist())]
+        for layer in made.layers
     }
-    assert any(older[layer] != f"{layer}.weight" for layer in layers)
+    assert any(older[layer] != f"{layer}.weight" for layer in made.layers)
 
     def in_file(name: str) -> str:
         layer, _, factor = name.partition(".lora_")
@@ -107,7 +137,7 @@ def test_what_files_say_and_what_models_say_is_one_weight(
     spellings: dict[str, Respell] = {
         "file": in_file,
         "model": str,
-        "bare": lambda name: name.removeprefix(f"{model.base_model_prefix}."),
+        "bare": lambda name: name.removeprefix(f"{made.model.base_model_prefix}."),
     }
     one, other = (spellings[way] for way in ways)
-    assert_two_spellings_add(model, tmp_path, layers, one, other, at_hand)
+    assert_two_spellings_add(made, tmp_path, one, other, at_hand)

@@ -79,6 +79,8 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[str, str]]] = {
                      "text_decoder.bert.encoder.layer.0.attention.self.query")),
     "BLIP-2": (_blip2, ("vision_model.encoder.layers.0.mlp.fc1",
                         "qformer.encoder.layer.0.attention.attention.query")),
+    "BLIP-2's OPT": (_blip2, ("vision_model.encoder.layers.0.mlp.fc1",
+                              "language_model.model.decoder.layers.0.fc1")),
     "a vision encoder and BERT": (_encoder_decoder, (
         "encoder.layers.0.mlp.fc1", "decoder.bert.encoder.layer.0.intermediate.dense")),
     "Granite's shared layers": (_granite, (

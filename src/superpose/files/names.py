@@ -63,7 +63,9 @@ def _adapter_file(path: Path, given: object) -> Path:
     """Give the path of a file that may be an adapter; raises BadInput for all others."""
     if path.suffix in PICKLES:
         raise refused_pickle(path, given)
-    if path.name in PEFT.folder or not path.name.endswith(ENDINGS) or not path.is_file():
+    if not path.is_file():
+        raise BadInput("is a pipe, a device or a socket: no regular file", where=given)
+    if path.name in PEFT.folder or not path.name.endswith(ENDINGS):
         raise BadInput(
             "is a file; a PEFT adapter is a folder, and other adapters end in "
             f"{' or '.join(ENDINGS)}",

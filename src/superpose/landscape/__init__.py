@@ -3,7 +3,8 @@
 from superpose.landscape.advice import Advice, advise
 from superpose.landscape.basis import Basis
 from superpose.landscape.forecast import Forecast
-from superpose.landscape.polynomial import Polynomial, design_points
+from superpose.landscape.polynomial import Polynomial
 from superpose.landscape.sample import Sample
+from superpose.landscape.subsets import design_points
 
 __all__ = ["Advice", "Basis", "Forecast", "Polynomial", "Sample", "advise", "design_points"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,9 @@ class Basis:
 
     def features(self, weights: Array) -> Array:
         """Give the C functions at (S, K) task weights: (S, C)."""
-        padded, places = self._padded(weights)
+        padded = _padded(weights)
         found = np.empty((len(self), len(weights)))
-        _product(padded, places, out=found[: len(self.terms)])
+        _product(padded, self._places, out=found[: len(self.terms)])
         if self.triples:
             x = padded[list(self.triples)]
             one, two, three = (np.sum(x**power, axis=0) for power in (1, 2, 3))
@@ -72,7 +73,7 @@ class Basis:
 
     def slopes(self, weights: Array) -> Array:
         """Give the derivatives of the C functions by each weight at (S, K): (S, C, K)."""
-        padded, places = self._padded(weights)
+        padded, places = _padded(weights), self._places
         found = np.zeros((len(weights), len(self), self.adapters + 1))
         for position in range(places.shape[1]):
             # The product rule: each factor of a monomial differentiated once, the others left.
@@ -97,8 +98,9 @@ class Basis:
         ]  # fmt: skip
         return [*columns, len(self.terms)] if self.triples else columns
 
+    @cached_property
     def beside(self) -> NDArray[np.bool_]:
-        """Say of each column whether another weight than `own`'s is in it: (C,)."""
+        """Says of each column whether another weight than `own`'s is in it: (C,)."""
         monomials = [any(k != self.own for k in term) for term in self.terms]
         return np.array(
             [*monomials, *[True] * bool(self.triples), *[False] * (self.own is not None)]
@@ -119,16 +121,19 @@ class Basis:
             columns.append(len(self) - 1)
         return Basis(len(place), terms, triples, own), columns
 
-    def _padded(self, weights: Array) -> tuple[Array, NDArray[np.int64]]:
-        """Give weights with a row of ones, (K + 1, S), and terms as (C, degree) rows of it.
-
-        The last row stands for factors that a monomial does not have.
-        """
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Give each term as rows of padded weights, (C, degree): the last for factors it lacks."""
         degree = max(DEGREE, *map(len, self.terms))
         places = np.full((len(self.terms), degree), self.adapters)
         for c, term in enumerate(self.terms):
             places[c, : len(term)] = term
-        return np.vstack([weights.T, np.ones(len(weights))]), places
+        return places
+
+
+def _padded(weights: Array) -> Array:
+    """Give (S, K) weights as columns, with a row of ones: (K + 1, S)."""
+    return np.vstack([weights.T, np.ones(len(weights))])
 
 
 def own_axis(x: Array) -> Array:

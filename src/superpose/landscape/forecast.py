@@ -31,7 +31,7 @@ from superpose.landscape.predicted import (
     checked_weights,
     predicted_table,
 )
-from superpose.landscape.sample import Sample
+from superpose.landscape.sample import Sample, positions
 from superpose.landscape.subsets import order_of, singles, subsets
 from superpose.shown import Framed, Heat, Line, Part, Shown, Table
 from superpose.shown.words import counted
@@ -111,11 +111,10 @@ class Forecast(Framed, Shown):
         Nothing where it is not known.
         """
         sample, wide = self.samples[domain], quantile_of(len(self.samples[domain].tokens))
-        places, own = [sample.at(point) for point in points], sample.at(self.own(domain))
+        places, own = positions(sample.points, points), sample.at(self.own(domain))
         figures: list[list[Any]] = [[] for _ in places]
         if self.foretells:
-            loss = self.losses[domain]
-            pair = (loss.predict(points), loss.predict(points, against=self.own(domain)))
+            pair = self.losses[domain].predict_with(points, self.own(domain))
             with np.errstate(invalid="ignore"):  # one row: infinite width, and no figure of 0
                 columns = [(f.nll, f.nll - wide * f.error, f.nll + wide * f.error) for f in pair]
             told = np.concatenate(columns).T.tolist()
@@ -235,7 +234,7 @@ class Forecast(Framed, Shown):
                     "triples": list(loss.basis.triples),
                     "coefficients": loss.coefficients.tolist(),
                     "saturation": loss.saturation,
-                    "beside": np.flatnonzero(loss.basis.beside()).tolist(),
+                    "beside": np.flatnonzero(loss.basis.beside).tolist(),
                     "covariance": loss.covariance[np.triu_indices(len(loss.basis))].tolist(),
                     "residual": loss.residual,
                     "others": list(loss.others),

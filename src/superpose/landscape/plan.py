@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superpose.errors import BadInput
-from superpose.landscape.polynomial import design_points
+from superpose.landscape.subsets import design_points
 
 __all__ = ["MOST_MEASURED", "PLANS", "SLOPE_WORK", "CalibrationPlan", "asked_points", "plan_of"]
 

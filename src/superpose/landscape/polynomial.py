@@ -26,7 +26,7 @@ from superpose.landscape.fitting import NEAR, System, as_one_row, far_from, with
 from superpose.landscape.sample import Sample
 from superpose.landscape.saturation import root_of, saturated, unsaturated
 
-__all__ = ["Polynomial", "PolynomialPrediction", "design_points"]
+__all__ = ["Polynomial", "PolynomialPrediction"]
 
 Array = NDArray[np.float64]
 
@@ -228,7 +228,7 @@ class Polynomial:
 
     def _at(self, weights: Array) -> _Values:
         """Give the predicted losses at (S, K) task weights, and what is seen of each function."""
-        features, beside = self.basis.features(weights), self.basis.beside()
+        features, beside = self.basis.features(weights), self.basis.beside
         parts = features * self.coefficients
         rest, seen = saturated(parts[:, beside].sum(axis=1), self.saturation)
         each = np.where(beside, seen[:, None], 1.0)
@@ -241,8 +241,18 @@ class Polynomial:
         the errors too.
         """
         found = self._at(weights)
+        return self._told(found, self._misfit(weights, found), against)
+
+    def predict_with(
+        self, weights: Array, against: Array
+    ) -> tuple[PolynomialPrediction, PolynomialPrediction]:
+        """Give what `predict` gives of itself, and against (K,) weights."""
+        found = self._at(weights)
         misfit = self._misfit(weights, found)
-        nll, wanted = found.nll, found.features * found.seen
+        return self._told(found, misfit, None), self._told(found, misfit, against)
+
+    def _told(self, at: _Values, misfit: Array, against: Array | None) -> PolynomialPrediction:
+        nll, wanted = at.nll, at.features * at.seen
         if against is not None:
             other = self._at(against[None])
             nll, wanted = nll - other.nll, wanted - other.features * other.seen
@@ -283,18 +293,7 @@ class Polynomial:
 
     def measured(self, weights: Array) -> NDArray[np.bool_]:
         """Say of each of (S, K) task weights whether the loss was measured there: (S,)."""
-        apart = np.abs(weights[:, None] - self.points[None]).max(axis=2)
-        return np.asarray((apart < NEAR).any(axis=1))
-
-
-def design_points(domain: int, adapters: int) -> tuple[Sequence[Array], Sequence[Array]]:
-    """Give where to measure a domain's loss: points for slopes and values, points for values alone.
-
-    domain: index of the domain's own adapter. Slopes at the own adapter and with each other beside
-    it; values at the base and at the naive sum (for two adapters their average instead). A slope
-    costs a little more than two forward passes, so all this costs about 2 K + 2 for K > 1.
-    """
-    own = np.eye(adapters)[domain]
-    with_slope = [own, *(own + np.eye(adapters)[j] for j in range(adapters) if j != domain)]
-    whole = np.ones(adapters) if adapters > 2 else np.full(adapters, 0.5)
-    return with_slope, [np.zeros(adapters), whole]
+        found = np.zeros(len(weights), bool)
+        for point in self.points:
+            found |= np.abs(weights - point).max(axis=1) < NEAR
+        return found

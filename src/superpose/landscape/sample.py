@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput
 
-__all__ = ["Sample", "position"]
+__all__ = ["Sample", "position", "positions"]
 
 Array = NDArray[np.float64]
+
+_SAME = 1e-12
+"""Task weights that differ by less are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,5 +121,14 @@ class Sample:
 
 def position(points: Array, point: Array) -> int | None:
     """Give where a point (K,) stands among measured ones (P, K); None where it does not."""
-    found = np.flatnonzero(np.abs(points - point).max(axis=1) < 1e-12)
+    found = np.flatnonzero(np.abs(points - point).max(axis=1) < _SAME)
     return int(found[0]) if len(found) else None
+
+
+def positions(points: Array, wanted: Array) -> list[int | None]:
+    """Give where each of (S, K) points stands among measured ones (P, K), as `position`."""
+    found: list[int | None] = [None] * len(wanted)
+    for place in reversed(range(len(points))):  # the first of equal ones stays
+        for at in np.flatnonzero(np.abs(wanted - points[place]).max(axis=1) < _SAME):
+            found[int(at)] = place
+    return found

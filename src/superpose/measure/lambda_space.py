@@ -10,7 +10,7 @@ from superpose.data.prompt import Example
 from superpose.errors import BadInput
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.plan import SLOPE_WORK, CalibrationPlan, asked_points
-from superpose.landscape.polynomial import design_points
+from superpose.landscape.subsets import design_points
 from superpose.measure.meter import Meter
 from superpose.model.superposed import SuperposedModel
 from superpose.shown.words import counted

@@ -22,9 +22,8 @@ from superpose.executor import Task, WorkFolder
 from superpose.landscape.best_weights import BOUNDS, Objective, starts
 from superpose.landscape.forecast import Forecast
 from superpose.landscape.plan import SLOPE_WORK, CalibrationPlan, asked_points
-from superpose.landscape.polynomial import design_points
 from superpose.landscape.right_table import listed_sums
-from superpose.landscape.subsets import subsets
+from superpose.landscape.subsets import design_points, subsets
 from superpose.measure.by_direction import fine_weights
 from superpose.measure.finer import By, Finer, finer_work
 from superpose.measure.lambda_space import forecast

@@ -7,7 +7,7 @@ names the key that was probably meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -197,9 +197,26 @@ def spec_of(content: object, where: object) -> StudySpec:
     if not isinstance(content, Mapping):
         raise BadInput("a study file holds keys and values", where=where)
     try:
-        return StudySpec.model_validate(content)
+        spec = StudySpec.model_validate(content)
     except pydantic.ValidationError as error:
         raise _explained(error, where) from None
+    for place, given in _taken_for_numbers(content, spec):
+        raise BadInput(f"{str(given).lower()} is no number", where=f"{where}, {place}")
+    return spec
+
+
+def _taken_for_numbers(given: object, taken: object, place: str = "") -> Iterator[tuple[str, bool]]:
+    """Give each place where `true` or `false` stands for a number: pydantic makes it 1 or 0."""
+    if isinstance(given, bool):
+        if not isinstance(taken, bool):
+            yield place.removeprefix("."), given
+    elif isinstance(given, Mapping):
+        for key, value in given.items():
+            own = taken[key] if isinstance(taken, Mapping) else getattr(taken, str(key))
+            yield from _taken_for_numbers(value, own, f"{place}.{key}")
+    elif isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        for number, pair in enumerate(zip(given, taken, strict=True)):
+            yield from _taken_for_numbers(*pair, f"{place}.{number}")
 
 
 def _read_yaml(path: Path) -> object:
