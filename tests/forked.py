@@ -12,7 +12,18 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-__all__ = ["become", "forks_leave_at_once"]
+__all__ = ["COMMANDS", "become", "forks_leave_at_once"]
+
+COMMANDS = (
+    *("rich.console", "rich.progress", "rich.table"),
+    *(f"superpose.cli.{name}" for name in ("app", "add", "bake", "check", "diff", "info", "show")),
+    *(f"superpose.verbs.{name}" for name in ("add", "bake", "check", "diff", "info")),
+    "superpose.baking",
+    "superpose.formats.beside",
+    "superpose.formats.peft.read",
+    "superpose.formats.peft.write",
+)
+"""Modules of the commands that are run most; none of them loads torch."""
 
 _code = 1
 """What this process ends with: 1 as of an error that nobody caught."""

@@ -15,21 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.forked import become, forks_leave_at_once
+from tests.forked import COMMANDS, become, forks_leave_at_once
 
 __all__ = ["Ended", "Processes", "served"]
 
 ROOT = Path(__file__).resolve().parent.parent
-
-LOADED = (
-    "rich.console",
-    "rich.table",
-    "superpose.cli.app",
-    "superpose.compose",
-    "superpose.formats.peft.read",
-    "superpose.formats.peft.write",
-    "superpose.interference.difference",
-)
 
 
 class Ended(subprocess.CompletedProcess[str]):
@@ -86,7 +76,7 @@ def serve() -> None:
     from importlib import import_module
 
     forks_leave_at_once()
-    for name in LOADED:
+    for name in COMMANDS:
         import_module(name)
     import_module("numpy").seterr(all="raise", under="ignore")  # as in conftest.py
     for line in sys.stdin:

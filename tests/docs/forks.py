@@ -21,14 +21,16 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from tests.forked import become, forks_leave_at_once
+from tests.forked import COMMANDS, become, forks_leave_at_once
 
 __all__ = ["superpose_on_path"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 LOADED = (
-    "superpose.cli.app",
+    *COMMANDS,
+    "superpose.verbs.predict",
+    "superpose.verbs.tune",
     "superpose.studies.run",
     "superpose.verbs.demo",
     "transformers.models.llama.modeling_llama",
