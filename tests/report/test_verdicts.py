@@ -289,7 +289,7 @@ def test_a_forecast_says_which_adapters_add_up() -> None:
     """Not only what the sum of all does: every subset was predicted."""
     found = forecast(("a", "b", "c"), {frozenset("ab"): 0.02, frozenset("ac"): 0.3})
     found["calibration"]["rows_of"] = {"a.jsonl": 8, "b.jsonl": 16, "c.jsonl": 24}
-    values = verdict_of_forecast(found).values
+    values = verdict_of_forecast(found, Predictions.from_json(found)).values
     which, then = values["sentences"]
     assert which == ("a + b and b + c add up, the others do not.", "")
     assert [[*row[:1], *row[2:]] for row in values["lights"]["rows"]] == [
@@ -312,7 +312,8 @@ def test_a_sum_is_judged_on_the_domains_of_its_own_adapters() -> None:
 
 
 def test_of_one_adapter_no_sum_is_spoken_of() -> None:
-    ((what, then),) = verdict_of_forecast(forecast(("a",), {})).values["sentences"]
+    found = forecast(("a",), {})
+    ((what, then),) = verdict_of_forecast(found, Predictions.from_json(found)).values["sentences"]
     assert what == "One adapter alone is disturbed by none:"
     assert "it keeps 100 % (99 to 101 %) of the gain on a.jsonl" in then
 
@@ -337,7 +338,7 @@ def test_the_pages_table_first_shows_the_share_that_the_lights_go_by() -> None:
     found = forecast(("a", "b", "c"), {frozenset("ac"): 0.3})
     for row in found["predictions"]:
         row["perplexity"] = 1.0
-    table = predict_section(found).values["table"]
+    table = predict_section(found, Predictions.from_json(found)).values["table"]
     weights = [row[0].text for row in table.table.rows]
     kept = dict(zip(weights, table.changes[GAIN], strict=True))
     assert [one and one.text for one in kept["base"]] == [None] * 3

@@ -61,27 +61,28 @@ def predict_page(
     --json` of the same adapters, None for a single one. adapters: the words behind `superpose
     add`, with its options.
     """
-    desks = [] if model is None else [_desk(found, model, adapters)]
+    known = Predictions.from_json(found)
+    desks = [] if model is None else [_desk(found, known, model, adapters)]
     right = ("right answers",) if found.get("right_answers") else ()
     sections = [
-        verdict_of_forecast(found),
+        verdict_of_forecast(found, known),
         *([desk_section(desks)] if desks else []),
         *([disturbance_section(found)] if check is not None and found["disturbances"] else []),
-        _table_section(found),
+        _table_section(found, known),
         *_right_sections(found.get("right_answers") or []),
         *([] if check is None else [pairs_section(check, folded=True)]),
         made_section(made, (*FORECAST_TERMS, *right, *PAIR_TERMS)),
     ]
-    title = _title(found)
+    title = _title(found, known)
     how_known = "Measured" if model is None else "Measured and foretold"
     return Page(
         title, f"{how_known} on {public(found['base'])}, with calibration rows", tuple(sections)
     )
 
 
-def _title(found: Mapping[str, Any]) -> str:
+def _title(found: Mapping[str, Any], known: Predictions) -> str:
     """The outcome of the sum of all at the weights that are advised, where it is known."""
-    known, advice, names = Predictions.from_json(found), found["advice"], list(found["adapters"])
+    advice, names = found["advice"], list(found["adapters"])
     if advice is None or advice["verdict"] == CANNOT_TELL or len(names) < 2:
         return f"What the sum of {names_or_number(names)} does"
     weights = advice["weights"]
@@ -90,7 +91,12 @@ def _title(found: Mapping[str, Any]) -> str:
     return outcome(names, kept, advice["verdict"])
 
 
-def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence[str]) -> Desk:
+def _desk(
+    found: Mapping[str, Any],
+    known: Predictions,
+    model: Mapping[str, Any],
+    adapters: Sequence[str],
+) -> Desk:
     """Give the desk, with the weights that were found or asked about among its presets."""
     names, advice = list(found["adapters"]), found["advice"]
     tuned = [("tuned", found["tuned"]["+".join(names)])]
@@ -98,13 +104,15 @@ def _desk(found: Mapping[str, Any], model: Mapping[str, Any], adapters: Sequence
         tuned.append(("best for the worst-off domain", advice["weights"]))
     asked = {tuple(row["weights"].values()): row["weights"] for row in found.get("asked", ())}
     tuned += [(weights_text(weights), weights) for weights in asked.values()]
-    known = gains(Predictions.from_json(found))
-    return Desk("forecast", model, presets(names, tuned), adapters, known)
+    return Desk("forecast", model, presets(names, tuned), adapters, gains(known))
 
 
-def verdict_of_forecast(found: Mapping[str, Any]) -> Section:
-    """Say which sums add up and what to do, with lights, shares, intervals and rows."""
-    known, advice = Predictions.from_json(found), found["advice"] or {}
+def verdict_of_forecast(found: Mapping[str, Any], known: Predictions) -> Section:
+    """Say which sums add up and what to do, with lights, shares, intervals and rows.
+
+    found: what `predict --json` holds. known: the predictions in it.
+    """
+    advice = found["advice"] or {}
     total = int(found["calibration"]["rows"])
     asked = list(dict.fromkeys(tuple(r["weights"].values()) for r in found.get("asked", ())))
     said, weights = advice.get("verdict", ""), advice.get("weights")
@@ -170,8 +178,7 @@ def _worst(known: Predictions) -> dict[str, str]:
     }
 
 
-def _table_section(found: Mapping[str, Any]) -> Section:
-    known = Predictions.from_json(found)
+def _table_section(found: Mapping[str, Any], known: Predictions) -> Section:
     groups = _groups(found, known)
     measured = {
         (tuple(m["weights"].values()), m["domain"]): m["nll"] for m in found.get("measured", ())
