@@ -11,8 +11,12 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["COMMANDS", "become", "forks_leave_at_once"]
+__all__ = ["COMMANDS", "ROOT", "become", "forks_leave_at_once", "take"]
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Where a process that forks is started, so that it finds this module."""
 
 COMMANDS = (
     *("rich.console", "rich.progress", "rich.table"),
@@ -22,6 +26,7 @@ COMMANDS = (
     "superpose.formats.beside",
     "superpose.formats.peft.read",
     "superpose.formats.peft.write",
+    "superpose.interference.difference",
 )
 """Modules of the commands that are run most; none of them loads torch."""
 
@@ -39,6 +44,13 @@ def _leave(parent: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_code)
+
+
+def take(streams: Sequence[int]) -> None:
+    """Have these open files for standard input, output and error."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
 
 
 def become(args: Sequence[str], cwd: str, environment: Mapping[str, str]) -> None:

@@ -15,11 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.forked import COMMANDS, become, forks_leave_at_once
+from tests.forked import COMMANDS, ROOT, become, forks_leave_at_once, take
 
 __all__ = ["Ended", "Processes", "served"]
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Ended(subprocess.CompletedProcess[str]):
@@ -43,7 +41,7 @@ class Processes:
             "args": args,
             "cwd": str(cwd or Path.cwd()),
             "environment": dict(os.environ),
-            "streams": [os.devnull, str(out), str(err)],
+            "outputs": [str(out), str(err)],
         }
         asking, answering = self._server.stdin, self._server.stdout
         assert asking is not None
@@ -83,20 +81,14 @@ def serve() -> None:
         child = os.fork()
         if not child:
             asked = json.loads(line)
-            take(asked.pop("streams"))
+            written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            outputs = [os.open(path, written) for path in asked.pop("outputs")]
+            take([os.open(os.devnull, os.O_RDONLY), *outputs])
             become(**asked)
         _, status, used = os.wait4(child, 0)
         code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         sys.stdout.write(f"{code} {seconds} {used.ru_maxrss}\n")
         sys.stdout.flush()
-
-
-def take(paths: Sequence[str]) -> None:
-    """Read standard input from the first of these files, and write to the others."""
-    for number, path in enumerate(paths):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY)
-        os.dup2(file, number)
-        os.close(file)
 
 
 if __name__ == "__main__":

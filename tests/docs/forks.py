@@ -21,11 +21,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from tests.forked import COMMANDS, become, forks_leave_at_once
+from tests.forked import COMMANDS, ROOT, become, forks_leave_at_once, take
 
 __all__ = ["superpose_on_path"]
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 LOADED = (
     *COMMANDS,
@@ -98,18 +96,15 @@ def answer(asking: socket.socket) -> None:
     if not child:
         asking.close()
         take(streams)
+        _anew()
         become(*json.loads(text))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     asking.sendall(str(code).encode())
     os._exit(0)
 
 
-def take(streams: list[int]) -> None:
-    """Have these streams for standard input, output and error."""
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    # Those of the server know what it was given, such as a file that can be wound back.
+def _anew() -> None:
+    """Open Python's own streams: the server's know what it was given, as a file that winds back."""
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)

@@ -14,6 +14,7 @@ from superpose.files.file_format import ENDINGS, IN_FOLDERS, PEFT
 from superpose.files.home import with_home
 from superpose.files.hub_name import HubName, is_hub_address, parse_hub_name
 from superpose.files.pickles import PICKLES, refused_pickle
+from superpose.files.text import no_regular_file
 
 
 def locate(given: str | os.PathLike[str]) -> Path:
@@ -64,7 +65,7 @@ def _adapter_file(path: Path, given: object) -> Path:
     if path.suffix in PICKLES:
         raise refused_pickle(path, given)
     if not path.is_file():
-        raise BadInput("is a pipe, a device or a socket: no regular file", where=given)
+        raise no_regular_file(given)
     if path.name in PEFT.folder or not path.name.endswith(ENDINGS):
         raise BadInput(
             "is a file; a PEFT adapter is a folder, and other adapters end in "

@@ -30,8 +30,13 @@ def with_an_end(path: Path) -> Path:
     """
     odd = path.exists() and not (path.is_file() or path.is_dir())
     if odd and not str(path).startswith(_HANDED_OVER):
-        raise BadInput("is a pipe, a device or a socket: no regular file", where=path)
+        raise no_regular_file(path)
     return path
+
+
+def no_regular_file(where: object) -> BadInput:
+    """Give the refusal of what is there and neither a file nor a folder. where: as it was given."""
+    return BadInput("is a pipe, a device or a socket: no regular file", where=where)
 
 
 def check_characters(value: object, source: bytes) -> None:
