@@ -86,7 +86,7 @@ test-hard: $(VENV)/.dev  ## kills, full disks, two at once (minutes; TRIALS=50 S
 	OMP_NUM_THREADS=1 TRIALS=$(TRIALS) SEED=$(SEED) FIGURES=$(FIGURES) \
 		$(PYTEST) -q -m "hard and not apart" tests --durations=5
 
-# Before a release. In `make test` most pages run on the base model's first layers.
+# Before a release. In `make test` most pages run on a smaller base model.
 test-pages: $(VENV)/.dev  ## every page and the notebook on the whole base model (minutes)
 	OMP_NUM_THREADS=1 $(PYTEST) -q -n $(JOBS) --dist load -m "hard and apart" tests/docs --durations=10
 

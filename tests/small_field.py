@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from benchmarks.prediction.adapters import train_missing
 from benchmarks.prediction.domains import Source
 from benchmarks.prediction.field import Field
 from benchmarks.prediction.settings import Tournament
 
 from superpose.training.settings import LoraSettings, TrainingSettings
+
+PLAYED = [pytest.param("small", marks=pytest.mark.hard)]
+"""Parameters of a fixture that plays or judges a small tournament: what asks for it is `hard`."""
 
 
 def small_field(folder: Path, base: Path, asked: Mapping[str, str]) -> Field:

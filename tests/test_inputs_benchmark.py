@@ -29,7 +29,7 @@ from benchmarks.prediction.adapters import trained
 from benchmarks.prediction.field import Field
 from benchmarks.second.settings import SECOND, SOURCES
 from tests.inputs_recomputed import check_record
-from tests.small_field import small_field
+from tests.small_field import PLAYED, small_field
 
 from superpose.compose import RegMean, merge
 from superpose.measure.inputs import measure_inputs
@@ -43,7 +43,7 @@ ASKED = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=PLAYED)
 def field(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
     """Four small domains whose adapters are trained, and every way asked of them."""
     found = small_field(tmp_path_factory.mktemp("inputs"), tiny_base, ASKED)

@@ -87,6 +87,7 @@ def test_the_truth_of_copies_and_runs_is_what_was_made(tmp_path: Path) -> None:
             assert (cosine > 0.9) == (pair in runs), pair
 
 
+@pytest.mark.hard
 def test_ten_thousand_are_judged_as_a_few_are(tmp_path: Path) -> None:
     sketched.sketch_missing(tmp_path, 30)
     result = judging.judged(tmp_path)

@@ -20,7 +20,7 @@ from benchmarks.prediction.field import Field
 from benchmarks.second.matched import Matched, matcher
 from benchmarks.second.settings import SECOND, SOURCES
 from benchmarks.second.signs import Sign, signer
-from tests.small_field import field_of, small_field
+from tests.small_field import PLAYED, field_of, small_field
 
 from superpose.measure.arena import Standing
 from superpose.measure.contenders import CONTENDERS
@@ -31,7 +31,7 @@ ASKED = {"plus": "{} plus 3?", "halves": "Half of {}?", "dimes": "How many cents
 DOMAINS = tuple(ASKED)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=PLAYED)
 def field(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
     """Three small domains whose adapters are trained."""
     return small_field(tmp_path_factory.mktemp("played"), tiny_base, ASKED)

@@ -36,6 +36,7 @@ from benchmarks.prediction.relation import (
 from benchmarks.prediction.settings import Tournament
 from benchmarks.prediction.weigh import METHODS, Weighting, weigh_missing
 from benchmarks.prediction.weighed import weighed, widened
+from tests.small_field import PLAYED
 
 import superpose
 from superpose.errors import BadInput
@@ -56,7 +57,7 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=PLAYED)
 def played(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Field:
     """A tournament of three domains and one seed: trained, measured and calibrated."""
     data = tmp_path_factory.mktemp("data")

@@ -37,6 +37,7 @@ from benchmarks.second.turning import signs_judged
 from benchmarks.second.ways import Place, Ways
 from tests.second_recomputed import check_second_run
 from tests.second_refitted import check_lambda_space
+from tests.small_field import PLAYED
 
 from superpose.adapter import Adapter, Delta
 from superpose.errors import BadInput
@@ -152,7 +153,7 @@ def of_weights(row: Measured) -> dict[str, float]:
     return {each.name: each.predict(case) for each in DATA_FREE}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=PLAYED)
 def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
     sources = {name: Source(f"{name}.jsonl") for name in NAMES}
     return Field(tmp_path_factory.mktemp("second"), tournament=SETTINGS, sources=sources)

@@ -7,8 +7,8 @@ What becomes of a block is told by its language, and by a comment on the line be
     console   `$ ` lines are run; the lines under each are its output (`...` stands for anything)
     text      a picture, a formula or what a command printed once, not run
 
-    <!-- test: slow -->            needs the base model: run by a test marked slow on the model's
-                                   first layers, and by `make test-pages` on all
+    <!-- test: slow -->            needs the base model: run by a test marked slow on a smaller one
+                                   (`smaller_base.py`), and by `make test-pages` on all of it
     <!-- test: whole -->           as `slow`, and takes long on any model: run by `make test-pages`
                                    alone
     <!-- test: in .ci/run -->      too long for a test: each of its lines stands in that file, and

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.docs.first_layers import FIRST, keep_first_layers
+from tests.docs import smaller_base
 from tests.docs.forks import superpose_on_path
 
 # SmolLM2-135M's sizes, so that the adapters also fit the base model the README speaks of.
@@ -96,10 +96,10 @@ def quick_program() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def first_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a cache in which `smollm2` has its first layers alone."""
+def smaller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a cache in which `smollm2` has its first layers and tokens alone."""
     cache = tmp_path_factory.mktemp("cache")
-    keep_first_layers(cache)
+    smaller_base.keep_the_first(cache)
     return cache
 
 
@@ -113,12 +113,12 @@ def workplace(quick_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def small_workplace(
-    quick_program: Path, first_layers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_program: Path, smaller: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Stand in such a folder where base model and adapters have the first layers alone."""
-    fill_workplace(tmp_path, FIRST)
+    """Stand in such a folder where base model and adapters are the smaller ones."""
+    fill_workplace(tmp_path, smaller_base.LAYERS)
     _stand(tmp_path, quick_program, monkeypatch)
-    monkeypatch.setenv("SUPERPOSE_CACHE", str(first_layers))
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(smaller))
     return tmp_path
 
 

@@ -77,10 +77,10 @@ def test_a_committed_notebook_was_executed_in_order_and_holds_no_trace_of_a_mach
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_the_tables_of_its_committed_form(
-    path: Path, tmp_path: Path, first_layers: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, smaller: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the first layers of the base model, in seconds."""
-    monkeypatch.setenv("SUPERPOSE_CACHE", str(first_layers))
+    """On a smaller base model, in seconds."""
+    monkeypatch.setenv("SUPERPOSE_CACHE", str(smaller))
     run_and_compare(path, tmp_path, whole=False)
 
 

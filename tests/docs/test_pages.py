@@ -91,7 +91,7 @@ def run_all(page: str, *, without: Collection[str] = ()) -> None:
 @pytest.mark.usefixtures("small_workplace")
 @pytest.mark.parametrize("page", SLOW)
 def test_all_blocks_run_in_order(page: str) -> None:
-    """On the first layers of the base model, in seconds."""
+    """On a smaller base model, in seconds."""
     run_all(page, without={"whole"})
 
 

@@ -84,15 +84,24 @@ MEASURING = ("ask", "compare", "evaluate", "input_statistics", "predict", "train
 SETTINGS = [name for name in superpose.__all__ if isinstance(getattr(superpose, name), type)]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once and copied for each test."""
+    return tmp_path_factory.mktemp("made") / "here"
+
+
 @pytest.fixture
 def here(
-    write_adapter: WriteAdapter, tmp_path: Path, tiny_base: Path,
+    made: Path, write_adapter: WriteAdapter, tmp_path: Path, tiny_base: Path,
     question_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch,
 ) -> Path:  # fmt: skip
     """All that the calls name, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    if made.exists():
+        shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+        return tmp_path
     for seed, name in enumerate("ab"):
         write_adapter(name, seed=seed, modules=MODULES, width=32, base_model="base")
-    monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_base, "base")
     shutil.copytree(tiny_base, "tuned")
     tensors = load_file("tuned/model.safetensors")
@@ -100,6 +109,7 @@ def here(
     Path("rows.jsonl").write_bytes(question_files["sums"].read_bytes())
     superpose.index(["a", "b"], "library")
     superpose.compress(["a", "b"], "shared", rank=1, form="shared")
+    shutil.copytree(tmp_path, made)
     return tmp_path
 
 

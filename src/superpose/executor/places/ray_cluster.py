@@ -58,26 +58,31 @@ class RayPlace:
 
     def ended(self) -> Sequence[int]:
         """Give the numbers of workers that have ended, or were killed."""
-        if not self._workers:
-            return ()
-        waiting = list(self._workers)
-        over, _ = self.ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        over, _ = self._over_and_left(0)
         for task in over:
             self._check_began(task)
         return [self._workers.pop(task) for task in over]
 
     def close(self, *, at_once: bool) -> None:
         """Wait for workers that have nothing left to do, or end them, and leave the cluster."""
-        waiting = list(self._workers)
+        # Never one that has ended: Ray aborts the process that cancels a task while it is still
+        # putting its answer away ("Tried to complete task that was not pending").
         if at_once:
-            for task in waiting:
+            for task in self._over_and_left(0)[1]:
                 self.ray.cancel(task, force=False)  # as Ctrl-C: what was begun is taken away
-        self.ray.wait(waiting, num_returns=len(waiting), timeout=20) if waiting else None
-        for task in self._workers:
+        for task in self._over_and_left(20)[1]:
             self.ray.cancel(task, force=True)
         self._workers.clear()
         if self._connected:
             self.ray.shutdown()
+
+    def _over_and_left(self, seconds: float) -> tuple[list[Any], list[Any]]:
+        """Give the tasks that have ended within so many seconds, and the others."""
+        waiting = list(self._workers)
+        if not waiting:
+            return [], []
+        over, left = self.ray.wait(waiting, num_returns=len(waiting), timeout=seconds)
+        return over, left
 
     def _check_began(self, task: Any) -> None:
         """Raise BadInput where a worker could not even load what it is to do."""
