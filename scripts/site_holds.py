@@ -105,8 +105,13 @@ def _inventory(path: Path) -> set[str]:
     return {line.split(" ", 1)[0] for line in lines}
 
 
-def _public_names() -> Iterator[str]:
+@cache
+def _public_names() -> tuple[str, ...]:
     """Every name in an `__all__` of the library, but for the command line's."""
+    return tuple(_names_in_all())
+
+
+def _names_in_all() -> Iterator[str]:
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

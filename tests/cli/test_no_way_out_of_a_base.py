@@ -206,25 +206,33 @@ def test_what_reads_a_base_without_loading_it_passes_nothing_on(
 ROWS = "-d chats.jsonl -d chats.jsonl"
 
 
+QUICK = [
+    ("train base chats.jsonl -o out --targets q_proj --epochs 1 -q", FILES),
+    ("eval base own --data chats.jsonl --json -q", FILES),
+    ("statistics base chats.jsonl -o out -q", FILES),
+    ("add own -o out --verify base", FILES),
+    ("ask base own -p 1 --template chat --max-new-tokens 2 --json", FILES),
+    (f"predict base own other {ROWS} -o out --html page.html --json", LOADED),
+    (f"add own other -o out --method regmean --base base {ROWS}", LOADED),
+]
+LONGER = [
+    (f"predict base own other {ROWS} --plan forecast --csv", LOADED),
+    (f"tune base own other {ROWS} -o out --html page.html --json", LOADED),
+    (f"compare base own other {ROWS} -t more.jsonl -t more.jsonl --methods sum,regmean "
+     "-o out --html page.html --json", LOADED),
+    (f"add own other -o out --method ssr --base base {ROWS}", LOADED),
+    (f"add own other -o out --method tuned --by adapter --base base {ROWS}", LOADED),
+    (f"add own other -o out --method regmean-tuned --base base {ROWS}", LOADED),
+    ("study study.yaml -o out --html page.html --paper paper --json", LOADED),
+]  # fmt: skip
+"""They load a base by the same way as those above."""
+
+
 @pytest.mark.filterwarnings("default")  # as a command has them: a tuned sum may be zero here
 @pytest.mark.parametrize(
     ("command", "files"),
-    [("train base chats.jsonl -o out --targets q_proj --epochs 1 -q", FILES),
-     ("eval base own --data chats.jsonl --json -q", FILES),
-     ("statistics base chats.jsonl -o out -q", FILES),
-     ("add own -o out --verify base", FILES),
-     ("ask base own -p 1 --template chat --max-new-tokens 2 --json", FILES),
-     (f"predict base own other {ROWS} -o out --html page.html --json", LOADED),
-     (f"predict base own other {ROWS} --plan forecast --csv", LOADED),
-     (f"tune base own other {ROWS} -o out --html page.html --json", LOADED),
-     (f"compare base own other {ROWS} -t more.jsonl -t more.jsonl --methods sum,regmean "
-      "-o out --html page.html --json", LOADED),
-     (f"add own other -o out --method regmean --base base {ROWS}", LOADED),
-     (f"add own other -o out --method ssr --base base {ROWS}", LOADED),
-     (f"add own other -o out --method tuned --by adapter --base base {ROWS}", LOADED),
-     (f"add own other -o out --method regmean-tuned --base base {ROWS}", LOADED),
-     ("study study.yaml -o out --html page.html --paper paper --json", LOADED)],
-)  # fmt: skip
+    [*QUICK, *(pytest.param(*each, marks=pytest.mark.hard) for each in LONGER)],
+)
 def test_what_loads_a_base_passes_nothing_on(
     command: str,
     files: tuple[str, ...],

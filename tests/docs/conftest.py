@@ -97,7 +97,7 @@ def quick_program() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def smaller(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a cache in which `smollm2` has its first layers and tokens alone."""
+    """Give a cache in which `smollm2` has its first layer and tokens alone."""
     cache = tmp_path_factory.mktemp("cache")
     smaller_base.keep_the_first(cache)
     return cache

@@ -1,4 +1,4 @@
-"""The embedded base model with its first layers and tokens alone: pages and CI's demo in seconds.
+"""The embedded base model with its first layer and tokens alone: pages and CI's demo in seconds.
 
 SUPERPOSE_CACHE=CACHE superpose demo, after: python -m tests.docs.smaller_base CACHE
 """
@@ -21,8 +21,8 @@ from superpose.files.checksum import sha256
 
 __all__ = ["LAYERS", "TOKENS", "keep_the_first"]
 
-LAYERS = 2
-"""Layers that are kept, of 30."""
+LAYERS = 1
+"""The first layer alone, of 30."""
 
 TOKENS = 4096
 """Tokens that are kept, of 49,152: with all, four fifths of two layers' work are the head's."""

@@ -130,7 +130,9 @@ def baked(base: Path, text: str, out: Path) -> Any:
     return HFLM(pretrained=model, tokenizer=transformers.AutoTokenizer.from_pretrained(base))
 
 
-@pytest.mark.parametrize("text", ["math+0.5*law", "math - law", ""])
+@pytest.mark.parametrize(
+    "text", ["math+0.5*law", pytest.param("math - law", marks=pytest.mark.hard), ""]
+)
 def test_answers_are_those_of_hf_on_the_baked_sum(
     text: str, tiny_base: Path, rows: Path, here: Path, tmp_path: Path
 ) -> None:

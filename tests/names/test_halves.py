@@ -104,13 +104,13 @@ def test_names_that_are_the_models_own_stay_whatever_lies_beside_them(
         folder = tmp_path / "-".join(target.replace(".", "_") for target in targets)
         _trained(model, targets, folder)
     adapters = [folder for folder in tmp_path.iterdir() if folder.name != "base"]
+    alone = {folder: changes(model, folder) for folder in adapters}
     tree = tree_of_base(base) if at_hand else None
     for n, (one, other) in enumerate(itertools.product(adapters, repeat=2)):
         total = exact_sum([superpose.load(one), superpose.load(other)], [1.0, -0.5], tree=tree)
         superpose.save(total, tmp_path / f"sum-{n}")
-        expected = [changes(model, folder) for folder in (one, other)]
         for parameter, change in changes(model, tmp_path / f"sum-{n}").items():
-            right = expected[0][parameter] - 0.5 * expected[1][parameter]
+            right = alone[one][parameter] - 0.5 * alone[other][parameter]
             assert np.allclose(change, right, atol=1e-5), parameter
         assert not found_in(total, base, "base").missing
 

@@ -33,8 +33,11 @@ HOSTILE = (
 BASE = "/home/someone/models/tiny"
 MADE = Making("superpose predict base a b", seeds=(0,), base=BASE)
 
-KINDS = ("check", "three", "twelve", "hostile", "tune", "study", "lineage", "library", "index")
-"""What there are pages of."""
+KINDS = (
+    "check", "three", pytest.param("twelve", marks=pytest.mark.hard), "hostile", "tune", "study",
+    "lineage", "library", "index",
+)  # fmt: skip
+"""What there are pages of; that of twelve adapters, the largest, is looked at before a release."""
 
 
 @pytest.fixture(scope="session")

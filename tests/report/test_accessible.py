@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("kind", "scheme"),
     [("check", "dark"), ("three", "light"), ("hostile", "light"), ("tune", "dark"),
-     pytest.param("twelve", "dark", marks=pytest.mark.hard), ("study", "light"), ("study", "dark")],
+     pytest.param("twelve", "dark", marks=pytest.mark.hard), ("study", "light"),
+     pytest.param("study", "dark", marks=pytest.mark.hard)],
 )  # fmt: skip
 def test_axe_finds_nothing_serious(
     open_page: Open, page_of: PageOf, kind: str, scheme: str

@@ -202,6 +202,7 @@ def test_cells_tell_their_figures_to_pointer_and_keyboard(open_page: Open, check
     assert str(tip.text_content()).startswith("model.layers.0.q_proj: overlap")
 
 
+@pytest.mark.hard
 def test_a_cell_that_is_scrolled_to_by_key_keeps_its_note(
     open_page: Open, twelve: Foreseen
 ) -> None:

@@ -38,7 +38,7 @@ def perplexity(nll: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-@pytest.mark.parametrize("which", ["three", "twelve"])
+@pytest.mark.parametrize("which", ["three", pytest.param("twelve", marks=pytest.mark.hard)])
 def test_the_desk_predicts_what_python_predicts(
     open_page: Open, which: str, request: pytest.FixtureRequest
 ) -> None:

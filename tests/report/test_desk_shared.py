@@ -124,6 +124,7 @@ def boxes(pdf: bytes) -> list[tuple[str, int, tuple[float, ...]]]:
     return found
 
 
+@pytest.mark.hard
 def test_a_long_table_is_filtered_by_the_names_in_its_rows(
     open_page: Open, twelve: Foreseen
 ) -> None:

@@ -21,8 +21,8 @@ def test_the_search_of_a_site_that_is_opened_from_disk_finds_a_word(
 ) -> None:
     """With the site's own theme and script, and two pages of its own."""
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    site = yaml.safe_load(text)
-    assert {"search", "offline"} <= {p for p in site["plugins"] if isinstance(p, str)}
+    site = yaml.safe_load(text.replace("!ENV", ""))
+    assert {"search", "offline"} <= {name for plugin in site["plugins"] for name in plugin}
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "index.md").write_text("# Start\n\nNothing here.\n")

@@ -1,7 +1,7 @@
 """The tiny study on every executor, workers and command killed: the same bytes, nothing twice.
 
 A study's workers load torch, seconds each: `make test` has them do tasks that need nothing, and
-`make test-hard` the study.
+`make test-hard` the study. A cluster of Ray takes a core for half a minute, and is there alone.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _done(out: Path) -> set[str]:
     return {task.name for task in run.tasks if run.is_done(task)}
 
 
-ELSEWHERE = ["ray", "submitit", "slurm"]
+ELSEWHERE = [pytest.param("ray", marks=pytest.mark.hard), "submitit", "slurm"]
 
 
 @pytest.mark.hard
@@ -217,7 +217,7 @@ def test_a_worker_elsewhere_that_is_killed_is_replaced_and_its_task_alone_is_beg
     assert str(os.getpid()) not in {process for _, process in done}
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_all_pairs_of_a_library_on_ray_are_those_of_one_process(
     ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

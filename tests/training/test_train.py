@@ -133,7 +133,7 @@ def test_a_training_goes_on_from_the_trainers_checkpoint(
     assert superpose.load(tmp_path / "a").cosine(again) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.hard
 def test_two_processes_train_the_adapter_of_one(
     tiny_base: Path, question_files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -26,6 +26,9 @@ WRONG: tuple[Any, ...] = (
 )  # fmt: skip
 """None, numbers, texts, lists and others, few of which are anything to an argument."""
 
+FEW = (None, float("nan"), -1, "no such", b"x", [5], {"x": 1}, object())
+"""One of each, for what loads a base model."""
+
 DELTA = superpose.Delta.of(np.ones((4, 1)), np.ones((1, 4)))
 STUDY = {
     "name": "two",
@@ -113,11 +116,11 @@ def here(
     return tmp_path
 
 
-def wrongly(name: str) -> Iterator[tuple[str, Any, Callable[[], object]]]:
+def wrongly(name: str, kinds: Any) -> Iterator[tuple[str, Any, Callable[[], object]]]:
     """Give each call with one argument that is wrong: its name, what it is, and the call."""
     function, right = getattr(superpose, name), CALLS.get(name, {})
     for argument, parameter in inspect.signature(function).parameters.items():
-        for wrong in WRONG:
+        for wrong in kinds:
             if name == "demo" and argument == "out" and isinstance(wrong, str | Path):
                 continue  # which is a folder, and minutes of training
             if parameter.kind is parameter.VAR_POSITIONAL:
@@ -127,10 +130,10 @@ def wrongly(name: str) -> Iterator[tuple[str, Any, Callable[[], object]]]:
                 yield argument, wrong, lambda given=given: function(**given)
 
 
-def tracebacks(name: str) -> list[str]:
+def tracebacks(name: str, kinds: Any = WRONG) -> list[str]:
     """Call it with every wrong argument, and tell what was raised that is no error of ours."""
     found = []
-    for argument, wrong, call in wrongly(name):
+    for argument, wrong, call in wrongly(name, kinds):
         try:
             call()
         except SuperposeError:
@@ -157,10 +160,12 @@ def test_no_wrong_kind_brings_a_traceback(name: str, here: Path) -> None:
     assert tracebacks(name) == []
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kinds", [FEW, pytest.param(WRONG, marks=pytest.mark.hard)], ids=len)
 @pytest.mark.parametrize("name", MEASURING)
-def test_no_wrong_kind_brings_a_traceback_where_a_base_is_loaded(name: str, here: Path) -> None:
+def test_no_wrong_kind_brings_a_traceback_where_a_base_is_loaded(
+    name: str, kinds: tuple[Any, ...], here: Path
+) -> None:
     assert getattr(superpose, name)(**CALLS[name]) is not None
     shutil.rmtree("out", ignore_errors=True)
-    assert tracebacks(name) == []
+    assert tracebacks(name, kinds) == []
