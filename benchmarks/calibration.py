@@ -109,6 +109,7 @@ def _compared(
             f"{len(chosen)} of {len(points)} subsets evaluated, {label}": lambda: call(evaluate),
         },
         repeats,
+        warmups=1 if len(names) == ADAPTERS[0] else 0,  # the model is warm then; rounds are minutes
     ), len(chosen) / len(points)
 
 

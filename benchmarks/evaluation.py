@@ -33,7 +33,7 @@ SMOLLM2 = {
 """SmolLM2-135M's targets in the demo; 30 layers."""
 
 
-def measure(repeats: int = 5, rows: int = 8, base: str = "smollm2") -> Result:
+def measure(repeats: int = 3, rows: int = 8, base: str = "smollm2") -> Result:
     """Base, singles, pairs and the sum of all three, each on the three domains of the demo."""
     model = load_base(base)
     prompt = Prompt(model.tokenizer, max_tokens=96)

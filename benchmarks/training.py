@@ -20,7 +20,7 @@ LORA = LoraSettings(rank=4, alpha=64, targets=("q_proj", "k_proj", "v_proj", "o_
 TRAINING = TrainingSettings(batch_size=4, learning_rate=1e-3)
 
 
-def measure(repeats: int = 7, rows: int = 32, base: str = "smollm2") -> Result:
+def measure(repeats: int = 5, rows: int = 32, base: str = "smollm2") -> Result:
     """The demo's finance rows; both ways train, from the base in memory to the adapter on disk."""
     model = load_base(base)
     given, _ = generate("finance", rows, 1, seed=0)
