@@ -90,17 +90,17 @@ ENTRIES: Mapping[str, Entry] = {
         gives_one_back=False,
     ),
     # Their expectation is that of the whole result, not of its best approximation.
-    "dare": Entry(lambda base: Dare(rank=10), weighted, seeds=100, gives_one_back=False),
+    "dare": Entry(lambda base: Dare(rank=10), weighted, seeds=40, gives_one_back=False),
     "dare-ties": Entry(
         lambda base: DareTies(density=0.6, rank=10),
         by_module(oracles.elected_of_draws(lambda x: np.full(x.shape, 0.6))),
-        seeds=100,
+        seeds=40,
         gives_one_back=False,
     ),
     "della": Entry(
         lambda base: Della(rank=10),
         by_module(oracles.elected_of_draws(oracles.della_probability(0.5, 0.15))),
-        seeds=100,
+        seeds=40,
         gives_one_back=False,
     ),
     "knots": Entry(
