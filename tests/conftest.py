@@ -80,6 +80,7 @@ def pytest_runtestloop() -> None:
     """Keep the collector away from torch's and transformers' modules: a tenth of all the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
