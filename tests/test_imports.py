@@ -167,6 +167,20 @@ def test_check_add_and_info_load_nothing_heavy(write_adapter: WriteAdapter) -> N
     assert heavy_modules_after(command("add", first, second, "--rank", 1, "-o", f"{out}1")) == set()
 
 
+@pytest.mark.parametrize("argument", ["--version", "--nonsense"])
+def test_what_a_command_has_loaded_is_not_looked_through_at_its_end(argument: str) -> None:
+    """What is registered before it is done after it."""
+    program = f"""
+import atexit, gc, sys
+atexit.register(lambda: print("FROZEN", gc.get_freeze_count() > 1000))
+sys.argv[1:] = [{argument!r}]
+from superpose.__main__ import main
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == "FROZEN True"
+
+
 def test_a_bad_study_file_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     good = "name: s\ndomains: {a: {data: a.jsonl}, b: {data: 'demo:math'}}\n"
     texts = {

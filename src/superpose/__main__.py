@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 from typing import NoReturn
@@ -13,6 +15,9 @@ def main() -> NoReturn:
     Once the command is done, Ctrl-C has nothing left to end: its code stands, and Python's own way
     out is not disturbed, which would print a traceback.
     """
+    # First of all, so that it is done last: Python looks through all that there is for what nobody
+    # needs, and in what torch, transformers and PEFT have loaded that takes longer than many a sum.
+    atexit.register(gc.freeze)
     try:
         try:
             from superpose.cli.app import main as run
