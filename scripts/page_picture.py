@@ -24,9 +24,10 @@ SANS = ":root { --sans: 'Inter', 'Liberation Sans', system-ui, sans-serif; }"
 
 def main(page: Path) -> None:
     """Take the verdict in light colours, the charts and the desk in dark ones, side by side."""
-    found = os.environ.get("SUPERPOSE_CHROMIUM") or shutil.which("chromium")
+    programs = (shutil.which(name) for name in ("chromium-headless-shell", "chromium"))
+    found = os.environ.get("SUPERPOSE_CHROMIUM") or next(filter(None, programs), None)
     if found is None:
-        sys.exit("no browser: apt-get install chromium, or let SUPERPOSE_CHROMIUM name one")
+        sys.exit("no browser: apt-get install chromium-headless-shell, or name SUPERPOSE_CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         parts = [of_verdict(browser, page), of_desk_and_charts(browser, page)]
