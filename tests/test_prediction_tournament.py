@@ -379,7 +379,6 @@ def test_a_share_of_few_sums_reaches_as_far_as_independent_sums_would() -> None:
     assert widened(nine, 9) == nine
 
 
-@pytest.mark.hard  # every sum of a tournament that is on record is weighed anew
 def test_tuned_weights_are_measured_on_test_rows_beside_naive_and_average(played: Field) -> None:
     with played.claimed():
         weigh_missing(played)

@@ -98,7 +98,7 @@ def test_each_of_its_own_names_is_diffusers_one() -> None:
         assert translated("sgm", flat, (8, 8)) == (Piece(there),), own
 
 
-# The other way round before a release: three times as many seconds for what is read alike.
+# The other way round before a release: twice as many seconds for what is read alike.
 @pytest.mark.parametrize(
     "pair",
     [

@@ -19,16 +19,12 @@ from superpose.executor.run import WorkRun
 __all__ = ["LocalPlace", "gpu_shares", "visible_gpus"]
 
 _BOOT = """
-import atexit, gc, json, sys
-atexit.register(gc.freeze)
+import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from superpose.executor.places.local_worker import main
 main(sys.argv[2], sys.argv[3], int(sys.argv[4]))
 """
-"""In place of `-m`, and of multiprocessing, which would run the script again that called us.
-
-Frozen, as `superpose.__main__` says, ends it a second sooner.
-"""
+"""In place of `-m`, and of multiprocessing, which would run the script again that called us."""
 
 _TO_TIDY = 20.0
 """Seconds that a worker has to take away what it has begun."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import atexit
+import gc
 import os
 import sys
 import threading
@@ -18,6 +20,7 @@ _TO_TIDY = 15.0
 
 def main(folder: str, name: str, worker: int) -> None:
     """Work until nothing is open, or until standard input ends."""
+    atexit.register(gc.freeze)  # as in `superpose.__main__`, before anything heavy is loaded
     threading.Thread(target=_end_with_the_command, daemon=True).start()
     try:
         work_as(folder, name, worker)
