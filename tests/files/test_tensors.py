@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import ml_dtypes
@@ -278,3 +280,32 @@ def test_whole_numbers_are_read_only_where_they_are_asked_for(tmp_path: Path) ->
     assert open_tensors(path).read(integers=True).tensors["alpha"] == 4
     with pytest.raises(BadInput, match="`alpha` is I64"):
         open_tensors(path).read()
+
+
+def test_an_interrupt_at_any_call_of_reading_comes_out_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {"a": np.ones((2, 3), np.float32)}, {})
+    calls = 0
+    while not _read_until(path, calls):
+        calls += 1
+    assert calls > 20
+
+
+def _read_until(path: Path, left: int) -> bool:
+    """Whether a file is read before so many calls of Python were made; if not, Ctrl-C is next."""
+
+    def interrupt(_: FrameType, event: str, __: object) -> None:
+        nonlocal left
+        left -= event == "call"
+        if left < 0:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    try:
+        open_tensors(path).read()
+    except KeyboardInterrupt:
+        return False
+    finally:
+        sys.setprofile(None)
+    return True

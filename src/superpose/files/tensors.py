@@ -99,9 +99,7 @@ def _tensors(part: FilePart, integers: bool) -> dict[str, Array]:
         if _stamp(file) != part.stamp:
             raise BadInput("was written anew while it was read")
         file.seek(part.start)
-        data = np.fromfile(file, dtype=np.uint8, count=length)
-        if data.size < length:
-            raise BadInput("the file became shorter while it was read")
+        data = read_bytes(file, length)
         data.flags.writeable = False
         tensors = {n: _view(n, data, e, integers) for n, e in entries.items()}
         for name, tensor in tensors.items():
@@ -148,6 +146,18 @@ def opened(path: Path) -> BinaryIO:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput("is not a file")
     return path.open("rb")
+
+
+def read_bytes(file: BinaryIO, count: int) -> Array:
+    """Read that many bytes, from where the file stands; BadInput where it ends before.
+
+    Not by np.fromfile, which looks first whether it was given a path: a Ctrl-C meanwhile comes out
+    as a TypeError (NumPy 2.4).
+    """
+    data = np.empty(count, np.uint8)
+    if file.readinto(data.data) < count:  # type: ignore[attr-defined]
+        raise BadInput("the file became shorter while it was read")
+    return data
 
 
 def _stamp(file: BinaryIO) -> tuple[int, ...]:

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from superpose.adapter import Adapter
 from superpose.errors import BadInput, Refused, placed
 from superpose.files import new_file
 from superpose.files.room import check_model_room
-from superpose.files.tensors import opened
+from superpose.files.tensors import opened, read_bytes
 from superpose.formats.gguf.header import GgufHeader, GgufTensor
 from superpose.formats.gguf.model_plan import ModelPlan, NewGgufTensor
 from superpose.formats.gguf.model_rows import Rounded, new_blocks
@@ -163,4 +162,4 @@ def _blocks(file: BinaryIO, header: GgufHeader, entry: _Entry, rounded: Rounded)
         return
     for done in range(0, entry.size, _COPIED):
         file.seek(entry.begin + done)
-        yield np.fromfile(file, np.uint8, min(_COPIED, entry.size - done))
+        yield read_bytes(file, min(_COPIED, entry.size - done))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from superpose.errors import BadInput
 from superpose.files.precision import one_up_to_rounding
-from superpose.files.tensors import opened
+from superpose.files.tensors import opened, read_bytes
 from superpose.formats.gguf.header import GgufHeader
 from superpose.formats.gguf.model_plan import NewGgufTensor
 from superpose.formats.gguf.values import packed, type_of, unpacked
@@ -86,10 +86,7 @@ def _raw_blocks(
     for begin in range(0, tensor.rows, step):
         end = min(begin + step, tensor.rows)
         file.seek(header.data + header.tensors[tensor.source].offset + begin * width)
-        raw = np.fromfile(file, np.uint8, (end - begin) * width)
-        if raw.size < (end - begin) * width:
-            raise BadInput(f"truncated: tensor `{tensor.source}` goes on behind the file's end")
-        yield begin, end, raw
+        yield begin, end, read_bytes(file, (end - begin) * width)
 
 
 def holds_copy(path: Path, header: GgufHeader, name: str, copy: Array) -> bool:

@@ -23,7 +23,7 @@ from superpose.errors import BadInput, MissingBase, Refused, SuperposeWarning, p
 from superpose.files import short_name
 from superpose.files.file_format import GGUF, LLAMA_CPP
 from superpose.files.finite import all_finite
-from superpose.files.tensors import numpy_dtype, opened
+from superpose.files.tensors import numpy_dtype, opened, read_bytes
 from superpose.formats.gguf.architectures import of_gguf
 from superpose.formats.gguf.base import NOTED, Base, base_numbers, read_base
 from superpose.formats.gguf.header import (
@@ -195,10 +195,7 @@ def _deltas(
 def _read(file: Any, header: GgufHeader, name: str) -> Array:
     tensor = header.tensors[name]
     file.seek(header.data + tensor.offset)
-    count = _bytes(name, tensor)
-    data = np.fromfile(file, dtype=np.uint8, count=count)
-    if data.size < count:
-        raise BadInput("the file became shorter while it was read")
+    data = read_bytes(file, _bytes(name, tensor))
     values = _q8(data) if tensor.type == Q8_0 else data.view(numpy_dtype(PLAIN[tensor.type]))
     values = values.reshape(tensor.shape)
     values.flags.writeable = False
