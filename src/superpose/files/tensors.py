@@ -33,6 +33,8 @@ EIGHT_BITS = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 
 _HELD = FLOATS | EIGHT_BITS
 
+_SHORTER = "the file became shorter while it was read"
+
 INTEGERS = {"I32": "int32", "I64": "int64"}
 """Dtypes of a header that kohya's tools may give an alpha -> NumPy's name."""
 
@@ -148,15 +150,15 @@ def opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def read_bytes(file: BinaryIO, count: int) -> Array:
-    """Read that many bytes, from where the file stands; BadInput where it ends before.
+def read_bytes(file: BinaryIO, count: int, short: str = _SHORTER) -> Array:
+    """Read that many bytes, from where the file stands; BadInput(short) where it ends before.
 
     Not by np.fromfile, which looks first whether it was given a path: a Ctrl-C meanwhile comes out
     as a TypeError (NumPy 2.4).
     """
     data = np.empty(count, np.uint8)
     if file.readinto(data.data) < count:  # type: ignore[attr-defined]
-        raise BadInput("the file became shorter while it was read")
+        raise BadInput(short)
     return data
 
 

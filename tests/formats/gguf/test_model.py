@@ -328,6 +328,20 @@ def test_a_file_that_is_cut_off_leaves_nothing(write_model: WriteModel, tmp_path
     assert not list(tmp_path.glob("*made*"))
 
 
+def test_a_base_that_is_cut_off_while_it_is_copied_leaves_nothing(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    base = write_model()
+    begin = gguf.GGUFReader(base).tensors[-1].data_offset
+
+    def cut(*_: int) -> None:
+        os.truncate(base, begin + 10)
+
+    with pytest.raises(BadInput, match=r"truncated: tensor `blk\.0\.attn_q\.bias` goes on behind"):
+        bake_gguf(base, adapter(DOWN), tmp_path / "made.gguf", progress=cut)
+    assert [path.name for path in tmp_path.iterdir()] == [base.name]
+
+
 def test_only_what_bake_wrote_is_replaced_and_never_the_base(
     write_model: WriteModel, tmp_path: Path
 ) -> None:

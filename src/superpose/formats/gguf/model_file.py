@@ -22,7 +22,7 @@ from superpose.files.room import check_model_room
 from superpose.files.tensors import opened, read_bytes
 from superpose.formats.gguf.header import GgufHeader, GgufTensor
 from superpose.formats.gguf.model_plan import ModelPlan, NewGgufTensor
-from superpose.formats.gguf.model_rows import Rounded, new_blocks
+from superpose.formats.gguf.model_rows import Rounded, ends_early, new_blocks
 from superpose.formats.gguf.values import type_of
 from superpose.formats.noted import KEY, note_of
 
@@ -162,4 +162,4 @@ def _blocks(file: BinaryIO, header: GgufHeader, entry: _Entry, rounded: Rounded)
         return
     for done in range(0, entry.size, _COPIED):
         file.seek(entry.begin + done)
-        yield read_bytes(file, min(_COPIED, entry.size - done))
+        yield read_bytes(file, min(_COPIED, entry.size - done), ends_early(entry.name))

@@ -78,6 +78,11 @@ def new_blocks(
         yield written
 
 
+def ends_early(tensor: str) -> str:
+    """Say that a file ends within a tensor."""
+    return f"truncated: tensor `{tensor}` goes on behind the file's end"
+
+
 def _raw_blocks(
     file: BinaryIO, header: GgufHeader, tensor: NewGgufTensor
 ) -> Iterator[tuple[int, int, Array]]:
@@ -86,7 +91,7 @@ def _raw_blocks(
     for begin in range(0, tensor.rows, step):
         end = min(begin + step, tensor.rows)
         file.seek(header.data + header.tensors[tensor.source].offset + begin * width)
-        yield begin, end, read_bytes(file, (end - begin) * width)
+        yield begin, end, read_bytes(file, (end - begin) * width, ends_early(tensor.source))
 
 
 def holds_copy(path: Path, header: GgufHeader, name: str, copy: Array) -> bool:
